@@ -1,0 +1,19 @@
+//! SIP words: messages as ranges over bytes, typed views parsed on demand, writing that cannot inject.
+//!
+//! Owns the grammar. Refuses to know transactions, dialogs, policy, sockets and time.
+//! Read first: RFC 3261 §7, §19, §20, §25; RFC 3581; RFC 3966; RFC 5118.
+
+pub mod error;
+pub mod flow;
+pub mod headers;
+pub mod message;
+pub mod parse;
+pub mod uri;
+pub mod write;
+
+pub use error::{Blame, Malformed};
+pub use flow::{ConnectionId, Flow, Hop, ListenerId, Transport};
+pub use headers::{CSeq, HeaderName, NameAddr, Via};
+pub use message::{Message, Method, StartLine};
+pub use uri::{Host, Uri};
+pub use write::{Text, Writer};
