@@ -12,9 +12,13 @@
 //! floor 0   sip    clock.rs             words and time
 //! ```
 
+pub mod admin;
 pub mod call;
 pub mod clock;
+pub mod config;
 pub mod engine;
+pub mod net;
 pub mod policy;
+pub mod sinks;
 pub mod sip;
 pub mod transaction;

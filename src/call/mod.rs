@@ -1,1 +1,127 @@
-//! skeleton
+//! One call: two legs, one truth. A pure machine: events in, effects out.
+//!
+//! Owns the back-to-back user agent. Refuses to know sockets, the transaction tables and how a verdict is reached.
+//! Read first: RFC 3261 §9, §12-15; RFC 6026; RFC 7332; RFC 3326.
+
+pub mod effect;
+pub mod event;
+pub mod identity;
+pub mod record;
+
+use std::sync::Arc;
+
+use crate::clock::Now;
+use crate::policy::{Peer, Policy, Refusal, Reservation, Trail, route::Candidate};
+use crate::sip::{Flow, Message};
+
+pub use effect::{Effect, Effects};
+pub use event::{Event, Failure, Timer};
+pub use identity::{Branch, LocalTag, Random};
+pub use record::CallRecord;
+
+/// A leg of a call: A called us, B is called by us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The caller's leg.
+    A,
+    /// The callee's leg.
+    B,
+}
+
+/// A server transaction of the engine's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ServerId(pub u64);
+
+/// Why the gate did not open for a candidate.
+#[derive(Debug)]
+pub enum Closed {
+    /// It is down.
+    Down,
+    /// A cap or rule says no for this target.
+    Refused(Box<Refusal>),
+}
+
+/// What a call asks of the policy each time it turns to another target. The engine implements it.
+pub trait Gate {
+    /// Admits and reserves, or says why not.
+    fn open(&mut self, now: Now, candidate: &Candidate) -> Result<Reservation, Closed>;
+    /// A target did not answer or broke its transport: the engine may mark it.
+    fn failed(&mut self, now: Now, candidate: &Candidate, failure: Failure);
+}
+
+/// What a transition may use besides the event.
+pub struct Context<'a> {
+    /// The one clock reading.
+    pub now: Now,
+    /// Seeded cryptographic generator.
+    pub random: &'a mut Random,
+    /// Settings of calls.
+    pub settings: &'a Settings,
+    /// Admission of targets.
+    pub gate: &'a mut dyn Gate,
+    /// Where effects go, in order.
+    pub effects: &'a mut Effects,
+}
+
+/// Settings shared by all calls.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// T1, T2, T4, for the 2xx retransmissions that the call itself makes.
+    pub timing: crate::transaction::Timing,
+    /// Relayed INFO requests that may be open at once on one call; more are answered 500 with Retry-After.
+    pub relays_max: usize,
+    /// The product name for Server, User-Agent; empty writes none (default).
+    pub product: Arc<str>,
+    /// Requests larger than this go over TCP where the target has it (RFC 3261 §18.1.1). Default 1300.
+    pub udp_request_bytes_max: usize,
+}
+
+/// What a call is born from: an INVITE that was admitted.
+pub struct Begin<'a> {
+    /// A's INVITE.
+    pub invite: &'a Message,
+    /// Where it came from.
+    pub flow: Flow,
+    /// Its server transaction.
+    pub server: ServerId,
+    /// Who called.
+    pub peer: Arc<Peer>,
+    /// The policy that admitted it; the call finishes under it.
+    pub policy: Arc<Policy>,
+    /// Where it may go, in order.
+    pub candidates: smallvec::SmallVec<[Candidate; 2]>,
+    /// A's own reservation (its peer's concurrent calls).
+    pub reservations: smallvec::SmallVec<[Reservation; 2]>,
+    /// What was asked and said.
+    pub trail: Trail,
+    /// Longest time from answer.
+    pub duration_max: std::time::Duration,
+    /// Caller and called as policy read them.
+    pub caller: &'a str,
+    /// Called as dialled.
+    pub called: &'a str,
+    /// The direction routed.
+    pub direction: crate::policy::Direction,
+}
+
+/// A call. The engine keeps it in its table until `Effect::Ended`.
+#[derive(Debug)]
+pub struct Call {}
+
+impl Call {
+    /// Begins: builds leg B towards the first open candidate.
+    pub fn begin(begin: Begin<'_>, context: &mut Context<'_>) -> Self {
+        let _ = (begin, context);
+        todo!()
+    }
+    /// One event.
+    pub fn on(&mut self, event: Event<'_>, context: &mut Context<'_>) {
+        let _ = (event, context);
+        todo!()
+    }
+    /// After a panic inside `on`: ends both legs from what the legs still know; never uses the broken phase.
+    pub fn abandon(&mut self, context: &mut Context<'_>) {
+        let _ = context;
+        todo!()
+    }
+}

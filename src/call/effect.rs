@@ -1,0 +1,87 @@
+//! What a call asks of the engine.
+
+use bytes::Bytes;
+
+use super::{Branch, CallRecord, LocalTag, ServerId, Side, Timer};
+use crate::clock::Tick;
+use crate::policy::Alert;
+use crate::sip::Hop;
+
+/// Effects of one transition, in order.
+pub type Effects = Vec<Effect>;
+
+/// One effect.
+#[derive(Debug)]
+pub enum Effect {
+    /// Start a client transaction (INVITE or not, by `invite`); responses come back as `Event::Response` with this branch.
+    Request {
+        /// Its branch.
+        branch: Branch,
+        /// Which leg it belongs to.
+        side: Side,
+        /// Whether it is an INVITE.
+        invite: bool,
+        /// Where to.
+        hop: Hop,
+        /// The bytes.
+        bytes: Bytes,
+    },
+    /// Cancel an INVITE of ours: at once if a provisional was heard, else as soon as one is (RFC 3261 §9.1).
+    /// `reason` is a whole Reason header value or empty.
+    Cancel {
+        /// The INVITE's branch.
+        branch: Branch,
+        /// Reason header value, clean.
+        reason: Bytes,
+    },
+    /// Send bytes outside any transaction: ACK for a 2xx.
+    Send {
+        /// Where to.
+        hop: Hop,
+        /// The bytes.
+        bytes: Bytes,
+    },
+    /// Answer a server transaction.
+    Respond {
+        /// Which.
+        server: ServerId,
+        /// The status.
+        status: u16,
+        /// The bytes.
+        bytes: Bytes,
+    },
+    /// Retransmit a 2xx of ours (outside the transaction, RFC 6026).
+    Resend {
+        /// Where to.
+        server: ServerId,
+        /// The bytes.
+        bytes: Bytes,
+    },
+    /// Enter a dialog tag of ours into the dialog table.
+    Bind {
+        /// The tag.
+        tag: LocalTag,
+        /// The leg.
+        side: Side,
+    },
+    /// Take it out.
+    Unbind {
+        /// The tag.
+        tag: LocalTag,
+    },
+    /// Arm a deadline; a second one of the same kind replaces the first.
+    Arm {
+        /// Which.
+        timer: Timer,
+        /// When.
+        at: Tick,
+    },
+    /// Disarm it, if armed.
+    Disarm(Timer),
+    /// Raise an alert.
+    Alert(Box<Alert>),
+    /// Write the call record; exactly one for each call.
+    Record(Box<CallRecord>),
+    /// Nothing is left to do: drop the call.
+    Ended,
+}

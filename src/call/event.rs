@@ -1,0 +1,105 @@
+//! What can happen to a call.
+
+use super::{Branch, ServerId, Side};
+use crate::policy::PeerId;
+use crate::sip::{Flow, Message};
+
+/// Why a client transaction ended without a final response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// Timer B or F, or nothing within the try timeout.
+    Timeout,
+    /// The transport said no.
+    Transport,
+    /// The target answered that it cannot serve (503, or 408 while nothing was heard).
+    Unavailable,
+}
+
+/// Deadlines a call arms; one of each kind at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Timer {
+    /// No response from the current target.
+    Try,
+    /// Only 100 heard from the current target for too long.
+    Progress,
+    /// Ringing too long.
+    Ring,
+    /// Retransmit the 2xx on leg A (RFC 3261 §13.3.1.4).
+    Retransmit2xxA,
+    /// The same towards leg B (a re-INVITE from B).
+    Retransmit2xxB,
+    /// No ACK for the 2xx on leg A within 64*T1.
+    AckA,
+    /// The same on leg B.
+    AckB,
+    /// The cap from answer.
+    Duration,
+    /// The call must be gone by now whatever happens.
+    Linger,
+}
+
+/// An event, already matched to this call by the engine.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A request in the dialog (by our local tag) with a new server transaction: re-INVITE, BYE, INFO, OPTIONS ...
+    /// The call itself verifies Call-ID, remote tag, CSeq and that `peer` is the leg's peer.
+    Request {
+        /// Which leg's tag it named.
+        side: Side,
+        /// To answer it.
+        server: ServerId,
+        /// Who sent it, by its flow.
+        peer: Option<PeerId>,
+        /// From where.
+        flow: Flow,
+        /// The request.
+        message: &'a Message,
+    },
+    /// An ACK for a 2xx (ACKs for other finals end in the transaction).
+    Ack {
+        /// Which leg's tag it named.
+        side: Side,
+        /// Who sent it.
+        peer: Option<PeerId>,
+        /// The ACK.
+        message: &'a Message,
+    },
+    /// A CANCEL matched an INVITE server transaction of this call (A's first, or a re-INVITE). It was answered 200 already.
+    Cancel {
+        /// The INVITE's.
+        server: ServerId,
+        /// The CANCEL, for its Reason.
+        message: &'a Message,
+    },
+    /// A response to a request of ours; for 2xx to INVITE every copy comes.
+    Response {
+        /// Which request.
+        branch: Branch,
+        /// From where.
+        flow: Flow,
+        /// The response.
+        message: &'a Message,
+    },
+    /// A request of ours ended without a final response.
+    Failed {
+        /// Which request.
+        branch: Branch,
+        /// Why.
+        failure: Failure,
+    },
+    /// A deadline armed by this call.
+    Timer(Timer),
+    /// End it now on both legs: cap, drain, stop, kill switch.
+    End(EndCause),
+}
+
+/// Who or what ends a call from outside its own flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EndCause {
+    /// The edge is stopping and its drain time is over.
+    Stopping,
+    /// An admin's command.
+    Command,
+    /// A bug inside this call.
+    Bug,
+}

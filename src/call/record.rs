@@ -1,0 +1,82 @@
+//! The call record: one for every attempt of a known peer.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::clock::Wall;
+use crate::policy::{Direction, Trail};
+use crate::sip::Transport;
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Disposition {
+    /// Answered and ended.
+    Answered,
+    /// Refused by us.
+    Refused,
+    /// Cancelled by the caller.
+    Cancelled,
+    /// The far side refused or did not answer.
+    Failed,
+}
+
+/// Who ended it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EndedBy {
+    /// The caller's side.
+    Caller,
+    /// The callee's side.
+    Callee,
+    /// The edge.
+    Edge,
+}
+
+/// One leg as the record shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegRecord {
+    /// The peer's name.
+    pub peer: Arc<str>,
+    /// Its Call-ID (escaped by the writer).
+    pub call_id: String,
+    /// Its address.
+    pub remote: SocketAddr,
+    /// Over what.
+    pub transport: Transport,
+    /// The final status of its INVITE, if any.
+    pub status: Option<u16>,
+}
+
+/// One attempt from beginning to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallRecord {
+    /// Unique: 128 random bits.
+    pub id: u128,
+    /// Where it ran; `None` when no route was found.
+    pub direction: Option<Direction>,
+    /// Caller as read.
+    pub from: String,
+    /// Called as dialled.
+    pub to: String,
+    /// The caller's leg, then every target tried, in order.
+    pub legs: Vec<LegRecord>,
+    /// INVITE in.
+    pub began: Wall,
+    /// First 18x.
+    pub rang: Option<Wall>,
+    /// 2xx.
+    pub answered: Option<Wall>,
+    /// The end.
+    pub ended: Wall,
+    /// How.
+    pub disposition: Disposition,
+    /// Who.
+    pub ended_by: EndedBy,
+    /// The status A was answered.
+    pub status: u16,
+    /// One line of why: a Reason header's text, an alert's name, `bye`.
+    pub why: String,
+    /// The alert code that decided, if any.
+    pub code: Option<u32>,
+    /// Every rule asked.
+    pub trail: Trail,
+}

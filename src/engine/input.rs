@@ -1,0 +1,55 @@
+//! What the shell tells the engine.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::query::Query;
+use crate::policy::Policy;
+use crate::sip::{ConnectionId, Flow, Hop, Malformed};
+
+/// One input.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A datagram, or one framed message of a stream.
+    Frame {
+        /// From where.
+        flow: Flow,
+        /// Its bytes; copied only once the flow has passed the source screen.
+        bytes: &'a [u8],
+    },
+    /// A stream that could not be framed; the shell closes it after the outputs are drained.
+    Broken {
+        /// Which.
+        flow: Flow,
+        /// Why, with what a 400 needs.
+        malformed: Box<Malformed>,
+    },
+    /// A stream is gone (closed by anyone).
+    Closed {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// A frame could not be sent, or a connection could not be made. (ICMP errors too, where the system tells.)
+    Unsendable {
+        /// Where to.
+        hop: Hop,
+    },
+    /// A deadline came.
+    Wake,
+    /// A checked new policy.
+    Reload(Arc<Policy>),
+    /// No new calls; live ones may go on for so long, then they are ended.
+    Drain {
+        /// How long live calls may go on.
+        patience: Duration,
+    },
+    /// End everything now.
+    Stop,
+    /// A question from `admin`; answered by `Output::Reply`.
+    Query {
+        /// Given back with the answer.
+        id: u64,
+        /// The question.
+        query: Query,
+    },
+}

@@ -1,0 +1,66 @@
+//! What the engine asks of the shell. One enum, no wildcard where it is matched.
+
+use bytes::Bytes;
+
+use super::query::Reply;
+use crate::call::CallRecord;
+use crate::clock::Tick;
+use crate::policy::Alert;
+use crate::sip::{ConnectionId, Hop};
+
+/// One output.
+#[derive(Debug)]
+pub enum Output {
+    /// Send bytes; on a stream the shell connects when it must, and reports `Input::Unsendable` when it cannot.
+    Send {
+        /// Where to.
+        hop: Hop,
+        /// What.
+        bytes: Bytes,
+    },
+    /// Close a stream after what was sent is written.
+    Close {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// Write a call record.
+    Record(Box<CallRecord>),
+    /// Write an alert.
+    Alert(Box<Alert>),
+    /// Answer to a query.
+    Reply {
+        /// The query's.
+        id: u64,
+        /// The answer.
+        reply: Box<Reply>,
+    },
+    /// Draining is over: nothing is left, or everything was ended. `cut` calls had to be ended.
+    Drained {
+        /// Calls ended by us.
+        cut: usize,
+    },
+    /// Nothing more: come back at `until` with `Input::Wake`, or when there is input.
+    Wait {
+        /// The next deadline, if any.
+        until: Option<Tick>,
+        /// Whose it is.
+        reason: WaitReason,
+    },
+}
+
+/// Whose deadline it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WaitReason {
+    /// No deadline at all.
+    Idle,
+    /// A transaction's timer.
+    Transaction,
+    /// A call's deadline.
+    Call,
+    /// A probe of a peer.
+    Probe,
+    /// Folding of strangers' alerts, expiry of bans.
+    Sources,
+    /// The end of draining.
+    Drain,
+}

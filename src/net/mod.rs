@@ -1,0 +1,45 @@
+//! Sockets: batched datagrams and framed streams, as the engine's inputs and outputs.
+//!
+//! Owns every socket and its limits. Refuses to know SIP beyond framing, and policy.
+//! Read first: RFC 3261 §18; RFC 5626 §4.4.1.
+
+use std::time::Duration;
+
+/// Limits and times of sockets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Streams at once overall. Default 10,000.
+    pub connections_max: usize,
+    /// Streams at once from one address (IPv6: one /64). Default 100.
+    pub connections_per_source_max: usize,
+    /// A started head must be complete within. Default 10 s.
+    pub head_timeout: Duration,
+    /// A started body must be complete within. Default 10 s.
+    pub body_timeout: Duration,
+    /// A stream without any byte is closed after. Default 30 min for listed peers (they send keep-alives or calls).
+    pub idle_timeout: Duration,
+    /// A stream that never sent a whole message is closed after. Default 15 s.
+    pub first_message_timeout: Duration,
+    /// A connection of ours must be made within. Default 4 s.
+    pub connect_timeout: Duration,
+    /// Bytes waiting to be written to one stream; above it the stream is closed. Default 1 MiB.
+    pub write_queue_bytes_max: usize,
+    /// SO_RCVBUF asked for each UDP socket. Default 8 MiB (the system may grant less).
+    pub udp_receive_buffer_bytes: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            connections_max: 10_000,
+            connections_per_source_max: 100,
+            head_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(1800),
+            first_message_timeout: Duration::from_secs(15),
+            connect_timeout: Duration::from_secs(4),
+            write_queue_bytes_max: 1 << 20,
+            udp_receive_buffer_bytes: 8 << 20,
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Peers, sites and listeners: the machines the YAML names.
+//!
+//! Owns their settings. Refuses to know how they are written down. Read first: DESIGN.md §4.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::refusal::Presets;
+use crate::sip::{HeaderName, ListenerId, Transport};
+
+/// A peer's number; stable over reloads (a peer is known by its name).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerId(pub u16);
+
+/// A site's number within one policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SiteId(pub u16);
+
+/// Which side of the edge a peer stands on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PeerSide {
+    /// The office's own machine (PBX).
+    Inside,
+    /// The world's (trunk).
+    Outside,
+}
+
+/// Where a call runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Inside to outside.
+    Outbound,
+    /// Outside to inside.
+    Inbound,
+    /// Inside to inside.
+    Internal,
+    /// Outside to outside: only where a route names it.
+    Transit,
+}
+
+/// A local address that is listened on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// Its number.
+    pub id: ListenerId,
+    /// Its name in the YAML.
+    pub name: Arc<str>,
+    /// The address bound; never a wildcard.
+    pub bind: SocketAddr,
+    /// What peers are told in Via and Contact: host (address or name) and port. Default: `bind`.
+    pub advertise_host: Arc<str>,
+    /// The advertised port.
+    pub advertise_port: u16,
+    /// Transports served.
+    pub transports: Vec<Transport>,
+}
+
+/// Where calls to a peer are sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// Transports the peer has there, preferred first.
+    pub transports: Vec<Transport>,
+}
+
+/// Where an inbound call's DID is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum CalledFrom {
+    /// The Request-URI's user.
+    #[default]
+    RequestUri,
+    /// To's user.
+    To,
+    /// P-Called-Party-ID's user (RFC 7315 §4.2).
+    PCalledPartyId,
+}
+
+/// Methods a peer may use beside INVITE, ACK, CANCEL, BYE and OPTIONS, which every peer may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Methods {
+    /// INFO within a call.
+    pub info: bool,
+    /// MESSAGE carried to where routes lead.
+    pub message: bool,
+}
+
+/// OPTIONS probes towards a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Probe {
+    /// Time between two probes of one target.
+    pub interval: Duration,
+}
+
+/// A machine of the YAML.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Its number.
+    pub id: PeerId,
+    /// Its name in the YAML.
+    pub name: Arc<str>,
+    /// Which side it stands on.
+    pub side: PeerSide,
+    /// The site that owns it.
+    pub site: Option<SiteId>,
+    /// The listener it is met on.
+    pub listener: ListenerId,
+    /// Addresses it sends from.
+    pub sources: Vec<IpNet>,
+    /// Where calls to it go, in order of preference; empty for a peer that only calls.
+    pub targets: Vec<Target>,
+    /// The host of the Request-URI, From and To towards it; default: the target's address and port.
+    pub request_host: Option<Arc<str>>,
+    /// Whether its signalling may be in the clear (default no: 32209).
+    pub plain_signalling: bool,
+    /// Whether its media may be in the clear (default no; judged when media is anchored).
+    pub plain_media: bool,
+    /// Extra methods.
+    pub methods: Methods,
+    /// Where its DIDs are read (outside peers).
+    pub called_from: CalledFrom,
+    /// Headers that cross towards this peer beyond the table of `call/rewrite.rs`.
+    pub pass_headers: Vec<PassedHeader>,
+    /// Statuses for each class of refusal.
+    pub refusal: Presets,
+    /// OPTIONS probes; `None` sends none and the peer counts as up.
+    pub probe: Option<Probe>,
+    /// Calls at once, both directions together (10004).
+    pub concurrent_calls_max: u32,
+    /// Requests a second this peer may send as a whole, and its burst.
+    pub requests_per_second_max: u32,
+    /// The burst above that rate.
+    pub requests_burst_max: u32,
+    /// No response at all from a target for so long: the next one is tried. Default 4 s.
+    pub try_timeout: Duration,
+    /// Ringing (or any provisional) without an answer for so long: CANCEL. Default 180 s.
+    pub ring_max: Duration,
+}
+
+/// A header opened by `pass_headers`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PassedHeader {
+    /// One we have a word for.
+    Known(HeaderName),
+    /// Any other, compared ASCII case-insensitively.
+    Named(Arc<str>),
+}
+
+/// One owner's installation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    /// Its number.
+    pub id: SiteId,
+    /// Its name in the YAML.
+    pub name: Arc<str>,
+    /// Its peers.
+    pub peers: Vec<PeerId>,
+    /// Numbers it owns, as a trunk delivers them.
+    pub dids: Vec<Arc<str>>,
+    /// Calls at once over its trunks.
+    pub channels: u32,
+}
