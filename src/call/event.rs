@@ -87,6 +87,11 @@ pub enum Event<'a> {
         /// Why.
         failure: Failure,
     },
+    /// A client INVITE transaction of ours is gone (its Accepted time is over): its 2xx cannot come again.
+    Gone {
+        /// Which request.
+        branch: Branch,
+    },
     /// A deadline armed by this call.
     Timer(Timer),
     /// End it now on both legs: cap, drain, stop, kill switch.

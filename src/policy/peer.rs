@@ -136,6 +136,8 @@ pub struct Peer {
     pub requests_burst_max: u32,
     /// No response at all from a target for so long: the next one is tried. Default 4 s.
     pub try_timeout: Duration,
+    /// Only 100 and no 18x or final from a target for so long: CANCEL and the next one (32016). Default 30 s.
+    pub post_dial_max: Duration,
     /// Ringing (or any provisional) without an answer for so long: CANCEL. Default 180 s.
     pub ring_max: Duration,
 }
