@@ -24,6 +24,11 @@ pub enum Input<'a> {
         /// Why, with what a 400 needs.
         malformed: Box<Malformed>,
     },
+    /// Someone whom no peer lists opened a stream; it is closed already. Count it as a stranger's packet.
+    StrangerConnection {
+        /// From where; `connection` is `NONE`.
+        flow: Flow,
+    },
     /// A stream is gone (closed by anyone).
     Closed {
         /// Which.

@@ -24,6 +24,8 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// Bytes waiting to be written to one stream; above it the stream is closed. Default 1 MiB.
     pub write_queue_bytes_max: usize,
+    /// Bytes wait to be written and the far side takes none of them for so long: the stream is closed. Default 30 s.
+    pub write_timeout: Duration,
     /// SO_RCVBUF asked for each UDP socket. Default 8 MiB (the system may grant less).
     pub udp_receive_buffer_bytes: usize,
 }
@@ -39,6 +41,7 @@ impl Default for Settings {
             first_message_timeout: Duration::from_secs(15),
             connect_timeout: Duration::from_secs(4),
             write_queue_bytes_max: 1 << 20,
+            write_timeout: Duration::from_secs(30),
             udp_receive_buffer_bytes: 8 << 20,
         }
     }
