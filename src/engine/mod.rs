@@ -7,6 +7,8 @@
 pub mod input;
 pub mod output;
 pub mod query;
+pub mod timers;
+pub mod transactions;
 
 use std::sync::Arc;
 

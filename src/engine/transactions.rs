@@ -1,0 +1,266 @@
+//! The tables of transactions: machines, keys, timers and where their bytes go.
+//!
+//! Owns every server and client transaction of the edge and their timers. Refuses to know calls (an `Owner` names
+//! whom a transaction serves), policy and sockets.
+//! Read first: RFC 3261 §9, §17.1.3, §17.2.3, §18.1.2, §18.2.2; RFC 6026; RFC 4320.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use crate::call::{Branch, Failure, ServerId, Side};
+use crate::clock::Tick;
+use crate::policy::PeerId;
+use crate::sip::{Flow, Hop, ListenerId, Message, Via};
+use crate::transaction::Timing;
+
+/// A call of the engine's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallKey {
+    /// Its slot.
+    pub index: u32,
+    /// Tells it from earlier calls of that slot.
+    pub generation: u32,
+}
+
+/// Whom a transaction serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// A leg of a call.
+    Call {
+        /// The call.
+        key: CallKey,
+        /// The leg.
+        side: Side,
+    },
+    /// A health probe of a peer.
+    Probe(PeerId),
+    /// A request carried outside any call; the number is the engine's.
+    Standalone(u32),
+    /// Nobody waits for how it ends.
+    Nobody,
+}
+
+/// What the tables say to the engine, in order.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Send bytes.
+    Send {
+        /// Where to.
+        hop: Hop,
+        /// What.
+        bytes: Bytes,
+    },
+    /// A client transaction ended without a final response.
+    ClientFailed {
+        /// Which.
+        branch: Branch,
+        /// Whose.
+        owner: Owner,
+        /// Why.
+        failure: Failure,
+    },
+    /// A client transaction is gone after its final response; an INVITE's 2xx copies come no more.
+    ClientEnded {
+        /// Which.
+        branch: Branch,
+        /// Whose.
+        owner: Owner,
+    },
+    /// A server transaction is gone; its id means nothing any more.
+    ServerEnded {
+        /// Which.
+        server: ServerId,
+        /// Whose.
+        owner: Owner,
+    },
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// A new server transaction; the caller answers it with `respond`.
+    New(ServerId),
+    /// A copy of one already here; its last response was sent again where there is one.
+    Retransmission,
+    /// The same request came on another path (RFC 3261 §8.2.2.2); the caller answers 482 outside any transaction.
+    Merged,
+    /// The table is full; the caller answers outside any transaction, or not at all.
+    Full,
+}
+
+/// What a CANCEL means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelTarget {
+    /// An INVITE that waits for its final response.
+    Pending(ServerId, Owner),
+    /// An INVITE that has had its final response: the CANCEL is answered 200 and changes nothing.
+    Answered,
+    /// The INVITE came from somebody else: 481, the call stays.
+    Foreign,
+    /// No such INVITE: 481.
+    Unknown,
+}
+
+/// What became of a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Matched {
+    /// For the owner.
+    Pass(Branch, Owner),
+    /// A copy, or one nobody waits for; it was dealt with.
+    Absorbed,
+    /// It answers nothing of ours, or comes from somebody we did not ask.
+    Stray,
+}
+
+/// What the engine knows about addresses and the tables do not.
+pub trait Addresses {
+    /// Whether a Via's sent-by is what this listener writes into its own (RFC 3261 §18.1.2).
+    fn is_ours(&self, listener: ListenerId, via: &Via<'_>) -> bool;
+    /// Whether two different addresses seen at a listener belong to one peer. Not asked when the IP addresses are equal.
+    fn same_peer(&self, listener: ListenerId, one: SocketAddr, other: SocketAddr) -> bool;
+}
+
+/// The tables.
+#[derive(Debug)]
+pub struct Transactions {}
+
+impl Transactions {
+    /// Empty tables. `seed` keys the hashes (from the seeded generator); `servers_max` bounds the server side.
+    #[must_use]
+    pub fn new(timing: Timing, seed: [u64; 2], servers_max: usize) -> Self {
+        let _ = (timing, seed, servers_max);
+        todo!()
+    }
+
+    /// A request, never an ACK.
+    pub fn request(&mut self, now: Tick, flow: Flow, request: &Message, out: &mut Vec<Outcome>) -> Arrival {
+        let _ = (now, flow, request, out);
+        todo!()
+    }
+
+    /// Names whom a server transaction serves (`Nobody` until then); false when it is gone.
+    pub fn set_owner(&mut self, server: ServerId, owner: Owner) -> bool {
+        let _ = (server, owner);
+        todo!()
+    }
+
+    /// Whom a server transaction serves; `None` when it is gone.
+    #[must_use]
+    pub fn server_owner(&self, server: ServerId) -> Option<Owner> {
+        let _ = server;
+        todo!()
+    }
+
+    /// Answers a server transaction; false when it is gone or has had its final response.
+    pub fn respond(
+        &mut self,
+        now: Tick,
+        server: ServerId,
+        status: u16,
+        bytes: Bytes,
+        out: &mut Vec<Outcome>,
+    ) -> bool {
+        let _ = (now, server, status, bytes, out);
+        todo!()
+    }
+
+    /// Sends a 2xx to an INVITE again (RFC 6026: that is the transaction user's work); false when the transaction is gone.
+    pub fn resend(&mut self, server: ServerId, bytes: Bytes, out: &mut Vec<Outcome>) -> bool {
+        let _ = (server, bytes, out);
+        todo!()
+    }
+
+    /// An ACK: true when a server transaction took it, false when it belongs to a dialog's 2xx (or to nothing).
+    pub fn ack(&mut self, now: Tick, flow: Flow, ack: &Message, out: &mut Vec<Outcome>) -> bool {
+        let _ = (now, flow, ack, out);
+        todo!()
+    }
+
+    /// The INVITE a CANCEL means (RFC 3261 §9.2).
+    #[must_use]
+    pub fn cancel_target(&self, flow: Flow, cancel: &Message, addresses: &impl Addresses) -> CancelTarget {
+        let _ = (flow, cancel, addresses);
+        todo!()
+    }
+
+    /// Starts a client transaction and sends its request.
+    pub fn start(
+        &mut self,
+        now: Tick,
+        branch: Branch,
+        invite: bool,
+        hop: Hop,
+        bytes: Bytes,
+        owner: Owner,
+        out: &mut Vec<Outcome>,
+    ) {
+        let _ = (now, branch, invite, hop, bytes, owner, out);
+        todo!()
+    }
+
+    /// A response.
+    pub fn response(
+        &mut self,
+        now: Tick,
+        flow: Flow,
+        response: &Message,
+        addresses: &impl Addresses,
+        out: &mut Vec<Outcome>,
+    ) -> Matched {
+        let _ = (now, flow, response, addresses, out);
+        todo!()
+    }
+
+    /// Cancels an INVITE of ours: at once if a provisional was heard, else as soon as one is. `reason` is a whole
+    /// Reason value, or empty. False when there is no such INVITE, or it has had its final response.
+    pub fn cancel(&mut self, now: Tick, branch: Branch, reason: Bytes, out: &mut Vec<Outcome>) -> bool {
+        let _ = (now, branch, reason, out);
+        todo!()
+    }
+
+    /// The transport could not send to a hop: every client transaction that waits on it fails.
+    pub fn unsendable(&mut self, hop: &Hop, out: &mut Vec<Outcome>) {
+        let _ = (hop, out);
+        todo!()
+    }
+
+    /// When `expire` has something to do; never later than the first deadline.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Tick> {
+        todo!()
+    }
+
+    /// Fires what is due.
+    pub fn expire(&mut self, now: Tick, out: &mut Vec<Outcome>) {
+        let _ = (now, out);
+        todo!()
+    }
+
+    /// Server transactions in the table.
+    #[must_use]
+    pub fn servers(&self) -> usize {
+        todo!()
+    }
+
+    /// Client transactions in the table.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        todo!()
+    }
+
+    /// Timers armed.
+    #[must_use]
+    pub fn timers(&self) -> usize {
+        todo!()
+    }
+}
+
+/// Where the response to a request goes: back on its connection while that lives; else the address it came from, at
+/// the port the top Via names (RFC 3261 §18.2.2), or at the port it came from where `rport` stands (RFC 3581 §4).
+/// `maddr` and a `received` of the sender's own are never followed.
+#[must_use]
+pub fn response_hop(flow: &Flow, via: &Via<'_>) -> Hop {
+    let _ = (flow, via);
+    todo!()
+}
