@@ -5,8 +5,11 @@
 
 use bytes::Bytes;
 
+use super::error::Cause;
+use super::grammar::{self, Values};
 use super::headers::{CSeq, HeaderName, NameAddr, Via};
-use super::uri::Uri;
+use super::span::Span;
+use super::uri::{Host, Uri};
 
 /// A request method; `Other` keeps an unknown one as written.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -43,6 +46,66 @@ pub enum Method {
     Other(Bytes),
 }
 
+impl Method {
+    /// The method as written on the wire.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Invite => b"INVITE",
+            Self::Ack => b"ACK",
+            Self::Bye => b"BYE",
+            Self::Cancel => b"CANCEL",
+            Self::Options => b"OPTIONS",
+            Self::Register => b"REGISTER",
+            Self::Prack => b"PRACK",
+            Self::Update => b"UPDATE",
+            Self::Info => b"INFO",
+            Self::Message => b"MESSAGE",
+            Self::Refer => b"REFER",
+            Self::Subscribe => b"SUBSCRIBE",
+            Self::Notify => b"NOTIFY",
+            Self::Publish => b"PUBLISH",
+            Self::Other(token) => token,
+        }
+    }
+
+    /// The word for a token; `None` for a method we have no word for. RFC 3261 §7.1: methods are compared with case.
+    pub(crate) fn known(token: &[u8]) -> Option<Self> {
+        Some(match token {
+            b"INVITE" => Self::Invite,
+            b"ACK" => Self::Ack,
+            b"BYE" => Self::Bye,
+            b"CANCEL" => Self::Cancel,
+            b"OPTIONS" => Self::Options,
+            b"REGISTER" => Self::Register,
+            b"PRACK" => Self::Prack,
+            b"UPDATE" => Self::Update,
+            b"INFO" => Self::Info,
+            b"MESSAGE" => Self::Message,
+            b"REFER" => Self::Refer,
+            b"SUBSCRIBE" => Self::Subscribe,
+            b"NOTIFY" => Self::Notify,
+            b"PUBLISH" => Self::Publish,
+            _ => return None,
+        })
+    }
+
+    /// The method a token names; `None` when it is no token. An unknown one is copied.
+    #[must_use]
+    pub fn from_token(token: &[u8]) -> Option<Self> {
+        match Self::known(token) {
+            Some(method) => Some(method),
+            None => grammar::is_token(token).then(|| Self::Other(Bytes::copy_from_slice(token))),
+        }
+    }
+}
+
+impl std::fmt::Display for Method {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.as_bytes().escape_ascii())
+    }
+}
+
 /// The first line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StartLine {
@@ -63,115 +126,277 @@ pub struct Header<'a> {
     pub value: &'a [u8],
 }
 
+/// One header line as ranges.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Line {
+    pub word: HeaderName,
+    pub name: Span,
+    pub value: Span,
+}
+
+/// A name-addr as ranges.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NameAddrSpans {
+    display: Span,
+    uri: Span,
+    params: Span,
+    tag: Option<Span>,
+}
+
+impl NameAddrSpans {
+    pub fn new(bytes: &[u8], read: &NameAddr<'_>, tag: Option<&[u8]>) -> Self {
+        Self {
+            display: Span::of(bytes, read.display),
+            uri: Span::of(bytes, read.raw_uri),
+            params: Span::of(bytes, read.params),
+            tag: tag.map(|tag| Span::of(bytes, tag)),
+        }
+    }
+
+    fn view<'a>(&self, bytes: &'a [u8]) -> NameAddr<'a> {
+        NameAddr {
+            display: self.display.slice(bytes),
+            raw_uri: self.uri.slice(bytes),
+            params: self.params.slice(bytes),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum HostSpan {
+    Address(std::net::IpAddr),
+    Name(Span),
+}
+
+/// A Via value as ranges.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ViaSpans {
+    transport: Span,
+    host: HostSpan,
+    port: Option<u16>,
+    branch: Option<Span>,
+    rport: bool,
+    params: Span,
+    raw: Span,
+}
+
+impl ViaSpans {
+    pub fn new(bytes: &[u8], via: &Via<'_>) -> Self {
+        Self {
+            transport: Span::of(bytes, via.transport),
+            host: match via.host {
+                Host::Address(address) => HostSpan::Address(address),
+                Host::Name(name) => HostSpan::Name(Span::of(bytes, name)),
+            },
+            port: via.port,
+            branch: via.branch.map(|branch| Span::of(bytes, branch)),
+            rport: via.rport,
+            params: Span::of(bytes, via.params),
+            raw: Span::of(bytes, via.raw),
+        }
+    }
+
+    fn view<'a>(&self, bytes: &'a [u8]) -> Via<'a> {
+        Via {
+            transport: self.transport.slice(bytes),
+            host: match self.host {
+                HostSpan::Address(address) => Host::Address(address),
+                HostSpan::Name(name) => Host::Name(name.slice(bytes)),
+            },
+            port: self.port,
+            branch: self.branch.map(|branch| branch.slice(bytes)),
+            rport: self.rport,
+            params: self.params.slice(bytes),
+            raw: self.raw.slice(bytes),
+        }
+    }
+}
+
 /// A parsed message. The essentials (top Via, From, To, Call-ID, CSeq) were checked by the reader and never fail.
 #[derive(Debug, Clone)]
 pub struct Message {
-    bytes: Bytes,
+    pub(crate) bytes: Bytes,
+    pub(crate) start: StartLine,
+    /// CSeq's method; a request's own is the same.
+    pub(crate) method: Method,
+    pub(crate) cseq: u32,
+    pub(crate) max_forwards: Option<u8>,
+    /// The Request-URI or the reason phrase.
+    pub(crate) subject: Span,
+    pub(crate) lines: Vec<Line>,
+    /// Which words stand among the lines.
+    pub(crate) seen: u128,
+    pub(crate) top_via: ViaSpans,
+    pub(crate) via_count: usize,
+    pub(crate) from: NameAddrSpans,
+    pub(crate) to: NameAddrSpans,
+    pub(crate) call_id: Span,
+    pub(crate) body: Span,
 }
 
 impl Message {
     /// The first line.
+    #[must_use]
     pub fn start(&self) -> &StartLine {
-        todo!()
+        &self.start
     }
+
     /// The method of a request; for a response, the method of its CSeq.
+    #[must_use]
     pub fn method(&self) -> &Method {
-        todo!()
+        &self.method
     }
+
     /// Whether it is a request.
+    #[must_use]
     pub fn is_request(&self) -> bool {
-        todo!()
+        self.status().is_none()
     }
+
     /// The status of a response.
+    #[must_use]
     pub fn status(&self) -> Option<u16> {
-        todo!()
+        match self.start {
+            StartLine::Request(_) => None,
+            StartLine::Response(status) => Some(status),
+        }
     }
+
     /// The Request-URI as written; empty for responses.
+    #[must_use]
     pub fn request_uri(&self) -> &[u8] {
-        todo!()
+        if self.is_request() { self.subject.slice(&self.bytes) } else { b"" }
     }
+
     /// The Request-URI read; the reader has checked sip, sips and tel, other schemes are `Uri::Other`.
+    #[must_use]
     pub fn uri(&self) -> Option<Uri<'_>> {
-        todo!()
+        Uri::read(self.request_uri()).ok()
     }
+
     /// The reason phrase as written; empty for requests.
+    #[must_use]
     pub fn reason(&self) -> &[u8] {
-        todo!()
+        if self.is_request() { b"" } else { self.subject.slice(&self.bytes) }
     }
+
+    fn view(&self, line: &Line) -> Header<'_> {
+        Header {
+            name: line.word,
+            raw_name: line.name.slice(&self.bytes),
+            value: line.value.slice(&self.bytes),
+        }
+    }
+
     /// Every header line in order.
     pub fn headers(&self) -> impl Iterator<Item = Header<'_>> {
-        std::iter::empty()
+        self.lines.iter().map(|line| self.view(line))
     }
+
+    /// Whether a header stands there at all.
+    #[must_use]
+    pub fn has(&self, name: HeaderName) -> bool {
+        self.seen & name.bit() != 0
+    }
+
     /// The first value of a header, as one line came (a comma list stays whole).
+    #[must_use]
     pub fn header(&self, name: HeaderName) -> Option<&[u8]> {
-        let _ = name;
-        todo!()
+        self.lines(name).next()
     }
+
     /// Every line of a header in order.
     pub fn lines(&self, name: HeaderName) -> impl Iterator<Item = &[u8]> {
-        let _ = name;
-        std::iter::empty()
+        let lines = if self.has(name) { self.lines.as_slice() } else { &[] };
+        lines.iter().filter(move |line| line.word == name).map(|line| line.value.slice(&self.bytes))
     }
+
     /// Every value of a list header (Via, Contact, Route, Record-Route, Require, Supported, Allow, ...) split at
     /// top-level commas over all its lines, trimmed.
     pub fn values(&self, name: HeaderName) -> impl Iterator<Item = &[u8]> {
-        let _ = name;
-        std::iter::empty()
+        self.lines(name).flat_map(Values::new)
     }
+
     /// Whether a token stands in a list header (Require, Supported, Allow ...), ASCII case-insensitively.
+    #[must_use]
     pub fn lists(&self, name: HeaderName, token: &str) -> bool {
-        let _ = (name, token);
-        todo!()
+        self.values(name).any(|value| value.eq_ignore_ascii_case(token.as_bytes()))
     }
+
     /// The topmost Via.
+    #[must_use]
     pub fn top_via(&self) -> Via<'_> {
-        todo!()
+        self.top_via.view(&self.bytes)
     }
+
     /// How many Via values there are.
+    #[must_use]
     pub fn via_count(&self) -> usize {
-        todo!()
+        self.via_count
     }
+
     /// From.
+    #[must_use]
     pub fn from(&self) -> NameAddr<'_> {
-        todo!()
+        self.from.view(&self.bytes)
     }
+
     /// To.
+    #[must_use]
     pub fn to(&self) -> NameAddr<'_> {
-        todo!()
+        self.to.view(&self.bytes)
     }
+
     /// From's tag; `None` for RFC 2543 peers.
+    #[must_use]
     pub fn from_tag(&self) -> Option<&[u8]> {
-        todo!()
+        self.from.tag.map(|tag| tag.slice(&self.bytes))
     }
+
     /// To's tag.
+    #[must_use]
     pub fn to_tag(&self) -> Option<&[u8]> {
-        todo!()
+        self.to.tag.map(|tag| tag.slice(&self.bytes))
     }
+
     /// Call-ID.
+    #[must_use]
     pub fn call_id(&self) -> &[u8] {
-        todo!()
+        self.call_id.slice(&self.bytes)
     }
+
     /// CSeq.
+    #[must_use]
     pub fn cseq(&self) -> CSeq<'_> {
-        todo!()
+        CSeq { number: self.cseq, method: &self.method }
     }
+
     /// Max-Forwards; `None` when absent (RFC 3261 §16.3 takes 70).
+    #[must_use]
     pub fn max_forwards(&self) -> Option<u8> {
-        todo!()
+        self.max_forwards
     }
+
     /// The first Contact; `None` when absent, `Some(Err)` when it cannot be read; `*` is an error here.
-    pub fn contact(&self) -> Option<Result<NameAddr<'_>, super::error::Cause>> {
-        todo!()
+    #[must_use]
+    pub fn contact(&self) -> Option<Result<NameAddr<'_>, Cause>> {
+        self.values(HeaderName::Contact).next().map(NameAddr::read)
     }
+
     /// The body.
+    #[must_use]
     pub fn body(&self) -> &[u8] {
-        todo!()
+        self.body.slice(&self.bytes)
     }
+
     /// The body, sharing the message's memory.
+    #[must_use]
     pub fn body_bytes(&self) -> Bytes {
-        todo!()
+        self.bytes.slice(self.body.range())
     }
+
     /// The whole message.
+    #[must_use]
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }

@@ -5,9 +5,14 @@
 
 pub mod error;
 pub mod flow;
+pub mod grammar;
 pub mod headers;
+mod lines;
 pub mod message;
 pub mod parse;
+mod refuse;
+mod span;
+pub mod text;
 pub mod uri;
 pub mod write;
 

@@ -1,10 +1,14 @@
 //! URIs: sip, sips, tel, urn; anything else is kept opaque.
 //!
-//! Owns their grammar and comparison. Read first: RFC 3261 §19.1, RFC 3966, RFC 5031.
+//! Owns their grammar and comparison. Read first: RFC 3261 §19.1, RFC 3966, RFC 5031, RFC 5118 §4.10.
 
-use std::net::IpAddr;
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use memchr::{memchr, memchr2, memmem};
 
 use super::error::Cause;
+use super::grammar::{self, HEADER, HOST, PARAM, PARAMS_MAX, PASSWORD, URI, USER};
 
 /// A host: an address literal or a name (never resolved here).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,30 +56,354 @@ pub enum Uri<'a> {
     Other(&'a [u8]),
 }
 
-impl<'a> Uri<'a> {
-    /// Reads a URI (no brackets around it).
-    pub fn read(raw: &'a [u8]) -> Result<Self, Cause> {
-        let _ = raw;
-        todo!()
-    }
-    /// The user of sip/sips, the number of tel; as written.
-    pub fn user(&self) -> Option<&'a [u8]> {
-        todo!()
-    }
-    /// A URI parameter's value (ASCII case-insensitive name); `Some(b"")` for one without a value.
-    pub fn param(&self, name: &str) -> Option<&'a [u8]> {
-        let _ = name;
-        todo!()
-    }
-    /// RFC 3261 §19.1.4 equality.
-    pub fn equivalent(&self, other: &Uri<'_>) -> bool {
-        let _ = other;
-        todo!()
+/// Splits at the scheme's colon; `None` when what stands before it is no scheme.
+pub(crate) fn scheme(raw: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (scheme, rest) = raw.split_at_checked(memchr(b':', raw)?)?;
+    // RFC 3261 §25.1: scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )
+    let good = scheme.first().is_some_and(u8::is_ascii_alphabetic)
+        && scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+    if good { Some((scheme, rest.get(1..)?)) } else { None }
+}
+
+/// A port: 1 to 65535.
+pub(crate) fn port(digits: &[u8]) -> Result<u16, Cause> {
+    let number = if digits.len() <= 5 { grammar::decimal(digits) } else { None };
+    match number.map(u16::try_from) {
+        Some(Ok(port)) if port != 0 => Ok(port),
+        Some(_) | None => Err(Cause::HeaderValue),
     }
 }
 
-/// Decodes `%HH` once. `None` when an escape is broken.
-pub fn unescape(raw: &[u8]) -> Option<std::borrow::Cow<'_, [u8]>> {
-    let _ = raw;
-    todo!()
+/// An IPv4 address, or an IPv6 address with or without brackets.
+pub(crate) fn address(text: &[u8]) -> Option<IpAddr> {
+    let inner = text.strip_prefix(b"[").and_then(|text| text.strip_suffix(b"]"));
+    match inner {
+        Some(inner) => ipv6(inner).map(IpAddr::V6),
+        None => std::str::from_utf8(text).ok()?.parse().ok(),
+    }
 }
+
+fn ipv6(text: &[u8]) -> Option<Ipv6Addr> {
+    if let Ok(address) = std::str::from_utf8(text).ok()?.parse() {
+        return Some(address);
+    }
+    // RFC 5118 §4.10: three colons before an embedded IPv4 address come from a bug of the old grammar and mean two.
+    let at = memmem::find(text, b":::")?;
+    let (before, after) = text.split_at_checked(at)?;
+    let embedded: Ipv4Addr = std::str::from_utf8(after.get(3..)?).ok()?.parse().ok()?;
+    let mended = format!("{}::{embedded}", std::str::from_utf8(before).ok()?);
+    mended.parse().ok()
+}
+
+impl<'a> Host<'a> {
+    /// Reads a host: an IPv4 literal, a bracketed IPv6 literal, or a name.
+    pub fn read(text: &'a [u8]) -> Result<Self, Cause> {
+        if let Some(inner) = text.strip_prefix(b"[") {
+            let inner = inner.strip_suffix(b"]").ok_or(Cause::HeaderValue)?;
+            return ipv6(inner).map(|address| Self::Address(IpAddr::V6(address))).ok_or(Cause::HeaderValue);
+        }
+        if !grammar::all(HOST, text) {
+            return Err(Cause::HeaderValue);
+        }
+        let name = text.strip_suffix(b".").unwrap_or(text);
+        let last = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+        // RFC 3261 §25.1: the last label of a name is not a number, so this is an IPv4 literal or nothing. Other
+        // spellings of addresses (one number, octal, hex) are nothing too.
+        if last.first().is_some_and(u8::is_ascii_digit) {
+            if let Ok(address) = std::str::from_utf8(text).unwrap_or_default().parse::<Ipv4Addr>() {
+                return Ok(Self::Address(IpAddr::V4(address)));
+            }
+            if last.iter().all(u8::is_ascii_digit) || last.starts_with(b"0x") || last.starts_with(b"0X") {
+                return Err(Cause::HeaderValue);
+            }
+        }
+        if name.is_empty() || memmem::find(name, b"..").is_some() || name.starts_with(b".") {
+            return Err(Cause::HeaderValue);
+        }
+        Ok(Self::Name(text))
+    }
+
+    /// The address, when it is a literal.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Address(address) => Some(*address),
+            Self::Name(_) => None,
+        }
+    }
+
+    /// Whether two hosts are the same: names without case, addresses by value.
+    #[must_use]
+    pub fn matches(&self, other: &Host<'_>) -> bool {
+        match (self, other) {
+            (Self::Address(one), Host::Address(two)) => one == two,
+            (Self::Name(one), Host::Name(two)) => one.eq_ignore_ascii_case(two),
+            (Self::Address(_), Host::Name(_)) | (Self::Name(_), Host::Address(_)) => false,
+        }
+    }
+}
+
+impl<'a> SipUri<'a> {
+    fn read(secure: bool, rest: &'a [u8]) -> Result<Self, Cause> {
+        let (userinfo, rest) = match memchr(b'@', rest) {
+            Some(at) => (rest.get(..at), rest.get(at + 1..).unwrap_or_default()),
+            None => (None, rest),
+        };
+        // RFC 3261 §25.1: an `@` is escaped everywhere but here; with two of them there are two readings.
+        if memchr(b'@', rest).is_some() {
+            return Err(Cause::RequestUri);
+        }
+        let (user, password) = match userinfo {
+            Some(userinfo) => read_userinfo(userinfo)?,
+            None => (None, None),
+        };
+        let end = memchr2(b';', b'?', rest).unwrap_or(rest.len());
+        let (host_port, tail) = rest.split_at_checked(end).unwrap_or((rest, b""));
+        let (host, port) = read_host_port(host_port)?;
+        let question = memchr(b'?', tail);
+        let (params, headers) = tail.split_at_checked(question.unwrap_or(tail.len())).unwrap_or((tail, b""));
+        check_params(params)?;
+        let headers = headers.get(1..).unwrap_or_default();
+        let headers_good = headers.is_empty() || grammar::all_escaped(HEADER, headers);
+        if !headers_good || (question.is_some() && headers.is_empty()) {
+            return Err(Cause::RequestUri);
+        }
+        Ok(Self { secure, user, password, host, port, params, headers })
+    }
+
+    /// A URI parameter's value (ASCII case-insensitive name); `Some(b"")` for one without a value.
+    #[must_use]
+    pub fn param(&self, name: &str) -> Option<&'a [u8]> {
+        find_param(self.params, name)
+    }
+
+    fn equivalent(&self, other: &SipUri<'_>) -> bool {
+        // RFC 3261 §19.1.4: user and password with case, the rest without.
+        self.secure == other.secure
+            && same_option(self.user, other.user, |one, two| canonical(one).eq(canonical(two)))
+            && same_option(self.password, other.password, |one, two| canonical(one).eq(canonical(two)))
+            && self.host.matches(&other.host)
+            && self.port == other.port
+            && params_agree(self.params, other.params)
+            && params_agree(other.params, self.params)
+            && headers_agree(self.headers, other.headers)
+            && headers_agree(other.headers, self.headers)
+    }
+}
+
+type Userinfo<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
+
+fn read_userinfo(userinfo: &[u8]) -> Result<Userinfo<'_>, Cause> {
+    let (user, password) = match memchr(b':', userinfo) {
+        Some(at) => (userinfo.get(..at).unwrap_or_default(), userinfo.get(at + 1..)),
+        None => (userinfo, None),
+    };
+    let password_good = password.is_none_or(|text| text.is_empty() || grammar::all_escaped(PASSWORD, text));
+    if grammar::all_escaped(USER, user) && password_good {
+        Ok((Some(user), password))
+    } else {
+        Err(Cause::RequestUri)
+    }
+}
+
+fn read_host_port(text: &[u8]) -> Result<(Host<'_>, Option<u16>), Cause> {
+    let colon = if text.first() == Some(&b'[') {
+        let close = memchr(b']', text).ok_or(Cause::RequestUri)?;
+        if close + 1 == text.len() { None } else { Some(close + 1) }
+    } else {
+        memchr(b':', text)
+    };
+    let (host, port_text) = text.split_at_checked(colon.unwrap_or(text.len())).unwrap_or((text, b""));
+    let host = Host::read(host).map_err(|_| Cause::RequestUri)?;
+    match port_text.split_first() {
+        None => Ok((host, None)),
+        Some((b':', digits)) => Ok((host, Some(port(digits).map_err(|_| Cause::RequestUri)?))),
+        Some(_) => Err(Cause::RequestUri),
+    }
+}
+
+/// Parameters as name and value, without looking at their characters.
+fn param_pairs(params: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+    params.split(|byte| *byte == b';').skip(1).map(|text| match memchr(b'=', text) {
+        Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + 1..)),
+        None => (text, None),
+    })
+}
+
+/// Parameters that decide where a request goes: twice is two readings (RFC 3261 §19.1.1: not more than once).
+const STEERING: [&[u8]; 6] = [b"transport", b"maddr", b"user", b"lr", b"ttl", b"method"];
+
+fn check_params(params: &[u8]) -> Result<(), Cause> {
+    let mut seen = [false; STEERING.len()];
+    for (at, (name, value)) in param_pairs(params).enumerate() {
+        if at >= PARAMS_MAX {
+            return Err(Cause::Oversize);
+        }
+        if !grammar::all_escaped(PARAM, name)
+            || value.is_some_and(|value| !grammar::all_escaped(PARAM, value))
+        {
+            return Err(Cause::RequestUri);
+        }
+        for (steering, seen) in STEERING.iter().zip(&mut seen) {
+            if name.eq_ignore_ascii_case(steering) && std::mem::replace(seen, true) {
+                return Err(Cause::RequestUri);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn find_param<'a>(params: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    param_pairs(params)
+        .find(|(found, _)| found.eq_ignore_ascii_case(name.as_bytes()))
+        .map(|(_, value)| value.unwrap_or_default())
+}
+
+impl<'a> Uri<'a> {
+    /// Reads a URI (no brackets around it).
+    pub fn read(raw: &'a [u8]) -> Result<Self, Cause> {
+        let (scheme, rest) = scheme(raw).ok_or(Cause::RequestUri)?;
+        if !grammar::all(URI, raw) {
+            return Err(Cause::RequestUri);
+        }
+        if scheme.eq_ignore_ascii_case(b"sip") {
+            SipUri::read(false, rest).map(Self::Sip)
+        } else if scheme.eq_ignore_ascii_case(b"sips") {
+            SipUri::read(true, rest).map(Self::Sip)
+        } else if scheme.eq_ignore_ascii_case(b"tel") {
+            let end = memchr(b';', rest).unwrap_or(rest.len());
+            let (number, params) = rest.split_at_checked(end).unwrap_or((rest, b""));
+            if !grammar::all_escaped(USER, number) {
+                return Err(Cause::RequestUri);
+            }
+            check_params(params)?;
+            Ok(Self::Tel { number, params })
+        } else if scheme.eq_ignore_ascii_case(b"urn") && !rest.is_empty() {
+            Ok(Self::Urn(rest))
+        } else {
+            Ok(Self::Other(raw))
+        }
+    }
+
+    /// The user of sip/sips, the number of tel; as written.
+    #[must_use]
+    pub fn user(&self) -> Option<&'a [u8]> {
+        match self {
+            Self::Sip(sip) => sip.user,
+            Self::Tel { number, .. } => Some(number),
+            Self::Urn(_) | Self::Other(_) => None,
+        }
+    }
+
+    /// A URI parameter's value (ASCII case-insensitive name); `Some(b"")` for one without a value.
+    #[must_use]
+    pub fn param(&self, name: &str) -> Option<&'a [u8]> {
+        match self {
+            Self::Sip(SipUri { params, .. }) | Self::Tel { params, .. } => find_param(params, name),
+            Self::Urn(_) | Self::Other(_) => None,
+        }
+    }
+
+    /// RFC 3261 §19.1.4 equality; for tel RFC 3966 §4 (visual separators do not count).
+    #[must_use]
+    pub fn equivalent(&self, other: &Uri<'_>) -> bool {
+        match (self, other) {
+            (Self::Sip(one), Uri::Sip(two)) => one.equivalent(two),
+            (Self::Tel { number: one, params: first }, Uri::Tel { number: two, params: second }) => {
+                dialled(one).eq(dialled(two)) && same_set(first, second) && same_set(second, first)
+            }
+            // RFC 5031 §4: service URNs are compared without case.
+            (Self::Urn(one), Uri::Urn(two)) => one.eq_ignore_ascii_case(two),
+            (Self::Other(one), Uri::Other(two)) => one == two,
+            (Self::Sip(_) | Self::Tel { .. } | Self::Urn(_) | Self::Other(_), _) => false,
+        }
+    }
+}
+
+fn same_option(one: Option<&[u8]>, two: Option<&[u8]>, same: impl Fn(&[u8], &[u8]) -> bool) -> bool {
+    match (one, two) {
+        (Some(one), Some(two)) => same(one, two),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
+/// Octets with their escapes undone, save escapes of reserved characters: those mean something else than the bare
+/// character (RFC 3261 §19.1.4). Such an octet comes out above 255.
+fn canonical(text: &[u8]) -> impl Iterator<Item = u16> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (byte, tail) = rest.split_first()?;
+        rest = tail;
+        if let (b'%', Some(value)) = (*byte, escape_value(tail)) {
+            rest = tail.get(2..).unwrap_or_default();
+            let reserved = b";/?:@&=+$,".contains(&value);
+            return Some(u16::from(value) + if reserved { 256 } else { 0 });
+        }
+        Some(u16::from(*byte))
+    })
+}
+
+fn same_without_case(one: &[u8], two: &[u8]) -> bool {
+    let lower = |unit: u16| u8::try_from(unit).map_or(unit, |byte| u16::from(byte.to_ascii_lowercase()));
+    canonical(one).map(lower).eq(canonical(two).map(lower))
+}
+
+/// Every parameter of `one` that must be in `two` is there, and those in both are the same.
+fn params_agree(one: &[u8], two: &[u8]) -> bool {
+    param_pairs(one).all(|(name, value)| {
+        match param_pairs(two).find(|(other, _)| same_without_case(name, other)) {
+            Some((_, other)) => same_option(value, other, same_without_case),
+            // RFC 3261 §19.1.4: user, ttl, method and maddr in one only never match; its examples add transport.
+            None => !["user", "ttl", "method", "maddr", "transport"]
+                .iter()
+                .any(|must| name.eq_ignore_ascii_case(must.as_bytes())),
+        }
+    })
+}
+
+fn headers_agree(one: &[u8], two: &[u8]) -> bool {
+    let split = |text| <[u8]>::split(text, |byte: &u8| *byte == b'&').take(PARAMS_MAX);
+    split(one).all(|header| split(two).any(|other| same_without_case(header, other)))
+}
+
+fn same_set(one: &[u8], two: &[u8]) -> bool {
+    param_pairs(one).all(|(name, value)| {
+        param_pairs(two).any(|(other, found)| {
+            same_without_case(name, other) && same_option(value, found, same_without_case)
+        })
+    })
+}
+
+fn dialled(number: &[u8]) -> impl Iterator<Item = u8> {
+    // RFC 3966 §3: visual-separator = "-" / "." / "(" / ")"
+    number.iter().filter(|byte| !matches!(byte, b'-' | b'.' | b'(' | b')')).map(u8::to_ascii_lowercase)
+}
+
+fn escape_value(after_percent: &[u8]) -> Option<u8> {
+    let (high, low) = (after_percent.first()?, after_percent.get(1)?);
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
+}
+
+/// Decodes `%HH` once. `None` when an escape is broken.
+#[must_use]
+pub fn unescape(raw: &[u8]) -> Option<Cow<'_, [u8]>> {
+    if memchr(b'%', raw).is_none() {
+        return Some(Cow::Borrowed(raw));
+    }
+    let mut plain = Vec::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some(at) = memchr(b'%', rest) {
+        let (before, after) = rest.split_at_checked(at)?;
+        plain.extend_from_slice(before);
+        plain.push(escape_value(after.get(1..)?)?);
+        rest = after.get(3..)?;
+    }
+    plain.extend_from_slice(rest);
+    Some(Cow::Owned(plain))
+}
+
+#[cfg(test)]
+#[path = "uri_tests.rs"]
+mod tests;

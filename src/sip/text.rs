@@ -1,0 +1,181 @@
+//! Text for people: hostile bytes made safe to print, numbers with their end hidden, folds and quotes undone.
+//!
+//! Owns the display of what the wire brought. Read first: RFC 3261 §7.3.1, §25.1 (quoted-string).
+
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+
+use memchr::{memchr, memchr2};
+
+use super::grammar;
+
+/// Digits of a number that are hidden.
+const HIDDEN: usize = 3;
+
+/// Shows a user part or a number with its last characters hidden: `+4930123***`. Escapes what [`Safe`] escapes.
+#[derive(Debug, Clone, Copy)]
+pub struct Masked<'a>(pub &'a [u8]);
+
+impl fmt::Display for Masked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A short one is hidden whole: half of an extension is the extension.
+        let shown = self.0.len().checked_sub(HIDDEN).filter(|shown| *shown >= HIDDEN).unwrap_or(0);
+        Safe::new(self.0.get(..shown).unwrap_or_default()).fmt(f)?;
+        f.write_str("***")
+    }
+}
+
+/// Shows hostile bytes: control characters, escape sequences, quotes' backslash and what is not UTF-8 are escaped, and
+/// the length is bounded. What comes out is one line of printable text.
+#[derive(Debug, Clone, Copy)]
+pub struct Safe<'a> {
+    bytes: &'a [u8],
+    octets_max: usize,
+}
+
+impl<'a> Safe<'a> {
+    /// Octets shown unless told otherwise.
+    pub const OCTETS_MAX: usize = 256;
+
+    /// Shows up to [`Self::OCTETS_MAX`] octets.
+    #[must_use]
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, octets_max: Self::OCTETS_MAX }
+    }
+
+    /// Shows up to so many octets.
+    #[must_use]
+    pub const fn up_to(bytes: &'a [u8], octets_max: usize) -> Self {
+        Self { bytes, octets_max }
+    }
+}
+
+impl fmt::Display for Safe<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cut = self.bytes.len().min(self.octets_max);
+        for chunk in self.bytes.get(..cut).unwrap_or_default().utf8_chunks() {
+            for letter in chunk.valid().chars() {
+                if letter == '\\' || letter.is_control() || is_deceiving(letter) {
+                    write!(f, "{}", letter.escape_default())?;
+                } else {
+                    f.write_char(letter)?;
+                }
+            }
+            for byte in chunk.invalid() {
+                write!(f, "\\x{byte:02x}")?;
+            }
+        }
+        if cut < self.bytes.len() { f.write_str("...") } else { Ok(()) }
+    }
+}
+
+/// Characters that reorder, hide or break a line though they are no control characters to Unicode.
+fn is_deceiving(letter: char) -> bool {
+    matches!(letter,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// A value with each fold (CRLF and the blanks around it) turned into one space.
+#[must_use]
+pub fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
+    if memchr2(b'\r', b'\n', value).is_none() {
+        return Cow::Borrowed(value);
+    }
+    let mut line = Vec::with_capacity(value.len());
+    unfold_into(value, &mut line);
+    Cow::Owned(line)
+}
+
+/// Appends a value with its folds turned into one space each.
+pub(crate) fn unfold_into(value: &[u8], line: &mut Vec<u8>) {
+    let mut rest = value;
+    while let Some(at) = memchr2(b'\r', b'\n', rest) {
+        let (mut before, after) = rest.split_at(at);
+        while let [shorter @ .., b' ' | b'\t'] = before {
+            before = shorter;
+        }
+        line.extend_from_slice(before);
+        line.push(b' ');
+        rest = grammar::trim_start(after);
+    }
+    line.extend_from_slice(rest);
+}
+
+/// The text of a quoted string without quotes and backslashes; anything else as it is.
+#[must_use]
+pub fn unquote(text: &[u8]) -> Cow<'_, [u8]> {
+    let inner = match text {
+        [b'"', inner @ .., b'"'] => inner,
+        _ => return Cow::Borrowed(text),
+    };
+    if memchr(b'\\', inner).is_none() {
+        return Cow::Borrowed(inner);
+    }
+    let mut plain = Vec::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some(at) = memchr(b'\\', rest) {
+        plain.extend_from_slice(rest.get(..at).unwrap_or_default());
+        plain.extend(rest.get(at + 1));
+        rest = rest.get(at + 2..).unwrap_or_default();
+    }
+    plain.extend_from_slice(rest);
+    Cow::Owned(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_number_is_hidden() {
+        for (user, shown) in [
+            ("+4930123456", "+4930123***"),
+            ("100", "***"),
+            ("12345", "***"),
+            ("123456", "123***"),
+            ("", "***"),
+            ("\x1b[2Jabcd", "\\u{1b}[2Ja***"),
+        ] {
+            assert_eq!(Masked(user.as_bytes()).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn f10_hostile_bytes_come_out_as_one_printable_line() {
+        for (bytes, shown) in [
+            (&b"a\r\nb\0\x1b[31m\x7f"[..], r"a\r\nb\u{0}\u{1b}[31m\u{7f}"),
+            (b"\xff\xfeok\xc3", r"\xff\xfeok\xc3"),
+            ("J\u{fc}rgen \u{202e}x\u{200b}\u{2028}".as_bytes(), "J\u{fc}rgen \\u{202e}x\\u{200b}\\u{2028}"),
+            (b"\"{\\n", r#""{\\n"#),
+            ("\u{9b}31m".as_bytes(), r"\u{9b}31m"),
+        ] {
+            assert_eq!(Safe::new(bytes).to_string(), shown);
+        }
+        assert_eq!(Safe::up_to(b"abcdef", 3).to_string(), "abc...");
+        assert_eq!(Safe::up_to("a\u{fc}".as_bytes(), 2).to_string(), "a\\xc3...");
+    }
+
+    #[test]
+    fn folds_become_one_space() {
+        for (value, line) in
+            [("a\r\n b", "a b"), ("a \t\r\n\t \r\n b", "a b"), ("a", "a"), ("a\r\n ", "a "), ("\r\n a", " a")]
+        {
+            assert_eq!(unfold(value.as_bytes()), line.as_bytes(), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn quotes_come_off_once() {
+        for (text, plain) in [
+            (r#""a \"b\" \\ c""#, r#"a "b" \ c"#),
+            ("token", "token"),
+            ("\"", "\""),
+            ("\"\"", ""),
+            (r#""a\""#, "a"),
+            ("", ""),
+        ] {
+            assert_eq!(unquote(text.as_bytes()), plain.as_bytes(), "{text}");
+        }
+    }
+}
