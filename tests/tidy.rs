@@ -122,7 +122,10 @@ fn lexed(path: PathBuf) -> Source {
     let text = fs::read_to_string(root().join(&path)).expect("a source file is UTF-8");
     let tokens: TokenStream = text.parse().unwrap_or_else(|why| panic!("{}: {why}", path.display()));
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
-    let whole = path.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs");
+    let whole = path.components().any(|part| {
+        let part = part.as_os_str().to_string_lossy();
+        part == "tests" || part == "tests.rs" || part.ends_with("_tests.rs")
+    });
     let test_lines = if whole { vec![(0, usize::MAX)] } else { test_modules(&tokens) };
     Source { path, text, tokens, test_lines }
 }
