@@ -5,6 +5,7 @@
 
 pub mod error;
 pub mod flow;
+pub mod framing;
 pub mod grammar;
 pub mod headers;
 mod lines;
@@ -18,6 +19,7 @@ pub mod write;
 
 pub use error::{Blame, Malformed};
 pub use flow::{ConnectionId, Flow, Hop, ListenerId, Transport};
+pub use framing::{Framed, Framer, Pending};
 pub use headers::{CSeq, HeaderName, NameAddr, Via};
 pub use message::{Message, Method, StartLine};
 pub use uri::{Host, Uri};

@@ -18,7 +18,7 @@ use super::text;
 const BYTES_USUAL: usize = 1_024;
 
 /// Bytes proven free of CR, LF and NUL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Text<'a>(&'a [u8]);
 
 impl<'a> Text<'a> {
@@ -28,7 +28,7 @@ impl<'a> Text<'a> {
         if memchr::memchr3(b'\r', b'\n', 0, bytes).is_some() { None } else { Some(Self(bytes)) }
     }
 
-    /// A text of ours. Does not compile into a program when it holds CR, LF or NUL and is called in a constant.
+    /// A text of ours, for literals: in a constant, one that holds CR, LF or NUL does not compile.
     #[must_use]
     pub const fn fixed(text: &'static str) -> Self {
         let bytes = text.as_bytes();
@@ -350,12 +350,15 @@ pub fn reason_phrase(status: u16) -> &'static str {
         606 => "Not Acceptable",
         607 => "Unwanted",
         608 => "Rejected",
-        100..200 => "Progress",
-        200..300 => "Success",
-        300..400 => "Redirection",
-        400..500 => "Request Failure",
-        500..600 => "Server Failure",
-        _ => "Global Failure",
+        // RFC 3261 §8.1.3.2: an unknown status is taken for the x00 of its class.
+        _ => match status / 100 {
+            1 => "Progress",
+            2 => "Success",
+            3 => "Redirection",
+            4 => "Request Failure",
+            5 => "Server Failure",
+            _ => "Global Failure",
+        },
     }
 }
 

@@ -1,0 +1,136 @@
+//! Streams cut anywhere give the same messages. Read first: RFC 3261 §18.3; RFC 5626 §4.4.1.
+
+use super::*;
+
+fn message(body: &str) -> String {
+    format!(
+        "MESSAGE sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bKa\r\nFrom: sip:c@d;tag=1\r\nTo: sip:a@b\r\n\
+         Call-ID: x\r\nCSeq: 1 MESSAGE\r\nContent-Length:\r\n  {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// Everything that comes out of a stream cut into reads of `step` octets; an error ends the list.
+fn frames(stream: &[u8], step: usize) -> Vec<String> {
+    let (mut framer, mut out) = (Framer::default(), Vec::new());
+    for chunk in stream.chunks(step) {
+        framer.push(chunk);
+        loop {
+            match framer.next(&Limits::default()) {
+                Ok(None) => break,
+                Ok(Some(Framed::Message(bytes))) => out.push(String::from_utf8_lossy(bytes).into_owned()),
+                Ok(Some(Framed::KeepAlivePing)) => out.push("ping".into()),
+                Ok(Some(Framed::Pong)) => out.push("pong".into()),
+                Err(refused) => {
+                    out.push(format!("{:?} {} {}", refused.cause, refused.status, refused.answer.is_some()));
+                    return out;
+                }
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn messages_come_out_whole_however_the_stream_is_cut() {
+    let messages = [message(""), message("hello\r\n\r\nthere"), message("SIP/2.0 200 OK\r\n\r\n")];
+    let stream = messages.concat();
+    for step in [1, 2, 3, 7, 50, 200, 10_000] {
+        assert_eq!(frames(stream.as_bytes(), step), messages, "{step}");
+    }
+}
+
+#[test]
+fn keep_alives_stand_between_messages() {
+    let text = message("x");
+    for (stream, want) in [
+        ("\r\n\r\n".to_owned(), vec!["ping"]),
+        ("\r\n".to_owned(), vec!["pong"]),
+        ("\r\n".repeat(500), vec!["ping"]),
+        (format!("{text}\r\n\r\n{text}"), vec![&text, "ping", &text]),
+        (format!("\r\n{text}"), vec!["pong", &text]),
+    ] {
+        assert_eq!(frames(stream.as_bytes(), 100_000), want, "{stream:?}");
+    }
+    assert_eq!(frames(b"\r\n\r\n", 2), ["pong", "ping"], "a ping cut in two is still answered");
+    assert_eq!(frames(b"\r\n\r\n", 1), ["pong", "ping"]);
+}
+
+#[test]
+fn f2_lengths_that_lie_end_the_stream_with_an_answer() {
+    let good = message("");
+    for (length, cause) in [
+        ("Content-Length: -1", "ContentLength 400 true"),
+        ("Content-Length: +5", "ContentLength 400 true"),
+        ("Content-Length: 0x5", "ContentLength 400 true"),
+        ("Content-Length: five", "ContentLength 400 true"),
+        ("Content-Length:", "ContentLength 400 true"),
+        ("Content-Length: 4294967296", "ContentLength 400 true"),
+        ("Content-Length: 0\r\nContent-Length: 0", "ContentLength 400 true"),
+        ("Content-Length: 0\r\nl: 5", "ContentLength 400 true"),
+        ("X-Nothing: 0", "ContentLength 400 true"),
+        ("Content-Length: 65535", "Oversize 513 true"),
+        ("Content-Length: 4294967295", "Oversize 513 true"),
+    ] {
+        let stream = good.replace("Content-Length:\r\n  0", length) + &good;
+        for step in [1, 100_000] {
+            assert_eq!(frames(stream.as_bytes(), step), [cause], "{length}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_sip_ends_the_stream_early() {
+    for (stream, want) in [
+        ("\x16\x03\x01\x02\x00", "NotSip 400 false"),
+        ("GET / HTTP/1.1\r\n", "NotSip 400 false"),
+        ("\n", "Framing 400 false"),
+        ("\rx", "Framing 400 false"),
+        ("OPTIONS sip:a@b SIP/2.0\nVia", "Framing 400 false"),
+        ("OPTIONS sip:a@b SIP/2.0\r\nVia: x\ry", "Framing 400 true"),
+    ] {
+        assert_eq!(frames(stream.as_bytes(), 1).last().map(String::as_str), Some(want), "{stream:?}");
+    }
+}
+
+#[test]
+fn f3_heads_are_bounded() {
+    let limits = Limits { head_bytes_max: 1_000, uri_bytes_max: 100, ..Limits::default() };
+    let refused = |stream: String| {
+        let mut framer = Framer::default();
+        for (at, chunk) in stream.as_bytes().chunks(10).enumerate() {
+            framer.push(chunk);
+            if let Err(refused) = framer.next(&limits) {
+                assert_eq!(framer.pending(), Pending::Nothing);
+                assert!(framer.next(&limits).is_err(), "a broken stream stays broken");
+                return (refused.status, at * 10);
+            }
+        }
+        panic!("not refused")
+    };
+    assert_eq!(refused(format!("OPTIONS sip:{}", "a".repeat(5_000))), (414, 350));
+    assert_eq!(refused(format!("OPTIONS sip:a@b SIP/2.0\r\nX: {}", "a".repeat(5_000))), (513, 1_000));
+    assert_eq!(refused(format!("OPTIONS sip:a@b SIP/2.0\r\n{}", "X: y\r\n".repeat(5_000))), (513, 1_000));
+}
+
+#[test]
+fn f1_it_says_what_it_is_in_the_middle_of_and_holds_nothing_between() {
+    let limits = Limits::default();
+    let text = message("hello");
+    let head = text.len() - 5;
+    let mut framer = Framer::default();
+    for (part, want) in [
+        (&text[..1], Pending::Head),
+        (&text[1..head - 1], Pending::Head),
+        (&text[head - 1..head], Pending::Body),
+        (&text[head..head + 4], Pending::Body),
+    ] {
+        framer.push(part.as_bytes());
+        assert_eq!(framer.next(&limits), Ok(None));
+        assert_eq!(framer.pending(), want);
+    }
+    framer.push(&text.as_bytes()[head + 4..]);
+    assert_eq!(framer.next(&limits), Ok(Some(Framed::Message(text.as_bytes()))));
+    assert_eq!(framer.next(&limits), Ok(None));
+    assert_eq!((framer.pending(), framer.buffer.capacity()), (Pending::Nothing, 0));
+}
