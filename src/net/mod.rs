@@ -3,7 +3,56 @@
 //! Owns every socket and its limits. Refuses to know SIP beyond framing, and policy.
 //! Read first: RFC 3261 §18; RFC 5626 §4.4.1.
 
+pub mod batch;
+pub mod files;
+pub mod udp;
+
+use std::fmt;
+use std::io;
 use std::time::Duration;
+
+pub use batch::{Batch, Datagram};
+pub use udp::UdpPort;
+
+/// A listener that could not be opened.
+#[derive(Debug)]
+pub struct Refused {
+    /// Transport and address.
+    pub what: String,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot listen on {}: ", self.what)?;
+        let port = self.what.rsplit(':').next().unwrap_or_default();
+        let kind = self.source.kind();
+        if kind == io::ErrorKind::AddrInUse {
+            write!(
+                f,
+                "another process has the address; stop it (`ss -tulpn | grep :{port}` names it) or give the \
+                 listener another `bind`"
+            )
+        } else if kind == io::ErrorKind::AddrNotAvailable {
+            f.write_str(
+                "this machine has no such address; `ip address` lists those it has, put one into `bind`",
+            )
+        } else if kind == io::ErrorKind::PermissionDenied {
+            f.write_str(
+                "not permitted; a port below 1024 needs the capability CAP_NET_BIND_SERVICE, or take a higher port",
+            )
+        } else {
+            write!(f, "{}", self.source)
+        }
+    }
+}
+
+impl std::error::Error for Refused {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
 
 /// Limits and times of sockets.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,309 @@
+//! Many datagrams for one system call: recvmmsg(2) and sendmmsg(2).
+//!
+//! Owns the only `unsafe` of the crate, each block with its proof. Refuses to know listeners, SIP and the loop.
+//! Read first: recvmmsg(2), sendmmsg(2), ip(7), ipv6(7).
+#![allow(unsafe_code)]
+
+use std::io;
+use std::mem::{size_of, zeroed};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr;
+
+use bytes::Bytes;
+
+/// Datagrams for one call of the system at most.
+pub const BATCH: usize = 32;
+
+/// The largest datagram UDP can carry; nothing is ever cut off.
+pub const DATAGRAM_BYTES_MAX: usize = 65_535;
+
+/// Distance between two receive buffers: seventeen cache lines past 64 KiB, so that the first lines of all buffers
+/// do not fight for the same cache sets.
+const STRIDE: usize = 65_536 + 17 * 64;
+
+/// Room for one address of either family: a `sockaddr_in` fits into a `sockaddr_in6`.
+type Name = libc::sockaddr_in6;
+
+#[allow(clippy::cast_possible_truncation)]
+const NAME_BYTES: libc::socklen_t = size_of::<Name>() as libc::socklen_t;
+
+/// A datagram that waits to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Datagram {
+    /// Where to.
+    pub remote: SocketAddr,
+    /// What.
+    pub bytes: Bytes,
+}
+
+/// Buffers for one batch in either direction, made once and used for every socket in turn.
+pub struct Batch {
+    buffers: Box<[u8]>,
+    names: Box<[Name]>,
+    vectors: Box<[libc::iovec]>,
+    headers: Box<[libc::mmsghdr]>,
+    received: usize,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Batch {
+    /// Buffers for `BATCH` datagrams of any size; pages that are never written to cost no memory.
+    #[must_use]
+    pub fn new() -> Self {
+        // SAFETY: all three are plain C structs of integers and raw pointers; all zeroes is a valid value of each.
+        let (name, vector, header) = unsafe { (zeroed(), zeroed(), zeroed()) };
+        Self {
+            buffers: vec![0; STRIDE * BATCH].into_boxed_slice(),
+            names: vec![name; BATCH].into_boxed_slice(),
+            vectors: vec![vector; BATCH].into_boxed_slice(),
+            headers: vec![header; BATCH].into_boxed_slice(),
+            received: 0,
+        }
+    }
+
+    /// Takes what waits on a socket, without waiting; returns how many datagrams `datagram` now has.
+    /// Fewer than `BATCH` means that the socket is drained. `WouldBlock` when nothing waited.
+    pub fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+        self.received = 0;
+        let places = self.buffers.chunks_exact_mut(STRIDE).zip(self.names.iter_mut());
+        for (((buffer, name), vector), header) in
+            places.zip(self.vectors.iter_mut()).zip(self.headers.iter_mut())
+        {
+            *vector = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: DATAGRAM_BYTES_MAX };
+            *header = message(name, NAME_BYTES, vector);
+        }
+        // SAFETY: `headers` holds BATCH initialised entries. Each points to one name, one vector and, through it, to
+        // one buffer of STRIDE >= DATAGRAM_BYTES_MAX bytes; all live in boxes owned by `self`, which stays borrowed
+        // until the call returns, and no two entries share memory. The kernel keeps no pointer after the call. A null
+        // timeout is allowed.
+        let count = unsafe {
+            libc::recvmmsg(
+                socket.as_raw_fd(),
+                self.headers.as_mut_ptr(),
+                BATCH as libc::c_uint,
+                libc::MSG_DONTWAIT as _,
+                ptr::null_mut(),
+            )
+        };
+        self.received = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+        Ok(self.received)
+    }
+
+    /// A datagram of the last `receive`: who sent it, and its bytes. `None` past the last, and for an address that
+    /// is neither IPv4 nor IPv6. An IPv4-mapped IPv6 address is given as the IPv4 address it is.
+    #[must_use]
+    pub fn datagram(&self, index: usize) -> Option<(SocketAddr, &[u8])> {
+        if index >= self.received {
+            return None;
+        }
+        let header = self.headers.get(index)?;
+        let name = self.names.get(index)?;
+        let start = index * STRIDE;
+        let length = usize::try_from(header.msg_len).ok()?.min(DATAGRAM_BYTES_MAX);
+        let bytes = self.buffers.get(start..start + length)?;
+        Some((address(name, header.msg_hdr.msg_namelen)?, bytes))
+    }
+
+    /// Sends the first of `datagrams`, `BATCH` at most, without waiting; returns how many the system took.
+    /// An error is that of the first one; it may be left out and the rest tried again.
+    pub fn send(&mut self, socket: BorrowedFd<'_>, datagrams: &[Datagram]) -> io::Result<usize> {
+        let mut count: libc::c_uint = 0;
+        let places = self.names.iter_mut().zip(self.vectors.iter_mut()).zip(self.headers.iter_mut());
+        for (datagram, ((name, vector), header)) in datagrams.iter().zip(places) {
+            let name_bytes = write_address(name, datagram.remote);
+            *vector = libc::iovec {
+                iov_base: datagram.bytes.as_ptr().cast_mut().cast(),
+                iov_len: datagram.bytes.len(),
+            };
+            *header = message(name, name_bytes, vector);
+            count += 1;
+        }
+        if count == 0 {
+            return Ok(0);
+        }
+        // SAFETY: the loop above wrote the first `count` <= BATCH headers. Each points to a name and a vector owned by
+        // `self`, and the vector to the bytes of a datagram borrowed until after the call. sendmmsg reads through
+        // these pointers and writes only `msg_len` of the headers, so casting away `const` is never acted upon.
+        let sent = unsafe {
+            libc::sendmmsg(
+                socket.as_raw_fd(),
+                self.headers.as_mut_ptr(),
+                count,
+                (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as _,
+            )
+        };
+        usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+    }
+}
+
+impl std::fmt::Debug for Batch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batch").field("received", &self.received).finish_non_exhaustive()
+    }
+}
+
+/// One message of one vector.
+fn message(name: &mut Name, name_bytes: libc::socklen_t, vector: &mut libc::iovec) -> libc::mmsghdr {
+    // SAFETY: a plain C struct of integers and raw pointers; all zeroes is a valid value. (A literal would have to
+    // name padding fields that differ between C libraries.)
+    let mut header: libc::mmsghdr = unsafe { zeroed() };
+    header.msg_hdr.msg_name = ptr::from_mut(name).cast();
+    header.msg_hdr.msg_namelen = name_bytes;
+    header.msg_hdr.msg_iov = vector;
+    header.msg_hdr.msg_iovlen = 1;
+    header
+}
+
+/// Reads an address the kernel wrote into `name`, `length` bytes of it.
+fn address(name: &Name, length: libc::socklen_t) -> Option<SocketAddr> {
+    let length = usize::try_from(length).ok()?;
+    match libc::c_int::from(name.sin6_family) {
+        libc::AF_INET if length >= size_of::<libc::sockaddr_in>() => {
+            // SAFETY: `name` is a whole, initialised `sockaddr_in6` (28 bytes, aligned to 4); a `sockaddr_in` is 16
+            // bytes of integers with the same alignment, every bit pattern of which is valid.
+            let name = unsafe { ptr::from_ref(name).cast::<libc::sockaddr_in>().read() };
+            let ip = Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr));
+            Some(SocketAddr::new(IpAddr::V4(ip), u16::from_be(name.sin_port)))
+        }
+        libc::AF_INET6 if length >= size_of::<libc::sockaddr_in6>() => {
+            let ip = Ipv6Addr::from(name.sin6_addr.s6_addr);
+            let port = u16::from_be(name.sin6_port);
+            Some(match ip.to_ipv4_mapped() {
+                Some(ip) => SocketAddr::new(IpAddr::V4(ip), port),
+                None => SocketAddr::V6(SocketAddrV6::new(ip, port, 0, name.sin6_scope_id)),
+            })
+        }
+        _ => None,
+    }
+}
+
+/// Writes an address for the kernel; returns how many bytes of `name` it takes.
+#[allow(clippy::cast_possible_truncation)]
+fn write_address(name: &mut Name, remote: SocketAddr) -> libc::socklen_t {
+    match remote {
+        SocketAddr::V4(remote) => {
+            // SAFETY: a plain C struct of integers; all zeroes is a valid value.
+            let mut four: libc::sockaddr_in = unsafe { zeroed() };
+            four.sin_family = libc::AF_INET as libc::sa_family_t;
+            four.sin_port = remote.port().to_be();
+            four.sin_addr.s_addr = u32::from(*remote.ip()).to_be();
+            // SAFETY: `name` is exclusively borrowed, 28 bytes long and aligned to 4; 16 bytes of integers aligned to
+            // 4 are written into it, and any bytes make a valid `sockaddr_in6`.
+            unsafe { ptr::from_mut(name).cast::<libc::sockaddr_in>().write(four) };
+            size_of::<libc::sockaddr_in>() as libc::socklen_t
+        }
+        SocketAddr::V6(remote) => {
+            name.sin6_family = libc::AF_INET6 as libc::sa_family_t;
+            name.sin6_port = remote.port().to_be();
+            name.sin6_flowinfo = 0;
+            name.sin6_addr.s6_addr = remote.ip().octets();
+            name.sin6_scope_id = remote.scope_id();
+            NAME_BYTES
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket;
+    use std::os::fd::AsFd;
+
+    fn pair(host: &str) -> (UdpSocket, UdpSocket) {
+        let one = UdpSocket::bind((host, 0)).unwrap();
+        let two = UdpSocket::bind((host, 0)).unwrap();
+        (one, two)
+    }
+
+    fn batch_crosses(host: &str) {
+        let (from, to) = pair(host);
+        let remote = to.local_addr().unwrap();
+        let many: Vec<Datagram> = (0..BATCH + 3)
+            .map(|n| Datagram { remote, bytes: Bytes::from(format!("datagram {n}")) })
+            .collect();
+        let mut batch = Batch::new();
+        assert_eq!(batch.send(from.as_fd(), &many).unwrap(), BATCH, "never more than a batch");
+        assert_eq!(batch.send(from.as_fd(), &many[BATCH..]).unwrap(), 3);
+
+        assert_eq!(batch.receive(to.as_fd()).unwrap(), BATCH);
+        for n in 0..BATCH {
+            let (source, bytes) = batch.datagram(n).unwrap();
+            assert_eq!(source, from.local_addr().unwrap());
+            assert_eq!(bytes, format!("datagram {n}").as_bytes());
+        }
+        assert_eq!(batch.receive(to.as_fd()).unwrap(), 3);
+        assert_eq!(batch.datagram(2).unwrap().1, format!("datagram {}", BATCH + 2).as_bytes());
+        assert_eq!(batch.datagram(3), None, "nothing left over from the batch before");
+    }
+
+    #[test]
+    fn a_batch_crosses_over_ipv4() {
+        batch_crosses("127.0.0.1");
+    }
+
+    #[test]
+    fn a_batch_crosses_over_ipv6() {
+        batch_crosses("::1");
+    }
+
+    #[test]
+    fn an_empty_socket_would_block_and_leaves_nothing() {
+        let (_, to) = pair("127.0.0.1");
+        let mut batch = Batch::new();
+        assert_eq!(batch.receive(to.as_fd()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(batch.datagram(0), None);
+    }
+
+    #[test]
+    fn the_largest_datagram_arrives_whole_and_an_empty_one_is_empty() {
+        let (from, to) = pair("127.0.0.1");
+        let remote = to.local_addr().unwrap();
+        let large = Bytes::from(vec![b'x'; 65_507]);
+        let both = [Datagram { remote, bytes: large.clone() }, Datagram { remote, bytes: Bytes::new() }];
+        let mut batch = Batch::new();
+        assert_eq!(batch.send(from.as_fd(), &both).unwrap(), 2);
+        assert_eq!(batch.receive(to.as_fd()).unwrap(), 2);
+        assert_eq!(batch.datagram(0).unwrap().1, &large[..]);
+        assert_eq!(batch.datagram(1).unwrap().1, b"");
+    }
+
+    #[test]
+    fn a_mapped_address_is_given_as_ipv4() {
+        let to = UdpSocket::bind("[::]:0").unwrap();
+        let from = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = to.local_addr().unwrap().port();
+        from.send_to(b"x", ("127.0.0.1", port)).unwrap();
+        let mut batch = Batch::new();
+        assert_eq!(batch.receive(to.as_fd()).unwrap(), 1);
+        assert_eq!(batch.datagram(0).unwrap().0, from.local_addr().unwrap());
+    }
+
+    #[test]
+    fn an_unsendable_datagram_is_an_error_of_the_first_and_a_short_count_behind_it() {
+        let (from, to) = pair("127.0.0.1");
+        let good = Datagram { remote: to.local_addr().unwrap(), bytes: Bytes::from_static(b"x") };
+        let bad = Datagram { remote: "[::1]:9".parse().unwrap(), bytes: Bytes::from_static(b"y") };
+        let mut batch = Batch::new();
+        assert_eq!(batch.send(from.as_fd(), &[good.clone(), bad.clone(), good.clone()]).unwrap(), 1);
+        assert!(batch.send(from.as_fd(), &[bad, good]).is_err());
+        assert_eq!(batch.send(from.as_fd(), &[]).unwrap(), 0);
+    }
+
+    #[test]
+    fn addresses_survive_the_journey() {
+        for text in ["192.0.2.7:5060", "[2001:db8::7]:5061", "[fe80::1%3]:5060", "255.255.255.255:65535"] {
+            let remote: SocketAddr = text.parse().unwrap();
+            // SAFETY: a plain C struct of integers; all zeroes is a valid value.
+            let mut name: Name = unsafe { zeroed() };
+            let length = write_address(&mut name, remote);
+            assert_eq!(address(&name, length), Some(remote), "{text}");
+            assert_eq!(address(&name, length - 1), None, "a short address is no address");
+        }
+    }
+}

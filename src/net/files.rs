@@ -1,0 +1,59 @@
+//! The limit on open files, raised and checked: a stream that cannot be accepted is a call that cannot be placed.
+//!
+//! Owns RLIMIT_NOFILE. Refuses to know what the files are for. Read first: getrlimit(2).
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Files beside streams: listeners, sinks, the control socket, the poll, the watch on the policy file, standard streams.
+pub const OTHER_FILES: u64 = 128;
+
+/// What the system grants, after the soft limit was raised to the hard one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileLimit {
+    /// Open files at once; `None` means no limit.
+    pub granted: Option<u64>,
+}
+
+impl FileLimit {
+    /// Raises the soft limit as far as it goes and says what holds now.
+    #[must_use]
+    pub fn raise() -> Self {
+        let before = getrlimit(Resource::Nofile);
+        let raised = Rlimit { current: before.maximum, maximum: before.maximum };
+        // Where raising is forbidden the old limit stands, which the check below then judges.
+        let _ = setrlimit(Resource::Nofile, raised);
+        Self { granted: getrlimit(Resource::Nofile).current }
+    }
+
+    /// Whether so many streams fit; if not, one sentence with the cure.
+    pub fn check(self, connections_max: usize) -> Result<(), String> {
+        let needed = (connections_max as u64).saturating_add(OTHER_FILES);
+        match self.granted {
+            Some(granted) if granted < needed => Err(format!(
+                "the system grants {granted} open files, but `streams` allows {connections_max} connections, which \
+                 needs {needed}; raise the limit (`LimitNOFILE=` of systemd, `ulimit -Hn`) or lower \
+                 `connections_max`"
+            )),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_is_checked_to_the_file() {
+        let limit = FileLimit { granted: Some(10_000 + OTHER_FILES) };
+        assert_eq!(limit.check(10_000), Ok(()));
+        let text = limit.check(10_001).unwrap_err();
+        assert!(text.contains("LimitNOFILE") && text.contains("10001"), "{text}");
+        assert_eq!(FileLimit { granted: None }.check(usize::MAX), Ok(()));
+    }
+
+    #[test]
+    fn raising_reaches_the_hard_limit() {
+        assert_eq!(FileLimit::raise().granted, getrlimit(Resource::Nofile).maximum);
+    }
+}
