@@ -5,6 +5,7 @@
 
 pub mod batch;
 pub mod files;
+pub mod stream;
 pub mod udp;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use std::io;
 use std::time::Duration;
 
 pub use batch::{Batch, Datagram};
+pub use stream::{News, Streams};
 pub use udp::UdpPort;
 
 /// A listener that could not be opened.

@@ -1,0 +1,213 @@
+//! One stream: what it reads, what it still has to write, and by when it must have moved.
+//!
+//! Owns the life of a connection and its deadlines. Refuses to know the table it stands in.
+//! Read first: RFC 3261 §18.3, §18.4; RFC 5626 §4.4.1.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use smallvec::SmallVec;
+
+use crate::clock::Tick;
+use crate::net::Settings;
+use crate::sip::framing::{Framer, Pending};
+use crate::sip::{Flow, Hop};
+
+/// How long a closed stream may take to accept the last bytes and to close its own side.
+pub(super) const LINGER: Duration = Duration::from_secs(2);
+
+/// Where a connection stands in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// We called; the far side has not taken the call yet.
+    Connecting {
+        /// Since when.
+        since: Tick,
+    },
+    /// Bytes cross.
+    Open,
+    /// What waits is written, then our side is shut; what comes is thrown away.
+    Closing {
+        /// Since when.
+        since: Tick,
+    },
+}
+
+/// Why a connection was cut by its deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cut {
+    /// The far side did not take our call in time.
+    Connect,
+    /// A started head did not become whole.
+    Head,
+    /// A started body did not become whole.
+    Body,
+    /// It never sent a whole message.
+    FirstMessage,
+    /// Nothing came for too long.
+    Idle,
+    /// It takes none of the bytes that wait for it.
+    Write,
+    /// It was closed and did not go.
+    Linger,
+}
+
+/// The message being read: since when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Nothing,
+    Head { since: Tick },
+    Body { since: Tick },
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub flow: Flow,
+    pub socket: TcpStream,
+    pub stage: Stage,
+    /// We called the far side.
+    pub ours: bool,
+    /// Taken out while its frames are handed on.
+    pub framer: Framer,
+    /// Hops whose frames wait for the connection to be made; told when it cannot be.
+    pub waiting: SmallVec<[Hop; 1]>,
+    /// Stands in the list of connections to flush.
+    pub dirty: bool,
+    /// When the table will look at its deadlines again.
+    pub armed: Tick,
+    began: Tick,
+    heard: Tick,
+    greeted: bool,
+    reading: Reading,
+    queue: Vec<u8>,
+    written: usize,
+    stuck: Option<Tick>,
+}
+
+/// What a flush came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flush {
+    /// All is written.
+    Empty,
+    /// The system takes no more just now.
+    Full,
+    /// The stream is broken.
+    Broken,
+}
+
+impl Connection {
+    pub fn new(flow: Flow, socket: TcpStream, stage: Stage, ours: bool, now: Tick) -> Self {
+        Self {
+            flow,
+            socket,
+            stage,
+            ours,
+            framer: Framer::default(),
+            waiting: SmallVec::new(),
+            dirty: false,
+            armed: Tick::ZERO,
+            began: now,
+            heard: now,
+            greeted: false,
+            reading: Reading::Nothing,
+            queue: Vec::new(),
+            written: 0,
+            stuck: None,
+        }
+    }
+
+    /// Bytes that wait to be written.
+    pub fn unwritten(&self) -> usize {
+        self.queue.len() - self.written
+    }
+
+    /// Puts bytes behind what waits. `spare` gives a used buffer back to work.
+    pub fn push(&mut self, bytes: &[u8], spare: &mut Vec<Vec<u8>>) {
+        if self.queue.capacity() == 0
+            && let Some(buffer) = spare.pop()
+        {
+            self.queue = buffer;
+        }
+        self.queue.extend_from_slice(bytes);
+    }
+
+    /// Writes what waits, as much as the system takes. An empty buffer is given to `spare`, so that a quiet
+    /// connection holds none.
+    pub fn flush(&mut self, now: Tick, spare: &mut Vec<Vec<u8>>) -> Flush {
+        while let Some(rest) = self.queue.get(self.written..)
+            && !rest.is_empty()
+        {
+            match self.socket.write(rest) {
+                Ok(0) => return Flush::Broken,
+                Ok(taken) => {
+                    self.written += taken;
+                    self.stuck = None;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.stuck = self.stuck.or(Some(now));
+                    self.queue.drain(..self.written);
+                    self.written = 0;
+                    return Flush::Full;
+                }
+                Err(_) => return Flush::Broken,
+            }
+        }
+        let mut buffer = std::mem::take(&mut self.queue);
+        self.written = 0;
+        self.stuck = None;
+        if spare.len() < SPARE_BUFFERS_MAX && buffer.capacity() <= SPARE_BYTES_MAX && buffer.capacity() > 0 {
+            buffer.clear();
+            spare.push(buffer);
+        }
+        Flush::Empty
+    }
+
+    /// Bytes came, and were framed: `messages` whole ones, and what the framer still waits for.
+    pub fn heard(&mut self, now: Tick, messages: usize, pending: Pending) {
+        self.heard = now;
+        self.greeted |= messages > 0;
+        self.reading = match (pending, self.reading) {
+            (Pending::Nothing, _) => Reading::Nothing,
+            // A new message began only if one ended in between; each further byte of the same one gives no time.
+            (Pending::Head, Reading::Head { since }) if messages == 0 => Reading::Head { since },
+            (Pending::Head, _) => Reading::Head { since: now },
+            (Pending::Body, Reading::Body { since }) if messages == 0 => Reading::Body { since },
+            (Pending::Body, _) => Reading::Body { since: now },
+        };
+    }
+
+    /// The nearest deadline and what it is for.
+    pub fn due(&self, settings: &Settings) -> (Tick, Cut) {
+        let since = match self.stage {
+            Stage::Connecting { since } => return (since.after(settings.connect_timeout), Cut::Connect),
+            Stage::Closing { since } => return (since.after(LINGER), Cut::Linger),
+            Stage::Open => self.heard,
+        };
+        let mut due = (since.after(settings.idle_timeout), Cut::Idle);
+        let mut nearer = |at: Tick, cut: Cut| {
+            if at < due.0 {
+                due = (at, cut);
+            }
+        };
+        match self.reading {
+            Reading::Nothing => {}
+            Reading::Head { since } => nearer(since.after(settings.head_timeout), Cut::Head),
+            Reading::Body { since } => nearer(since.after(settings.body_timeout), Cut::Body),
+        }
+        if !self.greeted && !self.ours {
+            nearer(self.began.after(settings.first_message_timeout), Cut::FirstMessage);
+        }
+        if let Some(since) = self.stuck {
+            nearer(since.after(settings.write_timeout), Cut::Write);
+        }
+        due
+    }
+}
+
+/// Write buffers kept for the next connection that has something to say.
+const SPARE_BUFFERS_MAX: usize = 64;
+/// A buffer that grew larger is given back to the system instead.
+const SPARE_BYTES_MAX: usize = 64 * 1024;

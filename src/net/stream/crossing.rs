@@ -1,0 +1,160 @@
+//! Bytes on streams: reads into frames, sends over the right connection, one write for each wake-up.
+//!
+//! Owns the choice of a connection for a hop and the flush. Refuses to know who listens and what frames mean.
+//! Read first: RFC 3261 §18.1.1, §18.2.2; RFC 5626 §3.5.1, §4.4.1.
+
+use std::collections::VecDeque;
+use std::io::{self, Read};
+
+use super::connection::{Connection, Cut, Flush, Stage};
+use super::{News, Reading, Streams, WAITING_HOPS_MAX, slot};
+use crate::clock::Tick;
+use crate::sip::{ConnectionId, Hop, Transport};
+
+impl Streams {
+    /// Connections that may have bytes, as many as wait now; each is to be given to `read`.
+    pub fn take_readable(&mut self) -> VecDeque<ConnectionId> {
+        std::mem::take(&mut self.readable)
+    }
+
+    /// There may be more on this one, but others have their turn first.
+    pub fn read_later(&mut self, id: ConnectionId) {
+        self.readable.push_back(id);
+    }
+
+    /// Reads once. The caller hands the frames on, counts them in `Reading::messages`, and gives the reading back.
+    /// `None`: nothing to read, or the stream has ended (then there is news of it).
+    pub fn read(&mut self, id: ConnectionId) -> Option<Reading> {
+        loop {
+            let connection = slot(&mut self.slots, id)?;
+            match connection.socket.read(&mut self.buffer) {
+                Ok(0) => {
+                    self.remove(id);
+                    return None;
+                }
+                Ok(count) => {
+                    if matches!(connection.stage, Stage::Closing { .. }) {
+                        // Thrown away, until the far side ends it or the deadline comes.
+                        self.read_later(id);
+                        return None;
+                    }
+                    let mut framer = std::mem::take(&mut connection.framer);
+                    framer.push(self.buffer.get(..count)?);
+                    let full = count == self.buffer.len();
+                    return Some(Reading { flow: connection.flow, framer, messages: 0, full });
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(_) => {
+                    self.remove(id);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Takes the framer back and sets the deadlines. `true`: the read filled the buffer, so there may be more.
+    pub fn give_back(&mut self, now: Tick, reading: Reading) -> bool {
+        let Some(connection) = slot(&mut self.slots, reading.flow.connection) else { return false };
+        connection.heard(now, reading.messages, reading.framer.pending());
+        connection.framer = reading.framer;
+        self.rearm(reading.flow.connection);
+        reading.full
+    }
+
+    /// Sends over the hop's own connection while it lives, else over any living one between the same ends, else over a
+    /// new one. What cannot be sent becomes news.
+    pub fn send(&mut self, now: Tick, hop: &Hop, bytes: &[u8]) {
+        let Some(id) = self.find(hop).or_else(|| self.connect(now, hop)) else {
+            self.counts.connect_failed += 1;
+            self.news.push_back(News::Unsendable(*hop));
+            return;
+        };
+        let bytes_max = self.settings.write_queue_bytes_max;
+        let Some(connection) = slot(&mut self.slots, id) else { return };
+        if connection.unwritten() + bytes.len() > bytes_max {
+            self.count_cut(Cut::Write);
+            self.remove(id);
+            self.news.push_back(News::Unsendable(*hop));
+            return;
+        }
+        connection.push(bytes, &mut self.spare);
+        match connection.stage {
+            Stage::Connecting { .. } => {
+                if connection.waiting.len() < WAITING_HOPS_MAX && !connection.waiting.contains(hop) {
+                    connection.waiting.push(*hop);
+                }
+            }
+            Stage::Open | Stage::Closing { .. } => self.mark_dirty(id),
+        }
+    }
+
+    /// RFC 5626 §4.4.1: a double CRLF is answered by a single one. One for each read is enough to show life.
+    pub fn pong(&mut self, id: ConnectionId) {
+        let bytes_max = self.settings.write_queue_bytes_max;
+        let Some(connection) = slot(&mut self.slots, id) else { return };
+        if connection.stage == Stage::Open && connection.unwritten() < bytes_max {
+            connection.push(b"\r\n", &mut self.spare);
+            self.mark_dirty(id);
+        }
+    }
+
+    /// Writes what this wake-up left on each connection.
+    pub fn flush(&mut self, now: Tick) {
+        while let Some(id) = self.dirty.pop() {
+            let Some(connection) = slot(&mut self.slots, id) else { continue };
+            connection.dirty = false;
+            match connection.flush(now, &mut self.spare) {
+                Flush::Empty => {
+                    if matches!(connection.stage, Stage::Closing { .. }) {
+                        self.shut(id);
+                    }
+                }
+                Flush::Full => self.rearm(id),
+                Flush::Broken => self.remove(id),
+            }
+        }
+    }
+
+    fn find(&self, hop: &Hop) -> Option<ConnectionId> {
+        let usable = |id: ConnectionId| {
+            let connection = self.connection(id)?;
+            match connection.stage {
+                Stage::Open | Stage::Connecting { .. } => Some(id),
+                Stage::Closing { .. } => None,
+            }
+        };
+        if hop.transport == Transport::Udp {
+            return None;
+        }
+        usable(hop.connection).or_else(|| {
+            let key = (hop.listener, hop.transport, hop.remote);
+            self.by_remote.get(&key).copied().and_then(usable)
+        })
+    }
+
+    pub(super) fn connection(&self, id: ConnectionId) -> Option<&Connection> {
+        let index = (id.0 & u64::from(u32::MAX)) as usize;
+        self.slots.get(index)?.connection.as_ref().filter(|c| c.flow.connection == id)
+    }
+
+    pub(super) fn mark_dirty(&mut self, id: ConnectionId) {
+        if let Some(connection) = slot(&mut self.slots, id)
+            && !connection.dirty
+        {
+            connection.dirty = true;
+            self.dirty.push(id);
+        }
+    }
+
+    /// Puts the deadline forward when it came nearer. One that moved away is found out when it is looked at.
+    pub(super) fn rearm(&mut self, id: ConnectionId) {
+        let Some(connection) = slot(&mut self.slots, id) else { return };
+        let due = connection.due(&self.settings).0;
+        if due < connection.armed {
+            self.deadlines.remove(&(connection.armed, id));
+            connection.armed = due;
+            self.deadlines.insert((due, id));
+        }
+    }
+}

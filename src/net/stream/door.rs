@@ -1,0 +1,256 @@
+//! How streams come and go: accepted, made, closed, removed.
+//!
+//! Owns the caps and what is taken back when a connection leaves. Refuses to know frames.
+//! Read first: RFC 3261 §18.4; connect(2) about EINPROGRESS.
+
+use std::io;
+use std::net::{IpAddr, Shutdown, SocketAddr};
+
+use mio::net::TcpStream;
+use mio::{Interest, Token};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::connection::{Connection, Cut, Stage};
+use super::{ACCEPT_AGAIN, ACCEPTS_PER_WAKE_UP, News, Slot, Source, Streams, slot};
+use crate::clock::Tick;
+use crate::sip::{ConnectionId, Flow, Hop, ListenerId, Transport};
+
+impl Streams {
+    /// Takes what waits at a listener, a bounded number.
+    pub(super) fn accept(&mut self, now: Tick, index: usize, listed: &dyn Fn(ListenerId, IpAddr) -> bool) {
+        for _ in 0..ACCEPTS_PER_WAKE_UP {
+            let Some(listening) = self.listening.get_mut(index) else { return };
+            let (listener, transport) = (listening.listener, listening.transport);
+            match listening.socket.accept() {
+                Ok((socket, remote)) => {
+                    let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
+                    let flow = Flow { listener, transport, remote, connection: ConnectionId::NONE };
+                    self.take(now, socket, flow, listed);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    listening.again = None;
+                    return;
+                }
+                // The one who called hung up before we took the call.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => {
+                    self.counts.accept_errors += 1;
+                    listening.again = Some(now.after(ACCEPT_AGAIN));
+                    return;
+                }
+            }
+        }
+        if let Some(listening) = self.listening.get_mut(index) {
+            listening.again = Some(now);
+        }
+    }
+
+    /// One accepted connection: kept if it is listed and there is room, else closed by being dropped.
+    fn take(
+        &mut self,
+        now: Tick,
+        socket: TcpStream,
+        flow: Flow,
+        listed: &dyn Fn(ListenerId, IpAddr) -> bool,
+    ) {
+        let ip = flow.remote.ip();
+        if !listed(flow.listener, ip) {
+            self.counts.strangers += 1;
+            self.news.push_back(News::Stranger(flow));
+            return;
+        }
+        if self.live >= self.settings.connections_max {
+            self.counts.refused_full += 1;
+            return;
+        }
+        let of_source = self.per_source.entry(Source::of(ip)).or_insert(0);
+        if *of_source as usize >= self.settings.connections_per_source_max {
+            self.counts.refused_source += 1;
+            return;
+        }
+        *of_source += 1;
+        if let Some(id) = self.insert(now, socket, flow, Stage::Open, false) {
+            self.counts.accepted += 1;
+            // Bytes may have come before the registration; the poll tells of them, for it tells what is, at first.
+            self.by_remote.insert((flow.listener, flow.transport, flow.remote), id);
+        } else {
+            self.release_source(ip);
+            self.counts.accept_errors += 1;
+        }
+    }
+
+    /// Calls a far side; `None` when not even that can be begun.
+    pub(super) fn connect(&mut self, now: Tick, hop: &Hop) -> Option<ConnectionId> {
+        if hop.transport != Transport::Tcp || self.live >= self.settings.connections_max {
+            return None;
+        }
+        let from = *self.addresses.get(&hop.listener)?;
+        let socket = call(from, hop.remote).ok()?;
+        let flow = Flow {
+            listener: hop.listener,
+            transport: hop.transport,
+            remote: hop.remote,
+            connection: ConnectionId::NONE,
+        };
+        let id = self.insert(now, socket, flow, Stage::Connecting { since: now }, true)?;
+        self.by_remote.insert((hop.listener, hop.transport, hop.remote), id);
+        Some(id)
+    }
+
+    /// The poll says that something became of our call.
+    pub(super) fn on_connected(&mut self, now: Tick, id: ConnectionId) {
+        let Some(connection) = slot(&mut self.slots, id) else { return };
+        if matches!(connection.socket.take_error(), Ok(Some(_)) | Err(_)) {
+            self.counts.connect_failed += 1;
+            self.remove(id);
+            return;
+        }
+        if connection.socket.peer_addr().is_err() {
+            return; // not yet: the event was an early one
+        }
+        connection.stage = Stage::Open;
+        connection.waiting.clear();
+        connection.heard(now, 0, crate::sip::framing::Pending::Nothing);
+        self.counts.connected += 1;
+        self.mark_dirty(id);
+        self.rearm(id);
+    }
+
+    fn insert(
+        &mut self,
+        now: Tick,
+        mut socket: TcpStream,
+        flow: Flow,
+        stage: Stage,
+        ours: bool,
+    ) -> Option<ConnectionId> {
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None => {
+                let index = u32::try_from(self.slots.len()).ok()?;
+                self.slots.push(Slot::default());
+                index
+            }
+        };
+        let place = self.slots.get_mut(index as usize)?;
+        // Zero is skipped: ids stay above 2^32, and so apart from the other tokens and from `NONE`.
+        place.generation = place.generation.checked_add(1).unwrap_or(1);
+        let id = ConnectionId(u64::from(place.generation) << 32 | u64::from(index));
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        #[allow(clippy::cast_possible_truncation)]
+        let token = Token(id.0 as usize);
+        if self.registry.register(&mut socket, token, interest).is_err() {
+            self.free.push(index);
+            return None;
+        }
+        let flow = Flow { connection: id, ..flow };
+        let mut connection = Connection::new(flow, socket, stage, ours, now);
+        connection.armed = connection.due(&self.settings).0;
+        self.deadlines.insert((connection.armed, id));
+        place.connection = Some(connection);
+        self.live += 1;
+        Some(id)
+    }
+
+    /// Closes a stream once what waits is written; from now on it serves nothing else.
+    pub fn close(&mut self, now: Tick, id: ConnectionId) {
+        let Some(connection) = slot(&mut self.slots, id) else { return };
+        match connection.stage {
+            Stage::Closing { .. } => return,
+            Stage::Connecting { .. } => {
+                self.remove(id);
+                return;
+            }
+            Stage::Open => connection.stage = Stage::Closing { since: now },
+        }
+        let key = (connection.flow.listener, connection.flow.transport, connection.flow.remote);
+        self.forget_remote(key, id);
+        self.news.push_back(News::Closed(id));
+        self.mark_dirty(id);
+        self.rearm(id);
+    }
+
+    /// All is written on a closing stream: our side is shut, and the far side has a moment to close its own, so that
+    /// the last bytes are not destroyed by a reset.
+    pub(super) fn shut(&mut self, id: ConnectionId) {
+        if let Some(connection) = slot(&mut self.slots, id)
+            && connection.socket.shutdown(Shutdown::Write).is_err()
+        {
+            self.remove(id);
+        }
+    }
+
+    /// Takes a connection out of every table and tells what follows from it.
+    pub(super) fn remove(&mut self, id: ConnectionId) {
+        let index = (id.0 & u64::from(u32::MAX)) as usize;
+        let Some(place) = self.slots.get_mut(index) else { return };
+        let Some(connection) = place.connection.take_if(|c| c.flow.connection == id) else { return };
+        #[allow(clippy::cast_possible_truncation)]
+        self.free.push(index as u32);
+        self.live -= 1;
+        self.deadlines.remove(&(connection.armed, id));
+        let flow = connection.flow;
+        self.forget_remote((flow.listener, flow.transport, flow.remote), id);
+        if !connection.ours {
+            self.release_source(flow.remote.ip());
+        }
+        match connection.stage {
+            Stage::Connecting { .. } => {
+                self.news.extend(connection.waiting.iter().map(|hop| News::Unsendable(*hop)));
+            }
+            Stage::Open => {
+                self.news.push_back(News::Closed(id));
+                if connection.ours && connection.unwritten() > 0 {
+                    let hop = Hop { connection: ConnectionId::NONE, ..flow.back() };
+                    self.news.push_back(News::Unsendable(hop));
+                }
+            }
+            Stage::Closing { .. } => {}
+        }
+    }
+
+    pub(super) fn count_cut(&mut self, cut: Cut) {
+        let count = match cut {
+            Cut::Connect => &mut self.counts.connect_failed,
+            Cut::Head => &mut self.counts.cut_head,
+            Cut::Body => &mut self.counts.cut_body,
+            Cut::FirstMessage => &mut self.counts.cut_first_message,
+            Cut::Idle => &mut self.counts.cut_idle,
+            Cut::Write => &mut self.counts.cut_write,
+            Cut::Linger => return,
+        };
+        *count += 1;
+    }
+
+    fn forget_remote(&mut self, key: (ListenerId, Transport, SocketAddr), id: ConnectionId) {
+        if self.by_remote.get(&key) == Some(&id) {
+            self.by_remote.remove(&key);
+        }
+    }
+
+    fn release_source(&mut self, ip: IpAddr) {
+        let source = Source::of(ip);
+        if let Some(count) = self.per_source.get_mut(&source) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_source.remove(&source);
+            }
+        }
+    }
+}
+
+/// Begins a call from an address of ours, any port, without waiting.
+fn call(from: IpAddr, remote: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(remote), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_keepalive(true)?;
+    socket.bind(&SocketAddr::new(from, 0).into())?;
+    match socket.connect(&remote.into()) {
+        Ok(()) => {}
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(TcpStream::from_std(socket.into()))
+}
