@@ -1,34 +1,19 @@
-//! Alerts: the numbers admins know, and the facts that made them.
+//! Alerts: the facts that made them, under a number that admins know.
 //!
-//! Owns the codes and the record's fields; formatting and folding belong to `sinks`.
+//! Owns the record's fields; formatting and the long folding for people belong to `sinks`.
+//! Read first: `code.rs`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+pub use super::code::{Code, Level};
+use super::facts::Facts;
+use super::peer::Peer;
 use crate::clock::Wall;
 use crate::sip::Transport;
 
-/// How loud.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Level {
-    /// Something failed.
-    Error,
-    /// Something was refused or is close to it.
-    Warning,
-    /// Good to know.
-    Notice,
-}
-
-/// A code of the table: number and stable name together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Code {
-    /// e.g. 32203.
-    pub number: u32,
-    /// e.g. `number_blocked`.
-    pub name: &'static str,
-    /// Its level.
-    pub level: Level,
-}
+/// Characters of a sender's text that an alert keeps; the rest is cut.
+pub const SENDER_TEXT_CHARS_MAX: usize = 128;
 
 /// One alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,4 +44,46 @@ pub struct Alert {
     pub count: u64,
     /// Extra facts, name and value.
     pub evidence: Vec<(&'static str, String)>,
+}
+
+impl Alert {
+    /// An alert with nothing but a code, a sentence and a time; the other fields are filled by the caller.
+    #[must_use]
+    pub fn new(code: Code, at: Wall, text: String) -> Self {
+        Self {
+            code,
+            text,
+            at,
+            rule: None,
+            peer: None,
+            source: None,
+            transport: None,
+            call_id: None,
+            from: None,
+            to: None,
+            sip_status: None,
+            count: 1,
+            evidence: Vec::new(),
+        }
+    }
+
+    /// An alert about one request of a listed peer.
+    #[must_use]
+    pub fn about(code: Code, facts: &Facts<'_>, peer: Option<&Peer>, text: String) -> Box<Self> {
+        Box::new(Self {
+            peer: peer.map(|peer| Arc::clone(&peer.name)),
+            source: Some(facts.source),
+            transport: Some(facts.transport),
+            call_id: Some(shortened(&String::from_utf8_lossy(facts.call_id))),
+            from: Some(shortened(facts.caller)),
+            to: Some(shortened(facts.called)),
+            ..Self::new(code, facts.now.wall, text)
+        })
+    }
+}
+
+/// A sender's text, at most `SENDER_TEXT_CHARS_MAX` characters of it.
+#[must_use]
+pub fn shortened(text: &str) -> String {
+    text.chars().take(SENDER_TEXT_CHARS_MAX).collect()
 }

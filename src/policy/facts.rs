@@ -1,10 +1,13 @@
 //! What is known of a request when it is judged.
+//!
+//! Owns the words between the engine, which reads a message, and the rules, which judge it. Refuses to know the
+//! message itself. Read first: RFC 3261 §8.1.1, §16.3.
 
 use std::net::SocketAddr;
 
 use super::peer::{Direction, PeerId};
 use crate::clock::Now;
-use crate::sip::{Method, Transport};
+use crate::sip::{Host, Method, Transport};
 
 /// Facts of one attempt; all of them read from the message and the flow, none from policy.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +22,14 @@ pub struct Facts<'a> {
     pub transport: Transport,
     /// The method.
     pub method: &'a Method,
+    /// Call-ID as it came.
+    pub call_id: &'a [u8],
+    /// Whether To has a tag: the request names a dialog.
+    pub in_dialog: bool,
+    /// The Request-URI's host of sip and sips; `None` for other schemes.
+    pub request_host: Option<Host<'a>>,
+    /// Whether a Replaces or Join header stands in it (RFC 3891, RFC 3911).
+    pub replaces: bool,
     /// From's user, unescaped once; empty when there is none.
     pub caller: &'a str,
     /// The number or name dialled: the user part that `called_from` names, unescaped once, without parameters.
@@ -29,8 +40,18 @@ pub struct Facts<'a> {
     pub via_count: usize,
     /// Whether a Via or a History of ours says that this request already passed here (RFC 5393).
     pub passed_before: bool,
-    /// Filled by the route step: where it would go.
+    /// Random bits drawn for this request; they share calls out among targets of equal priority.
+    pub draw: u64,
+    /// Filled by the route step: where it would go. `None` from outside.
     pub direction: Option<Direction>,
-    /// The first target's peer, once routed.
+    /// The first target's peer, once routed. `None` from outside.
     pub target: Option<PeerId>,
+}
+
+impl Facts<'_> {
+    /// Whether it asks for a new dialog.
+    #[must_use]
+    pub fn opens_dialog(&self) -> bool {
+        !self.in_dialog && *self.method == Method::Invite
+    }
 }

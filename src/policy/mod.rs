@@ -4,23 +4,57 @@
 //! transactions. Read first: RFC 5853; RFC 3325 §5 (trust); RFC 5393 (loops).
 
 pub mod alert;
+pub mod code;
+pub mod compare;
 pub mod counters;
 pub mod facts;
+pub mod index;
+pub mod names;
 pub mod peer;
 pub mod refusal;
 pub mod route;
 pub mod rules;
 pub mod sources;
+pub mod stage;
+mod strangers;
+mod table;
 pub mod verdict;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-pub use alert::{Alert, Code};
-pub use counters::{Counters, Reservation};
+pub use alert::{Alert, Code, Level};
+pub use compare::compare;
+pub use counters::{Charge, Counters, Reservation};
 pub use facts::Facts;
-pub use peer::{Direction, Listener, Peer, PeerId, PeerSide, Site, SiteId, Target};
-pub use refusal::{Refusal, RefusalClass};
+pub use index::{Index, Overlap};
+pub use names::Names;
+pub use peer::{Direction, Listener, Peer, PeerId, PeerSide, Site, SiteId, Target, Transports};
+pub use refusal::{Presets, Refusal, RefusalClass};
+pub use sources::{SourceVerdict, Sources};
+pub use stage::{Live, Review, admit, review, screen};
 pub use verdict::{Outcome, Trail, Verdict};
+
+use crate::sip::{Flow, Host};
+
+/// What a policy is built from: the YAML's settings, each checked on its own.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// Counts reloads: 1 is the policy the process started with.
+    pub generation: u64,
+    /// Listeners by `ListenerId`; `None` where a name was removed by a reload.
+    pub listeners: Vec<Option<Listener>>,
+    /// Peers by `PeerId`; `None` where a name was removed by a reload.
+    pub peers: Vec<Option<Arc<Peer>>>,
+    /// Sites of this policy.
+    pub sites: Vec<Site>,
+    /// Routes in YAML order.
+    pub routes: Vec<route::Route>,
+    /// The rules of each stage, in YAML order; what always stands is added.
+    pub rules: rules::Rules,
+    /// What is done with strangers and bursts, before parsing.
+    pub sources: sources::Settings,
+}
 
 /// A whole, checked policy: built once by `config`, shared read-only; a reload builds another.
 #[derive(Debug)]
@@ -31,7 +65,7 @@ pub struct Policy {
     pub listeners: Vec<Option<Listener>>,
     /// Peers by `PeerId`; `None` where a name was removed by a reload.
     pub peers: Vec<Option<Arc<Peer>>>,
-    /// Sites by `SiteId`.
+    /// Sites of this policy.
     pub sites: Vec<Site>,
     /// Routes in YAML order.
     pub routes: Vec<route::Route>,
@@ -40,5 +74,137 @@ pub struct Policy {
     /// What is done with strangers and bursts, before parsing.
     pub sources: sources::Settings,
     /// Longest-prefix index from (listener, address) to peer.
-    pub index: sources::Index,
+    pub index: Index,
+    own_addresses: Vec<IpAddr>,
+    own_names: Vec<Box<[u8]>>,
+    /// Paths of the trail for what the peers' and sites' own caps say.
+    peer_paths: Vec<Arc<str>>,
+    site_paths: Vec<(SiteId, Arc<str>)>,
+    routes_path: Arc<str>,
+}
+
+impl Policy {
+    /// Builds a policy. Peers whose identical sources meet on one listener are an error; nested ones stand in
+    /// `Policy::index.nested()`.
+    pub fn build(plan: Plan) -> Result<Self, Vec<Overlap>> {
+        let Plan { generation, listeners, peers, mut sites, mut routes, mut rules, sources } = plan;
+        let index = Index::build(&peers)?;
+        rules.complete();
+        for route in &mut routes {
+            route.prepare();
+        }
+        for site in &mut sites {
+            site.dids.sort_unstable();
+        }
+        let peer_path = |peer: &Option<Arc<Peer>>| {
+            let name = peer.as_ref().map_or("", |peer| &peer.name);
+            Arc::from(format!("peers.{name}.concurrent_calls"))
+        };
+        let site_path = |site: &Site| (site.id, Arc::from(format!("sites.{}.channels", site.name)));
+        let (own_addresses, own_names) = own_hosts(&listeners, &sites);
+        Ok(Self {
+            peer_paths: peers.iter().map(peer_path).collect(),
+            site_paths: sites.iter().map(site_path).collect(),
+            routes_path: Arc::from("routes"),
+            generation,
+            listeners,
+            peers,
+            sites,
+            routes,
+            rules,
+            sources,
+            index,
+            own_addresses,
+            own_names,
+        })
+    }
+
+    /// A peer of this policy.
+    #[must_use]
+    pub fn peer(&self, id: PeerId) -> Option<&Arc<Peer>> {
+        self.peers.get(usize::from(id.0))?.as_ref()
+    }
+
+    /// A listener of this policy.
+    #[must_use]
+    pub fn listener(&self, id: crate::sip::ListenerId) -> Option<&Listener> {
+        self.listeners.get(usize::from(id.0))?.as_ref()
+    }
+
+    /// A site of this policy.
+    #[must_use]
+    pub fn site(&self, id: SiteId) -> Option<&Site> {
+        self.sites.iter().find(|site| site.id == id)
+    }
+
+    /// Whose flow it is; `None` for a stranger's.
+    #[must_use]
+    pub fn peer_at(&self, flow: &Flow) -> Option<PeerId> {
+        self.index.peer(flow.listener, flow.remote.ip())
+    }
+
+    /// Whether a host is this edge: an address or name of a listener, or a domain of a site.
+    #[must_use]
+    pub fn is_own_host(&self, host: Host<'_>) -> bool {
+        match host {
+            Host::Address(address) => self.own_addresses.contains(&address.to_canonical()),
+            Host::Name(name) => {
+                let name = name.strip_suffix(b".").unwrap_or(name);
+                self.own_names.iter().any(|own| own.eq_ignore_ascii_case(name))
+            }
+        }
+    }
+
+    /// Whether the site of a peer owns this DID.
+    fn owns(&self, peer: &Peer, called: &str) -> bool {
+        let site = peer.site.and_then(|site| self.site(site));
+        site.is_some_and(|site| site.dids.binary_search_by(|did| (**did).cmp(called)).is_ok())
+    }
+
+    /// The limit of a gauge; 0, and so full, for one that is gone.
+    #[must_use]
+    pub fn limit(&self, charge: Charge) -> u32 {
+        match charge {
+            Charge::Call(peer) => self.peer(peer).map_or(0, |peer| peer.concurrent_calls_max),
+            Charge::Channel(site) => self.site(site).map_or(0, |site| site.channels),
+        }
+    }
+
+    fn cap_path(&self, charge: Charge) -> Arc<str> {
+        let path = match charge {
+            Charge::Call(peer) => self.peer_paths.get(usize::from(peer.0)),
+            Charge::Channel(site) => {
+                self.site_paths.iter().find_map(|(id, path)| (*id == site).then_some(path))
+            }
+        };
+        Arc::clone(path.unwrap_or(&self.routes_path))
+    }
+
+    fn charged_name(&self, charge: Charge) -> String {
+        match charge {
+            Charge::Call(peer) => self.peer(peer).map_or_else(String::new, |peer| peer.name.to_string()),
+            Charge::Channel(site) => {
+                self.site(site).map_or_else(String::new, |site| format!("Site {} (its trunks)", site.name))
+            }
+        }
+    }
+
+    fn routes_path(&self) -> Arc<str> {
+        Arc::clone(&self.routes_path)
+    }
+}
+
+fn own_hosts(listeners: &[Option<Listener>], sites: &[Site]) -> (Vec<IpAddr>, Vec<Box<[u8]>>) {
+    let mut addresses = Vec::new();
+    let mut names: Vec<Box<[u8]>> = Vec::new();
+    let advertised = listeners.iter().flatten().map(|listener| &listener.advertise_host);
+    for host in advertised.chain(sites.iter().flat_map(|site| &site.domains)) {
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        match bare.parse::<IpAddr>() {
+            Ok(address) => addresses.push(address.to_canonical()),
+            Err(_) => names.push(host.strip_suffix('.').unwrap_or(host).as_bytes().into()),
+        }
+    }
+    addresses.extend(listeners.iter().flatten().map(|listener| listener.bind.ip().to_canonical()));
+    (addresses, names)
 }

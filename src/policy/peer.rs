@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use smallvec::SmallVec;
 
 use super::refusal::Presets;
 use crate::sip::{HeaderName, ListenerId, Transport};
@@ -15,7 +16,7 @@ use crate::sip::{HeaderName, ListenerId, Transport};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId(pub u16);
 
-/// A site's number within one policy.
+/// A site's number; stable over reloads (a site is known by its name).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SiteId(pub u16);
 
@@ -58,13 +59,16 @@ pub struct Listener {
     pub transports: Vec<Transport>,
 }
 
+/// Transports in order of preference; a few, and never on the heap.
+pub type Transports = SmallVec<[Transport; 4]>;
+
 /// Where calls to a peer are sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// Address and port.
     pub address: SocketAddr,
     /// Transports the peer has there, preferred first.
-    pub transports: Vec<Transport>,
+    pub transports: Transports,
 }
 
 /// Where an inbound call's DID is read.
@@ -162,6 +166,8 @@ pub struct Site {
     pub peers: Vec<PeerId>,
     /// Numbers it owns, as a trunk delivers them.
     pub dids: Vec<Arc<str>>,
+    /// Host names that are this edge's own in a Request-URI, beside its listeners' addresses and names.
+    pub domains: Vec<Arc<str>>,
     /// Calls at once over its trunks.
     pub channels: u32,
 }

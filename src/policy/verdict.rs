@@ -1,19 +1,26 @@
 //! What was decided, and the trail of why.
+//!
+//! Owns the words of a decision. Refuses to know how it is carried out. Read first: DESIGN.md §1, laws 5 and 7.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
 use super::alert::Alert;
 use super::counters::Charge;
+use super::peer::Direction;
 use super::refusal::Refusal;
 use super::route::Candidate;
+
+/// Targets of one call in the order they are tried.
+pub type Candidates = SmallVec<[Candidate; 2]>;
 
 /// The decision.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// Goes on, to these candidates in this order.
-    Admit(SmallVec<[Candidate; 2]>),
+    /// Goes on, to these candidates in this order. From `screen` the list is empty: the request may go on.
+    Admit(Candidates),
     /// Answered with a status.
     Refuse(Box<Refusal>),
     /// Not answered at all.
@@ -43,6 +50,8 @@ pub enum Saw {
         /// Limit.
         limit: u64,
     },
+    /// A fixed word: the condition of a route that did not fit (`from`, `called` ...).
+    Word(&'static str),
     /// A text (only on refusals).
     Text(Box<str>),
 }
@@ -58,16 +67,34 @@ pub enum Said {
     Observe,
     /// It matched and admits (routes).
     Match,
+    /// It did not fit this call (routes; told only when none did).
+    Skip,
+}
+
+impl Said {
+    /// The word in records.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Refuse => "refuse",
+            Self::Observe => "observe",
+            Self::Match => "match",
+            Self::Skip => "skip",
+        }
+    }
 }
 
 /// Every rule asked, in order.
-pub type Trail = SmallVec<[Step; 8]>;
+pub type Trail = SmallVec<[Step; 10]>;
 
 /// A decision with its reasons; nothing has been charged yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
     /// The decision.
     pub outcome: Outcome,
+    /// Where it runs; `None` from `screen` and when no route was found.
+    pub direction: Option<Direction>,
     /// What the engine must reserve, once, if it goes on.
     pub charges: SmallVec<[Charge; 4]>,
     /// Alerts to raise.
@@ -75,5 +102,5 @@ pub struct Verdict {
     /// Every rule asked.
     pub trail: Trail,
     /// Longest time from answer, the tightest of what applies.
-    pub duration_max: std::time::Duration,
+    pub duration_max: Duration,
 }

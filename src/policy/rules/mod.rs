@@ -1,5 +1,281 @@
-//! The rules; one file each.
+//! The rules; one file each: settings, `judge`, a table test.
+//!
+//! Owns the list of rules and what they share. A new rule is one file and one variant of `Rule`.
+//! Read first: DESIGN.md §3, "Policy is data plus a pure check".
+
+pub mod blocklist;
+pub mod concurrent_calls;
+pub mod foreign_host;
+pub mod hops;
+pub mod loops;
+pub mod max_duration;
+pub mod methods;
+pub mod replaces;
+pub mod secure_transport;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::alert::Code;
+use super::counters::Counters;
+use super::facts::Facts;
+use super::peer::{Direction, Peer};
+use super::verdict::Saw;
+use super::{Policy, code};
+use crate::clock::Wall;
+
+pub use blocklist::Blocklist;
+pub use concurrent_calls::ConcurrentCalls;
+pub use hops::Hops;
+pub use max_duration::MaxDuration;
+
+/// How long `observe` lasts when the YAML names no end: 14 days.
+pub const OBSERVE_DEFAULT: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// What a rule is asked about.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// The policy in force.
+    pub policy: &'a Policy,
+    /// What live calls hold; `None` in `screen`, before any state.
+    pub counters: Option<&'a Counters>,
+    /// The request.
+    pub facts: &'a Facts<'a>,
+    /// Who sent it.
+    pub peer: &'a Peer,
+}
+
+/// Why a rule refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Objection {
+    /// The alert's code; its class and the peer's presets give the status.
+    pub code: Code,
+    /// A status that the RFC asks for in this case, whatever presets say.
+    pub status: Option<u16>,
+    /// Seconds for Retry-After.
+    pub retry_after: Option<u32>,
+    /// What an inside peer is told.
+    pub told: String,
+    /// What the admin is told, with the cure.
+    pub text: String,
+}
+
+impl Objection {
+    /// An objection that is answered as its code says.
+    #[must_use]
+    pub fn new(code: Code, told: String, text: String) -> Box<Self> {
+        Box::new(Self { code, status: None, retry_after: None, told, text })
+    }
+}
+
+/// What a rule says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opinion {
+    /// What it saw.
+    pub saw: Saw,
+    /// Why it refuses; `None` when it does not.
+    pub objection: Option<Box<Objection>>,
+    /// A cap on the time from answer.
+    pub duration_max: Option<Duration>,
+}
+
+impl Opinion {
+    /// No objection.
+    #[must_use]
+    pub const fn pass(saw: Saw) -> Self {
+        Self { saw, objection: None, duration_max: None }
+    }
+
+    /// An objection.
+    #[must_use]
+    pub const fn refuse(saw: Saw, objection: Box<Objection>) -> Self {
+        Self { saw, objection: Some(objection), duration_max: None }
+    }
+}
+
+/// One rule with its settings.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rule {
+    /// Only methods that are opened.
+    Methods,
+    /// Signalling is encrypted, or refused.
+    SecureTransport,
+    /// Max-Forwards and the length of the way.
+    Hops(Hops),
+    /// A request that was here before.
+    Loops,
+    /// A Request-URI that names another host.
+    ForeignHost,
+    /// Replaces or Join in a new call.
+    Replaces,
+    /// Numbers nobody may call.
+    Blocklist(Blocklist),
+    /// Calls at once.
+    ConcurrentCalls(ConcurrentCalls),
+    /// How long an answered call may last.
+    MaxDuration(MaxDuration),
+}
+
+impl Rule {
+    /// Its key in the YAML.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Methods => "methods",
+            Self::SecureTransport => "secure_transport",
+            Self::Hops(_) => "hop_limit",
+            Self::Loops => "loops",
+            Self::ForeignHost => "foreign_host",
+            Self::Replaces => "replaces",
+            Self::Blocklist(_) => "blocklist",
+            Self::ConcurrentCalls(_) => "concurrent_calls",
+            Self::MaxDuration(_) => "max_duration",
+        }
+    }
+
+    /// Asks it.
+    #[must_use]
+    pub fn judge(&self, question: &Question<'_>) -> Opinion {
+        match self {
+            Self::Methods => methods::judge(question),
+            Self::SecureTransport => secure_transport::judge(question),
+            Self::Hops(hops) => hops.judge(question),
+            Self::Loops => loops::judge(question),
+            Self::ForeignHost => foreign_host::judge(question),
+            Self::Replaces => replaces::judge(question),
+            Self::Blocklist(blocklist) => blocklist.judge(question),
+            Self::ConcurrentCalls(cap) => cap.judge(question),
+            Self::MaxDuration(cap) => cap.judge(),
+        }
+    }
+
+    /// Whether it may be set to `observe`: only rules about destinations and lists may; source, identity, encryption,
+    /// number reading, routing, cap and protocol rules may not.
+    #[must_use]
+    pub const fn may_observe(&self) -> bool {
+        match self {
+            Self::Blocklist(_) => true,
+            Self::Methods
+            | Self::SecureTransport
+            | Self::Hops(_)
+            | Self::Loops
+            | Self::ForeignHost
+            | Self::Replaces
+            | Self::ConcurrentCalls(_)
+            | Self::MaxDuration(_) => false,
+        }
+    }
+
+    /// What it means, in plain words.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Methods => {
+                "requests other than calls are refused unless a peer's `allow` opens them".to_owned()
+            }
+            Self::SecureTransport => {
+                "signalling comes over TLS; only a peer with `plain_signalling: allow` may use UDP or TCP"
+                    .to_owned()
+            }
+            Self::Hops(hops) => hops.describe(),
+            Self::Loops => "a request that has been here before is refused".to_owned(),
+            Self::ForeignHost => "a call to a host that is not this edge is refused".to_owned(),
+            Self::Replaces => "a new call may not take over or join another one".to_owned(),
+            Self::Blocklist(blocklist) => blocklist.describe(),
+            Self::ConcurrentCalls(cap) => cap.describe(),
+            Self::MaxDuration(cap) => cap.describe(),
+        }
+    }
+}
+
+/// `observe` of a rule: judge, alert, do not refuse, until a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Observe {
+    /// Past it the rule refuses again.
+    pub until: Wall,
+}
+
+/// A rule in its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Its YAML path, e.g. `policy.outbound[3].blocklist`.
+    pub path: Arc<str>,
+    /// The rule.
+    pub rule: Rule,
+    /// Whether it only observes. Obeyed for rules that `may_observe`.
+    pub observe: Option<Observe>,
+}
+
+impl Entry {
+    /// A rule that refuses.
+    #[must_use]
+    pub fn enforced(path: &str, rule: Rule) -> Self {
+        Self { path: Arc::from(path), rule, observe: None }
+    }
+
+    /// Whether it only observes at this time.
+    #[must_use]
+    pub fn observes(&self, at: Wall) -> bool {
+        self.rule.may_observe() && self.observe.is_some_and(|observe| at < observe.until)
+    }
+
+    /// What it means, in plain words.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let mut words = self.rule.describe();
+        if let Some(observe) = self.observe.filter(|_| self.rule.may_observe()) {
+            words.push_str(&format!(" (only observed until {})", observe.until.rfc3339()));
+        }
+        words
+    }
+}
 
 /// The rules of each stage, in YAML order.
-#[derive(Debug, Default)]
-pub struct Rules {}
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rules {
+    /// Asked of every request of a listed peer, before any state.
+    pub screen: Vec<Entry>,
+    /// Asked of calls from inside to outside, and of calls from outside to outside.
+    pub outbound: Vec<Entry>,
+    /// Asked of calls from outside to inside, and of calls from outside to outside.
+    pub inbound: Vec<Entry>,
+    /// Asked of calls from inside to inside.
+    pub internal: Vec<Entry>,
+}
+
+impl Rules {
+    /// Adds to `screen` every rule that always stands and that the YAML left out, in its default form.
+    pub fn complete(&mut self) {
+        let standing = [
+            Rule::Methods,
+            Rule::SecureTransport,
+            Rule::Hops(Hops::default()),
+            Rule::Loops,
+            Rule::ForeignHost,
+            Rule::Replaces,
+        ];
+        for rule in standing {
+            if !self.screen.iter().any(|entry| entry.rule.name() == rule.name()) {
+                let path = format!("policy.screen.{}", rule.name());
+                self.screen.push(Entry::enforced(&path, rule));
+            }
+        }
+    }
+
+    /// The rules a call of this direction passes, in order. A call from trunk to trunk comes in and spends money on the
+    /// way out: it passes both lists.
+    pub fn of(&self, direction: Direction) -> impl Iterator<Item = &Entry> {
+        let (first, second): (&[Entry], &[Entry]) = match direction {
+            Direction::Outbound => (&self.outbound, &[]),
+            Direction::Inbound => (&self.inbound, &[]),
+            Direction::Internal => (&self.internal, &[]),
+            Direction::Transit => (&self.inbound, &self.outbound),
+        };
+        first.iter().chain(second)
+    }
+}
+
+/// How a peer is named to the admin.
+fn named(question: &Question<'_>) -> String {
+    format!("{} ({})", question.peer.name, question.facts.source.ip())
+}

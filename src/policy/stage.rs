@@ -1,0 +1,289 @@
+//! The three stages: `screen` before any state, `admit` for a new call, `review` of a live one; and the gate of a target.
+//!
+//! Owns their order. Every function is pure: it returns what to charge, and the engine charges once.
+//! Read first: DESIGN.md §1, laws 4 to 8; §3, "One INVITE through it".
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use smallvec::SmallVec;
+
+use super::alert::{Alert, Code};
+use super::counters::{Charge, Counters, Full, Reservation};
+use super::facts::Facts;
+use super::peer::{Direction, Peer, PeerId, PeerSide};
+use super::refusal::Refusal;
+use super::route::{self, Candidate};
+use super::rules::concurrent_calls::objection;
+use super::rules::max_duration::DURATION_DEFAULT;
+use super::rules::{Entry, Objection, Question};
+use super::verdict::{Outcome, Said, Saw, Step, Trail, Verdict};
+use super::{Policy, code};
+use crate::clock::Tick;
+use crate::sip::Method;
+
+/// The answer to a call that may not go on at the gate of a target; boxed, because it is rare.
+pub type Refused = Box<Refusal>;
+
+impl Verdict {
+    fn open() -> Self {
+        Self {
+            outcome: Outcome::Admit(SmallVec::new()),
+            direction: None,
+            charges: SmallVec::new(),
+            alerts: SmallVec::new(),
+            trail: SmallVec::new(),
+            duration_max: DURATION_DEFAULT,
+        }
+    }
+
+    /// Whether it was refused.
+    #[must_use]
+    pub const fn is_refused(&self) -> bool {
+        match self.outcome {
+            Outcome::Admit(_) => false,
+            Outcome::Refuse(_) | Outcome::Silence => true,
+        }
+    }
+
+    /// Enters an objection: alert, outcome.
+    fn refuse(&mut self, path: &Arc<str>, question: &Question<'_>, objection: Objection) {
+        let Objection { code, status, retry_after, told, text } = objection;
+        let mut refusal = Refusal::new(code, &question.peer.refusal, told);
+        refusal.retry_after = retry_after;
+        if let Some(status) = status {
+            refusal = refusal.by_protocol(status);
+        }
+        // RFC 3261 §17.1.1.3: an ACK is never answered.
+        let answered = (*question.facts.method != Method::Ack).then_some(refusal.status);
+        self.alert(path, question, code, text, answered);
+        self.outcome = if answered.is_some() { Outcome::Refuse(Box::new(refusal)) } else { Outcome::Silence };
+    }
+
+    fn alert(
+        &mut self,
+        path: &Arc<str>,
+        question: &Question<'_>,
+        code: Code,
+        text: String,
+        status: Option<u16>,
+    ) {
+        let mut alert = Alert::about(code, question.facts, Some(question.peer), text);
+        alert.rule = Some(Arc::clone(path));
+        alert.sip_status = status;
+        self.alerts.push(alert);
+    }
+
+    /// Asks rules in their order until one refuses; whether none did.
+    fn ask<'a>(&mut self, entries: impl Iterator<Item = &'a Entry>, question: &Question<'_>) -> bool {
+        for entry in entries {
+            let opinion = entry.rule.judge(question);
+            if let Some(duration_max) = opinion.duration_max {
+                self.duration_max = self.duration_max.min(duration_max);
+            }
+            let said = match (&opinion.objection, entry.observes(question.facts.now.wall)) {
+                (None, _) => Said::Pass,
+                (Some(_), true) => Said::Observe,
+                (Some(_), false) => Said::Refuse,
+            };
+            self.trail.push(Step { rule: Arc::clone(&entry.path), saw: opinion.saw, said });
+            let Some(objection) = opinion.objection else { continue };
+            if said == Said::Observe {
+                let text = format!("Only observed, the call goes on: {}", objection.text);
+                self.alert(&entry.path, question, objection.code, text, None);
+            } else {
+                self.refuse(&entry.path, question, *objection);
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// Judges one request of a listed peer before any state exists: methods, transport, hops, loops, the host it names.
+/// `Outcome::Admit` without candidates means that it may go on.
+#[must_use]
+pub fn screen(policy: &Policy, facts: &Facts<'_>) -> Verdict {
+    let mut verdict = Verdict::open();
+    match policy.peer(facts.peer) {
+        Some(peer) => {
+            let question = Question { policy, counters: None, facts, peer };
+            verdict.ask(policy.rules.screen.iter(), &question);
+        }
+        // A reload took the peer away between its flow and this question: it is a stranger now.
+        None => verdict.outcome = Outcome::Silence,
+    }
+    verdict
+}
+
+/// Judges a new call (or a MESSAGE that would be carried): routes, the rules of its direction in YAML order, then the
+/// caps of the calling peer and, from a trunk, of the site's channels. Nothing is charged: `Verdict::charges` says what
+/// the engine must reserve. The caps of the peer that is called are asked at `Policy::gate`, for each target tried.
+#[must_use]
+pub fn admit(policy: &Policy, counters: &Counters, facts: &Facts<'_>) -> Verdict {
+    let mut verdict = Verdict::open();
+    let Some(peer) = policy.peer(facts.peer) else {
+        verdict.outcome = Outcome::Silence;
+        return verdict;
+    };
+    let routed = route::find(policy, facts, peer);
+    let direction = routed.as_ref().map(|routed| routed.direction);
+    let target = routed.as_ref().and_then(|routed| routed.candidates.first()).map(|candidate| candidate.peer);
+    let facts = Facts { direction, target, ..*facts };
+    let question = Question { policy, counters: Some(counters), facts: &facts, peer };
+    // A call without a route is judged as its side's calls are, so that the trail names the rule and not only the gap.
+    let judged_as = direction.unwrap_or(match peer.side {
+        PeerSide::Inside => Direction::Outbound,
+        PeerSide::Outside => Direction::Inbound,
+    });
+    if !verdict.ask(policy.rules.of(judged_as), &question) {
+        return verdict;
+    }
+    let Some(routed) = routed else {
+        no_route(&mut verdict, policy, &question);
+        return verdict;
+    };
+    let rule = Arc::clone(&routed.route.path);
+    verdict.trail.push(Step { rule, saw: Saw::Nothing, said: Said::Match });
+    verdict.direction = Some(routed.direction);
+    if *facts.method == Method::Invite && !charge(&mut verdict, &question) {
+        return verdict;
+    }
+    verdict.outcome = Outcome::Admit(routed.candidates);
+    verdict
+}
+
+/// The caps of the calling side; whether all have room.
+fn charge(verdict: &mut Verdict, question: &Question<'_>) -> bool {
+    let (policy, counters) = (question.policy, question.counters);
+    for charge in leg_charges(question.peer) {
+        let limit = policy.limit(charge);
+        let fits = counters.map_or(Ok(()), |counters| counters.fits(charge, limit));
+        let value = counters.map_or(0, |counters| counters.held(charge));
+        let saw = Saw::Count { value: value.into(), limit: limit.into() };
+        let path = policy.cap_path(charge);
+        let said = if fits.is_ok() { Said::Pass } else { Said::Refuse };
+        verdict.trail.push(Step { rule: Arc::clone(&path), saw, said });
+        if let Err(full) = fits {
+            verdict.refuse(&path, question, *objection(full, &policy.charged_name(charge)));
+            return false;
+        }
+        verdict.charges.push(charge);
+    }
+    true
+}
+
+fn no_route(verdict: &mut Verdict, policy: &Policy, question: &Question<'_>) {
+    let facts = question.facts;
+    route::tell_asked(policy, facts, question.peer, &mut verdict.trail);
+    let path = policy.routes_path();
+    verdict.trail.push(Step { rule: Arc::clone(&path), saw: Saw::Word("no route"), said: Said::Refuse });
+    let text = format!(
+        "{} called {}, and no route fits: add one to `routes`, or put the number into `dids` of its site if a trunk \
+         delivers it.",
+        question.peer.name, facts.called
+    );
+    let told = format!("no route to {}", facts.called);
+    verdict.refuse(&path, question, *Objection::new(code::NO_ROUTE, told, text));
+}
+
+/// What one leg of a call takes: one of its peer's calls and, at a trunk, one of the site's channels.
+fn leg_charges(peer: &Peer) -> SmallVec<[Charge; 2]> {
+    let mut charges = SmallVec::from_iter([Charge::Call(peer.id)]);
+    if let (PeerSide::Outside, Some(site)) = (peer.side, peer.site) {
+        charges.push(Charge::Channel(site));
+    }
+    charges
+}
+
+impl Policy {
+    /// Takes what a verdict asks for, all or nothing. It fits unless something was charged since the verdict.
+    pub fn charge(
+        &self,
+        counters: &Counters,
+        from: PeerId,
+        charges: &[Charge],
+    ) -> Result<Reservation, Refused> {
+        self.reserve(counters, from, charges).map_err(|full| self.full(from, full))
+    }
+
+    /// The gate of one target, asked each time a call turns to it: the cap of the peer that is called and the channels of
+    /// its site. `from` is the caller, whose presets give the status.
+    pub fn gate(
+        &self,
+        counters: &Counters,
+        from: PeerId,
+        candidate: &Candidate,
+    ) -> Result<Reservation, Refused> {
+        let Some(peer) = self.peer(candidate.peer) else {
+            return Err(Box::new(self.no_target(from)));
+        };
+        self.reserve(counters, from, &leg_charges(peer)).map_err(|full| self.full(from, full))
+    }
+
+    fn reserve(&self, counters: &Counters, _from: PeerId, charges: &[Charge]) -> Result<Reservation, Full> {
+        charges.iter().try_fold(Reservation::empty(), |held, charge| {
+            counters.reserve(*charge, self.limit(*charge)).map(|more| held.with(more))
+        })
+    }
+
+    fn full(&self, from: PeerId, full: Full) -> Refused {
+        let objection = objection(full, &self.charged_name(full.charge));
+        let mut refusal = self.refusal(from, objection.code, objection.told);
+        refusal.retry_after = objection.retry_after;
+        Box::new(refusal)
+    }
+
+    /// A refusal towards a peer, its presets applied.
+    #[must_use]
+    pub fn refusal(&self, to: PeerId, code: Code, told: String) -> Refusal {
+        let presets = self.peer(to).map(|peer| peer.refusal).unwrap_or_default();
+        Refusal::new(code, &presets, told)
+    }
+
+    /// What a caller is told when no target is left: 480, or what its preset says; never 503.
+    #[must_use]
+    pub fn no_target(&self, to: PeerId) -> Refusal {
+        self.refusal(to, code::NO_TARGET_AVAILABLE, "no target of the route could take the call".to_owned())
+    }
+
+    /// What a listed peer is told that sends more new requests than its bucket holds: answered without state.
+    #[must_use]
+    pub fn over_bucket(&self, to: PeerId) -> Refusal {
+        self.refusal(to, code::CALL_RATE_EXCEEDED, "too many requests a second".to_owned()).retry_after(1)
+    }
+}
+
+/// What the third stage looks at: one answered call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Live {
+    /// Who called.
+    pub peer: PeerId,
+    /// When it was answered.
+    pub answered: Tick,
+    /// The cap of the verdict that admitted it.
+    pub duration_max: Duration,
+}
+
+/// What the third stage says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Review {
+    /// It may go on; look again at this tick.
+    GoesOn(Tick),
+    /// End it on both legs with this code.
+    End(Code),
+}
+
+/// Judges a live call: it ends when its time from answer is over, and nothing that happens in it moves that moment.
+#[must_use]
+pub fn review(live: &Live, now: Tick) -> Review {
+    let end = live.answered.after(live.duration_max);
+    if now < end { Review::GoesOn(end) } else { Review::End(code::MAX_DURATION_REACHED) }
+}
+
+/// A trail of both stages, in the order they were asked.
+#[must_use]
+pub fn joined(mut first: Trail, second: Trail) -> Trail {
+    first.extend(second);
+    first
+}

@@ -1,0 +1,149 @@
+//! Fixed-size tables for what strangers send, and the rate law they hold.
+//!
+//! Owns a set-associative table with a secret hash, and GCRA. Refuses to grow: at the limit the least valuable entry of
+//! one set makes room. Read first: DESIGN.md §1, law 9.
+
+use std::hash::{DefaultHasher, Hasher};
+use std::net::IpAddr;
+
+use crate::clock::Tick;
+
+/// A source as limits count it: an IPv4 address, or the /64 of an IPv6 address. Never 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Key(u128);
+
+impl Key {
+    pub(super) fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => Self(u128::from(v4.to_ipv6_mapped())),
+            IpAddr::V6(v6) => Self(u128::from(v6) >> 64 << 64 | 1),
+        }
+    }
+
+    /// An address of the source: itself, or the first of its /64.
+    pub(super) fn address(self) -> IpAddr {
+        let v6 = std::net::Ipv6Addr::from(self.0);
+        match v6.to_ipv4_mapped() {
+            Some(v4) => IpAddr::V4(v4),
+            None => IpAddr::V6(std::net::Ipv6Addr::from(self.0 >> 64 << 64)),
+        }
+    }
+}
+
+/// A hash that a sender cannot predict: SipHash behind a secret of this process.
+#[derive(Debug, Clone)]
+pub(super) struct Secret(DefaultHasher);
+
+impl Secret {
+    pub(super) fn new(seed: [u8; 32]) -> Self {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&seed);
+        Self(hasher)
+    }
+
+    pub(super) fn hash(&self, key: Key) -> u64 {
+        let mut hasher = self.0.clone();
+        hasher.write_u128(key.0);
+        hasher.finish()
+    }
+}
+
+const WAYS: usize = 4;
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Slot<V> {
+    pub(super) key: Key,
+    pub(super) value: V,
+}
+
+/// At most `entries_max` entries, in sets of four; every key can live in one set only.
+#[derive(Debug)]
+pub(super) struct Table<V> {
+    slots: Box<[Slot<V>]>,
+    sets_mask: usize,
+}
+
+impl<V: Clone + Default> Table<V> {
+    /// A table of the largest power of two of entries that is not above `entries_max`, and of one set at least.
+    pub(super) fn new(entries_max: usize) -> Self {
+        let sets = 1_usize << (entries_max / WAYS).max(1).ilog2();
+        Self { slots: vec![Slot::default(); sets * WAYS].into(), sets_mask: sets - 1 }
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn start(&self, hash: u64) -> usize {
+        // The low bits of a 64-bit hash are as good as any.
+        (usize::try_from(hash & u64::from(u32::MAX)).unwrap_or(0) & self.sets_mask) * WAYS
+    }
+
+    pub(super) fn find(&self, hash: u64, key: Key) -> Option<&V> {
+        let start = self.start(hash);
+        self.slots.get(start..start + WAYS)?.iter().find(|slot| slot.key == key).map(|slot| &slot.value)
+    }
+
+    pub(super) fn find_mut(&mut self, hash: u64, key: Key) -> Option<&mut V> {
+        let start = self.start(hash);
+        let set = self.slots.get_mut(start..start + WAYS)?;
+        set.iter_mut().find(|slot| slot.key == key).map(|slot| &mut slot.value)
+    }
+
+    /// The key's entry, made where there is none: in an empty slot, or in place of the entry of its set that `rank` puts
+    /// lowest, which is handed out.
+    pub(super) fn entry(
+        &mut self,
+        hash: u64,
+        key: Key,
+        rank: impl Fn(&V) -> u64,
+    ) -> Option<(&mut V, Option<V>)> {
+        let start = self.start(hash);
+        let set = self.slots.get_mut(start..start + WAYS)?;
+        let known = set.iter().position(|slot| slot.key == key);
+        let place =
+            known.or_else(|| set.iter().position(|slot| slot.key == Key::default())).or_else(|| {
+                set.iter().enumerate().min_by_key(|(_, slot)| rank(&slot.value)).map(|(place, _)| place)
+            })?;
+        let slot = set.get_mut(place)?;
+        let mut evicted = None;
+        if known.is_none() {
+            let before = std::mem::replace(slot, Slot { key, value: V::default() });
+            evicted = (before.key != Key::default()).then_some(before.value);
+        }
+        Some((&mut slot.value, evicted))
+    }
+
+    /// Every entry in use.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Slot<V>> {
+        self.slots.iter_mut().filter(|slot| slot.key != Key::default())
+    }
+}
+
+/// So many events in a window, in a burst if they like: the generic cell rate algorithm, one u64 for each key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rate {
+    interval: u64,
+    tolerance: u64,
+}
+
+/// Nanoseconds of a tick.
+fn nanos(now: Tick) -> u64 {
+    now.micros().saturating_mul(1_000)
+}
+
+impl Rate {
+    /// `events` in each `window` at most, `burst` of them at once. Zero events counts as one in the window.
+    pub(super) fn new(events: u32, window: std::time::Duration, burst: u32) -> Self {
+        let window = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
+        let interval = (window / u64::from(events.max(1))).max(1);
+        Self { interval, tolerance: interval.saturating_mul(u64::from(burst.max(1) - 1)) }
+    }
+
+    /// Whether one more event fits: the theoretical arrival time to store if it happens.
+    pub(super) fn next(self, arrival: u64, now: Tick) -> Option<u64> {
+        let now = nanos(now);
+        let ahead = arrival.saturating_sub(now);
+        (ahead <= self.tolerance).then(|| arrival.max(now).saturating_add(self.interval))
+    }
+}
