@@ -66,7 +66,15 @@ impl Edge {
     }
 
     /// A frame that arrived at one of the edge's addresses.
-    pub fn frame(&mut self, at: Micros, from: SocketAddr, to: SocketAddr, transport: Transport, connection: u64, bytes: &[u8]) {
+    pub fn frame(
+        &mut self,
+        at: Micros,
+        from: SocketAddr,
+        to: SocketAddr,
+        transport: Transport,
+        connection: u64,
+        bytes: &[u8],
+    ) {
         let Some(listener) = self.listener(to) else { return };
         let flow = Flow { listener, transport, remote: from, connection: ConnectionId(connection) };
         self.input(at, Input::Frame { flow, bytes });

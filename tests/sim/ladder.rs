@@ -111,9 +111,7 @@ impl fmt::Display for Ladder {
         writeln!(f, "{}", heading.into_iter().collect::<String>().trim_end())?;
         for row in &self.rows {
             let line = match row {
-                Row::Arrow { at_ms, from, to, label } => {
-                    arrow(self.columns.len(), *at_ms, *from, *to, label)
-                }
+                Row::Arrow { at_ms, from, to, label } => arrow(self.columns.len(), *at_ms, *from, *to, label),
                 Row::Note { at_ms, text } => {
                     let mut line = rails(self.columns.len());
                     overlay(&mut line, 0, &format!("{at_ms:>MARGIN$}"));

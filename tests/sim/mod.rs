@@ -4,7 +4,16 @@
 //! Read first: DESIGN.md §5; RFC 3261 figures 5 to 8; RFC 3665.
 
 pub mod agent;
+pub mod attacker;
 pub mod dice;
+pub mod direct;
+pub mod edge;
+pub mod flow;
+pub mod flows;
 pub mod ladder;
+pub mod ledger;
+pub mod play;
+pub mod policy;
 pub mod text;
 pub mod wire;
+pub mod world;

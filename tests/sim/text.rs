@@ -158,7 +158,8 @@ impl Sip {
 
     /// CSeq's number and method.
     pub fn cseq(&self) -> (u32, &str) {
-        let (number, method) = self.header("CSeq").and_then(|value| value.split_once(' ')).unwrap_or(("0", ""));
+        let (number, method) =
+            self.header("CSeq").and_then(|value| value.split_once(' ')).unwrap_or(("0", ""));
         (number.parse().unwrap_or(0), method.trim())
     }
 
@@ -189,7 +190,8 @@ impl Sip {
 
     /// Whether the body is SDP.
     pub fn has_sdp(&self) -> bool {
-        !self.body.is_empty() && self.header("Content-Type").is_some_and(|kind| kind.starts_with("application/sdp"))
+        !self.body.is_empty()
+            && self.header("Content-Type").is_some_and(|kind| kind.starts_with("application/sdp"))
     }
 }
 
@@ -211,7 +213,8 @@ fn read_start(line: &str) -> Result<Start, String> {
 fn long_name(name: &str) -> String {
     let known = ["Via", "From", "To", "Call-ID", "CSeq", "Contact", "Content-Length", "Content-Type"];
     let long = known.iter().find(|known| known.eq_ignore_ascii_case(name)).copied();
-    let compact = || COMPACT.iter().find(|(short, _)| short.eq_ignore_ascii_case(name)).map(|(_, long)| *long);
+    let compact =
+        || COMPACT.iter().find(|(short, _)| short.eq_ignore_ascii_case(name)).map(|(_, long)| *long);
     long.or_else(compact).unwrap_or(name).to_owned()
 }
 

@@ -12,7 +12,7 @@ impl Agent {
         self.now = now;
         let (call_id, tag) = (self.token(), self.token());
         let target = format!("sip:{number}@{}", self.edge);
-        let hops = if plan.max_forwards == 0 { 70 } else { plan.max_forwards };
+        let hops = plan.max_forwards.unwrap_or(70);
         let (late_offer, headers) = (plan.late_offer, plan.headers.clone());
         let mut dialog = Dialog {
             flow,
@@ -38,6 +38,7 @@ impl Agent {
             vanished: false,
             diary: Vec::new(),
             sdp_version: 0,
+            up_told: false,
         };
         let mut invite = dialog.request("INVITE", None);
         invite.set("Max-Forwards", &hops.to_string());
@@ -147,7 +148,9 @@ impl Agent {
     }
 
     fn ask(&mut self, index: usize, method: &str) {
-        let Some(dialog) = self.dialogs.get_mut(index).filter(|dialog| dialog.remote_tag.is_some()) else { return };
+        let Some(dialog) = self.dialogs.get_mut(index).filter(|dialog| dialog.remote_tag.is_some()) else {
+            return;
+        };
         if dialog.stage == Stage::Over {
             return;
         }

@@ -57,7 +57,8 @@ impl Agent {
         }
         self.alarms.push((self.now + GIVE_UP, Alarm::ClientOver { key: key.clone() }));
         let step = Step::Calling;
-        self.clients.insert(key, Client { dialog, request, bytes, to, step, ack: None, cancel_wanted: false });
+        self.clients
+            .insert(key, Client { dialog, request, bytes, to, step, ack: None, cancel_wanted: false });
     }
 
     /// Where a request goes: the remote target once there is one, else the edge.
@@ -246,7 +247,8 @@ impl Agent {
 
     fn heard_2xx(&mut self, key: &str, index: usize, response: &Sip, first: bool) {
         if !first {
-            let again = self.clients.get(key).and_then(|client| client.ack.clone().map(|ack| (client.to, ack)));
+            let again =
+                self.clients.get(key).and_then(|client| client.ack.clone().map(|ack| (client.to, ack)));
             if let Some((_, ack)) = again {
                 let to = self.in_dialog_address(index);
                 self.emit(to, 0, ack);

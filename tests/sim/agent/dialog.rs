@@ -52,6 +52,8 @@ pub struct Dialog {
     /// Methods received within the dialog, and statuses heard for our own, in order.
     pub diary: Vec<String>,
     pub sdp_version: u32,
+    /// Whether the plan was told that the session is up.
+    pub up_told: bool,
 }
 
 impl Dialog {

@@ -78,7 +78,13 @@ pub const BINARY: &[u8] = b"\x00\x01\r\n\r\nSIP/2.0 200 OK\r\n\xff\xfe\x00end";
 
 impl Agent {
     /// An endpoint at an address, served by the edge at another.
-    pub fn new(name: &'static str, address: SocketAddr, edge: SocketAddr, transport: Transport, seed: u64) -> Self {
+    pub fn new(
+        name: &'static str,
+        address: SocketAddr,
+        edge: SocketAddr,
+        transport: Transport,
+        seed: u64,
+    ) -> Self {
         Self {
             name,
             address,

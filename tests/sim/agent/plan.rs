@@ -71,8 +71,8 @@ pub struct Plan {
     pub silent: bool,
     /// Callee: 100 at once.
     pub trying: bool,
-    /// Max-Forwards of the caller's INVITE; 0 stands for 70.
-    pub max_forwards: u8,
+    /// Max-Forwards of the caller's INVITE; `None` stands for 70.
+    pub max_forwards: Option<u8>,
     /// How long a re-INVITE waits for its answer; 0 stands for 200 ms.
     pub reinvite_delay: Micros,
     /// A re-INVITE is refused with this.

@@ -65,7 +65,8 @@ impl Agent {
             self.respond(key, 404, None);
             return;
         };
-        let uri = |name: &str| request.header(name).map(crate::sim::text::uri_of).unwrap_or_default().to_owned();
+        let uri =
+            |name: &str| request.header(name).map(crate::sim::text::uri_of).unwrap_or_default().to_owned();
         let trying = plan.trying;
         let dialog = Dialog {
             flow,
@@ -91,6 +92,7 @@ impl Agent {
             vanished: false,
             diary: Vec::new(),
             sdp_version: 0,
+            up_told: false,
         };
         self.dialogs.push(dialog);
         let index = self.dialogs.len() - 1;
@@ -103,7 +105,8 @@ impl Agent {
 
     fn receive_in_dialog(&mut self, key: &str, request: &Sip) {
         let method = request.method().to_owned();
-        let named = |dialog: &Dialog| dialog.is_named(request.call_id(), request.to_tag(), request.from_tag());
+        let named =
+            |dialog: &Dialog| dialog.is_named(request.call_id(), request.to_tag(), request.from_tag());
         let Some(index) = self.dialogs.iter().position(named) else {
             self.complain(&format!("{method} for a dialog that never was"));
             self.respond(key, 481, None);
@@ -193,7 +196,8 @@ impl Agent {
             self.respond(key, 481, None);
             return;
         };
-        let (final_sent, index) = (server.last.as_ref().is_some_and(|(status, _)| *status >= 200), server.dialog);
+        let (final_sent, index) =
+            (server.last.as_ref().is_some_and(|(status, _)| *status >= 200), server.dialog);
         if server.request.uri() != cancel.uri() || server.request.header("To") != cancel.header("To") {
             self.complain("CANCEL's Request-URI or To is not the INVITE's");
         }
@@ -239,7 +243,7 @@ impl Agent {
         }
         let Some(dialog) = self.dialogs.get_mut(index) else { return };
         if dialog.wait_ack == Some(number) {
-            let first = dialog.diary.is_empty();
+            let first = !std::mem::replace(&mut dialog.up_told, true);
             dialog.wait_ack = None;
             dialog.diary.push("ACK".to_owned());
             if first {
@@ -334,7 +338,9 @@ impl Agent {
 
     /// Whether an INVITE still waits for its final response.
     pub(super) fn is_open(&self, key: &str) -> bool {
-        self.servers.get(key).is_some_and(|server| server.last.as_ref().is_none_or(|(status, _)| *status < 200))
+        self.servers
+            .get(key)
+            .is_some_and(|server| server.last.as_ref().is_none_or(|(status, _)| *status < 200))
     }
 
     /// A second server transaction beside `key`, as if another endpoint behind a fork had been asked too.
