@@ -1,8 +1,33 @@
 //! YAML to checked settings. All errors at once, each with place, cause and cure.
+//!
+//! Owns the policy file: its keys, defaults, checks and messages. Refuses to know what is done with the settings.
+//! Read first: `table.rs` (every key), then `load` below.
 
+mod cross;
+mod fields;
+mod keys;
+mod peers;
+pub mod problem;
+mod routes;
+mod rules;
+mod settings;
+mod table;
+mod tree;
+mod values;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::policy::Policy;
+use crate::clock::Wall;
+use crate::policy::{Names, Plan, Policy};
+
+use cross::Cast;
+use fields::Fields;
+use problem::{Cause, Desk, Errors, Place, Problem};
 
 /// A whole, checked configuration.
 #[derive(Debug)]
@@ -18,5 +43,121 @@ pub struct Config {
     /// Control socket.
     pub admin: crate::admin::Settings,
     /// How long a stop waits for live calls.
-    pub drain: std::time::Duration,
+    pub drain: Duration,
+    /// What is allowed by exception, or looks unmeant; sorted by place.
+    pub warnings: Vec<Problem>,
+}
+
+/// A policy file's text and what is needed to read it.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// How it is named in messages.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+    /// Where relative paths begin.
+    pub folder: PathBuf,
+    /// When it was last changed; `observe: true` counts from here.
+    pub dated: Wall,
+    /// Opens the files it names.
+    pub open: fn(&Path) -> io::Result<String>,
+}
+
+impl Source {
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Self, Errors> {
+        let name = path.display().to_string();
+        let whole = |error: io::Error| {
+            Errors::whole(
+                &name,
+                Cause::new(format!("cannot be read: {error}")).cure("name a policy file: ringfence run FILE"),
+            )
+        };
+        let metadata = std::fs::metadata(path).map_err(whole)?;
+        if metadata.len() > tree::SOURCE_BYTES_MAX as u64 {
+            return Err(Errors::whole(
+                &name,
+                Cause::new(format!("larger than {} MiB", tree::SOURCE_BYTES_MAX >> 20)),
+            ));
+        }
+        let text = std::fs::read_to_string(path).map_err(whole)?;
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        let dated = Wall::from_micros(metadata.mtime().saturating_mul(1_000_000));
+        Ok(Self { name, text, folder, dated, open: |path| std::fs::read_to_string(path) })
+    }
+
+    /// A text that stands for itself: it may name no other file.
+    #[must_use]
+    pub fn of_text(name: &str, text: &str) -> Self {
+        let open = |_: &Path| {
+            Err(io::Error::new(io::ErrorKind::Unsupported, "a policy without a file names no other files"))
+        };
+        Self {
+            name: name.to_owned(),
+            text: text.to_owned(),
+            folder: PathBuf::new(),
+            dated: Wall::default(),
+            open,
+        }
+    }
+}
+
+/// Reads and checks a policy. `names` keeps the numbers of names from one load to the next, and is only changed on
+/// success; `generation` counts loads from 1.
+pub fn load(source: &Source, names: &mut Names, generation: u64) -> Result<Config, Errors> {
+    let desk = Desk::new(&source.name, &source.text);
+    let mut trial = names.clone();
+    let config = tree::read(&source.text, &desk).and_then(|node| {
+        let place = Place { line: 1, column: 1, length: 1 };
+        let root = Fields::open(&desk, &table::ROOT, &node, place, String::new())?;
+        compose(&root, source, &mut trial, generation)
+    });
+    let warnings = desk.close()?;
+    match config {
+        Some(config) => {
+            *names = trial;
+            Ok(Config { warnings, ..config })
+        }
+        // Whatever keeps a configuration from being built is on the desk; this says so if that should ever be untrue.
+        None => Err(Errors::whole(&source.name, Cause::new("not understood"))),
+    }
+}
+
+fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u64) -> Option<Config> {
+    let listeners = peers::listeners(root, names);
+    let by_name: BTreeMap<&str, _> =
+        listeners.iter().map(|read| (&*read.value.name, read.value.id)).collect();
+    let peers = peers::peers(root, names, &by_name);
+    let by_name: BTreeMap<&str, _> = peers.iter().map(|read| (&*read.value.name, read.value.id)).collect();
+    let sites = peers::sites(root, names, &by_name);
+    let routes = routes::routes(root, &by_name);
+    let rules = rules::rules(root, source);
+    let sources = rules::strangers(root);
+    let engine = settings::engine(root);
+    let net = settings::net(root);
+    let sinks = settings::sinks(root, &source.folder);
+    let admin = settings::admin(root, &source.folder);
+    let drain = root.time("drain");
+    let mut cast = Cast { listeners, peers, sites, routes };
+    cast.check();
+    if root.desk().has_errors() {
+        return None;
+    }
+    let mut plan = Plan { generation, rules, sources, ..Plan::default() };
+    plan.listeners.resize_with(names.listeners(), || None);
+    plan.peers.resize_with(names.peers(), || None);
+    for listener in cast.listeners {
+        let slot = plan.listeners.get_mut(usize::from(listener.value.id.0))?;
+        *slot = Some(listener.value);
+    }
+    for peer in cast.peers {
+        let slot = plan.peers.get_mut(usize::from(peer.value.id.0))?;
+        *slot = Some(Arc::new(peer.value));
+    }
+    plan.sites = cast.sites.into_iter().map(|site| site.value).collect();
+    plan.routes = cast.routes.into_iter().map(|route| route.value).collect();
+    // Identical sources are told by `cross.rs` with their places; this can only be one it overlooked.
+    let told = |_| root.error("peers", Cause::new("two peers have the same source on one listener"));
+    let policy = Arc::new(Policy::build(plan).map_err(told).ok()?);
+    Some(Config { policy, engine: engine?, net: net?, sinks, admin, drain, warnings: Vec::new() })
 }

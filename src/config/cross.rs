@@ -1,0 +1,409 @@
+//! What listeners, peers, sites and routes are to each other: claims that collide, ways that lead nowhere.
+//!
+//! Owns the checks that need more than one entry. Refuses to know the rules. Read first: RFC 3261 §18; DESIGN.md §1, laws 1 and 2.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::peers::Read;
+use super::problem::{Cause, Place, quoted};
+use crate::policy::peer::Direction;
+use crate::policy::route::{Pattern, Route};
+use crate::policy::{Listener, Peer, PeerId, PeerSide, Site};
+use crate::sip::ListenerId;
+
+/// Everything read, to be checked against each other.
+#[derive(Debug)]
+pub struct Cast<'a> {
+    /// Listeners.
+    pub listeners: Vec<Read<'a, Listener>>,
+    /// Peers.
+    pub peers: Vec<Read<'a, Peer>>,
+    /// Sites.
+    pub sites: Vec<Read<'a, Site>>,
+    /// Routes.
+    pub routes: Vec<Read<'a, Route>>,
+}
+
+impl<'a> Cast<'a> {
+    /// Runs every check and gives peers their sites.
+    pub fn check(&mut self) {
+        self.listeners_apart();
+        self.targets_fit();
+        self.sources_apart();
+        self.plain_told();
+        self.sites_own();
+        self.dids_once();
+        self.routes_lead();
+        self.routes_before();
+        self.all_in_use();
+    }
+
+    fn listener(&self, id: ListenerId) -> Option<&Read<'a, Listener>> {
+        self.listeners.iter().find(|listener| listener.value.id == id)
+    }
+
+    fn peer(&self, id: PeerId) -> Option<&Read<'a, Peer>> {
+        self.peers.iter().find(|peer| peer.value.id == id)
+    }
+
+    fn listeners_apart(&self) {
+        for (index, one) in self.listeners.iter().enumerate() {
+            let twin = self.listeners.iter().take(index).find(|other| other.value.bind == one.value.bind);
+            if let Some(twin) = twin {
+                let cause =
+                    format!("{} is already bound by listener {}", one.value.bind, quoted(&twin.value.name));
+                one.fields.error(
+                    "bind",
+                    Cause::new(cause).cure("one listener may serve several transports and peers"),
+                );
+            }
+        }
+    }
+
+    fn targets_fit(&self) {
+        for Read { value: peer, fields } in &self.peers {
+            let Some(listener) = self.listener(peer.listener) else { continue };
+            for (target, item) in peer.targets.iter().zip(fields.list("targets")) {
+                let error = |cause: Cause| fields.desk().error(item.node.place, &item.path, cause);
+                let bind = listener.value.bind;
+                if target.address.is_ipv4() != bind.is_ipv4() {
+                    let cause = format!(
+                        "{} cannot be reached from listener {} at {bind}",
+                        target.address,
+                        quoted(&listener.value.name)
+                    );
+                    error(Cause::new(cause).cure("IPv4 and IPv6 need a listener each"));
+                } else if bind.ip().is_loopback() && !target.address.ip().is_loopback() {
+                    let cause = format!(
+                        "{} cannot be reached from listener {} at {bind}",
+                        target.address,
+                        quoted(&listener.value.name)
+                    );
+                    error(Cause::new(cause).cure("bind the listener to an address of this network"));
+                }
+                let ours = self.listeners.iter().find(|ours| is_ours(&ours.value, target.address));
+                if let Some(ours) = ours {
+                    let cause = format!(
+                        "{} is our own listener {}: calls would come back to us",
+                        target.address,
+                        quoted(&ours.value.name)
+                    );
+                    error(Cause::new(cause).cure("write the peer's own address"));
+                }
+            }
+            let unserved =
+                peer_transports(peer).find(|transport| !listener.value.transports.contains(transport));
+            if let Some(transport) = unserved {
+                let cause = format!("listener {} does not serve {transport}", quoted(&listener.value.name));
+                fields.error(
+                    "transports",
+                    Cause::new(cause).cure(format!("add {transport} to the listener, or leave it out here")),
+                );
+            }
+        }
+    }
+
+    fn sources_apart(&self) {
+        let mut claims: BTreeMap<(ListenerId, IpNet), (PeerId, Place)> = BTreeMap::new();
+        for Read { value: peer, fields } in &self.peers {
+            for (network, item) in peer.sources.iter().zip(fields.list("sources")) {
+                let claim = claims.entry((peer.listener, *network)).or_insert((peer.id, item.node.place));
+                let error = |cause: Cause| fields.desk().error(item.node.place, &item.path, cause);
+                if claim.1 != item.node.place && claim.0 == peer.id {
+                    error(Cause::new(format!("{network} stands here twice")).cure("remove one"));
+                } else if claim.0 != peer.id {
+                    let other = self.peer(claim.0).map_or("", |other| &other.value.name);
+                    let cause = format!(
+                        "{network} is also a source of peer {} on the same listener: nothing tells the two apart",
+                        quoted(other)
+                    );
+                    error(Cause::new(cause).cure("meet them on two listeners, or list narrower addresses"));
+                }
+            }
+        }
+        for Read { value: peer, fields } in &self.peers {
+            for (network, item) in peer.sources.iter().zip(fields.list("sources")) {
+                let mut around = network.supernet();
+                while let Some(wider) = around {
+                    if let Some((owner, _)) =
+                        claims.get(&(peer.listener, wider)).filter(|(owner, _)| *owner != peer.id)
+                    {
+                        let other = self.peer(*owner).map_or("", |other| &other.value.name);
+                        let cause = format!(
+                            "{network} lies within {wider} of peer {}; calls from there are this peer's",
+                            quoted(other)
+                        );
+                        fields.desk().warning(item.node.place, &item.path, Cause::new(cause));
+                        break;
+                    }
+                    around = wider.supernet();
+                }
+            }
+        }
+        self.targets_listed();
+    }
+
+    /// A peer that is called sends BYE and re-INVITE from where it was called.
+    fn targets_listed(&self) {
+        for Read { value: peer, fields } in &self.peers {
+            for (target, item) in peer.targets.iter().zip(fields.list("targets")) {
+                if !peer.sources.iter().any(|network| network.contains(&target.address.ip())) {
+                    let cause = format!(
+                        "{} is not among its sources: what it sends within a call would be a stranger's",
+                        target.address.ip()
+                    );
+                    let cause = Cause::new(cause).cure(format!("add {} to sources", target.address.ip()));
+                    fields.desk().warning(item.node.place, &item.path, cause);
+                }
+            }
+        }
+    }
+
+    fn plain_told(&self) {
+        for Read { value: peer, fields } in &self.peers {
+            let transports: Vec<&str> = peer_transports(peer).map(crate::sip::Transport::name).collect();
+            if peer.plain_signalling {
+                let cause = format!(
+                    "signalling with {} may run in the clear ({})",
+                    quoted(&peer.name),
+                    transports.join(", ")
+                );
+                fields.warning(
+                    "plain_signalling",
+                    Cause::new(cause).cure("keep this to a network that nobody else can listen on"),
+                );
+            } else if !transports.is_empty()
+                && peer_transports(peer).all(|transport| !transport.is_encrypted())
+            {
+                let cause = format!(
+                    "{} speaks only {}, and plain signalling is refused: nothing of it passes (32209)",
+                    quoted(&peer.name),
+                    transports.join(" and ")
+                );
+                fields.warning(
+                    "plain_signalling",
+                    Cause::new(cause).cure("write plain_signalling: allow if the network between is trusted"),
+                );
+            }
+            if peer.plain_media {
+                let cause = format!("speech with {} may run in the clear", quoted(&peer.name));
+                fields.warning(
+                    "plain_media",
+                    Cause::new(cause).cure("keep this to a network that nobody else can listen on"),
+                );
+            }
+        }
+    }
+
+    fn sites_own(&mut self) {
+        let mut owners: BTreeMap<PeerId, Arc<str>> = BTreeMap::new();
+        for Read { value: site, fields } in &self.sites {
+            for (id, item) in site.peers.iter().zip(fields.list("peers")) {
+                if let Some(owner) = owners.get(id) {
+                    let cause = format!("this peer already belongs to site {}", quoted(owner));
+                    fields.desk().error(
+                        item.node.place,
+                        &item.path,
+                        Cause::new(cause).cure("a peer belongs to one site"),
+                    );
+                } else {
+                    owners.insert(*id, Arc::clone(&site.name));
+                }
+                if let Some(peer) = self.peers.iter_mut().find(|peer| peer.value.id == *id) {
+                    peer.value.site = Some(site.id);
+                }
+            }
+        }
+        let example = self.sites.first().map_or("NAME", |site| &*site.value.name);
+        for Read { value: peer, fields } in &self.peers {
+            if peer.site.is_none() {
+                let cause = format!("{} belongs to no site", quoted(&peer.name));
+                let cure = format!("add it to sites.{example}.peers");
+                fields.desk().error(fields.place, &fields.path, Cause::new(cause).cure(cure));
+            }
+        }
+    }
+
+    fn dids_once(&self) {
+        let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
+        for Read { value: site, fields } in &self.sites {
+            for (did, item) in site.dids.iter().zip(fields.list("dids")) {
+                if let Some(owner) = owners.insert(did, &site.name) {
+                    let cause = format!("{} already belongs to site {}", quoted(did), quoted(owner));
+                    fields.desk().error(
+                        item.node.place,
+                        &item.path,
+                        Cause::new(cause).cure("a number has one owner"),
+                    );
+                }
+            }
+        }
+    }
+
+    fn routes_lead(&self) {
+        for Read { value: route, fields } in &self.routes {
+            let Some(direction) = route.direction else { continue };
+            let (begin, end) = sides(direction);
+            for (id, item) in route.from.iter().zip(fields.list("from")) {
+                let stranger = self.peer(*id).filter(|peer| peer.value.side != begin);
+                if let Some(peer) = stranger {
+                    let cause = format!(
+                        "{} stands {}, and {} calls begin {}",
+                        quoted(&peer.value.name),
+                        side(peer.value.side),
+                        word(direction),
+                        side(begin)
+                    );
+                    fields.desk().error(
+                        item.node.place,
+                        &item.path,
+                        Cause::new(cause).cure("change the direction or the peer"),
+                    );
+                }
+            }
+            for (target, item) in route.to.iter().zip(fields.list("to")) {
+                let Some(peer) = self.peer(target.peer) else { continue };
+                let name = quoted(&peer.value.name);
+                if peer.value.side != end {
+                    let cause = format!(
+                        "{name} stands {}, and {} calls end {}",
+                        side(peer.value.side),
+                        word(direction),
+                        side(end)
+                    );
+                    fields.desk().error(
+                        item.node.place,
+                        &item.path,
+                        Cause::new(cause).cure("change the direction or the peer"),
+                    );
+                } else if peer.value.targets.is_empty() {
+                    let cause = format!("{name} has no targets: no call can go there");
+                    fields.desk().error(
+                        item.node.place,
+                        &item.path,
+                        Cause::new(cause).cure(format!("add targets to {}", peer.fields.path)),
+                    );
+                }
+                let dids = self.sites.iter().find(|site| Some(site.value.id) == peer.value.site);
+                if route.called.contains(&Pattern::SiteDid)
+                    && dids.is_some_and(|site| site.value.dids.is_empty())
+                {
+                    let cause = format!("the site of {name} owns no numbers, so \"did\" matches none");
+                    fields.error("called", Cause::new(cause).cure("add dids to the site"));
+                }
+            }
+            if direction == Direction::Transit && route.from.is_empty() {
+                let cause = Cause::new("a transit route must name the trunks it begins at");
+                fields.desk().error(fields.place, &fields.path, cause.cure("add \"from:\" with the trunks"));
+            }
+        }
+    }
+
+    /// A route behind one that takes every call of its kind is never asked.
+    fn routes_before(&self) {
+        for (index, Read { value: route, fields }) in self.routes.iter().enumerate() {
+            let before = self.routes.iter().take(index).find(|before| takes_all_of(&before.value, route));
+            if let Some(before) = before {
+                let cause = format!("never used: {} takes all its calls", before.value.path);
+                fields.desk().warning(
+                    fields.place,
+                    &fields.path,
+                    Cause::new(cause).cure("put the narrower route first"),
+                );
+            }
+        }
+    }
+
+    fn all_in_use(&self) {
+        for Read { value: listener, fields } in &self.listeners {
+            if !self.peers.iter().any(|peer| peer.value.listener == listener.id) {
+                let cause = format!("no peer is met on listener {}", quoted(&listener.name));
+                fields.desk().warning(fields.place, &fields.path, Cause::new(cause).cure("remove it"));
+            }
+        }
+        for Read { value: peer, fields } in &self.peers {
+            let calls = self.routes.iter().any(|route| begins_at(&route.value, peer));
+            let called =
+                self.routes.iter().any(|route| route.value.to.iter().any(|target| target.peer == peer.id));
+            let name = quoted(&peer.name);
+            let warn = |cause: String, cure: &str| {
+                fields.desk().warning(fields.place, &fields.path, Cause::new(cause).cure(cure))
+            };
+            match (calls, called) {
+                (true, true) => {}
+                (false, false) => {
+                    warn(format!("no route begins at {name} or leads to it"), "add a route, or remove it")
+                }
+                (true, false) if peer.targets.is_empty() => {}
+                (true, false) => warn(
+                    format!("{name} has targets, and no route leads to it"),
+                    "add a route, or remove the targets",
+                ),
+                (false, true) => warn(
+                    format!("no route begins at {name}: every call of it is refused"),
+                    "add a route if it may call",
+                ),
+            }
+        }
+    }
+}
+
+fn is_ours(listener: &Listener, address: std::net::SocketAddr) -> bool {
+    let advertised = format!("{}:{}", listener.advertise_host, listener.advertise_port);
+    listener.bind == address || advertised == address.to_string()
+}
+
+fn peer_transports(peer: &Peer) -> impl Iterator<Item = crate::sip::Transport> {
+    let first = peer.targets.first().map(|target| target.transports.iter().copied());
+    first.into_iter().flatten()
+}
+
+/// The sides where calls of a direction begin and end.
+#[must_use]
+pub const fn sides(direction: Direction) -> (PeerSide, PeerSide) {
+    match direction {
+        Direction::Outbound => (PeerSide::Inside, PeerSide::Outside),
+        Direction::Inbound => (PeerSide::Outside, PeerSide::Inside),
+        Direction::Internal => (PeerSide::Inside, PeerSide::Inside),
+        Direction::Transit => (PeerSide::Outside, PeerSide::Outside),
+    }
+}
+
+const fn side(side: PeerSide) -> &'static str {
+    match side {
+        PeerSide::Inside => "inside",
+        PeerSide::Outside => "outside",
+    }
+}
+
+/// A direction as written.
+#[must_use]
+pub const fn word(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Outbound => "outbound",
+        Direction::Inbound => "inbound",
+        Direction::Internal => "internal",
+        Direction::Transit => "transit",
+    }
+}
+
+/// Whether calls of a peer may begin a route.
+#[must_use]
+pub fn begins_at(route: &Route, peer: &Peer) -> bool {
+    let fits = route.direction.is_some_and(|direction| sides(direction).0 == peer.side);
+    fits && (route.from.is_empty() || route.from.contains(&peer.id))
+}
+
+fn takes_all_of(before: &Route, route: &Route) -> bool {
+    let any = |patterns: &[Pattern]| patterns.is_empty() || patterns.contains(&Pattern::Any);
+    let from = before.from.is_empty()
+        || !route.from.is_empty() && route.from.iter().all(|peer| before.from.contains(peer));
+    let called = any(&before.called) || before.called == route.called;
+    before.direction == route.direction
+        && from
+        && called
+        && (any(&before.caller) || before.caller == route.caller)
+}

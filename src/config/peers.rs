@@ -1,0 +1,333 @@
+//! Listeners, peers and sites as they are written, each on its own; what they are to each other is `cross.rs`.
+//!
+//! Owns the step from `listeners:`, `peers:` and `sites:` to the policy's words. Refuses to know routes and rules.
+//! Read first: `table.rs`; RFC 3261 §18.1.1.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::fields::{Fields, NamedFields, choose};
+use super::problem::{Cause, listed, quoted};
+use super::table::{REFUSAL, REFUSAL_PRESETS};
+use super::tree::Value;
+use super::values;
+use crate::policy::names::Names;
+use crate::policy::peer::{CalledFrom, Methods, PassedHeader, Probe};
+use crate::policy::refusal::{Presets, RefusalClass};
+use crate::policy::{Listener, Peer, PeerId, PeerSide, Site, Target};
+use crate::sip::{HeaderName, ListenerId, Transport};
+
+/// Something read, and the fields it was read from, so that later checks can point at them.
+#[derive(Debug)]
+pub struct Read<'a, T> {
+    /// The thing.
+    pub value: T,
+    /// Where it stands.
+    pub fields: Fields<'a>,
+}
+
+/// The words of `transports:`.
+const TRANSPORTS: [(&str, Transport); 2] = [("udp", Transport::Udp), ("tcp", Transport::Tcp)];
+
+fn too_many() -> Cause {
+    Cause::new("65,535 names of one kind were used since the start").cure("restart")
+}
+
+fn transports(fields: &Fields<'_>) -> Vec<Transport> {
+    let mut found = Vec::new();
+    for (transport, item) in fields.words("transports", |text| match text {
+        "tls" => Err(Cause::new("\"tls\" is not served by this version").cure("write udp or tcp")),
+        _ => choose(text, &TRANSPORTS),
+    }) {
+        if found.contains(&transport) {
+            fields.desk().error(
+                item.node.place,
+                &item.path,
+                Cause::new(format!("{transport} stands here twice")),
+            );
+        } else {
+            found.push(transport);
+        }
+    }
+    if !fields.is_set("transports") {
+        found.extend(TRANSPORTS.map(|(_, transport)| transport));
+    }
+    found
+}
+
+/// Reads `listeners:`.
+pub fn listeners<'a>(root: &Fields<'a>, names: &mut Names) -> Vec<Read<'a, Listener>> {
+    let read = |NamedFields { name, fields }| {
+        let id = names.listener(name).map_err(|_| fields.error("bind", too_many())).ok()?;
+        let bind = fields.checked("bind", |text| {
+            let bind = values::address(text, None)?;
+            if bind.ip().is_unspecified() {
+                let cause = Cause::new(format!(
+                    "{} is every address at once, and answers would leave from any",
+                    quoted(text)
+                ));
+                return Err(cause.cure("name each address: one listener for each"));
+            }
+            Ok(bind)
+        });
+        let transports = transports(&fields);
+        let advertise = fields.checked("advertise", values::host_and_port);
+        // Placeholder for what is already told; nothing is built from a file with errors.
+        let bind = bind.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
+        let own_host = match bind {
+            SocketAddr::V4(v4) => v4.ip().to_string(),
+            SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
+        };
+        let (host, port) = advertise.unwrap_or((own_host, None));
+        let listener = Listener {
+            id,
+            name: Arc::from(name),
+            bind,
+            advertise_host: Arc::from(host),
+            advertise_port: port.unwrap_or(bind.port()),
+            transports,
+        };
+        Some(Read { value: listener, fields })
+    };
+    root.named("listeners").into_iter().filter_map(read).collect()
+}
+
+/// Reads `peers:`.
+pub fn peers<'a>(
+    root: &Fields<'a>,
+    names: &mut Names,
+    listeners: &BTreeMap<&str, ListenerId>,
+) -> Vec<Read<'a, Peer>> {
+    let read = |NamedFields { name, fields }| {
+        let id = names.peer(name).map_err(|_| fields.error("side", too_many())).ok()?;
+        let value = peer(name, id, &fields, listeners);
+        Some(Read { value, fields })
+    };
+    root.named("peers").into_iter().filter_map(read).collect()
+}
+
+fn peer(name: &str, id: PeerId, fields: &Fields<'_>, listeners: &BTreeMap<&str, ListenerId>) -> Peer {
+    let sides = [("inside", PeerSide::Inside), ("outside", PeerSide::Outside)];
+    let side = fields.choice("side", &sides).unwrap_or(PeerSide::Outside);
+    let transports = transports(fields);
+    let target = |text: &str| values::address(text, Some(5060));
+    let targets = fields
+        .words("targets", target)
+        .into_iter()
+        .map(|(address, _)| Target { address, transports: transports.iter().copied().collect() });
+    let peer = Peer {
+        id,
+        name: Arc::from(name),
+        side,
+        site: None,
+        listener: fields
+            .checked("listener", |text| reference(text, "listener", listeners))
+            .unwrap_or(ListenerId(0)),
+        sources: fields.words("sources", values::network).into_iter().map(|(network, _)| network).collect(),
+        targets: targets.collect(),
+        request_host: fields.checked("request_host", |text| {
+            values::host_and_port(text)?;
+            Ok(Arc::from(text))
+        }),
+        plain_signalling: allowed(fields, "plain_signalling"),
+        plain_media: allowed(fields, "plain_media"),
+        methods: methods(fields),
+        called_from: called_from(fields, side),
+        pass_headers: fields
+            .words("pass_headers", passed_header)
+            .into_iter()
+            .map(|(header, _)| header)
+            .collect(),
+        refusal: refusal(fields),
+        probe: fields.time_if("probe").map(|interval| Probe { interval }),
+        concurrent_calls_max: fields.count("concurrent_calls"),
+        requests_per_second_max: fields.count("requests_per_second"),
+        requests_burst_max: fields.count("requests_burst"),
+        try_timeout: fields.time("try_timeout"),
+        post_dial_max: fields.time("post_dial_max"),
+        ring_max: fields.time("ring_max"),
+    };
+    if peer.try_timeout > peer.post_dial_max {
+        fields.error(
+            "post_dial_max",
+            Cause::new("post_dial_max is below try_timeout").cure("raise post_dial_max"),
+        );
+    }
+    if peer.post_dial_max > peer.ring_max {
+        fields.error("ring_max", Cause::new("ring_max is below post_dial_max").cure("raise ring_max"));
+    }
+    peer
+}
+
+fn allowed(fields: &Fields<'_>, name: &str) -> bool {
+    fields.choice(name, &[("allow", true), ("refuse", false)]).unwrap_or(false)
+}
+
+/// The thing of a name; an unknown one is told with the nearest.
+pub fn reference<T: Copy>(text: &str, kind: &str, known: &BTreeMap<&str, T>) -> Result<T, Cause> {
+    known.get(text).copied().ok_or_else(|| {
+        let cause =
+            Cause::new(format!("there is no {kind} {}", quoted(text))).nearest(text, known.keys().copied());
+        if cause.cure.is_some() || known.is_empty() {
+            return cause;
+        }
+        cause.cure(format!("the {kind}s are {}", listed(known.keys().copied().take(8), "and")))
+    })
+}
+
+fn methods(fields: &Fields<'_>) -> Methods {
+    let words = fields.words("allow", |text| choose(text, &[("info", true), ("message", false)]));
+    let open = |wanted| words.iter().any(|(info, _)| *info == wanted);
+    Methods { info: open(true), message: open(false) }
+}
+
+fn called_from(fields: &Fields<'_>, side: PeerSide) -> CalledFrom {
+    let meanings = [
+        ("request_uri", CalledFrom::RequestUri),
+        ("to", CalledFrom::To),
+        ("p_called_party_id", CalledFrom::PCalledPartyId),
+    ];
+    let read = fields.choice("called_from", &meanings).unwrap_or_default();
+    if read != CalledFrom::RequestUri && side == PeerSide::Inside {
+        let cause = "what an inside peer calls is always read from the Request-URI";
+        fields.error("called_from", Cause::new(cause).cure("remove it, or set it at the trunk"));
+    }
+    read
+}
+
+/// Headers the edge makes or answers by itself on each leg; carrying them across would break or betray a dialog.
+const OWN_HEADERS: [HeaderName; 41] = [
+    HeaderName::Via,
+    HeaderName::From,
+    HeaderName::To,
+    HeaderName::CallId,
+    HeaderName::CSeq,
+    HeaderName::Contact,
+    HeaderName::Route,
+    HeaderName::RecordRoute,
+    HeaderName::Path,
+    HeaderName::ServiceRoute,
+    HeaderName::MaxForwards,
+    HeaderName::ContentLength,
+    HeaderName::ContentType,
+    HeaderName::ContentEncoding,
+    HeaderName::ContentDisposition,
+    HeaderName::MimeVersion,
+    HeaderName::Authorization,
+    HeaderName::ProxyAuthorization,
+    HeaderName::WwwAuthenticate,
+    HeaderName::ProxyAuthenticate,
+    HeaderName::AuthenticationInfo,
+    HeaderName::Require,
+    HeaderName::ProxyRequire,
+    HeaderName::Supported,
+    HeaderName::Unsupported,
+    HeaderName::Allow,
+    HeaderName::AllowEvents,
+    HeaderName::Event,
+    HeaderName::Expires,
+    HeaderName::MinExpires,
+    HeaderName::RSeq,
+    HeaderName::RAck,
+    HeaderName::SessionExpires,
+    HeaderName::MinSe,
+    HeaderName::Replaces,
+    HeaderName::Join,
+    HeaderName::TargetDialog,
+    HeaderName::ReferTo,
+    HeaderName::ReferredBy,
+    HeaderName::SubscriptionState,
+    HeaderName::SipIfMatch,
+];
+
+fn passed_header(text: &str) -> Result<PassedHeader, Cause> {
+    let token = |c: char| c.is_ascii_alphanumeric() || "-.!%*_+`'~".contains(c);
+    if text.is_empty() || text.len() > 64 || !text.chars().all(token) {
+        return Err(Cause::new(format!("{} is not a header's name", quoted(text)))
+            .cure("write the name alone, e.g. Alert-Info"));
+    }
+    match HeaderName::read(text.as_bytes()) {
+        HeaderName::Unknown => Ok(PassedHeader::Named(Arc::from(text))),
+        own if OWN_HEADERS.contains(&own) => {
+            let cause =
+                format!("{} belongs to the edge itself on each leg and cannot be passed", own.as_str());
+            Err(Cause::new(cause).cure("remove it"))
+        }
+        known => Ok(PassedHeader::Known(known)),
+    }
+}
+
+fn refusal(fields: &Fields<'_>) -> Presets {
+    let preset = |text: &str| {
+        Presets::named(text).ok_or_else(|| {
+            let cause = Cause::new(format!("there is no preset {}", quoted(text)))
+                .nearest(text, REFUSAL_PRESETS.iter().copied());
+            if cause.cure.is_some() {
+                cause
+            } else {
+                cause.cure(format!("the presets are {}", listed(REFUSAL_PRESETS.iter().copied(), "and")))
+            }
+        })
+    };
+    let Some(node) = fields.node("refusal").filter(|node| matches!(node.value, Value::Map(_))) else {
+        return fields.checked("refusal", preset).unwrap_or_default();
+    };
+    let path = fields.path_of("refusal");
+    let Some(refusal) = Fields::open(fields.desk(), &REFUSAL, node, node.place, path) else {
+        return Presets::default();
+    };
+    let base = refusal.checked("preset", preset).unwrap_or_default();
+    let status = |class: RefusalClass| {
+        let name = class.name();
+        let written = refusal.count_if::<u16>(name);
+        if let Some(status) = written.filter(|status| !class.allows(*status)) {
+            let cause = format!("{status} would make a PBX try another way out, or asks it for a password");
+            refusal.error(name, Cause::new(cause).cure("write a 4xx or 6xx, but not 401, 407 or 408"));
+        }
+        written.or_else(|| base.status(class))
+    };
+    Presets {
+        blocked: status(RefusalClass::Blocked),
+        capped: status(RefusalClass::Capped),
+        unreadable: status(RefusalClass::Unreadable),
+        unencrypted: status(RefusalClass::Unencrypted),
+        suspended: status(RefusalClass::Suspended),
+        no_target: status(RefusalClass::NoTarget),
+    }
+}
+
+/// Reads `sites:`.
+pub fn sites<'a>(
+    root: &Fields<'a>,
+    names: &mut Names,
+    peers: &BTreeMap<&str, PeerId>,
+) -> Vec<Read<'a, Site>> {
+    let read = |NamedFields { name, fields }| {
+        let id = names.site(name).map_err(|_| fields.error("peers", too_many())).ok()?;
+        let value = Site {
+            id,
+            name: Arc::from(name),
+            peers: fields
+                .words("peers", |text| reference(text, "peer", peers))
+                .into_iter()
+                .map(|(peer, _)| peer)
+                .collect(),
+            dids: fields.words("dids", number).into_iter().map(|(number, _)| number).collect(),
+            domains: fields.words("domains", domain).into_iter().map(|(domain, _)| domain).collect(),
+            channels: fields.count("channels"),
+        };
+        Some(Read { value, fields })
+    };
+    root.named("sites").into_iter().filter_map(read).collect()
+}
+
+fn number(text: &str) -> Result<Arc<str>, Cause> {
+    values::number(text)?;
+    Ok(Arc::from(text))
+}
+
+fn domain(text: &str) -> Result<Arc<str>, Cause> {
+    values::host(text)?;
+    Ok(Arc::from(text))
+}

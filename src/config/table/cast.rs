@@ -1,0 +1,248 @@
+//! Keys of listeners, peers, sites and routes.
+//!
+//! Owns no reading. Read first: `mod.rs`.
+
+use super::super::keys::{Key, Kind, Section};
+use super::{ALLOW_REFUSE, ENTRIES_MAX, NUMBERS_MAX, SOURCES_MAX, TARGETS_MAX, TRANSPORTS, ms, secs};
+
+/// A listener.
+pub static LISTENER: Section = Section {
+    name: "a listener",
+    keys: &[
+        Key::required(
+            "bind",
+            Kind::Address,
+            "the local address and port; never a wildcard, so that answers leave from where they are expected",
+        ),
+        Key::means(
+            "advertise",
+            Kind::Host,
+            "the bind address",
+            "what peers are told in Via and Contact when they reach this listener by another address (DMZ, 1:1 NAT)",
+        ),
+        Key::value("transports", TRANSPORTS, "[udp, tcp]", "what is listened for there"),
+    ],
+};
+
+/// A peer.
+pub static PEER: Section = Section {
+    name: "a peer",
+    keys: &[
+        Key::required(
+            "side",
+            Kind::Word(&["inside", "outside"]),
+            "inside is a PBX of the owner, outside is a trunk",
+        ),
+        Key::required(
+            "listener",
+            Kind::Reference("listeners"),
+            "the listener it is met on, in both directions",
+        ),
+        Key::required(
+            "sources",
+            Kind::List(&Kind::Network, SOURCES_MAX),
+            "the addresses and networks it sends from; anybody else is a stranger",
+        ),
+        Key::means(
+            "targets",
+            Kind::List(&Kind::Target, TARGETS_MAX),
+            "no calls go to it",
+            "where calls to it are sent, in order",
+        ),
+        Key::value("transports", TRANSPORTS, "[udp, tcp]", "how its targets are reached, preferred first"),
+        Key::means(
+            "request_host",
+            Kind::Host,
+            "the target's address and port",
+            "the host that stands in the Request-URI, From and To towards it",
+        ),
+        Key::value(
+            "plain_signalling",
+            Kind::Word(ALLOW_REFUSE),
+            "refuse",
+            "allow: its signalling may be readable by others on the way (32209 otherwise)",
+        ),
+        Key::value(
+            "plain_media",
+            Kind::Word(ALLOW_REFUSE),
+            "refuse",
+            "allow: its speech may be heard by others on the way",
+        ),
+        Key::means(
+            "allow",
+            Kind::List(&Kind::Word(&["info", "message"]), 2),
+            "neither",
+            "methods it may use beside those that every call needs",
+        ),
+        Key::value(
+            "called_from",
+            Kind::Word(&["request_uri", "to", "p_called_party_id"]),
+            "request_uri",
+            "where a trunk says which of your numbers is called",
+        ),
+        Key::means(
+            "pass_headers",
+            Kind::List(&Kind::Header, 64),
+            "only what the table of crossing headers lets through",
+            "headers that may cross towards it beyond that table",
+        ),
+        Key::value(
+            "refusal",
+            Kind::Either(&[Kind::Word(REFUSAL_PRESETS), Kind::Section(&REFUSAL)]),
+            "generic",
+            "the statuses that make this PBX give up instead of trying another trunk",
+        ),
+        Key::means(
+            "probe",
+            Kind::Time(secs(5), secs(3_600)),
+            "no probes, and it counts as up",
+            "how often OPTIONS asks each of its targets whether it lives",
+        ),
+        Key::value(
+            "concurrent_calls",
+            Kind::Count(1, 1_000_000),
+            "30",
+            "its calls at once, both directions together (10004)",
+        ),
+        Key::value(
+            "requests_per_second",
+            Kind::Count(1, 10_000_000),
+            "20",
+            "new calls and other requests outside calls a second (32001)",
+        ),
+        Key::value(
+            "requests_burst",
+            Kind::Count(1, 10_000_000),
+            "60",
+            "how many may come at once above that rate",
+        ),
+        Key::value(
+            "try_timeout",
+            Kind::Time(ms(500), secs(32)),
+            "4s",
+            "a target that says nothing at all for so long: the next is tried",
+        ),
+        Key::value(
+            "post_dial_max",
+            Kind::Time(secs(4), secs(180)),
+            "30s",
+            "a target that neither rings nor answers for so long: the next is tried (32016)",
+        ),
+        Key::value(
+            "ring_max",
+            Kind::Time(secs(10), secs(600)),
+            "3m",
+            "a call that rings for so long is given up (32016)",
+        ),
+    ],
+};
+
+/// The shipped presets of `refusal:`.
+pub const REFUSAL_PRESETS: &[&str] = &["generic", "asterisk", "freepbx", "freeswitch", "3cx"];
+
+const STATUS: Kind = Kind::Count(400, 699);
+
+/// Statuses of a peer.
+pub static REFUSAL: Section = Section {
+    name: "a refusal mapping",
+    keys: &[
+        Key::value("preset", Kind::Word(REFUSAL_PRESETS), "generic", "what the other keys change"),
+        Key::means(
+            "blocked",
+            STATUS,
+            "as the preset says",
+            "the status when a destination, a caller or a list says no",
+        ),
+        Key::means("capped", STATUS, "as the preset says", "the status when a limit is reached"),
+        Key::means(
+            "unreadable",
+            STATUS,
+            "as the preset says",
+            "the status when a number or body cannot be read",
+        ),
+        Key::means(
+            "unencrypted",
+            STATUS,
+            "as the preset says",
+            "the status when signalling or media come in the clear",
+        ),
+        Key::means("suspended", STATUS, "as the preset says", "the status while the peer is suspended"),
+        Key::means("no_target", STATUS, "as the preset says", "the status when no target is left"),
+    ],
+};
+
+/// A site.
+pub static SITE: Section = Section {
+    name: "a site",
+    keys: &[
+        Key::required(
+            "peers",
+            Kind::List(&Kind::Reference("peers"), ENTRIES_MAX),
+            "its PBXs and trunks; a peer belongs to one site",
+        ),
+        Key::means(
+            "dids",
+            Kind::List(&Kind::Number, NUMBERS_MAX),
+            "it owns no numbers",
+            "its numbers, written as its trunk delivers them; routes name them as \"did\"",
+        ),
+        Key::means(
+            "domains",
+            Kind::List(&Kind::Host, 64),
+            "none",
+            "host names that stand for this edge in its PBXs' requests, beside the listeners' own",
+        ),
+        Key::value("channels", Kind::Count(1, 1_000_000), "30", "its calls at once over its trunks (10004)"),
+    ],
+};
+
+/// A route.
+pub static ROUTE: Section = Section {
+    name: "a route",
+    keys: &[
+        Key::required("name", Kind::Name, "what records and refusals call it"),
+        Key::required(
+            "direction",
+            Kind::Word(&["outbound", "inbound", "internal", "transit"]),
+            "outbound is inside to outside; transit is trunk to trunk and happens only where a route says so",
+        ),
+        Key::means(
+            "from",
+            Kind::List(&Kind::Reference("peers"), ENTRIES_MAX),
+            "any peer on the side where the direction begins",
+            "who may use it",
+        ),
+        Key::means(
+            "called",
+            Kind::List(&Kind::Pattern, NUMBERS_MAX),
+            "any number",
+            "numbers and user names; \"+44*\" is a prefix, \"*\" is any, did is a number of the target's site",
+        ),
+        Key::means(
+            "caller",
+            Kind::List(&Kind::Pattern, NUMBERS_MAX),
+            "any caller",
+            "callers, written in the same way",
+        ),
+        Key::required(
+            "to",
+            Kind::List(&Kind::Either(&[Kind::Reference("peers"), Kind::Section(&ROUTE_TARGET)]), TARGETS_MAX),
+            "where it leads: peers in order, or with priority and weight",
+        ),
+    ],
+};
+
+/// A target of a route with its order.
+pub static ROUTE_TARGET: Section = Section {
+    name: "a target",
+    keys: &[
+        Key::required("peer", Kind::Reference("peers"), "where it leads"),
+        Key::value("priority", Kind::Count(1, 65_535), "1", "lower is tried first"),
+        Key::value(
+            "weight",
+            Kind::Count(0, 65_535),
+            "1",
+            "its share among equals; 0 is tried only when the others fail",
+        ),
+    ],
+};

@@ -1,0 +1,127 @@
+//! The key table: every key of the policy file, what it takes, what leaving it out means, and why it is there.
+//!
+//! The one source of truth for the reader, the schema and `config/reference.yaml` (a test holds them together).
+//! Refuses to know how values are read. Read first: `keys.rs`.
+
+mod cast;
+mod rules;
+mod shell;
+
+use std::time::Duration;
+
+use super::keys::{Key, Kind, Section};
+
+/// Listeners, peers, sites and routes, each.
+pub const ENTRIES_MAX: usize = 1_000;
+/// Networks of one peer.
+pub const SOURCES_MAX: usize = 10_000;
+/// Targets of one peer or route.
+pub const TARGETS_MAX: usize = 32;
+/// Numbers of one list.
+pub const NUMBERS_MAX: usize = 100_000;
+
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// `allow` or `refuse`.
+pub const ALLOW_REFUSE: &[&str] = &["allow", "refuse"];
+const TRANSPORTS: Kind = Kind::List(&Kind::Word(&["udp", "tcp"]), 2);
+const SINK: Kind = Kind::Either(&[Kind::Word(&["stdout", "discard"]), Kind::Section(&FILE_SINK)]);
+
+pub use cast::{REFUSAL, REFUSAL_PRESETS, ROUTE, ROUTE_TARGET};
+pub use rules::{CALL_RULES, OBSERVE, SCREEN_RULES};
+pub use shell::FILE_SINK;
+
+use cast::{LISTENER, PEER, SITE};
+use rules::{POLICY, STRANGERS};
+use shell::{LIMITS, STREAMS, TIMERS};
+
+/// The whole file.
+pub static ROOT: Section = Section {
+    name: "the policy file",
+    keys: &[
+        Key::required(
+            "listeners",
+            Kind::Named(&LISTENER, ENTRIES_MAX),
+            "where the edge is reached; nothing is listened on that is not named here",
+        ),
+        Key::required(
+            "peers",
+            Kind::Named(&PEER, ENTRIES_MAX),
+            "the PBXs and trunks; whoever is not listed here is a stranger and hears nothing",
+        ),
+        Key::required("sites", Kind::Named(&SITE, ENTRIES_MAX), "who owns which peers, numbers and channels"),
+        Key::required(
+            "routes",
+            Kind::List(&Kind::Section(&ROUTE), ENTRIES_MAX),
+            "which calls may go where; a call that no route matches is refused",
+        ),
+        Key::means(
+            "policy",
+            Kind::Section(&POLICY),
+            "nothing but what always stands: methods, encryption, hops, loops, foreign hosts, 4 h a call",
+            "the rules, each stage asked in order",
+        ),
+        Key::means(
+            "strangers",
+            Kind::Section(&STRANGERS),
+            "silence, and bans for those who insist",
+            "what is done with those who are not listed, and with bursts",
+        ),
+        Key::means(
+            "timers",
+            Kind::Section(&TIMERS),
+            "the times of RFC 3261",
+            "how long SIP waits for lost packets",
+        ),
+        Key::means(
+            "limits",
+            Kind::Section(&LIMITS),
+            "limits fit for a site of some hundred channels",
+            "how much a message, and all calls together, may take",
+        ),
+        Key::means(
+            "streams",
+            Kind::Section(&STREAMS),
+            "limits fit for a site of some hundred channels",
+            "how many TCP connections there may be, and how long each may be slow",
+        ),
+        Key::value("alerts", SINK, "stdout", "where alerts go, one JSON object a line"),
+        Key::value("records", SINK, "stdout", "where call records go, one JSON object a line"),
+        Key::value(
+            "queue",
+            Kind::Count(16, 1_000_000),
+            "16384",
+            "lines that may wait for a slow disk; more are dropped, counted and told (39702)",
+        ),
+        Key::value(
+            "log",
+            Kind::Filter,
+            "info",
+            "how much is logged: error, warn, info, debug or trace, or a filter by module",
+        ),
+        Key::means(
+            "control",
+            Kind::Path,
+            "no control socket",
+            "the socket that status, reload and stop are asked through; only its owner may open it",
+        ),
+        Key::value(
+            "drain",
+            Kind::Time(secs(0), secs(86_400)),
+            "60s",
+            "how long a stop waits for live calls before it ends them on both legs",
+        ),
+        Key::means(
+            "product",
+            Kind::Name,
+            "no name is told",
+            "the name in Server and User-Agent; strangers never see it",
+        ),
+    ],
+};

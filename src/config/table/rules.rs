@@ -1,0 +1,181 @@
+//! Keys of the rules and of what is done with strangers.
+//!
+//! Owns no reading. Read first: `mod.rs`.
+
+use super::super::keys::{Key, Kind, Section};
+use super::{NUMBERS_MAX, secs};
+
+/// The stages.
+pub static POLICY: Section = Section {
+    name: "policy",
+    keys: &[
+        Key::means(
+            "screen",
+            Kind::List(&Kind::OneOf(&SCREEN_RULES), 100),
+            "methods, secure_transport, hop_limit, loops, foreign_host and replaces in their default form",
+            "asked of every request of a peer before anything else; what is not named here stands all the same",
+        ),
+        Key::means(
+            "outbound",
+            Kind::List(&Kind::OneOf(&CALL_RULES), 100),
+            "none",
+            "asked of calls from inside to outside, and of transit calls",
+        ),
+        Key::means(
+            "inbound",
+            Kind::List(&Kind::OneOf(&CALL_RULES), 100),
+            "none",
+            "asked of calls from outside to inside, and of transit calls",
+        ),
+        Key::means(
+            "internal",
+            Kind::List(&Kind::OneOf(&CALL_RULES), 100),
+            "none",
+            "asked of calls from inside to inside",
+        ),
+    ],
+};
+
+/// Rules of `policy.screen`.
+pub static SCREEN_RULES: Section = Section {
+    name: "a screen rule",
+    keys: &[Key::means(
+        "hop_limit",
+        Kind::Section(&HOP_LIMIT),
+        "30 hops",
+        "a way that is too long is a loop (483)",
+    )],
+};
+
+static HOP_LIMIT: Section = Section {
+    name: "hop_limit",
+    keys: &[Key::value("vias", Kind::Count(1, 500), "70", "hops that a request may have behind it (32006)")],
+};
+
+/// Rules of the other stages.
+pub static CALL_RULES: Section = Section {
+    name: "a rule",
+    keys: &[
+        Key::means(
+            "blocklist",
+            Kind::Section(&BLOCKLIST),
+            "nothing is blocked",
+            "numbers that nobody may call (32203)",
+        ),
+        Key::means(
+            "concurrent_calls",
+            Kind::Count(1, 1_000_000),
+            "the peer's own cap alone",
+            "calls at once of each calling peer while it places calls of this kind (10004)",
+        ),
+        Key::means(
+            "max_duration",
+            Kind::Time(secs(1), secs(86_400)),
+            "4h",
+            "how long a call may last from its answer; then both sides are ended (32015)",
+        ),
+    ],
+};
+
+static BLOCKLIST: Section = Section {
+    name: "a blocklist",
+    keys: &[
+        Key::means(
+            "prefixes",
+            Kind::List(&Kind::Pattern, NUMBERS_MAX),
+            "none",
+            "numbers that begin so, as they are dialled",
+        ),
+        Key::means("numbers", Kind::List(&Kind::Number, NUMBERS_MAX), "none", "whole numbers or user names"),
+        Key::means(
+            "prefixes_file",
+            Kind::Path,
+            "none",
+            "a file with one prefix a line; what follows \"# \" is a remark",
+        ),
+        Key::value(
+            "observe",
+            Kind::Either(&[Kind::Flag, Kind::Section(&OBSERVE)]),
+            "false",
+            "true: judge and alert but do not refuse, for 14 days from the date of this file",
+        ),
+    ],
+};
+
+/// An observation with its end.
+pub static OBSERVE: Section = Section {
+    name: "observe",
+    keys: &[Key::required(
+        "until",
+        Kind::Date,
+        "the last day (UTC) of only observing; past it the rule refuses",
+    )],
+};
+
+/// Strangers and bursts.
+pub static STRANGERS: Section = Section {
+    name: "strangers",
+    keys: &[
+        Key::value(
+            "ban_after",
+            Kind::Count(1, 1_000_000),
+            "20",
+            "packets of one stranger (of IPv6: one /64) within ban_window before it is banned",
+        ),
+        Key::value(
+            "ban_window",
+            Kind::Time(secs(1), secs(3_600)),
+            "1m",
+            "the time in which they are counted",
+        ),
+        Key::value(
+            "ban_first",
+            Kind::Time(secs(10), secs(86_400)),
+            "15m",
+            "how long the first ban lasts; each further one twice as long",
+        ),
+        Key::value("ban_max", Kind::Time(secs(10), secs(2_592_000)), "1d", "the longest ban"),
+        Key::value(
+            "bans",
+            Kind::Count(16, 4_000_000),
+            "16384",
+            "bans at once; the one that ends soonest makes room",
+        ),
+        Key::value(
+            "strangers",
+            Kind::Count(16, 16_000_000),
+            "65536",
+            "strangers whose packets are counted at once",
+        ),
+        Key::value(
+            "samples_per_second",
+            Kind::Count(0, 10_000),
+            "10",
+            "strangers' packets that are read at all, so that alerts can tell what they wanted",
+        ),
+        Key::value(
+            "repeat",
+            Kind::Time(secs(1), secs(86_400)),
+            "15m",
+            "the same stranger is told again after",
+        ),
+        Key::value(
+            "fold",
+            Kind::Time(secs(1), secs(3_600)),
+            "10s",
+            "alerts of strangers are written at most so often",
+        ),
+        Key::value(
+            "told",
+            Kind::Count(1, 1_000),
+            "16",
+            "strangers told one by one each time; the others are one sum",
+        ),
+        Key::value(
+            "over_bucket_answers_per_second",
+            Kind::Count(0, 100_000),
+            "50",
+            "answers to a peer that sends more than its requests_per_second; above it there are none",
+        ),
+    ],
+};

@@ -1,0 +1,131 @@
+//! Keys of timers, limits, streams and files.
+//!
+//! Owns no reading. Read first: `mod.rs`.
+
+use super::super::keys::{Key, Kind, Section};
+use super::{ms, secs};
+
+/// Timers.
+pub static TIMERS: Section = Section {
+    name: "timers",
+    keys: &[
+        Key::value(
+            "t1",
+            Kind::Time(ms(50), secs(5)),
+            "500ms",
+            "the round trip that is expected; everything waits 64 times as long before it gives up",
+        ),
+        Key::value(
+            "t2",
+            Kind::Time(ms(200), secs(20)),
+            "4s",
+            "the longest pause between two copies of a request",
+        ),
+        Key::value("t4", Kind::Time(ms(200), secs(20)), "5s", "how long a message can stay in the network"),
+    ],
+};
+
+/// Limits.
+pub static LIMITS: Section = Section {
+    name: "limits",
+    keys: &[
+        Key::value("calls", Kind::Count(1, 1_000_000), "20000", "calls at once on the whole edge (10004)"),
+        Key::value(
+            "transactions",
+            Kind::Count(100, 10_000_000),
+            "100000",
+            "requests being answered at once; more hear 503 until some are done",
+        ),
+        Key::value("message_bytes", Kind::Size(1_300, 1 << 20), "65535B", "a whole message (513)"),
+        Key::value("head_bytes", Kind::Size(1_300, 1 << 20), "32768B", "the headers of a message"),
+        Key::value("header_lines", Kind::Count(20, 10_000), "200", "header lines of a message"),
+        Key::value("header_line_bytes", Kind::Size(256, 65_535), "8192B", "one header line with its folds"),
+        Key::value("vias", Kind::Count(2, 500), "70", "hops that a request may have behind it"),
+        Key::value("uri_bytes", Kind::Size(128, 65_535), "2048B", "the Request-URI (414)"),
+        Key::value("params", Kind::Count(10, 1_000), "100", "parameters of one header value"),
+        Key::value("relays", Kind::Count(1, 1_000), "8", "INFO requests under way at once within one call"),
+        Key::value(
+            "udp_request_bytes",
+            Kind::Size(576, 65_535),
+            "1300B",
+            "larger requests go by TCP where the target has it (RFC 3261 §18.1.1)",
+        ),
+    ],
+};
+
+/// Streams.
+pub static STREAMS: Section = Section {
+    name: "streams",
+    keys: &[
+        Key::value("connections", Kind::Count(1, 1_000_000), "10000", "TCP connections at once"),
+        Key::value(
+            "connections_per_source",
+            Kind::Count(1, 1_000_000),
+            "100",
+            "of them from one address (of IPv6: one /64)",
+        ),
+        Key::value(
+            "head_timeout",
+            Kind::Time(ms(500), secs(300)),
+            "10s",
+            "headers that began must be complete within",
+        ),
+        Key::value(
+            "body_timeout",
+            Kind::Time(ms(500), secs(300)),
+            "10s",
+            "a body that began must be complete within",
+        ),
+        Key::value(
+            "idle_timeout",
+            Kind::Time(secs(10), secs(86_400)),
+            "30m",
+            "a connection without any byte is closed after",
+        ),
+        Key::value(
+            "first_message_timeout",
+            Kind::Time(ms(500), secs(300)),
+            "15s",
+            "a connection that never sent a whole message is closed after",
+        ),
+        Key::value(
+            "connect_timeout",
+            Kind::Time(ms(500), secs(32)),
+            "4s",
+            "a connection of our own must be made within",
+        ),
+        Key::value(
+            "write_timeout",
+            Kind::Time(secs(1), secs(300)),
+            "30s",
+            "a far side that takes no bytes for so long loses its connection",
+        ),
+        Key::value(
+            "write_queue",
+            Kind::Size(65_536, 1 << 30),
+            "1MiB",
+            "bytes that may wait for one far side; above it the connection is closed",
+        ),
+        Key::value(
+            "udp_receive_buffer",
+            Kind::Size(65_536, 1 << 30),
+            "8MiB",
+            "asked of the system for each UDP socket, against bursts",
+        ),
+    ],
+};
+
+/// A file for JSON lines.
+pub static FILE_SINK: Section = Section {
+    name: "a file for lines",
+    keys: &[
+        Key::required("file", Kind::Path, "where the lines go"),
+        Key::value(
+            "rotate",
+            Kind::Size(65_536, 1 << 40),
+            "64MiB",
+            "a larger file is put aside and a new one begun",
+        ),
+        Key::value("keep", Kind::Count(0, 1_000), "8", "how many files put aside are kept"),
+    ],
+};
