@@ -2,7 +2,23 @@
 //!
 //! Owns formatting, folding, rotation. Refuses to know the engine's state.
 
+mod file;
+mod fold;
+mod line;
+pub mod log;
+mod writer;
+
+use std::fmt;
+use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::call::CallRecord;
+use crate::policy::Alert;
+use file::LineFile;
+use writer::{Counts, Item, Lane};
 
 /// One stream of JSON lines.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -34,4 +50,148 @@ pub struct Settings {
     pub queue_max: usize,
     /// `tracing` filter, default `info`.
     pub log: String,
+}
+
+/// Lines that may wait when the YAML does not say.
+const QUEUE_DEFAULT: usize = 16_384;
+/// How long the end waits for a slow target.
+const FINISH_PATIENCE: Duration = Duration::from_secs(3);
+
+/// A sink that cannot be opened.
+#[derive(Debug)]
+pub struct Unwritable {
+    /// Which.
+    pub what: String,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+impl fmt::Display for Unwritable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "cannot write {}: {}; make its folder writable for this user, or name another path under `alerts` or \
+             `records`",
+            self.what, self.source
+        )
+    }
+}
+
+impl std::error::Error for Unwritable {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// Lines written and lines lost since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct SinkCounts {
+    /// Alert lines written.
+    pub alerts_written: u64,
+    /// Alerts dropped.
+    pub alerts_dropped: u64,
+    /// Record lines written.
+    pub records_written: u64,
+    /// Records dropped.
+    pub records_dropped: u64,
+}
+
+/// All sinks at work.
+#[derive(Debug)]
+pub struct Sinks {
+    alerts: Lane,
+    /// `None` when records go where alerts go.
+    records: Option<Lane>,
+}
+
+impl Sinks {
+    /// Opens every target and starts its thread.
+    pub fn start(settings: &Settings) -> Result<Self, Unwritable> {
+        let queue_max = if settings.queue_max == 0 { QUEUE_DEFAULT } else { settings.queue_max };
+        let open = |sink: &Sink, what: &str| {
+            LineFile::open(sink).map_err(|source| Unwritable { what: named(sink, what), source })
+        };
+        let started = |lane: io::Result<Lane>, sink: &Sink, what: &str| {
+            lane.map_err(|source| Unwritable { what: named(sink, what), source })
+        };
+        let alerts = open(&settings.alerts, "alerts")?;
+        let shared = same_place(&settings.alerts, &settings.records);
+        let records = if shared { None } else { Some(open(&settings.records, "records")?) };
+        let alerts = started(Lane::start("alerts", alerts, queue_max, None), &settings.alerts, "alerts")?;
+        let records = match records {
+            Some(file) => {
+                let lane = Lane::start("records", file, queue_max, Some(alerts.entrance()));
+                Some(started(lane, &settings.records, "records")?)
+            }
+            None => None,
+        };
+        Ok(Self { alerts, records })
+    }
+
+    /// Writes an alert, soon.
+    pub fn alert(&self, alert: Box<Alert>) {
+        self.alerts.push(Item::Alert(alert));
+    }
+
+    /// Writes a call record, soon.
+    pub fn record(&self, record: Box<CallRecord>) {
+        self.records.as_ref().unwrap_or(&self.alerts).push(Item::Record(record));
+    }
+
+    /// Opens all files anew, after somebody moved them.
+    pub fn reopen(&self) {
+        self.alerts.push(Item::Reopen);
+        if let Some(records) = &self.records {
+            records.push(Item::Reopen);
+        }
+    }
+
+    /// What `counts` reads from, for another thread.
+    #[must_use]
+    pub fn meter(&self) -> Meter {
+        Meter { alerts: self.alerts.counts(), records: self.records.as_ref().map(Lane::counts) }
+    }
+
+    /// Writes what waits and ends the threads. False when a target was too slow and lines were lost.
+    pub fn finish(self) -> bool {
+        // Records first: their thread may still have something to say to the alerts.
+        let records = self.records.is_none_or(|lane| lane.finish(FINISH_PATIENCE));
+        self.alerts.finish(FINISH_PATIENCE) && records
+    }
+}
+
+/// Reads the counts of sinks at work.
+#[derive(Debug, Clone)]
+pub struct Meter {
+    alerts: Arc<Counts>,
+    records: Option<Arc<Counts>>,
+}
+
+impl Meter {
+    /// Lines written and lost. Where both go to one place, the lines of both are counted under alerts.
+    #[must_use]
+    pub fn counts(&self) -> SinkCounts {
+        let read = |counts: &Counts| {
+            (counts.written.load(Ordering::Relaxed), counts.dropped.load(Ordering::Relaxed))
+        };
+        let (alerts_written, alerts_dropped) = read(&self.alerts);
+        let (records_written, records_dropped) = self.records.as_deref().map(read).unwrap_or_default();
+        SinkCounts { alerts_written, alerts_dropped, records_written, records_dropped }
+    }
+}
+
+fn same_place(one: &Sink, other: &Sink) -> bool {
+    match (one, other) {
+        (Sink::Stdout, Sink::Stdout) | (Sink::Discard, Sink::Discard) => true,
+        (Sink::File { path: one, .. }, Sink::File { path: other, .. }) => one == other,
+        (Sink::Stdout | Sink::Discard | Sink::File { .. }, _) => false,
+    }
+}
+
+fn named(sink: &Sink, what: &str) -> String {
+    match sink {
+        Sink::Stdout => format!("{what} to standard output"),
+        Sink::File { path, .. } => format!("{what} to {}", path.display()),
+        Sink::Discard => format!("{what} to nowhere"),
+    }
 }

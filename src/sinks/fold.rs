@@ -1,0 +1,175 @@
+//! Folding: repeats of one alert inside a window become one line with a count.
+//!
+//! Owns what is being folded. Nothing is lost: the counts of the lines add up to the alerts raised.
+//! Refuses to know how a line is written.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Tick, Wall};
+use crate::policy::Alert;
+
+/// Different alerts folded at once; one more is written by itself.
+const FOLDED_MAX: usize = 1_024;
+
+/// What makes two alerts the same: everything but the times, the ports, the Call-ID and the words.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    code: u32,
+    rule: Option<Arc<str>>,
+    peer: Option<Arc<str>>,
+    source: Option<IpAddr>,
+    from: Option<String>,
+    to: Option<String>,
+}
+
+impl Key {
+    fn of(alert: &Alert) -> Self {
+        Self {
+            code: alert.code.number,
+            rule: alert.rule.clone(),
+            peer: alert.peer.clone(),
+            source: alert.source.map(|source| source.ip()),
+            from: alert.from.clone(),
+            to: alert.to.clone(),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Folded {
+    opened: Tick,
+    repeats: Option<Due>,
+}
+
+/// A line that is due.
+#[derive(Debug)]
+pub struct Due {
+    /// The newest of them.
+    pub alert: Box<Alert>,
+    /// How many it stands for.
+    pub count: u64,
+    /// When the first of them was raised.
+    pub first_seen: Wall,
+}
+
+/// The folding table of one sink.
+#[derive(Debug)]
+pub struct Fold {
+    window: Duration,
+    table: HashMap<Key, Folded>,
+}
+
+impl Fold {
+    /// Folds within `window`.
+    #[must_use]
+    pub fn new(window: Duration) -> Self {
+        Self { window, table: HashMap::new() }
+    }
+
+    /// The first of its kind is due at once; repeats inside the window wait for its end.
+    pub fn push(&mut self, now: Tick, alert: Box<Alert>) -> Option<Due> {
+        let key = Key::of(&alert);
+        let (count, first_seen) = (alert.count, alert.at);
+        if let Some(folded) = self.table.get_mut(&key) {
+            match &mut folded.repeats {
+                Some(due) => {
+                    due.count = due.count.saturating_add(count);
+                    due.alert = alert;
+                }
+                None => folded.repeats = Some(Due { alert, count, first_seen }),
+            }
+            return None;
+        }
+        if self.table.len() < FOLDED_MAX {
+            self.table.insert(key, Folded { opened: now, repeats: None });
+        }
+        Some(Due { alert, count, first_seen })
+    }
+
+    /// What is due because its window has ended. A kind that went quiet is forgotten.
+    pub fn expire(&mut self, now: Tick, mut write: impl FnMut(Due)) {
+        let window = self.window;
+        self.table.retain(|_, folded| {
+            if folded.opened.after(window) > now {
+                return true;
+            }
+            folded.opened = now;
+            folded.repeats.take().map(&mut write).is_some()
+        });
+    }
+
+    /// All that is left, before the end.
+    pub fn finish(&mut self, mut write: impl FnMut(Due)) {
+        self.table.drain().filter_map(|(_, folded)| folded.repeats).for_each(&mut write);
+    }
+
+    /// Whether `expire` has anything to look at.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::code;
+
+    fn alert(peer: &str, at: i64) -> Box<Alert> {
+        let mut alert = Alert::new(code::NUMBER_BLOCKED, Wall::from_micros(at), "blocked".into());
+        alert.peer = Some(Arc::from(peer));
+        alert.source = Some(([192, 0, 2, 1], u16::try_from(at % 60_000).unwrap()).into());
+        Box::new(alert)
+    }
+
+    fn tick(millis: u64) -> Tick {
+        Tick::from_micros(millis * 1_000)
+    }
+
+    #[test]
+    fn repeats_are_counted_and_the_counts_add_up() {
+        let mut fold = Fold::new(Duration::from_secs(1));
+        let mut lines = Vec::new();
+        for n in 0..100 {
+            lines.extend(fold.push(tick(n), alert("a", i64::try_from(n).unwrap())));
+        }
+        assert_eq!(lines.len(), 1, "the first is told at once");
+        fold.expire(tick(999), |due| lines.push(due));
+        assert_eq!(lines.len(), 1);
+        fold.expire(tick(1_000), |due| lines.push(due));
+        assert_eq!((lines.len(), lines[1].count), (2, 99));
+        assert_eq!(lines[1].first_seen, Wall::from_micros(1));
+        assert_eq!(lines[1].alert.at, Wall::from_micros(99), "the newest stands for them");
+        assert_eq!(lines.iter().map(|line| line.count).sum::<u64>(), 100);
+        // Quiet for one more window: forgotten, and the next is told at once again.
+        fold.expire(tick(2_000), |due| lines.push(due));
+        assert!(fold.is_empty());
+        assert!(fold.push(tick(2_001), alert("a", 5)).is_some());
+    }
+
+    #[test]
+    fn different_kinds_are_not_mixed_and_counts_already_folded_are_kept() {
+        let mut fold = Fold::new(Duration::from_secs(1));
+        assert!(fold.push(tick(0), alert("a", 0)).is_some());
+        assert!(fold.push(tick(0), alert("b", 0)).is_some());
+        let mut many = alert("a", 1);
+        many.count = 500;
+        assert!(fold.push(tick(1), many).is_none());
+        let mut lines = Vec::new();
+        fold.finish(|due| lines.push(due));
+        assert_eq!(lines.iter().map(|line| line.count).collect::<Vec<_>>(), [500]);
+    }
+
+    #[test]
+    fn f10_a_full_table_still_tells_every_alert() {
+        let mut fold = Fold::new(Duration::from_secs(1));
+        let told = (0..FOLDED_MAX * 2)
+            .filter(|n| fold.push(tick(0), alert(&format!("peer {n}"), 0)).is_some())
+            .count();
+        assert_eq!(told, FOLDED_MAX * 2);
+        assert_eq!(fold.table.len(), FOLDED_MAX);
+    }
+}

@@ -1,0 +1,293 @@
+//! The threads that write: one for each target, behind a bounded queue that the loop never waits for.
+//!
+//! Owns the queues, the counts of what was dropped and the alerts about sinks themselves (39702, 39703).
+//! Refuses to know the engine.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rand_chacha::ChaCha12Rng;
+use rand_core::{RngCore, SeedableRng};
+
+use super::file::LineFile;
+use super::fold::{Due, Fold};
+use super::line::{write_alert, write_record};
+use crate::call::CallRecord;
+use crate::clock::Clock;
+use crate::policy::{Alert, code};
+
+/// The window in which repeats of an alert are folded.
+const FOLD_WINDOW: Duration = Duration::from_secs(1);
+/// How long lines gather before one write: the loop wakes this thread at most twenty times a second.
+const GATHER: Duration = Duration::from_millis(50);
+/// A target that failed is tried again after.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What can be written.
+#[derive(Debug)]
+pub enum Item {
+    /// An alert.
+    Alert(Box<Alert>),
+    /// A call record.
+    Record(Box<CallRecord>),
+    /// Open the file anew.
+    Reopen,
+}
+
+/// What became of lines, readable by anyone at any time.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Lines written.
+    pub written: AtomicU64,
+    /// Lines dropped because the queue was full.
+    pub dropped: AtomicU64,
+}
+
+/// One queue and the thread behind it.
+#[derive(Debug)]
+pub struct Lane {
+    sender: SyncSender<Item>,
+    counts: Arc<Counts>,
+    thread: JoinHandle<()>,
+}
+
+impl Lane {
+    /// Starts a thread that writes to `file`. Alerts about this target go to `alarm` when given, else into the target
+    /// itself once it works again.
+    pub fn start(
+        name: &str,
+        file: LineFile,
+        queue_max: usize,
+        alarm: Option<SyncSender<Item>>,
+    ) -> io::Result<Self> {
+        let (sender, queue) = sync_channel(queue_max);
+        let counts = Arc::new(Counts::default());
+        let writer = Writer::new(file, queue, alarm, Arc::clone(&counts))?;
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || writer.run())?;
+        Ok(Self { sender, counts, thread })
+    }
+
+    /// Puts an item into the queue, or drops and counts it.
+    pub fn push(&self, item: Item) {
+        if self.sender.try_send(item).is_err() {
+            self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Another entrance to the queue.
+    #[must_use]
+    pub fn entrance(&self) -> SyncSender<Item> {
+        self.sender.clone()
+    }
+
+    /// What became of its lines.
+    #[must_use]
+    pub fn counts(&self) -> Arc<Counts> {
+        Arc::clone(&self.counts)
+    }
+
+    /// No more comes. Waits until all is written, or until `patience` ends (the target may be stuck); says which.
+    pub fn finish(self, patience: Duration) -> bool {
+        drop(self.sender);
+        let step = Duration::from_millis(10);
+        let mut waited = Duration::ZERO;
+        while !self.thread.is_finished() && waited < patience {
+            thread::sleep(step);
+            waited += step;
+        }
+        self.thread.is_finished()
+    }
+}
+
+/// Why the target takes nothing.
+#[derive(Debug)]
+struct Failure {
+    dropped_before: u64,
+}
+
+struct Writer {
+    file: LineFile,
+    queue: Receiver<Item>,
+    alarm: Option<SyncSender<Item>>,
+    counts: Arc<Counts>,
+    told_dropped: u64,
+    failure: Option<Failure>,
+    fold: Fold,
+    clock: Clock,
+    random: ChaCha12Rng,
+}
+
+impl Writer {
+    fn new(
+        file: LineFile,
+        queue: Receiver<Item>,
+        alarm: Option<SyncSender<Item>>,
+        counts: Arc<Counts>,
+    ) -> io::Result<Self> {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
+        Ok(Self {
+            file,
+            queue,
+            alarm,
+            counts,
+            told_dropped: 0,
+            failure: None,
+            fold: Fold::new(FOLD_WINDOW),
+            clock: Clock::start(),
+            random: ChaCha12Rng::from_seed(seed),
+        })
+    }
+
+    fn run(mut self) {
+        loop {
+            let alive = if self.file.is_full() {
+                // The queue fills behind us and counts what it drops.
+                thread::sleep(RETRY);
+                true
+            } else {
+                self.wait()
+            };
+            self.expire();
+            self.tell_dropped();
+            self.write();
+            if !alive {
+                break;
+            }
+        }
+        let mut due = Vec::new();
+        self.fold.finish(|line| due.push(line));
+        due.into_iter().for_each(|line| self.add(&line));
+        self.write();
+    }
+
+    /// Waits for an item, lets more gather, and takes them all. False when no more will ever come.
+    fn wait(&mut self) -> bool {
+        let idle = self.fold.is_empty() && self.file.is_empty() && self.told_dropped == self.dropped();
+        let first = if idle {
+            self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            self.queue.recv_timeout(RETRY)
+        };
+        match first {
+            Ok(item) => self.take(item),
+            Err(RecvTimeoutError::Timeout) => return true,
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+        thread::sleep(GATHER);
+        while !self.file.is_full() {
+            match self.queue.try_recv() {
+                Ok(item) => self.take(item),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+        true
+    }
+
+    fn take(&mut self, item: Item) {
+        match item {
+            Item::Alert(alert) => {
+                if let Some(due) = self.fold.push(self.clock.now().tick, alert) {
+                    self.add(&due);
+                }
+            }
+            Item::Record(record) => {
+                write_record(self.file.lines(), &record);
+                self.counts.written.fetch_add(1, Ordering::Relaxed);
+            }
+            Item::Reopen => {
+                if let Err(error) = self.file.reopen() {
+                    self.fail(&error);
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, due: &Due) {
+        let sid = u128::from(self.random.next_u64()) << 64 | u128::from(self.random.next_u64());
+        write_alert(self.file.lines(), &due.alert, sid, due.count, due.first_seen);
+        self.counts.written.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn expire(&mut self) {
+        let mut due = Vec::new();
+        self.fold.expire(self.clock.now().tick, |line| due.push(line));
+        due.into_iter().for_each(|line| self.add(&line));
+    }
+
+    fn write(&mut self) {
+        match self.file.write() {
+            Ok(()) => {
+                if self.recover() && self.file.write().is_err() {
+                    // It failed again at once: what recovery said still waits, and the next turn tells of it.
+                    tracing::debug!(sink = self.file.name(), "the sink failed again at once");
+                }
+            }
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    fn dropped(&self) -> u64 {
+        self.counts.dropped.load(Ordering::Relaxed)
+    }
+
+    fn tell_dropped(&mut self) {
+        let dropped = self.dropped();
+        let lost = dropped - self.told_dropped;
+        if lost == 0 || self.file.is_full() {
+            return;
+        }
+        self.told_dropped = dropped;
+        let name = self.file.name();
+        tracing::error!(sink = name, lost, "lines were dropped: the sink was too slow");
+        let text = format!(
+            "{lost} lines for {name} were lost because it was too slow; look at its disk or its reader."
+        );
+        self.tell(code::SINK_FAILED, text, vec![("sink", name), ("dropped", lost.to_string())]);
+    }
+
+    fn fail(&mut self, error: &io::Error) {
+        if self.failure.is_some() {
+            return;
+        }
+        self.failure = Some(Failure { dropped_before: self.dropped() });
+        let name = self.file.name();
+        tracing::error!(sink = name, %error, "a sink takes no lines; they wait, and it is tried again each second");
+        let text = format!(
+            "{name} takes no lines ({error}); they wait, up to a limit. Free its disk or repair its path; it is tried \
+             again each second."
+        );
+        self.tell(code::SINK_FAILED, text, vec![("sink", name), ("error", error.to_string())]);
+    }
+
+    /// Whether there was anything to recover from.
+    fn recover(&mut self) -> bool {
+        let Some(failure) = self.failure.take() else { return false };
+        let lost = self.dropped() - failure.dropped_before;
+        let name = self.file.name();
+        tracing::warn!(sink = name, lost, "the sink takes lines again");
+        let text = format!("{name} takes lines again; {lost} were lost meanwhile.");
+        self.tell(code::SINK_RECOVERED, text, vec![("sink", name), ("dropped", lost.to_string())]);
+        true
+    }
+
+    fn tell(&mut self, code: code::Code, text: String, evidence: Vec<(&'static str, String)>) {
+        let mut alert = Alert::new(code, self.clock.now().wall, text);
+        alert.evidence = evidence;
+        let item = Item::Alert(Box::new(alert));
+        match &self.alarm {
+            // Full: the log has said it already.
+            Some(alarm) => drop(alarm.try_send(item)),
+            None => self.take(item),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;
