@@ -116,7 +116,7 @@ fn f3_heads_are_bounded() {
 #[test]
 fn f1_it_says_what_it_is_in_the_middle_of_and_holds_nothing_between() {
     let limits = Limits::default();
-    let text = message("hello");
+    let text = message("hello").into_bytes();
     let head = text.len() - 5;
     let mut framer = Framer::default();
     for (part, want) in [
@@ -125,12 +125,12 @@ fn f1_it_says_what_it_is_in_the_middle_of_and_holds_nothing_between() {
         (&text[head - 1..head], Pending::Body),
         (&text[head..head + 4], Pending::Body),
     ] {
-        framer.push(part.as_bytes());
+        framer.push(part);
         assert_eq!(framer.next(&limits), Ok(None));
         assert_eq!(framer.pending(), want);
     }
-    framer.push(&text.as_bytes()[head + 4..]);
-    assert_eq!(framer.next(&limits), Ok(Some(Framed::Message(text.as_bytes()))));
+    framer.push(&text[head + 4..]);
+    assert_eq!(framer.next(&limits), Ok(Some(Framed::Message(&text))));
     assert_eq!(framer.next(&limits), Ok(None));
     assert_eq!((framer.pending(), framer.buffer.capacity()), (Pending::Nothing, 0));
 }

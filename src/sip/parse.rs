@@ -405,3 +405,7 @@ fn contacts(found: &Found<'_>) -> Result<(), Fault> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "parse_tests.rs"]
+mod tests;
