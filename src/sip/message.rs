@@ -3,11 +3,13 @@
 //! Owns `Message`, `Method`, `StartLine`. Header order, case, unknown headers, compact forms, folding and binary
 //! bodies are kept as they came. Read first: RFC 3261 §7.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::error::Cause;
 use super::grammar::{self, Values};
-use super::headers::{CSeq, HeaderName, NameAddr, Via};
+use super::headers::{CSeq, Contact, HeaderName, NameAddr, Via};
 use super::span::Span;
 use super::uri::{Host, Uri};
 
@@ -100,8 +102,8 @@ impl Method {
     }
 }
 
-impl std::fmt::Display for Method {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.as_bytes().escape_ascii())
     }
 }
@@ -116,7 +118,7 @@ pub enum StartLine {
 }
 
 /// One header line as it came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Header<'a> {
     /// Which header; `Unknown` for names we have no word for.
     pub name: HeaderName,
@@ -124,6 +126,13 @@ pub struct Header<'a> {
     pub raw_name: &'a [u8],
     /// The value without the white space around it; may hold folds (CRLF + white space) as they came.
     pub value: &'a [u8],
+}
+
+impl fmt::Debug for Header<'_> {
+    /// Names alone: values hold credentials and numbers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: [{} octets]", self.raw_name.escape_ascii(), self.value.len())
+    }
 }
 
 /// One header line as ranges.
@@ -213,7 +222,7 @@ impl ViaSpans {
 }
 
 /// A parsed message. The essentials (top Via, From, To, Call-ID, CSeq) were checked by the reader and never fail.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Message {
     pub(crate) bytes: Bytes,
     pub(crate) start: StartLine,
@@ -232,6 +241,20 @@ pub struct Message {
     pub(crate) to: NameAddrSpans,
     pub(crate) call_id: Span,
     pub(crate) body: Span,
+}
+
+impl fmt::Debug for Message {
+    /// What it is, and nothing private of it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:?} {} Call-ID {} {} octets",
+            self.start,
+            self.method,
+            self.call_id().escape_ascii(),
+            self.bytes.len()
+        )
+    }
 }
 
 impl Message {
@@ -375,6 +398,11 @@ impl Message {
     #[must_use]
     pub fn max_forwards(&self) -> Option<u8> {
         self.max_forwards
+    }
+
+    /// Every Contact, `*` included.
+    pub fn contacts(&self) -> impl Iterator<Item = Result<Contact<'_>, Cause>> {
+        self.values(HeaderName::Contact).map(Contact::read)
     }
 
     /// The first Contact; `None` when absent, `Some(Err)` when it cannot be read; `*` is an error here.

@@ -2,17 +2,29 @@
 //!
 //! Owns the views, one file for each family. Refuses to know whole messages. Read first: RFC 3261 §20, §25.
 
+mod auth;
+mod content;
+mod dialog;
+mod identity;
 mod name;
 mod name_addr;
+mod reason;
+mod session;
 mod via;
 
 use super::error::Cause;
 use super::grammar::{self, TOKEN};
 use super::message::Method;
 
+pub use auth::{Auth, AuthParams, AuthValue};
+pub use content::{ContentDisposition, ContentType, is_plain_encoding};
+pub use dialog::{DialogName, ReferTo};
+pub use identity::{Contact, Identity, Privacy, asserted};
 pub use name::HeaderName;
 pub(crate) use name::{SINGLE_ALWAYS, SINGLE_IN_REQUEST};
 pub use name_addr::NameAddr;
+pub use reason::{Diversion, HistoryInfo, Reason};
+pub use session::{RAck, Refresher, SessionExpires, delta_seconds, retry_after, rseq};
 pub use via::{MAGIC_COOKIE, Via};
 
 /// CSeq (RFC 3261 §20.16).

@@ -72,6 +72,12 @@ impl<'a> NameAddr<'a> {
         Params::new(self.params)
     }
 
+    /// Whether it is a route to a loose router: its URI says `lr` (RFC 3261 §19.1.1).
+    #[must_use]
+    pub fn is_loose(&self) -> bool {
+        self.uri().is_ok_and(|uri| uri.param("lr").is_some())
+    }
+
     /// The tag parameter.
     #[must_use]
     pub fn tag(&self) -> Option<&'a [u8]> {
