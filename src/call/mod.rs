@@ -3,10 +3,18 @@
 //! Owns the back-to-back user agent. Refuses to know sockets, the transaction tables and how a verdict is reached.
 //! Read first: RFC 3261 §9, §12-15; RFC 6026; RFC 7332; RFC 3326.
 
+pub mod answer;
+mod core;
 pub mod effect;
 pub mod event;
+mod hangup;
 pub mod identity;
+mod invite;
+pub mod leg;
 pub mod record;
+pub mod rewrite;
+mod setup;
+mod talk;
 
 use std::sync::Arc;
 
@@ -15,7 +23,7 @@ use crate::policy::{Peer, Policy, Refusal, Reservation, Trail, route::Candidate}
 use crate::sip::{Flow, Message};
 
 pub use effect::{Effect, Effects};
-pub use event::{Event, Failure, Timer};
+pub use event::{EndCause, Event, Failure, Timer};
 pub use identity::{Branch, LocalTag, Random};
 pub use record::CallRecord;
 
@@ -104,24 +112,93 @@ pub struct Begin<'a> {
     pub direction: crate::policy::Direction,
 }
 
+/// The call's own status; each leg keeps its dialog status apart from it.
+#[derive(Debug)]
+enum Phase {
+    /// Before the final answer.
+    Setup(Box<setup::Setup>),
+    /// Answered.
+    Talk(talk::Talk),
+    /// Ending.
+    Hangup(hangup::Hangup),
+    /// Nothing is left; also what stands here while a transition runs.
+    Over,
+}
+
 /// A call. The engine keeps it in its table until `Effect::Ended`.
 #[derive(Debug)]
-pub struct Call {}
+pub struct Call {
+    core: core::Core,
+    phase: Phase,
+}
 
 impl Call {
     /// Begins: builds leg B towards the first open candidate.
     pub fn begin(begin: Begin<'_>, context: &mut Context<'_>) -> Self {
-        let _ = (begin, context);
-        todo!()
+        let Begin { invite, flow, server, peer, policy, candidates, reservations, trail, .. } = begin;
+        let story = core::Story {
+            id: (u128::from(context.random.bits()) << 64) | u128::from(context.random.bits()),
+            direction: begin.direction,
+            from: begin.caller.into(),
+            to: begin.called.into(),
+            began: context.now.wall,
+            rang: None,
+            answered: None,
+            caller: record::LegRecord {
+                peer: Arc::clone(&peer.name),
+                call_id: String::from_utf8_lossy(invite.call_id()).into_owned(),
+                remote: flow.remote,
+                transport: flow.transport,
+                status: None,
+            },
+            tried: Vec::with_capacity(1),
+            trail,
+        };
+        let callee = candidates.first().and_then(|first| policy.peer(first.peer)).unwrap_or(&peer);
+        let b = leg::Leg::callee(Arc::clone(callee), flow.back(), context.random);
+        let (a, readable) =
+            leg::Leg::invited(invite, &flow, server, peer, reservations, &policy, context.random);
+        context.effects.push(Effect::Bind { tag: a.local_tag, side: Side::A });
+        context.effects.push(Effect::Bind { tag: b.local_tag, side: Side::B });
+        let mut core = core::Core {
+            policy,
+            a,
+            b,
+            story,
+            duration_max: begin.duration_max,
+            recorded: false,
+            abandoned: Vec::new(),
+            invite: None,
+        };
+        core.invite = Some(answer::Pending { server, message: invite.clone(), source: flow.remote });
+        let phase = match readable {
+            Ok(()) => Box::new(setup::Setup::new(candidates)).next_target(&mut core, context),
+            Err(_) => {
+                let why = "Contact, Record-Route or Call-ID is too long or cannot be read";
+                let ending = core::Ending::new(record::EndedBy::Edge, record::Disposition::Refused, 400, why);
+                hangup::begin(&mut core, hangup::Unanswered::default(), &ending, None, context)
+            }
+        };
+        Self { core, phase }
     }
+
     /// One event.
     pub fn on(&mut self, event: Event<'_>, context: &mut Context<'_>) {
-        let _ = (event, context);
-        todo!()
+        self.phase = match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Setup(setup) => setup.on(&mut self.core, event, context),
+            Phase::Talk(talk) => talk.on(&mut self.core, event, context),
+            Phase::Hangup(hangup) => hangup.on(&mut self.core, event, context),
+            Phase::Over => Phase::Over,
+        };
     }
+
     /// After a panic inside `on`: ends both legs from what the legs still know; never uses the broken phase.
     pub fn abandon(&mut self, context: &mut Context<'_>) {
-        let _ = context;
-        todo!()
+        let why = EndCause::Bug.why();
+        let ending = core::Ending {
+            reason: talk::reason_text(why),
+            ..core::Ending::new(record::EndedBy::Edge, record::Disposition::Failed, 500, why)
+        };
+        self.phase = hangup::begin(&mut self.core, hangup::Unanswered::default(), &ending, None, context);
     }
 }

@@ -7,6 +7,7 @@
 pub mod input;
 pub mod output;
 pub mod query;
+pub mod slab;
 pub mod timers;
 pub mod transactions;
 

@@ -1,0 +1,381 @@
+//! What every phase of a call shares: both legs, the story for the record, and the moves made on a leg.
+//!
+//! Owns the legs' dialogs and reservations, so that a panic in a phase leaves what is needed to end both.
+//! Read first: RFC 3261 §12, §15.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::answer::{Answer, Pending};
+use super::leg::{Leg, Outgoing, Status, Unacked};
+use super::record::{CallRecord, Disposition, EndedBy, LegRecord};
+use super::{Branch, Context, Effect, ServerId, Side, Timer};
+use crate::clock::Wall;
+use crate::policy::code::Code;
+use crate::policy::{Alert, Direction, PeerId, PeerSide, Policy, Refusal, Trail};
+use crate::sip::{Flow, Message, Method};
+
+/// Max-Forwards of requests that begin here.
+pub(super) const MAX_FORWARDS: u8 = 70;
+
+/// Longest random pause told with 500 in Retry-After (RFC 3261 §14.2: 0 to 10 seconds).
+pub(super) const RETRY_AFTER_BELOW: u32 = 10;
+
+/// The record in the making.
+#[derive(Debug)]
+pub(super) struct Story {
+    pub id: u128,
+    pub direction: Direction,
+    pub from: Box<str>,
+    pub to: Box<str>,
+    pub began: Wall,
+    pub rang: Option<Wall>,
+    pub answered: Option<Wall>,
+    pub caller: LegRecord,
+    pub tried: Vec<LegRecord>,
+    pub trail: Trail,
+}
+
+/// How and why a call ends.
+#[derive(Debug, Clone)]
+pub(super) struct Ending {
+    pub by: EndedBy,
+    pub disposition: Disposition,
+    /// What A's INVITE is answered if it still waits, and what the record says.
+    pub status: u16,
+    pub why: String,
+    pub code: Option<u32>,
+    /// A Reason header value for the legs that are told.
+    pub reason: Bytes,
+    /// Seconds of Retry-After with a refusal.
+    pub retry_after: Option<u32>,
+    /// A Warning header value, for an inside caller.
+    pub warning: Bytes,
+}
+
+impl Ending {
+    /// An ending told with a bare status.
+    pub fn new(by: EndedBy, disposition: Disposition, status: u16, why: &str) -> Self {
+        Self {
+            by,
+            disposition,
+            status,
+            why: why.to_owned(),
+            code: None,
+            reason: Bytes::new(),
+            retry_after: None,
+            warning: Bytes::new(),
+        }
+    }
+}
+
+impl Ending {
+    /// An ending by a refusal of ours: an inside caller is told why.
+    pub fn refused(refusal: &Refusal, caller: PeerSide, disposition: Disposition) -> Self {
+        Self {
+            code: Some(refusal.code.number),
+            reason: Bytes::from(refusal.reason(caller).unwrap_or_default()),
+            warning: Bytes::from(refusal.warning(caller).unwrap_or_default()),
+            retry_after: refusal.retry_after,
+            ..Self::new(EndedBy::Edge, disposition, refusal.status, refusal.code.name)
+        }
+    }
+}
+
+/// Both legs and the story.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub policy: Arc<Policy>,
+    pub a: Leg,
+    pub b: Leg,
+    pub story: Story,
+    pub duration_max: std::time::Duration,
+    pub recorded: bool,
+    /// INVITEs to targets that were given up and have no final answer yet.
+    pub abandoned: Vec<Branch>,
+    /// A's INVITE while it waits for its final answer; kept here so that a bug in a phase cannot lose it.
+    pub invite: Option<Pending>,
+}
+
+impl Side {
+    /// The other leg.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+
+    pub(super) const fn retransmit(self) -> Timer {
+        match self {
+            Self::A => Timer::Retransmit2xxA,
+            Self::B => Timer::Retransmit2xxB,
+        }
+    }
+
+    pub(super) const fn ack(self) -> Timer {
+        match self {
+            Self::A => Timer::AckA,
+            Self::B => Timer::AckB,
+        }
+    }
+}
+
+impl Core {
+    pub fn leg(&self, side: Side) -> &Leg {
+        match side {
+            Side::A => &self.a,
+            Side::B => &self.b,
+        }
+    }
+
+    pub fn leg_mut(&mut self, side: Side) -> &mut Leg {
+        match side {
+            Side::A => &mut self.a,
+            Side::B => &mut self.b,
+        }
+    }
+
+    /// Which leg's BYE this branch is.
+    pub fn ending(&self, branch: Branch) -> Option<Side> {
+        [Side::A, Side::B].into_iter().find(|side| self.leg(*side).status == Status::Ending(branch))
+    }
+
+    /// Answers a request on a leg.
+    pub fn answer(
+        &self,
+        side: Side,
+        server: ServerId,
+        request: &Message,
+        source: std::net::SocketAddr,
+        answer: &Answer<'_>,
+        context: &mut Context<'_>,
+    ) -> Bytes {
+        let bytes = self.leg(side).answer(&self.policy, context.settings, request, source, answer);
+        context.effects.push(Effect::Respond { server, status: answer.status, bytes: bytes.clone() });
+        bytes
+    }
+
+    /// Answers A's INVITE.
+    pub fn answer_invite(&self, answer: &Answer<'_>, context: &mut Context<'_>) {
+        if let Some(Pending { server, message, source }) = &self.invite {
+            self.answer(Side::A, *server, message, *source, answer, context);
+        }
+    }
+
+    /// RFC 3261 §12.2.2: a request counts only if it names this dialog, comes from its peer and is in order.
+    /// The CSeq number advances here and nowhere else.
+    pub fn judge(&mut self, side: Side, peer: Option<PeerId>, message: &Message) -> Result<(), u16> {
+        let leg = self.leg_mut(side);
+        if !leg.owns(message, peer) {
+            return Err(481);
+        }
+        let number = message.cseq().number;
+        // RFC 3261 §12.2.2: lower than the last is out of order, 500.
+        if leg.remote_cseq != 0 && number <= leg.remote_cseq {
+            return Err(500);
+        }
+        leg.remote_cseq = number;
+        Ok(())
+    }
+
+    /// Sends a 2xx to an INVITE and repeats it until its ACK (RFC 3261 §13.3.1.4).
+    pub fn accept(
+        &mut self,
+        side: Side,
+        server: ServerId,
+        cseq: u32,
+        bytes: Bytes,
+        context: &mut Context<'_>,
+    ) {
+        let interval = context.settings.timing.t1;
+        let now = context.now.tick;
+        context.effects.push(Effect::Arm { timer: side.retransmit(), at: now.after(interval) });
+        context
+            .effects
+            .push(Effect::Arm { timer: side.ack(), at: now.after(context.settings.timing.give_up()) });
+        self.leg_mut(side).unacked = Some(Box::new(Unacked { server, bytes, interval, cseq, bye: None }));
+    }
+
+    /// Repeats the 2xx.
+    pub fn repeat(&mut self, side: Side, context: &mut Context<'_>) {
+        let t2 = context.settings.timing.t2;
+        let now = context.now.tick;
+        if let Some(unacked) = self.leg_mut(side).unacked.as_mut() {
+            // RFC 3261 §13.3.1.4: the interval doubles until it reaches T2.
+            unacked.interval = unacked.interval.saturating_mul(2).min(t2);
+            context.effects.push(Effect::Resend { server: unacked.server, bytes: unacked.bytes.clone() });
+            context.effects.push(Effect::Arm { timer: side.retransmit(), at: now.after(unacked.interval) });
+        }
+    }
+
+    /// Takes an ACK for a 2xx of ours. `Some` when it was the one waited for.
+    pub fn acked(
+        &mut self,
+        side: Side,
+        peer: Option<PeerId>,
+        message: &Message,
+        context: &mut Context<'_>,
+    ) -> Option<Box<Unacked>> {
+        let leg = self.leg_mut(side);
+        let waited = leg.unacked.as_ref().is_some_and(|unacked| unacked.cseq == message.cseq().number);
+        if !waited || !leg.owns(message, peer) {
+            return None;
+        }
+        context.effects.push(Effect::Disarm(side.retransmit()));
+        context.effects.push(Effect::Disarm(side.ack()));
+        leg.unacked.take()
+    }
+
+    /// Acknowledges a 2xx to our INVITE; the ACK's own body is that of `carried`.
+    pub fn acknowledge(
+        &mut self,
+        side: Side,
+        cseq: u32,
+        invite: Branch,
+        carried: Option<&Message>,
+        context: &mut Context<'_>,
+    ) {
+        let branch = Branch(context.random.bits());
+        let policy = Arc::clone(&self.policy);
+        let leg = self.leg_mut(side);
+        // RFC 3261 §13.2.2.4: the ACK carries the INVITE's number and is a transaction of its own.
+        let max_forwards =
+            carried.and_then(Message::max_forwards).map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1));
+        let outgoing = Outgoing { method: &Method::Ack, branch, cseq, max_forwards, carried, reason: b"" };
+        let (hop, bytes) = leg.request(&policy, context.settings, &outgoing);
+        leg.awaiting_ack = None;
+        leg.ack = Some((invite, hop, bytes.clone()));
+        context.effects.push(Effect::Send { hop, bytes });
+    }
+
+    /// Says BYE on a leg that is up: at once, or after the ACK of a 2xx that still waits for it.
+    pub fn say_bye(
+        &mut self,
+        side: Side,
+        reason: &Bytes,
+        carried: Option<&Message>,
+        context: &mut Context<'_>,
+    ) {
+        if let Some((cseq, invite)) = self.leg(side).awaiting_ack {
+            // A 2xx must be acknowledged before its dialog can end, even if the offer in it was never answered.
+            self.acknowledge(side, cseq, invite, None, context);
+        }
+        if let Some(unacked) = self.leg_mut(side).unacked.as_mut() {
+            // RFC 3261 §15: the callee's side says BYE only after the ACK, or when it is given up.
+            unacked.bye = Some(reason.clone());
+            return;
+        }
+        let branch = Branch(context.random.bits());
+        let policy = Arc::clone(&self.policy);
+        let leg = self.leg_mut(side);
+        let cseq = leg.next_cseq();
+        let max_forwards =
+            carried.and_then(Message::max_forwards).map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1));
+        let outgoing = Outgoing { method: &Method::Bye, branch, cseq, max_forwards, carried, reason };
+        let (hop, bytes) = leg.request(&policy, context.settings, &outgoing);
+        leg.status = Status::Ending(branch);
+        leg.reservations.clear();
+        context.effects.push(Effect::Request { branch, side, invite: false, hop, bytes });
+    }
+
+    /// A 2xx that belongs to no dialog of this call (forked, or of a target given up): acknowledged and ended
+    /// (RFC 3261 §13.2.2.4).
+    pub fn end_stray(&self, message: &Message, flow: &Flow, context: &mut Context<'_>) {
+        let mut stray = self.b.stray();
+        if stray.established(message, flow, &self.policy).is_err() {
+            return;
+        }
+        let cseq = message.cseq().number;
+        let ack = Outgoing {
+            method: &Method::Ack,
+            branch: Branch(context.random.bits()),
+            cseq,
+            max_forwards: MAX_FORWARDS,
+            carried: None,
+            reason: b"",
+        };
+        let (hop, bytes) = stray.request(&self.policy, context.settings, &ack);
+        context.effects.push(Effect::Send { hop, bytes });
+        let branch = Branch(context.random.bits());
+        let bye = Outgoing { method: &Method::Bye, branch, cseq: cseq.saturating_add(1), ..ack };
+        let (hop, bytes) = stray.request(&self.policy, context.settings, &bye);
+        context.effects.push(Effect::Request { branch, side: Side::B, invite: false, hop, bytes });
+    }
+
+    /// Repeats the ACK for a copy of a 2xx; false when this 2xx was not acknowledged by this call.
+    pub fn repeat_ack(&self, branch: Branch, message: &Message, context: &mut Context<'_>) -> bool {
+        for leg in [&self.a, &self.b] {
+            if let Some((invite, hop, bytes)) = &leg.ack
+                && *invite == branch
+                && message.to_tag().unwrap_or_default() == &*leg.remote_tag
+            {
+                context.effects.push(Effect::Send { hop: *hop, bytes: bytes.clone() });
+                return true;
+            }
+        }
+        false
+    }
+
+    /// A final answer to, or the end of, an INVITE that was given up; true when it was one.
+    pub fn abandoned_ends(&mut self, branch: Branch) -> bool {
+        let before = self.abandoned.len();
+        self.abandoned.retain(|given_up| *given_up != branch);
+        self.abandoned.len() < before
+    }
+
+    /// The 2xx of this INVITE cannot come again; its ACK is forgotten.
+    pub fn forget_ack(&mut self, branch: Branch) {
+        for leg in [&mut self.a, &mut self.b] {
+            if leg.ack.as_ref().is_some_and(|(invite, _, _)| *invite == branch) {
+                leg.ack = None;
+            }
+        }
+    }
+
+    /// Raises an alert about this call.
+    pub fn alert(&self, code: Code, text: &str, status: Option<u16>, context: &mut Context<'_>) {
+        let caller = &self.story.caller;
+        let mut alert = Alert::new(code, context.now.wall, text.to_owned());
+        alert.peer = Some(Arc::clone(&caller.peer));
+        alert.source = Some(caller.remote);
+        alert.transport = Some(caller.transport);
+        alert.call_id = Some(caller.call_id.clone());
+        alert.from = Some(self.story.from.to_string());
+        alert.to = Some(self.story.to.to_string());
+        alert.sip_status = status;
+        context.effects.push(Effect::Alert(Box::new(alert)));
+    }
+
+    /// Writes the record, once.
+    pub fn record(&mut self, ending: &Ending, context: &mut Context<'_>) {
+        if std::mem::replace(&mut self.recorded, true) {
+            return;
+        }
+        let story = &mut self.story;
+        let mut caller = story.caller.clone();
+        caller.status = Some(if story.answered.is_some() { 200 } else { ending.status });
+        let mut legs = Vec::with_capacity(1 + story.tried.len());
+        legs.push(caller);
+        legs.append(&mut story.tried);
+        context.effects.push(Effect::Record(Box::new(CallRecord {
+            id: story.id,
+            direction: Some(story.direction),
+            from: std::mem::take(&mut story.from).into(),
+            to: std::mem::take(&mut story.to).into(),
+            legs,
+            began: story.began,
+            rang: story.rang,
+            answered: story.answered,
+            ended: context.now.wall,
+            disposition: ending.disposition,
+            ended_by: ending.by,
+            status: if story.answered.is_some() { 200 } else { ending.status },
+            why: ending.why.clone(),
+            code: ending.code,
+            trail: std::mem::take(&mut story.trail),
+        })));
+    }
+}

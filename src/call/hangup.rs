@@ -1,0 +1,254 @@
+//! Hangup: the call is over for people; what is left is to end both dialogs properly.
+//!
+//! Owns the last phase. Read first: RFC 3261 §9.1, §13.3.1.4, §15.
+
+use std::sync::Arc;
+
+use super::answer::{Answer, Pending};
+use super::core::{Core, Ending};
+use super::leg::Status;
+use super::{Branch, Context, Effect, Event, Phase, Side, Timer};
+use crate::policy::PeerSide;
+use crate::sip::{Flow, Message, Method};
+
+/// What may still come in this phase besides BYEs and their answers.
+#[derive(Debug)]
+pub(super) struct Hangup {
+    /// A re-INVITE of ours that was open when the call ended: a 2xx to it must still be acknowledged.
+    pub open_invite: Option<(Side, Branch)>,
+}
+
+/// Requests of the peers that wait for an answer when the call ends.
+#[derive(Default)]
+pub(super) struct Unanswered {
+    /// A re-INVITE and INFOs, with the leg each came on.
+    pub others: Vec<(Side, Pending)>,
+    /// A re-INVITE of ours without a final answer.
+    pub open_invite: Option<(Side, Branch)>,
+}
+
+/// Ends the call: answers what waits, says BYE or CANCEL, writes the record. `told` is the message that ended it,
+/// whose Reason crosses.
+pub(super) fn begin(
+    core: &mut Core,
+    unanswered: Unanswered,
+    ending: &Ending,
+    told: Option<&Message>,
+    context: &mut Context<'_>,
+) -> Phase {
+    if let Some(invite) = core.invite.take() {
+        refuse_caller(core, &invite, ending, context);
+    }
+    for (side, pending) in &unanswered.others {
+        // RFC 3261 §15.1.2: requests that wait when BYE comes are answered 487.
+        core.answer(*side, pending.server, &pending.message, pending.source, &Answer::bare(487), context);
+    }
+    if let Some((_, branch)) = unanswered.open_invite {
+        context.effects.push(Effect::Cancel { branch, reason: ending.reason.clone() });
+    }
+    for side in [Side::A, Side::B] {
+        match core.leg(side).status {
+            Status::Up => core.say_bye(side, &ending.reason, told, context),
+            Status::Calling(branch) => {
+                let reason = cancel_reason(ending, told);
+                context.effects.push(Effect::Cancel { branch, reason });
+            }
+            Status::Idle => core.leg_mut(side).close(),
+            Status::Invited(_) | Status::Ending(_) | Status::Over => {}
+        }
+    }
+    core.record(ending, context);
+    for timer in [Timer::Try, Timer::Progress, Timer::Ring, Timer::Duration] {
+        context.effects.push(Effect::Disarm(timer));
+    }
+    // Twice 64*T1 covers the wait for an ACK and then for the answer to BYE; nothing outlives it.
+    let linger = context.settings.timing.give_up().saturating_mul(2);
+    context.effects.push(Effect::Arm { timer: Timer::Linger, at: context.now.tick.after(linger) });
+    settle(core, Hangup { open_invite: unanswered.open_invite }, context)
+}
+
+fn refuse_caller(core: &mut Core, invite: &Pending, ending: &Ending, context: &mut Context<'_>) {
+    // Only an inside peer is told why; a trunk would carry our policy to the attacker.
+    let inside = core.a.peer.side == PeerSide::Inside;
+    let answer = Answer {
+        status: ending.status,
+        carried: None,
+        retry_after: ending.retry_after,
+        reason: if inside { &ending.reason } else { b"" },
+        warning: if inside { &ending.warning } else { b"" },
+    };
+    core.answer(Side::A, invite.server, &invite.message, invite.source, &answer, context);
+    core.a.close();
+}
+
+/// The Reason of a CANCEL: the one that came, else our own.
+fn cancel_reason(ending: &Ending, told: Option<&Message>) -> bytes::Bytes {
+    let came = told.and_then(|message| message.header(crate::sip::HeaderName::Reason));
+    match came.filter(|reason| crate::sip::Text::new(reason).is_some()) {
+        Some(reason) => bytes::Bytes::copy_from_slice(reason),
+        None => ending.reason.clone(),
+    }
+}
+
+/// Stays, or says that nothing is left.
+fn settle(core: &Core, hangup: Hangup, context: &mut Context<'_>) -> Phase {
+    let quiet = |side: Side| matches!(core.leg(side).status, Status::Over | Status::Idle);
+    if quiet(Side::A) && quiet(Side::B) && core.abandoned.is_empty() {
+        finish(core, context);
+        return Phase::Over;
+    }
+    Phase::Hangup(hangup)
+}
+
+/// Takes the dialogs out of the tables and the deadlines out of the wheel.
+pub(super) fn finish(core: &Core, context: &mut Context<'_>) {
+    for side in [Side::A, Side::B] {
+        context.effects.push(Effect::Unbind { tag: core.leg(side).local_tag });
+        context.effects.push(Effect::Disarm(side.retransmit()));
+        context.effects.push(Effect::Disarm(side.ack()));
+    }
+    for timer in [Timer::Try, Timer::Progress, Timer::Ring, Timer::Duration, Timer::Linger] {
+        context.effects.push(Effect::Disarm(timer));
+    }
+    context.effects.push(Effect::Ended);
+}
+
+impl Hangup {
+    /// One event of this phase.
+    pub fn on(self, core: &mut Core, event: Event<'_>, context: &mut Context<'_>) -> Phase {
+        match event {
+            Event::Request { side, server, peer, flow, message } => {
+                let status = self.request(core, side, peer, message);
+                core.answer(side, server, message, flow.remote, &Answer::bare(status), context);
+            }
+            Event::Ack { side, peer, message } => {
+                if let Some(unacked) = core.acked(side, peer, message, context)
+                    && let Some(reason) = unacked.bye
+                {
+                    core.say_bye(side, &reason, None, context);
+                }
+            }
+            Event::Response { branch, flow, message } => self.response(core, branch, &flow, message, context),
+            Event::Failed { branch, failure: _ } => {
+                // A BYE or CANCEL that nobody answers ends the leg all the same (RFC 3261 §15.1.1).
+                let calling = core.b.status == Status::Calling(branch);
+                core.abandoned_ends(branch);
+                if let Some(side) = core.ending(branch) {
+                    core.leg_mut(side).close();
+                } else if calling {
+                    core.b.close();
+                }
+            }
+            Event::Gone { branch } => core.forget_ack(branch),
+            Event::Timer(timer) => self.timer(core, timer, context),
+            // Our final answer is out already, and the end is under way.
+            Event::Cancel { .. } | Event::End(_) => {}
+        }
+        settle(core, self, context)
+    }
+
+    /// The status for a request that comes when all is over.
+    fn request(
+        &self,
+        core: &mut Core,
+        side: Side,
+        peer: Option<crate::policy::PeerId>,
+        message: &Message,
+    ) -> u16 {
+        match core.judge(side, peer, message) {
+            Ok(()) if *message.method() == Method::Bye => {
+                // Both sides hung up at once: each gets its 200.
+                core.leg_mut(side).close();
+                200
+            }
+            Ok(()) => 481,
+            Err(status) => status,
+        }
+    }
+
+    fn response(
+        &self,
+        core: &mut Core,
+        branch: Branch,
+        flow: &Flow,
+        message: &Message,
+        context: &mut Context<'_>,
+    ) {
+        let status = message.status().unwrap_or(100);
+        if status < 200 {
+            return;
+        }
+        core.abandoned_ends(branch);
+        if let Some(side) = core.ending(branch) {
+            core.leg_mut(side).close();
+        } else if core.b.status == Status::Calling(branch) {
+            if status < 300 {
+                // CANCEL lost the race (RFC 3261 §9.1): the 2xx is acknowledged and the dialog ended.
+                answered_too_late(core, branch, flow, message, context);
+            } else {
+                core.b.close();
+            }
+        } else if status < 300 && *message.method() == Method::Invite {
+            self.late_2xx(core, branch, flow, message, context);
+        }
+    }
+
+    fn late_2xx(
+        &self,
+        core: &mut Core,
+        branch: Branch,
+        flow: &Flow,
+        message: &Message,
+        context: &mut Context<'_>,
+    ) {
+        if core.repeat_ack(branch, message, context) {
+            return;
+        }
+        match self.open_invite {
+            Some((side, open)) if open == branch => {
+                core.acknowledge(side, message.cseq().number, branch, None, context);
+            }
+            Some(_) | None => core.end_stray(message, flow, context),
+        }
+    }
+
+    fn timer(&self, core: &mut Core, timer: Timer, context: &mut Context<'_>) {
+        match timer {
+            Timer::Retransmit2xxA => core.repeat(Side::A, context),
+            Timer::Retransmit2xxB => core.repeat(Side::B, context),
+            Timer::AckA => give_up_ack(core, Side::A, context),
+            Timer::AckB => give_up_ack(core, Side::B, context),
+            Timer::Linger => {
+                core.a.close();
+                core.b.close();
+                core.abandoned.clear();
+            }
+            Timer::Try | Timer::Progress | Timer::Ring | Timer::Duration => {}
+        }
+    }
+}
+
+/// The ACK never came; the BYE that waited for it goes now.
+fn give_up_ack(core: &mut Core, side: Side, context: &mut Context<'_>) {
+    context.effects.push(Effect::Disarm(side.retransmit()));
+    if let Some(unacked) = core.leg_mut(side).unacked.take()
+        && let Some(reason) = unacked.bye
+    {
+        core.say_bye(side, &reason, None, context);
+    }
+}
+
+fn answered_too_late(
+    core: &mut Core,
+    branch: Branch,
+    flow: &Flow,
+    message: &Message,
+    context: &mut Context<'_>,
+) {
+    let policy = Arc::clone(&core.policy);
+    // A 2xx whose Contact cannot be read is ended at the address the INVITE went to.
+    let _unread = core.b.established(message, flow, &policy);
+    core.b.status = Status::Up;
+    core.acknowledge(Side::B, message.cseq().number, branch, None, context);
+    core.say_bye(Side::B, &bytes::Bytes::new(), None, context);
+}

@@ -1,0 +1,455 @@
+//! One leg: a dialog with a peer, its names on the wire, and the requests made in it.
+//!
+//! Owns dialog state (RFC 3261 §12). Refuses to know the other leg. Read first: RFC 3261 §12.1, §12.2.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::{Branch, Failure, LocalTag, Random, ServerId, Settings, Side, identity};
+use crate::policy::{Listener, Peer, Policy, Reservation, Target};
+use crate::sip::error::Cause;
+use crate::sip::{Flow, HeaderName, Hop, Host, Message, Method, NameAddr, Text, Transport, Uri, Writer};
+
+/// Record-Route values a peer may give us; more make the message unacceptable.
+pub const ROUTES_MAX: usize = 20;
+
+/// Longest Contact URI, Call-ID or tag of a peer that a call keeps.
+pub const IDENTITY_BYTES_MAX: usize = 1024;
+
+/// Longest display name that crosses.
+pub const DISPLAY_BYTES_MAX: usize = 128;
+
+/// The dialog status of a leg; the call's own status is its phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Status {
+    /// Nothing was sent yet (B before its first target, or between two).
+    Idle,
+    /// A's INVITE waits for our final answer.
+    Invited(ServerId),
+    /// Our INVITE to B waits for a final answer.
+    Calling(Branch),
+    /// Confirmed.
+    Up,
+    /// Our BYE is out.
+    Ending(Branch),
+    /// Nothing is left on it.
+    Over,
+}
+
+/// A 2xx of ours that waits for its ACK (RFC 3261 §13.3.1.4).
+#[derive(Debug)]
+pub(super) struct Unacked {
+    /// The INVITE's transaction.
+    pub server: ServerId,
+    /// The 2xx.
+    pub bytes: Bytes,
+    /// The next pause between two copies.
+    pub interval: std::time::Duration,
+    /// The INVITE's CSeq number, which the ACK must carry.
+    pub cseq: u32,
+    /// What must be said with BYE as soon as the ACK is here: the call ended meanwhile.
+    pub bye: Option<Bytes>,
+}
+
+/// A leg.
+#[derive(Debug)]
+pub(super) struct Leg {
+    pub side: Side,
+    pub peer: Arc<Peer>,
+    pub status: Status,
+    pub call_id: Box<[u8]>,
+    pub local_tag: LocalTag,
+    /// Empty while unknown, and for RFC 2543 peers that give none.
+    pub remote_tag: Box<[u8]>,
+    /// Our name-addr, without tag.
+    pub local: Box<[u8]>,
+    /// The peer's name-addr, without tag.
+    pub remote: Box<[u8]>,
+    /// The remote target.
+    pub target: Box<[u8]>,
+    /// The route set, first hop first.
+    pub routes: Box<[Box<[u8]>]>,
+    pub local_cseq: u32,
+    pub remote_cseq: u32,
+    pub hop: Hop,
+    pub unacked: Option<Box<Unacked>>,
+    /// A 2xx to our INVITE of this CSeq number and branch waits for our ACK (late offer).
+    pub awaiting_ack: Option<(u32, Branch)>,
+    /// The ACK sent for the 2xx of this branch, for its copies.
+    pub ack: Option<(Branch, Hop, Bytes)>,
+    pub reservations: SmallVec<[Reservation; 2]>,
+}
+
+/// What a request in the dialog is made of.
+pub(super) struct Outgoing<'a> {
+    pub method: &'a Method,
+    pub branch: Branch,
+    pub cseq: u32,
+    pub max_forwards: u8,
+    /// The message whose allowed headers and body cross, if any.
+    pub carried: Option<&'a Message>,
+    /// A Reason value of our own.
+    pub reason: &'a [u8],
+}
+
+impl Leg {
+    /// Leg A from an INVITE that arrived; what cannot be kept is left empty and told beside it.
+    pub fn invited(
+        invite: &Message,
+        flow: &Flow,
+        server: ServerId,
+        peer: Arc<Peer>,
+        reservations: SmallVec<[Reservation; 2]>,
+        policy: &Policy,
+        random: &mut Random,
+    ) -> (Self, Result<(), Cause>) {
+        let mut leg = Self::callee(peer, flow.back(), random);
+        leg.side = Side::A;
+        leg.status = Status::Invited(server);
+        leg.remote_cseq = invite.cseq().number;
+        leg.reservations = reservations;
+        let readable = leg.take_invite(invite, flow, policy);
+        (leg, readable)
+    }
+
+    fn take_invite(&mut self, invite: &Message, flow: &Flow, policy: &Policy) -> Result<(), Cause> {
+        self.call_id = bounded(invite.call_id())?;
+        self.remote_tag = bounded(invite.from_tag().unwrap_or_default())?;
+        self.local = address(invite.to())?;
+        self.remote = address(invite.from())?;
+        self.target = match invite.contact() {
+            Some(contact) => bounded(contact?.raw_uri)?,
+            // An RFC 2543 caller without Contact is reached where it sent from, by its From.
+            None => bounded(invite.from().raw_uri)?,
+        };
+        // RFC 3261 §12.1.1: the UAS takes the route set in the order it stands.
+        self.routes = route_set(invite)?.into_boxed_slice();
+        self.turn(flow, policy);
+        Ok(())
+    }
+
+    /// Leg B before its first target.
+    pub fn callee(peer: Arc<Peer>, hop: Hop, random: &mut Random) -> Self {
+        let mut call_id = Vec::with_capacity(32);
+        call_id.extend_from_slice(&identity::hex16(random.bits()));
+        call_id.extend_from_slice(&identity::hex16(random.bits()));
+        Self {
+            side: Side::B,
+            peer,
+            status: Status::Idle,
+            call_id: call_id.into_boxed_slice(),
+            local_tag: LocalTag(random.bits()),
+            remote_tag: Box::default(),
+            local: Box::default(),
+            remote: Box::default(),
+            target: Box::default(),
+            routes: Box::default(),
+            local_cseq: 0,
+            remote_cseq: 0,
+            hop,
+            unacked: None,
+            awaiting_ack: None,
+            ack: None,
+            reservations: SmallVec::new(),
+        }
+    }
+
+    /// Takes the dialog from a response to our INVITE (RFC 3261 §12.1.2, §12.2.1.2).
+    pub fn established(&mut self, response: &Message, flow: &Flow, policy: &Policy) -> Result<(), Cause> {
+        self.remote_tag = bounded(response.to_tag().unwrap_or_default())?;
+        if let Some(contact) = response.contact() {
+            self.target = bounded(contact?.raw_uri)?;
+        }
+        let mut routes = route_set(response)?;
+        // RFC 3261 §12.1.2: the UAC takes the route set in reverse order.
+        routes.reverse();
+        self.routes = routes.into_boxed_slice();
+        self.turn(flow, policy);
+        Ok(())
+    }
+
+    /// Takes a new remote target from a re-INVITE or its 2xx (RFC 3261 §12.2).
+    pub fn refresh(&mut self, message: &Message, flow: &Flow, policy: &Policy) {
+        if let Some(Ok(contact)) = message.contact()
+            && let Ok(target) = bounded(contact.raw_uri)
+        {
+            self.target = target;
+            self.turn(flow, policy);
+        }
+    }
+
+    /// Where requests of ours in this dialog go: to the literal address that the route set or the target names, if it is
+    /// one of this peer's, else back where the peer sent from. A name is never looked up, another host never followed.
+    fn turn(&mut self, flow: &Flow, policy: &Policy) {
+        let first =
+            self.routes.first().and_then(|route| NameAddr::read(route).ok()).map(|route| route.raw_uri);
+        let named =
+            first.or(Some(&self.target)).and_then(|raw| Uri::read(raw).ok()).and_then(|uri| literal(&uri));
+        self.hop = flow.back();
+        let Some((address, transport)) = named else { return };
+        let own = self.peer.sources.iter().any(|network| network.contains(&address.ip()))
+            || self.peer.targets.iter().any(|target| target.address.ip() == address.ip());
+        // A transport weaker than the one in use is never taken from a message.
+        let transport = transport.filter(|wanted| wanted.is_encrypted() || !flow.transport.is_encrypted());
+        // RFC 3261 §16.6 leaves loops to us: a target that is one of our own listeners is never sent to.
+        let ourselves = policy.listeners.iter().flatten().any(|listener| listener.bind == address);
+        if own && !ourselves && (address.is_ipv4() == flow.remote.is_ipv4()) {
+            self.hop.remote = address;
+            self.hop.transport = match transport {
+                Some(Transport::Tls) | None => flow.transport,
+                Some(wanted) => wanted,
+            };
+            if self.hop.transport != flow.transport {
+                self.hop.connection = crate::sip::ConnectionId::NONE;
+            }
+        }
+    }
+
+    /// Whether a request names this dialog and comes from its peer (RFC 3261 §12.2.2).
+    pub fn owns(&self, message: &Message, peer: Option<crate::policy::PeerId>) -> bool {
+        peer == Some(self.peer.id)
+            && message.call_id() == &*self.call_id
+            && message.from_tag().unwrap_or_default() == &*self.remote_tag
+    }
+
+    /// The hop for a request of this size: TCP where it has grown past what UDP carries and the peer has it.
+    pub fn hop_for(&self, hop: Hop, bytes: usize, settings: &Settings) -> Hop {
+        // RFC 3261 §18.1.1: larger than 1300 bytes goes by a congestion controlled transport.
+        let has_tcp = self.peer.targets.iter().any(|target| target.transports.contains(&Transport::Tcp));
+        if hop.transport == Transport::Udp && bytes > settings.udp_request_bytes_max && has_tcp {
+            Hop { transport: Transport::Tcp, connection: crate::sip::ConnectionId::NONE, ..hop }
+        } else {
+            hop
+        }
+    }
+
+    /// The next CSeq number of ours.
+    pub fn next_cseq(&mut self) -> u32 {
+        self.local_cseq = self.local_cseq.saturating_add(1);
+        self.local_cseq
+    }
+
+    /// A request in the dialog, and the hop it goes to.
+    pub fn request(&self, policy: &Policy, settings: &Settings, outgoing: &Outgoing<'_>) -> (Hop, Bytes) {
+        let bytes = self.write(policy, settings, outgoing, self.hop.transport);
+        let hop = self.hop_for(self.hop, bytes.len(), settings);
+        if hop.transport == self.hop.transport {
+            (hop, bytes)
+        } else {
+            (hop, self.write(policy, settings, outgoing, hop.transport))
+        }
+    }
+
+    fn write(
+        &self,
+        policy: &Policy,
+        settings: &Settings,
+        outgoing: &Outgoing<'_>,
+        transport: Transport,
+    ) -> Bytes {
+        // RFC 3261 §12.2.1.1: a strict router's URI becomes the Request-URI and the target the last Route.
+        let first = self.routes.first().and_then(|route| NameAddr::read(route).ok());
+        let strict = first.as_ref().filter(|route| route.uri().is_ok_and(|uri| uri.param("lr").is_none()));
+        let uri = strict.map_or(&*self.target, |route| route.raw_uri);
+        let mut writer = Writer::request(outgoing.method, text(uri));
+        via(&mut writer, policy.listener(self.hop.listener), transport, outgoing.branch);
+        writer.number(HeaderName::MaxForwards, u64::from(outgoing.max_forwards));
+        for route in self.routes.iter().skip(usize::from(strict.is_some())) {
+            writer.header(HeaderName::Route, text(route));
+        }
+        if strict.is_some() {
+            writer.pieces(HeaderName::Route, &[text(b"<"), text(&self.target), text(b">")]);
+        }
+        self.names(&mut writer, outgoing.method, outgoing.cseq);
+        let dialog_target = matches!(outgoing.method, Method::Invite | Method::Update);
+        if dialog_target {
+            contact(&mut writer, policy.listener(self.hop.listener), transport);
+            writer.header(HeaderName::Allow, text(super::answer::ALLOW));
+        }
+        product(&mut writer, HeaderName::UserAgent, settings);
+        if !outgoing.reason.is_empty() {
+            writer.header(HeaderName::Reason, text(outgoing.reason));
+        }
+        let body = outgoing.carried.map_or(&b""[..], Message::body);
+        if let Some(carried) = outgoing.carried {
+            super::rewrite::cross(
+                &mut writer,
+                carried,
+                self.peer.side,
+                &self.peer.pass_headers,
+                !body.is_empty(),
+            );
+        }
+        writer.finish(body)
+    }
+
+    /// From, To, Call-ID and CSeq of a request of ours.
+    pub fn names(&self, writer: &mut Writer, method: &Method, cseq: u32) {
+        let local_tag = self.local_tag.text();
+        writer.pieces(HeaderName::From, &[text(&self.local), text(b";tag="), text(&local_tag)]);
+        if self.remote_tag.is_empty() {
+            writer.header(HeaderName::To, text(&self.remote));
+        } else {
+            writer.pieces(HeaderName::To, &[text(&self.remote), text(b";tag="), text(&self.remote_tag)]);
+        }
+        writer.header(HeaderName::CallId, text(&self.call_id));
+        let number = cseq.to_string();
+        writer.pieces(HeaderName::CSeq, &[text(number.as_bytes()), text(b" "), text(method.as_bytes())]);
+    }
+
+    /// The same names with no remote tag yet: for a 2xx of another dialog to the same INVITE.
+    pub fn stray(&self) -> Self {
+        Self {
+            side: self.side,
+            peer: Arc::clone(&self.peer),
+            status: Status::Idle,
+            call_id: self.call_id.clone(),
+            local_tag: self.local_tag,
+            remote_tag: Box::default(),
+            local: self.local.clone(),
+            remote: self.remote.clone(),
+            target: self.target.clone(),
+            routes: Box::default(),
+            local_cseq: 0,
+            remote_cseq: 0,
+            hop: self.hop,
+            unacked: None,
+            awaiting_ack: None,
+            ack: None,
+            reservations: SmallVec::new(),
+        }
+    }
+
+    /// Nothing is left on this leg; its reservations go back.
+    pub fn close(&mut self) {
+        self.status = Status::Over;
+        self.reservations.clear();
+        self.unacked = None;
+        self.awaiting_ack = None;
+    }
+}
+
+/// The hop of a candidate's target: its preferred transport among those of the listener.
+pub(super) fn hop_of(peer: &Peer, target: &Target) -> Hop {
+    Hop {
+        listener: peer.listener,
+        transport: target.transports.first().copied().unwrap_or(Transport::Udp),
+        remote: target.address,
+        connection: crate::sip::ConnectionId::NONE,
+    }
+}
+
+/// What the record and the gate call a failure that a response told.
+pub(super) const fn failure_of(status: u16) -> Option<Failure> {
+    match status {
+        503 | 408 => Some(Failure::Unavailable),
+        _ => None,
+    }
+}
+
+/// Bytes as text; what cannot be written becomes empty (callers pass bytes that were cleaned when they were kept).
+pub(super) fn text(bytes: &[u8]) -> Text<'_> {
+    Text::new(bytes).unwrap_or_default()
+}
+
+/// The Via of a request of ours.
+pub(super) fn via(writer: &mut Writer, listener: Option<&Listener>, transport: Transport, branch: Branch) {
+    let sent_by = sent_by(listener);
+    writer.pieces(
+        HeaderName::Via,
+        &[
+            text(b"SIP/2.0/"),
+            text(transport.via_token().as_bytes()),
+            text(b" "),
+            text(sent_by.as_bytes()),
+            text(b";branch="),
+            text(&branch.text()),
+            // RFC 3581 §3: ask for the answer at the port we sent from.
+            text(b";rport"),
+        ],
+    );
+}
+
+/// The Contact of ours on a listener.
+pub(super) fn contact(writer: &mut Writer, listener: Option<&Listener>, transport: Transport) {
+    let sent_by = sent_by(listener);
+    let parameter: &[u8] = match transport {
+        Transport::Udp => b"",
+        Transport::Tcp => b";transport=tcp",
+        Transport::Tls => b";transport=tls",
+    };
+    writer.pieces(
+        HeaderName::Contact,
+        &[text(b"<sip:"), text(sent_by.as_bytes()), text(parameter), text(b">")],
+    );
+}
+
+/// The product name, where the policy wants one said.
+pub(super) fn product(writer: &mut Writer, name: HeaderName, settings: &Settings) {
+    if !settings.product.is_empty() {
+        writer.header(name, text(settings.product.as_bytes()));
+    }
+}
+
+/// Host and port that peers are told; an IPv6 literal in brackets.
+pub(super) fn sent_by(listener: Option<&Listener>) -> Box<str> {
+    listener.map_or_else(Box::default, |listener| {
+        let host = &listener.advertise_host;
+        let port = listener.advertise_port;
+        if host.contains(':') && !host.starts_with('[') {
+            format!("[{host}]:{port}").into_boxed_str()
+        } else {
+            format!("{host}:{port}").into_boxed_str()
+        }
+    })
+}
+
+/// A value kept for the life of a call: bounded, and without CR, LF and NUL.
+fn bounded(value: &[u8]) -> Result<Box<[u8]>, Cause> {
+    if value.len() > IDENTITY_BYTES_MAX {
+        return Err(Cause::Oversize);
+    }
+    Ok(value.iter().map(|byte| if matches!(byte, b'\r' | b'\n' | 0) { b' ' } else { *byte }).collect())
+}
+
+/// A name-addr without its parameters.
+fn address(value: NameAddr<'_>) -> Result<Box<[u8]>, Cause> {
+    let mut out = Vec::with_capacity(value.display.len() + value.raw_uri.len() + 3);
+    if !value.display.is_empty() {
+        out.extend_from_slice(value.display);
+        out.push(b' ');
+    }
+    out.push(b'<');
+    out.extend_from_slice(value.raw_uri);
+    out.push(b'>');
+    bounded(&out)
+}
+
+fn route_set(message: &Message) -> Result<Vec<Box<[u8]>>, Cause> {
+    let mut routes = Vec::new();
+    for value in message.values(HeaderName::RecordRoute) {
+        if routes.len() >= ROUTES_MAX {
+            return Err(Cause::Oversize);
+        }
+        // Read now so that a broken one refuses the message and not a later request.
+        NameAddr::read(value)?.uri()?;
+        routes.push(bounded(value)?);
+    }
+    Ok(routes)
+}
+
+/// The address that a sip URI names by a literal, and its transport parameter.
+fn literal(uri: &Uri<'_>) -> Option<(SocketAddr, Option<Transport>)> {
+    let Uri::Sip(sip) = uri else { return None };
+    let Host::Address(ip) = sip.host else { return None };
+    let transport = uri.param("transport").and_then(|name| {
+        [Transport::Udp, Transport::Tcp, Transport::Tls]
+            .into_iter()
+            .find(|transport| name.eq_ignore_ascii_case(transport.name().as_bytes()))
+    });
+    let default_port = if transport.is_some_and(Transport::is_encrypted) || sip.secure { 5061 } else { 5060 };
+    Some((SocketAddr::new(ip, sip.port.unwrap_or(default_port)), transport))
+}

@@ -1,0 +1,212 @@
+//! What crosses from one leg to the other: a table, and the only code that copies a header across.
+//!
+//! Owns the allowlist. Topology is hidden because whatever is not named here stays behind.
+//! Read first: RFC 3261 §20; RFC 7092 §3; RFC 3326.
+
+use crate::policy::PeerSide;
+use crate::policy::peer::PassedHeader;
+use crate::sip::{HeaderName, Message, Writer};
+
+/// How a header is treated in one direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Crossing {
+    /// Made anew for each leg from what was judged.
+    Rebuilt,
+    /// Copied as it came.
+    Crosses,
+    /// Stays behind; `pass_headers` of the receiving peer may open it.
+    Stays,
+}
+
+impl Crossing {
+    /// The word of the README's table.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Rebuilt => "rebuilt",
+            Self::Crosses => "crosses",
+            Self::Stays => "stays",
+        }
+    }
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// The header.
+    pub header: HeaderName,
+    /// From inside to outside.
+    pub outward: Crossing,
+    /// From outside to inside.
+    pub inward: Crossing,
+    /// Why.
+    pub why: &'static str,
+}
+
+const fn row(header: HeaderName, outward: Crossing, inward: Crossing, why: &'static str) -> Row {
+    Row { header, outward, inward, why }
+}
+
+use Crossing::{Crosses, Rebuilt, Stays};
+
+/// The table. A header without a row stays behind in both directions.
+pub const TABLE: &[Row] = &[
+    row(HeaderName::Via, Rebuilt, Rebuilt, "each leg is a transaction of its own"),
+    row(HeaderName::From, Rebuilt, Rebuilt, "caller's user and name kept, host and tag ours"),
+    row(HeaderName::To, Rebuilt, Rebuilt, "the number that was judged, host of the target"),
+    row(HeaderName::CallId, Rebuilt, Rebuilt, "each leg is a dialog of its own"),
+    row(HeaderName::CSeq, Rebuilt, Rebuilt, "each leg counts for itself"),
+    row(HeaderName::Contact, Rebuilt, Rebuilt, "hides the addresses of the other side"),
+    row(HeaderName::MaxForwards, Rebuilt, Rebuilt, "carried and lowered by one (RFC 7332)"),
+    row(HeaderName::Route, Rebuilt, Rebuilt, "each leg has its own route set"),
+    row(HeaderName::RecordRoute, Rebuilt, Rebuilt, "each leg has its own route set"),
+    row(HeaderName::ContentLength, Rebuilt, Rebuilt, "counted anew"),
+    row(HeaderName::Allow, Rebuilt, Rebuilt, "says what this edge carries"),
+    row(HeaderName::Supported, Rebuilt, Rebuilt, "extensions are let in by name; none yet"),
+    row(HeaderName::Require, Rebuilt, Rebuilt, "what we do not do is refused with 420"),
+    row(HeaderName::ProxyRequire, Rebuilt, Rebuilt, "what we do not do is refused with 420"),
+    row(HeaderName::ContentType, Crosses, Crosses, "says what the body is"),
+    row(HeaderName::ContentDisposition, Crosses, Crosses, "says what the body is for"),
+    row(HeaderName::ContentLanguage, Crosses, Crosses, "belongs to the body"),
+    row(HeaderName::MimeVersion, Crosses, Crosses, "belongs to the body"),
+    row(HeaderName::InfoPackage, Crosses, Crosses, "says what an INFO is for (RFC 6086)"),
+    row(HeaderName::Reason, Crosses, Crosses, "why a call was ended (RFC 3326)"),
+    row(HeaderName::RetryAfter, Crosses, Crosses, "when to try again"),
+    row(HeaderName::Privacy, Crosses, Crosses, "a hidden caller stays hidden (RFC 3323)"),
+    row(HeaderName::AlertInfo, Stays, Stays, "makes phones answer by themselves or fetch addresses"),
+    row(HeaderName::CallInfo, Stays, Stays, "makes phones answer by themselves or fetch addresses"),
+    row(HeaderName::PAssertedIdentity, Stays, Stays, "trust ends at the edge (RFC 3325)"),
+    row(HeaderName::PPreferredIdentity, Stays, Stays, "trust ends at the edge (RFC 3325)"),
+    row(HeaderName::RemotePartyId, Stays, Stays, "trust ends at the edge"),
+    row(HeaderName::Diversion, Stays, Stays, "not judged yet"),
+    row(HeaderName::HistoryInfo, Stays, Stays, "not judged yet; names inside addresses"),
+    row(HeaderName::Identity, Stays, Stays, "covers numbers that are rebuilt"),
+    row(HeaderName::Authorization, Stays, Stays, "credentials never leave their leg"),
+    row(HeaderName::ProxyAuthorization, Stays, Stays, "credentials never leave their leg"),
+    row(HeaderName::WwwAuthenticate, Stays, Stays, "a challenge is for us, never for the other side"),
+    row(HeaderName::ProxyAuthenticate, Stays, Stays, "a challenge is for us, never for the other side"),
+    row(HeaderName::UserAgent, Stays, Stays, "tells an attacker what to attack"),
+    row(HeaderName::Server, Stays, Stays, "tells an attacker what to attack"),
+    row(HeaderName::Organization, Stays, Stays, "names the inside"),
+    row(HeaderName::Warning, Stays, Stays, "names hosts of the other side"),
+    row(HeaderName::Date, Stays, Stays, "a phone may set its clock by it"),
+    row(HeaderName::Replaces, Stays, Stays, "names dialogs of the other side"),
+    row(HeaderName::ReferTo, Stays, Stays, "transfers are refused"),
+    row(HeaderName::SessionExpires, Stays, Stays, "session timers belong to a leg"),
+    row(HeaderName::MinSe, Stays, Stays, "session timers belong to a leg"),
+];
+
+/// How a header crosses towards a peer of `side`.
+#[must_use]
+pub fn crossing(header: HeaderName, side: PeerSide) -> Crossing {
+    match TABLE.iter().find(|row| row.header == header) {
+        Some(row) => match side {
+            PeerSide::Outside => row.outward,
+            PeerSide::Inside => row.inward,
+        },
+        None => Stays,
+    }
+}
+
+/// Copies to `writer` what crosses from `message` towards a peer of `side` with these `passed` headers.
+/// Headers that describe the body go only where the body goes.
+pub fn cross(
+    writer: &mut Writer,
+    message: &Message,
+    side: PeerSide,
+    passed: &[PassedHeader],
+    with_body: bool,
+) {
+    for header in message.headers() {
+        let belongs_to_body = describes_body(header.name);
+        let crosses = match crossing(header.name, side) {
+            Rebuilt => false,
+            Crosses => !belongs_to_body || with_body,
+            Stays => opened(passed, header.name, header.raw_name),
+        };
+        if crosses {
+            // A line that holds a NUL cannot be written and stays behind; the reader let it in only inside quotes.
+            let _written = writer.copy(&header);
+        }
+    }
+}
+
+/// Whether a header only makes sense beside the body.
+const fn describes_body(header: HeaderName) -> bool {
+    matches!(
+        header,
+        HeaderName::ContentType
+            | HeaderName::ContentDisposition
+            | HeaderName::ContentLanguage
+            | HeaderName::MimeVersion
+    )
+}
+
+fn opened(passed: &[PassedHeader], name: HeaderName, raw_name: &[u8]) -> bool {
+    passed.iter().any(|passed| match passed {
+        PassedHeader::Known(known) => *known == name && name != HeaderName::Unknown,
+        PassedHeader::Named(named) => {
+            name == HeaderName::Unknown && raw_name.eq_ignore_ascii_case(named.as_bytes())
+        }
+    })
+}
+
+/// Whether `pass_headers` may name it: what is rebuilt cannot be passed.
+#[must_use]
+pub fn may_be_passed(header: HeaderName) -> bool {
+    !TABLE.iter().any(|row| row.header == header && (row.outward == Rebuilt || row.inward == Rebuilt))
+        && !matches!(
+            header,
+            HeaderName::Authorization
+                | HeaderName::ProxyAuthorization
+                | HeaderName::WwwAuthenticate
+                | HeaderName::ProxyAuthenticate
+                | HeaderName::Replaces
+                | HeaderName::ReferTo
+        )
+}
+
+/// The table as the README prints it.
+#[must_use]
+pub fn table_markdown() -> String {
+    let mut out = String::from("| header | PBX to trunk | trunk to PBX | why |\n| --- | --- | --- | --- |\n");
+    for row in TABLE {
+        let line = format!(
+            "| {} | {} | {} | {} |\n",
+            row.header.as_str(),
+            row.outward.word(),
+            row.inward.word(),
+            row.why
+        );
+        out.push_str(&line);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_header_stands_twice_in_the_table() {
+        for (at, row) in TABLE.iter().enumerate() {
+            assert!(TABLE.iter().skip(at + 1).all(|other| other.header != row.header), "{:?}", row.header);
+        }
+    }
+
+    #[test]
+    fn what_is_rebuilt_or_secret_cannot_be_passed() {
+        for header in [HeaderName::Via, HeaderName::Contact, HeaderName::Authorization, HeaderName::Replaces]
+        {
+            assert!(!may_be_passed(header), "{header:?}");
+        }
+        assert!(may_be_passed(HeaderName::AlertInfo));
+        assert!(may_be_passed(HeaderName::Subject));
+    }
+
+    #[test]
+    fn a_header_without_a_row_stays() {
+        assert_eq!(crossing(HeaderName::Unknown, PeerSide::Inside), Stays);
+        assert_eq!(crossing(HeaderName::Subject, PeerSide::Outside), Stays);
+    }
+}

@@ -1,0 +1,464 @@
+//! Setup: from A's INVITE to its final answer, over as many targets as the route names.
+//!
+//! Owns trying, fail-over and early cancelling. Read first: RFC 3261 §9, §13.2, §16.7 (as a model of fail-over).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::answer::{Answer, Pending};
+use super::core::{Core, Ending, RETRY_AFTER_BELOW};
+use super::hangup::{self, Unanswered};
+use super::invite;
+use super::leg::{self, Status, failure_of};
+use super::record::{Disposition, EndedBy, LegRecord};
+use super::talk::Talk;
+use super::{Branch, Closed, Context, Effect, EndCause, Event, Failure, Phase, Side, Timer};
+use crate::policy::route::Candidate;
+use crate::policy::{Refusal, code};
+use crate::sip::{Flow, Message, Method};
+
+/// What was heard from the target that is being tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    /// Nothing at all.
+    Nothing,
+    /// 100: it lives, but nothing was decided.
+    Trying,
+    /// 18x: a phone knows of the call; from here on there is no other target.
+    Progress,
+}
+
+/// The target that is being tried.
+#[derive(Debug)]
+struct Attempt {
+    branch: Branch,
+    candidate: Candidate,
+    heard: Heard,
+}
+
+/// The phase.
+#[derive(Debug)]
+pub(super) struct Setup {
+    candidates: SmallVec<[Candidate; 2]>,
+    next: usize,
+    attempt: Option<Attempt>,
+    /// The refusal of a cap met on the way, told if no target is left.
+    refused: Option<Box<Refusal>>,
+}
+
+impl Setup {
+    pub fn new(candidates: SmallVec<[Candidate; 2]>) -> Self {
+        Self { candidates, next: 0, attempt: None, refused: None }
+    }
+
+    /// Turns to the next candidate whose gate opens, or refuses the caller.
+    pub fn next_target(mut self: Box<Self>, core: &mut Core, context: &mut Context<'_>) -> Phase {
+        self.attempt = None;
+        core.b.reservations.clear();
+        core.b.status = Status::Idle;
+        while let Some(candidate) = self.candidates.get(self.next).cloned() {
+            self.next += 1;
+            match context.gate.open(context.now, &candidate) {
+                Ok(reservation) => {
+                    core.b.reservations.push(reservation);
+                    self.call(core, candidate, context);
+                    return Phase::Setup(self);
+                }
+                Err(Closed::Down) => {}
+                Err(Closed::Refused(refusal)) => self.refused = Some(refusal),
+            }
+        }
+        self.nothing_left(core, context)
+    }
+
+    fn nothing_left(self: Box<Self>, core: &mut Core, context: &mut Context<'_>) -> Phase {
+        let refusal = match self.refused {
+            Some(ref refusal) => Refusal::clone(refusal),
+            None => Refusal::new(
+                code::NO_TARGET_AVAILABLE,
+                &core.a.peer.refusal,
+                "no target of the route answered; look at the trunk, then at `ringfence status`".to_owned(),
+            ),
+        };
+        let disposition = if self.refused.is_some() { Disposition::Refused } else { Disposition::Failed };
+        self.refuse(core, &refusal, disposition, context)
+    }
+
+    /// Refuses the caller with a refusal of ours, its alert and its words.
+    fn refuse(
+        self: Box<Self>,
+        core: &mut Core,
+        refusal: &Refusal,
+        disposition: Disposition,
+        context: &mut Context<'_>,
+    ) -> Phase {
+        core.alert(refusal.code, &refusal.text, Some(refusal.status), context);
+        let ending = Ending::refused(refusal, core.a.peer.side, disposition);
+        self.end(core, &ending, None, context)
+    }
+
+    fn end(
+        self: Box<Self>,
+        core: &mut Core,
+        ending: &Ending,
+        told: Option<&Message>,
+        context: &mut Context<'_>,
+    ) -> Phase {
+        hangup::begin(core, Unanswered::default(), ending, told, context)
+    }
+
+    /// Sends our INVITE to a candidate.
+    fn call(&mut self, core: &mut Core, candidate: Candidate, context: &mut Context<'_>) {
+        let policy = Arc::clone(&core.policy);
+        let Some(peer) = policy.peer(candidate.peer) else { return };
+        core.b.peer = Arc::clone(peer);
+        core.b.hop = leg::hop_of(peer, &candidate.target);
+        core.b.remote_tag = Box::default();
+        core.b.routes = Box::default();
+        let branch = Branch(context.random.bits());
+        let cseq = core.b.next_cseq();
+        let mut hop = core.b.hop;
+        let mut bytes = invite::write(core, &candidate, branch, cseq, hop.transport, context.settings);
+        let grown = core.b.hop_for(hop, bytes.len(), context.settings);
+        if grown.transport != hop.transport && candidate.target.transports.contains(&grown.transport) {
+            hop = grown;
+            bytes = invite::write(core, &candidate, branch, cseq, hop.transport, context.settings);
+        }
+        core.b.hop = hop;
+        core.b.status = Status::Calling(branch);
+        core.story.tried.push(LegRecord {
+            peer: Arc::clone(&peer.name),
+            call_id: String::from_utf8_lossy(&core.b.call_id).into_owned(),
+            remote: hop.remote,
+            transport: hop.transport,
+            status: None,
+        });
+        context.effects.push(Effect::Request { branch, side: Side::B, invite: true, hop, bytes });
+        context.effects.push(Effect::Disarm(Timer::Progress));
+        context.effects.push(Effect::Arm { timer: Timer::Try, at: context.now.tick.after(peer.try_timeout) });
+        self.attempt = Some(Attempt { branch, candidate, heard: Heard::Nothing });
+    }
+
+    /// One event of this phase.
+    pub fn on(self: Box<Self>, core: &mut Core, event: Event<'_>, context: &mut Context<'_>) -> Phase {
+        match event {
+            Event::Response { branch, flow, message } => self.response(core, branch, &flow, message, context),
+            Event::Failed { branch, failure } => self.failed(core, branch, failure, context),
+            Event::Cancel { server, message } => self.cancelled(core, server, message, context),
+            Event::Request { side, server, peer, flow, message } => {
+                self.request(core, (side, server), peer, flow.remote, message, context)
+            }
+            Event::Timer(timer) => self.timer(core, timer, context),
+            Event::End(cause) => {
+                let ending = Ending::new(EndedBy::Edge, Disposition::Failed, cause.status(), cause.why());
+                self.end(core, &ending, None, context)
+            }
+            Event::Gone { branch } => {
+                core.forget_ack(branch);
+                Phase::Setup(self)
+            }
+            // No 2xx of ours is out yet, so an ACK belongs to nothing.
+            Event::Ack { .. } => Phase::Setup(self),
+        }
+    }
+
+    fn response(
+        mut self: Box<Self>,
+        core: &mut Core,
+        branch: Branch,
+        flow: &Flow,
+        message: &Message,
+        context: &mut Context<'_>,
+    ) -> Phase {
+        let status = message.status().unwrap_or(100);
+        let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.branch == branch) else {
+            // A target that was given up answers after all.
+            if status >= 200 {
+                core.abandoned_ends(branch);
+            }
+            if (200..300).contains(&status) && *message.method() == Method::Invite {
+                core.end_stray(message, flow, context);
+            }
+            return Phase::Setup(self);
+        };
+        match status {
+            ..=100 => {
+                if attempt.heard == Heard::Nothing {
+                    attempt.heard = Heard::Trying;
+                    let patience = core.b.peer.post_dial_max;
+                    context.effects.push(Effect::Disarm(Timer::Try));
+                    context
+                        .effects
+                        .push(Effect::Arm { timer: Timer::Progress, at: context.now.tick.after(patience) });
+                }
+                Phase::Setup(self)
+            }
+            101..=199 => {
+                if attempt.heard != Heard::Progress {
+                    attempt.heard = Heard::Progress;
+                    core.story.rang = Some(context.now.wall);
+                    let patience = core.b.peer.ring_max;
+                    context.effects.push(Effect::Disarm(Timer::Try));
+                    context.effects.push(Effect::Disarm(Timer::Progress));
+                    context
+                        .effects
+                        .push(Effect::Arm { timer: Timer::Ring, at: context.now.tick.after(patience) });
+                }
+                let answer = Answer { carried: Some(message), ..Answer::bare(status) };
+                core.answer_invite(&answer, context);
+                Phase::Setup(self)
+            }
+            200..=299 => self.answered(core, branch, flow, message, context),
+            300.. => self.refused(core, status, message, context),
+        }
+    }
+
+    /// A 2xx: both dialogs are up.
+    fn answered(
+        self: Box<Self>,
+        core: &mut Core,
+        branch: Branch,
+        flow: &Flow,
+        message: &Message,
+        context: &mut Context<'_>,
+    ) -> Phase {
+        note_status(core, message.status());
+        let policy = Arc::clone(&core.policy);
+        let readable = core.b.established(message, flow, &policy).is_ok();
+        core.b.status = Status::Up;
+        let offered = core.invite.as_ref().is_some_and(|pending| !pending.message.body().is_empty());
+        let cseq = message.cseq().number;
+        if offered || !readable {
+            core.acknowledge(Side::B, cseq, branch, None, context);
+        } else {
+            // RFC 3264 §4, RFC 3261 §13.2.1: the 2xx holds the offer, the caller's ACK will hold the answer.
+            core.b.awaiting_ack = Some((cseq, branch));
+        }
+        if !readable {
+            let ending =
+                Ending::new(EndedBy::Edge, Disposition::Failed, 500, "the answer's Contact cannot be read");
+            return self.end(core, &ending, None, context);
+        }
+        let answer = Answer { carried: Some(message), ..Answer::bare(200) };
+        let Some(Pending { server, message: invite, source }) = core.invite.take() else {
+            return Phase::Setup(self);
+        };
+        let bytes = core.answer(Side::A, server, &invite, source, &answer, context);
+        core.a.status = Status::Up;
+        core.story.answered = Some(context.now.wall);
+        core.accept(Side::A, server, invite.cseq().number, bytes, context);
+        for timer in [Timer::Try, Timer::Progress, Timer::Ring] {
+            context.effects.push(Effect::Disarm(timer));
+        }
+        // The cap runs from the answer and nothing resets it.
+        context
+            .effects
+            .push(Effect::Arm { timer: Timer::Duration, at: context.now.tick.after(core.duration_max) });
+        Phase::Talk(Talk::default())
+    }
+
+    /// A final answer that is no 2xx.
+    fn refused(
+        self: Box<Self>,
+        core: &mut Core,
+        status: u16,
+        message: &Message,
+        context: &mut Context<'_>,
+    ) -> Phase {
+        note_status(core, Some(status));
+        let heard = self.attempt.as_ref().map(|attempt| (attempt.heard, attempt.candidate.clone()));
+        core.b.status = Status::Idle;
+        if let Some(failure) = failure_of(status)
+            && let Some((Heard::Nothing | Heard::Trying, candidate)) = heard
+        {
+            context.gate.failed(context.now, &candidate, failure);
+            return self.next_target(core, context);
+        }
+        let presets = core.a.peer.refusal;
+        match status {
+            300..=399 => {
+                let words =
+                    "the far side answered with another address; redirects are not followed".to_owned();
+                let refusal = Refusal::new(code::REDIRECT_REFUSED, &presets, words);
+                self.refuse(core, &refusal, Disposition::Refused, context)
+            }
+            401 | 407 => {
+                let words = "the far side asks for a login that the policy does not give it".to_owned();
+                let refusal = Refusal::new(code::CHALLENGE_FROM_STRANGER, &presets, words);
+                self.refuse(core, &refusal, Disposition::Failed, context)
+            }
+            503 | 408 => self.nothing_left(core, context),
+            _ => self.pass_refusal(core, status, message, context),
+        }
+    }
+
+    /// The far side's own refusal goes to the caller as it is.
+    fn pass_refusal(
+        self: Box<Self>,
+        core: &mut Core,
+        status: u16,
+        message: &Message,
+        context: &mut Context<'_>,
+    ) -> Phase {
+        let answer = Answer { carried: Some(message), ..Answer::bare(status) };
+        core.answer_invite(&answer, context);
+        core.invite = None;
+        core.a.close();
+        let why = crate::sip::write::reason_phrase(status);
+        let ending = Ending::new(EndedBy::Callee, Disposition::Failed, status, why);
+        hangup::begin(core, Unanswered::default(), &ending, None, context)
+    }
+
+    fn failed(
+        self: Box<Self>,
+        core: &mut Core,
+        branch: Branch,
+        failure: Failure,
+        context: &mut Context<'_>,
+    ) -> Phase {
+        let current = self.attempt.as_ref().filter(|attempt| attempt.branch == branch);
+        let Some((heard, candidate)) = current.map(|attempt| (attempt.heard, attempt.candidate.clone()))
+        else {
+            return Phase::Setup(self);
+        };
+        context.gate.failed(context.now, &candidate, failure);
+        core.b.status = Status::Idle;
+        match heard {
+            Heard::Nothing | Heard::Trying => self.next_target(core, context),
+            Heard::Progress => self.nothing_left(core, context),
+        }
+    }
+
+    /// The caller gave up.
+    fn cancelled(
+        self: Box<Self>,
+        core: &mut Core,
+        server: super::ServerId,
+        message: &Message,
+        context: &mut Context<'_>,
+    ) -> Phase {
+        if core.a.status != Status::Invited(server) {
+            return Phase::Setup(self);
+        }
+        // RFC 3261 §9.2: the INVITE is answered 487.
+        let ending = Ending::new(EndedBy::Caller, Disposition::Cancelled, 487, "cancelled by the caller");
+        self.end(core, &ending, Some(message), context)
+    }
+
+    fn request(
+        self: Box<Self>,
+        core: &mut Core,
+        (side, server): (Side, super::ServerId),
+        peer: Option<crate::policy::PeerId>,
+        source: SocketAddr,
+        message: &Message,
+        context: &mut Context<'_>,
+    ) -> Phase {
+        if let Err(status) = core.judge(side, peer, message) {
+            core.answer(side, server, message, source, &Answer::bare(status), context);
+            return Phase::Setup(self);
+        }
+        let status = match (message.method(), side) {
+            (Method::Bye, Side::A) => {
+                // RFC 3261 §15: the caller may end an early dialog with BYE.
+                core.answer(side, server, message, source, &Answer::bare(200), context);
+                let ending =
+                    Ending::new(EndedBy::Caller, Disposition::Cancelled, 487, "BYE before the answer");
+                return self.end(core, &ending, Some(message), context);
+            }
+            // RFC 3261 §14.2: a second INVITE before the final answer to the first.
+            (Method::Invite, _) => {
+                let pause = context.random.below(RETRY_AFTER_BELOW);
+                let answer = Answer { retry_after: Some(pause), ..Answer::bare(500) };
+                core.answer(side, server, message, source, &answer, context);
+                return Phase::Setup(self);
+            }
+            (Method::Options, _) => 200,
+            (Method::Bye | Method::Prack, _) => 481,
+            (
+                Method::Ack
+                | Method::Cancel
+                | Method::Register
+                | Method::Update
+                | Method::Info
+                | Method::Message
+                | Method::Refer
+                | Method::Subscribe
+                | Method::Notify
+                | Method::Publish
+                | Method::Other(_),
+                _,
+            ) => 405,
+        };
+        core.answer(side, server, message, source, &Answer::bare(status), context);
+        Phase::Setup(self)
+    }
+
+    fn timer(self: Box<Self>, core: &mut Core, timer: Timer, context: &mut Context<'_>) -> Phase {
+        match timer {
+            Timer::Try => self.give_up_target(core, Failure::Timeout, context),
+            Timer::Progress => {
+                let words = "the far side took the call and then said nothing: no ringing in time";
+                core.alert(code::POST_DIAL_DELAY_TIMEOUT, words, None, context);
+                self.give_up_target(core, Failure::Timeout, context)
+            }
+            Timer::Ring => {
+                let refusal = Refusal::new(
+                    code::POST_DIAL_DELAY_TIMEOUT,
+                    &core.a.peer.refusal,
+                    "it rang for the longest time the policy allows and nobody answered (`ring_max`)"
+                        .to_owned(),
+                );
+                self.refuse(core, &refusal, Disposition::Failed, context)
+            }
+            Timer::Retransmit2xxA
+            | Timer::Retransmit2xxB
+            | Timer::AckA
+            | Timer::AckB
+            | Timer::Duration
+            | Timer::Linger => Phase::Setup(self),
+        }
+    }
+
+    /// Cancels the target that is being tried and turns to the next one.
+    fn give_up_target(
+        self: Box<Self>,
+        core: &mut Core,
+        failure: Failure,
+        context: &mut Context<'_>,
+    ) -> Phase {
+        if let Some(attempt) = &self.attempt {
+            context.gate.failed(context.now, &attempt.candidate, failure);
+            context.effects.push(Effect::Cancel { branch: attempt.branch, reason: bytes::Bytes::new() });
+            core.abandoned.push(attempt.branch);
+        }
+        self.next_target(core, context)
+    }
+}
+
+impl EndCause {
+    const fn status(self) -> u16 {
+        match self {
+            // Never 503 to a listed peer: it would dial out another way.
+            Self::Stopping | Self::Command => 480,
+            Self::Bug => 500,
+        }
+    }
+
+    pub(super) const fn why(self) -> &'static str {
+        match self {
+            Self::Stopping => "the edge is stopping",
+            Self::Command => "ended by command",
+            Self::Bug => "internal error",
+        }
+    }
+}
+
+/// Puts the status into the record of the target being tried.
+fn note_status(core: &mut Core, status: Option<u16>) {
+    if let Some(tried) = core.story.tried.last_mut() {
+        tried.status = status;
+    }
+}

@@ -1,0 +1,242 @@
+//! The keys that find a message's transaction.
+//!
+//! Owns matching by RFC 3261 branches and by RFC 2543's fields. A key is a keyed hash: sixteen octets, no allocation,
+//! and nobody outside can choose two messages that fall together. Refuses to know the tables.
+//! Read first: RFC 3261 §8.2.2.2, §9.2, §17.1.3, §17.2.3.
+
+use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
+use std::num::NonZeroU64;
+
+use crate::sip::{Host, ListenerId, Message, Method, Via};
+
+/// RFC 3261 §8.1.1.7.
+const MAGIC_COOKIE: &[u8] = b"z9hG4bK";
+
+/// A server transaction's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerKey([u64; 2]);
+
+impl Hash for ServerKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0[0]);
+    }
+}
+
+/// What two copies of one request have in common that came on different paths (RFC 3261 §8.2.2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MergedKey(NonZeroU64);
+
+impl Hash for MergedKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0.get());
+    }
+}
+
+/// A client transaction's key: our own branch, and the method as CSeq names it (RFC 3261 §17.1.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientKey {
+    /// The 64 random bits of the branch.
+    pub branch: u64,
+    method: u64,
+}
+
+impl ClientKey {
+    /// For a branch and a method token. Of a longer token the first eight octets count: a branch has one transaction
+    /// besides its CANCEL, so they are told apart.
+    #[must_use]
+    pub fn new(branch: u64, method: &[u8]) -> Self {
+        let mut octets = [0_u8; 8];
+        for (place, octet) in octets.iter_mut().zip(method) {
+            *place = *octet;
+        }
+        Self { branch, method: u64::from_be_bytes(octets) }
+    }
+}
+
+impl Hash for ClientKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.branch);
+    }
+}
+
+/// Passes on 64 bits that are random already: for the maps whose keys stand in this file.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // No key of this file comes here; FNV-1a keeps any other one right, if slow.
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
+    fn write_u64(&mut self, bits: u64) {
+        self.0 = bits;
+    }
+}
+
+/// For `HashMap`s over these keys.
+pub type BuildKeyHasher = BuildHasherDefault<KeyHasher>;
+
+/// Makes server keys under this process's secret.
+#[derive(Clone)]
+pub struct Keys {
+    secret: [u64; 2],
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keys([redacted])")
+    }
+}
+
+impl Keys {
+    /// Under a secret from the seeded generator.
+    #[must_use]
+    pub const fn new(secret: [u64; 2]) -> Self {
+        Self { secret }
+    }
+
+    /// The server transaction a request starts or belongs to; an ACK belongs to its INVITE's.
+    #[must_use]
+    pub fn server(&self, listener: ListenerId, request: &Message) -> ServerKey {
+        match request.method() {
+            // RFC 3261 §17.2.3: the method matches, save for ACK, whose transaction an INVITE made.
+            Method::Ack => self.server_of(listener, request, &Method::Invite),
+            Method::Invite
+            | Method::Bye
+            | Method::Cancel
+            | Method::Options
+            | Method::Register
+            | Method::Prack
+            | Method::Update
+            | Method::Info
+            | Method::Message
+            | Method::Refer
+            | Method::Subscribe
+            | Method::Notify
+            | Method::Publish
+            | Method::Other(_) => self.server_of(listener, request, request.method()),
+        }
+    }
+
+    /// The INVITE server transaction a CANCEL means (RFC 3261 §9.2: as if the CANCEL were that INVITE).
+    #[must_use]
+    pub fn cancelled(&self, listener: ListenerId, cancel: &Message) -> ServerKey {
+        self.server_of(listener, cancel, &Method::Invite)
+    }
+
+    fn server_of(&self, listener: ListenerId, request: &Message, method: &Method) -> ServerKey {
+        let via = request.top_via();
+        let mut hasher = self.hasher();
+        // A message matches where it came in: who reaches one listener cannot take the branches of another.
+        hasher.write_u16(listener.0);
+        field(&mut hasher, method.as_bytes());
+        match rfc3261_branch(&via) {
+            Some(branch) => {
+                hasher.write_u8(0);
+                field(&mut hasher, branch);
+                sent_by(&mut hasher, &via);
+            }
+            None => {
+                // RFC 3261 §17.2.3, for RFC 2543 peers: Request-URI, tags, Call-ID, CSeq and the whole top Via.
+                hasher.write_u8(1);
+                field(&mut hasher, request.request_uri());
+                optional(&mut hasher, request.from_tag());
+                field(&mut hasher, request.call_id());
+                hasher.write_u32(request.cseq().number);
+                field(&mut hasher, via.raw);
+                // An ACK carries the tag of the response, which its INVITE had not: the table compares that one.
+                if *method != Method::Invite {
+                    optional(&mut hasher, request.to_tag());
+                }
+            }
+        }
+        let first = hasher.finish();
+        hasher.write_u64(self.secret[1]);
+        ServerKey([first, hasher.finish()])
+    }
+
+    /// What would show `request` to be a merged one; `None` where RFC 3261 §8.2.2.2 does not ask: with a To tag, for
+    /// ACK and CANCEL, and for OPTIONS, which may be answered as often as it comes.
+    #[must_use]
+    pub fn merged(&self, request: &Message) -> Option<MergedKey> {
+        let asked = match request.method() {
+            Method::Ack | Method::Cancel | Method::Options => false,
+            Method::Invite
+            | Method::Bye
+            | Method::Register
+            | Method::Prack
+            | Method::Update
+            | Method::Info
+            | Method::Message
+            | Method::Refer
+            | Method::Subscribe
+            | Method::Notify
+            | Method::Publish
+            | Method::Other(_) => request.to_tag().is_none(),
+        };
+        if !asked {
+            return None;
+        }
+        let mut hasher = self.hasher();
+        optional(&mut hasher, request.from_tag());
+        field(&mut hasher, request.call_id());
+        hasher.write_u32(request.cseq().number);
+        field(&mut hasher, request.method().as_bytes());
+        NonZeroU64::new(hasher.finish()).map(MergedKey)
+    }
+
+    /// A hasher that has taken the secret in first: what follows is keyed by it.
+    fn hasher(&self) -> DefaultHasher {
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u64(self.secret[0]);
+        hasher.write_u64(self.secret[1]);
+        hasher
+    }
+}
+
+/// Whether a request's top Via is matched by RFC 2543's fields for want of an RFC 3261 branch.
+#[must_use]
+pub fn is_rfc2543(via: &Via<'_>) -> bool {
+    rfc3261_branch(via).is_none()
+}
+
+/// The branch, where it starts with the cookie (RFC 3261 §17.2.3). The bare cookie identifies nothing.
+fn rfc3261_branch<'a>(via: &Via<'a>) -> Option<&'a [u8]> {
+    via.branch.filter(|branch| {
+        branch.len() > MAGIC_COOKIE.len()
+            && branch.get(..MAGIC_COOKIE.len()).is_some_and(|start| start.eq_ignore_ascii_case(MAGIC_COOKIE))
+    })
+}
+
+/// Octets with their count before them, so that no two lists of fields write the same.
+fn field(hasher: &mut DefaultHasher, octets: &[u8]) {
+    hasher.write_usize(octets.len());
+    hasher.write(octets);
+}
+
+fn optional(hasher: &mut DefaultHasher, octets: Option<&[u8]>) {
+    hasher.write_u8(u8::from(octets.is_some()));
+    field(hasher, octets.unwrap_or_default());
+}
+
+/// RFC 3261 §17.2.3: sent-by is part of the match. Names are compared without case, addresses as such.
+fn sent_by(hasher: &mut DefaultHasher, via: &Via<'_>) {
+    match via.host {
+        Host::Address(IpAddr::V4(address)) => field(hasher, &address.octets()),
+        Host::Address(IpAddr::V6(address)) => field(hasher, &address.octets()),
+        Host::Name(name) => {
+            hasher.write_usize(name.len());
+            name.iter().for_each(|octet| hasher.write_u8(octet.to_ascii_lowercase()));
+        }
+    }
+    // 0 is no port: absent is kept apart from 5060, as the peer wrote it in every message of the transaction.
+    hasher.write_u16(via.port.unwrap_or(0));
+}

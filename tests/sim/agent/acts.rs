@@ -1,0 +1,161 @@
+//! What an endpoint does of its own accord: it places calls and carries out its plan.
+//!
+//! Owns the acts. Read first: RFC 3261 §9.1, §13.1, §14.1, §15.
+
+use super::plan::{Act, On, Plan};
+use super::{Agent, Dialog, Stage};
+use crate::sim::wire::Micros;
+
+impl Agent {
+    /// Places a call to `number` as `caller`; `flow` is the world's own mark.
+    pub fn call(&mut self, now: Micros, flow: usize, caller: &str, number: &str, plan: Plan) {
+        self.now = now;
+        let (call_id, tag) = (self.token(), self.token());
+        let target = format!("sip:{number}@{}", self.edge);
+        let hops = plan.max_forwards.unwrap_or(70);
+        let (late_offer, headers) = (plan.late_offer, plan.headers.clone());
+        let mut dialog = Dialog {
+            flow,
+            caller: true,
+            plan,
+            stage: Stage::Begun,
+            call_id,
+            local_tag: tag,
+            remote_tag: None,
+            local_uri: format!("sip:{caller}@{}", self.address),
+            remote_uri: target.clone(),
+            target,
+            cseq: 1,
+            remote_cseq: None,
+            inviting: None,
+            invited: None,
+            first_invite: String::new(),
+            wait_ack: None,
+            finals: Vec::new(),
+            bye_sent: false,
+            bye_answered: false,
+            cancelled: false,
+            vanished: false,
+            diary: Vec::new(),
+            sdp_version: 0,
+            up_told: false,
+        };
+        let mut invite = dialog.request("INVITE", None);
+        invite.set("Max-Forwards", &hops.to_string());
+        for (name, value) in headers {
+            invite.add(name, value);
+        }
+        self.dialogs.push(dialog);
+        let index = self.dialogs.len() - 1;
+        if !late_offer {
+            let sdp = self.sdp(index);
+            invite.sdp(&sdp);
+        }
+        let key = self.send_request(index, invite);
+        if let Some(dialog) = self.dialogs.get_mut(index) {
+            dialog.inviting = Some(key.clone());
+            dialog.first_invite = key;
+        }
+        self.happened(index, On::Start);
+    }
+
+    /// Carries out a rule of a dialog's plan.
+    pub(super) fn carry_out(&mut self, index: usize, rule: usize) {
+        let Some(dialog) = self.dialogs.get(index).filter(|dialog| !dialog.vanished) else { return };
+        let Some(rule) = dialog.plan.rules.get(rule).copied() else { return };
+        let (stage, first, invited) = (dialog.stage, dialog.first_invite.clone(), dialog.invited.clone());
+        match rule.act {
+            Act::Ring { status, sdp } => self.answer(index, invited, status, sdp),
+            Act::Answer => self.answer(index, invited, 200, true),
+            Act::AnswerFork => self.answer_fork(index, &first),
+            Act::Refuse(status) => self.answer(index, invited, status, false),
+            Act::Redirect => self.answer(index, invited, 302, false),
+            Act::Cancel => self.cancel(&first),
+            Act::Bye => {
+                let early = dialog.caller && stage == Stage::Early;
+                if stage == Stage::Up || early {
+                    self.send_bye(index);
+                }
+            }
+            Act::Reinvite => self.reinvite(index),
+            Act::Ask(method) => self.ask(index, method),
+            Act::Storm(copies) => self.storm(&first, copies),
+            Act::Vanish => {
+                if let Some(dialog) = self.dialogs.get_mut(index) {
+                    dialog.vanished = true;
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, index: usize, invited: Option<String>, status: u16, sdp: bool) {
+        let Some(key) = invited.filter(|key| self.is_open(key)) else { return };
+        if status > 100 && status < 200 {
+            if let Some(dialog) = self.dialogs.get_mut(index) {
+                dialog.stage = dialog.stage.max(Stage::Early);
+            }
+        }
+        let sdp = sdp.then(|| self.sdp(index));
+        self.respond(&key, status, sdp.as_deref());
+    }
+
+    /// A second 2xx to the first INVITE, from another branch of a fork: another tag, another dialog.
+    fn answer_fork(&mut self, index: usize, key: &str) {
+        let Some(dialog) = self.dialogs.get(index) else { return };
+        let mut fork = dialog.clone();
+        fork.local_tag = self.token();
+        fork.plan.rules.clear();
+        fork.diary.clear();
+        fork.stage = Stage::Up;
+        let tag = fork.local_tag.clone();
+        self.dialogs.push(fork);
+        let fork = self.dialogs.len() - 1;
+        let sdp = self.sdp(fork);
+        let fork_key = self.split(key, fork);
+        self.respond_as(&fork_key, 200, Some(&sdp), &tag);
+    }
+
+    /// BYE, once.
+    pub(super) fn send_bye(&mut self, index: usize) {
+        let Some(dialog) = self.dialogs.get_mut(index) else { return };
+        if dialog.bye_sent && !dialog.bye_answered || dialog.remote_tag.is_none() {
+            return;
+        }
+        dialog.bye_sent = true;
+        dialog.bye_answered = false;
+        dialog.stage = Stage::Over;
+        let bye = dialog.request("BYE", None);
+        self.send_request(index, bye);
+    }
+
+    fn reinvite(&mut self, index: usize) {
+        let Some(dialog) = self.dialogs.get_mut(index) else { return };
+        if dialog.stage != Stage::Up || dialog.inviting.is_some() || dialog.invited.is_some() {
+            return;
+        }
+        let mut invite = dialog.request("INVITE", None);
+        let sdp = self.sdp(index);
+        invite.sdp(&sdp);
+        let key = self.send_request(index, invite);
+        if let Some(dialog) = self.dialogs.get_mut(index) {
+            dialog.inviting = Some(key);
+        }
+    }
+
+    /// RFC 3261 §14.1: after a 491 and its wait, if the session is still up.
+    pub(super) fn retry_reinvite(&mut self, index: usize) {
+        self.reinvite(index);
+    }
+
+    fn ask(&mut self, index: usize, method: &str) {
+        let Some(dialog) = self.dialogs.get_mut(index).filter(|dialog| dialog.remote_tag.is_some()) else {
+            return;
+        };
+        if dialog.stage == Stage::Over {
+            return;
+        }
+        let mut request = dialog.request(method, None);
+        self.furnish(index, &mut request);
+        self.send_request(index, request);
+    }
+}

@@ -1,0 +1,89 @@
+//! What an endpoint means to do in one call: rules of the form "when this happens, that much later, do this".
+//!
+//! Owns the words of a plan. Refuses to know how they are carried out.
+
+use crate::sim::wire::{MS, Micros};
+
+/// What a rule waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum On {
+    /// The caller begins, or the callee is invited.
+    Start,
+    /// A provisional response with this status was heard by the caller.
+    Heard(u16),
+    /// The session is up: the caller has its 2xx, the callee its ACK.
+    Up,
+    /// A request of this method came within the dialog.
+    Asked(&'static str),
+    /// Our own request of this method was answered finally.
+    Answered(&'static str),
+}
+
+/// What a rule does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// Callee: a provisional response, with SDP or without.
+    Ring { status: u16, sdp: bool },
+    /// Callee: 200 with SDP.
+    Answer,
+    /// Callee: a second 200 under another tag, as a forking proxy behind it would cause.
+    AnswerFork,
+    /// Callee: a final response that is not 2xx.
+    Refuse(u16),
+    /// Callee: 302 to a number of its own choice.
+    Redirect,
+    /// Caller: CANCEL, once a provisional response allows it, and only while there is no final response.
+    Cancel,
+    /// BYE in the dialog as it is known (for a caller also in an early one).
+    Bye,
+    /// A re-INVITE with SDP.
+    Reinvite,
+    /// Any other request within the dialog.
+    Ask(&'static str),
+    /// The INVITE's bytes again, that many times at once.
+    Storm(u16),
+    /// Falls silent for good in this call, as a machine that lost its power.
+    Vanish,
+}
+
+/// One rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    pub on: On,
+    pub after: Micros,
+    pub act: Act,
+}
+
+/// A rule in one line; `after_ms` in milliseconds.
+pub const fn when(on: On, after_ms: u64, act: Act) -> Rule {
+    Rule { on, after: after_ms * MS, act }
+}
+
+/// An endpoint's part in one call.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    pub rules: Vec<Rule>,
+    /// Caller: INVITE without SDP; the offer comes in the 2xx, the answer goes in the ACK.
+    pub late_offer: bool,
+    /// Caller: never acknowledges a 2xx.
+    pub no_ack: bool,
+    /// Callee: not even a 100.
+    pub silent: bool,
+    /// Callee: 100 at once.
+    pub trying: bool,
+    /// Max-Forwards of the caller's INVITE; `None` stands for 70.
+    pub max_forwards: Option<u8>,
+    /// How long a re-INVITE waits for its answer; 0 stands for 200 ms.
+    pub reinvite_delay: Micros,
+    /// A re-INVITE is refused with this.
+    pub reinvite_refused: Option<u16>,
+    /// Further header lines of the caller's INVITE.
+    pub headers: Vec<(&'static str, &'static str)>,
+}
+
+impl Plan {
+    /// A plan of these rules.
+    pub fn of(rules: &[Rule]) -> Self {
+        Self { rules: rules.to_vec(), trying: true, ..Self::default() }
+    }
+}

@@ -1,0 +1,400 @@
+//! The endpoint as a server: requests of the edge, judged as a strict peer judges them, and their answers.
+//!
+//! Owns server transactions. Read first: RFC 3261 §8.2, §9.2, §12.2.2, §13.3, §14.2, §15.1.2, §17.2; RFC 6026 §7.1.
+
+use std::net::SocketAddr;
+
+use super::plan::On;
+use super::{Agent, Alarm, BINARY, Dialog, GIVE_UP, Stage, T1, T2};
+use crate::sim::text::{Sip, user_of};
+use crate::sim::wire::{MS, Packet};
+
+/// A server transaction.
+#[derive(Debug)]
+pub struct Server {
+    request: Sip,
+    from: SocketAddr,
+    connection: u64,
+    /// The last response sent, and its status.
+    last: Option<(u16, Vec<u8>)>,
+    acked: bool,
+    dialog: Option<usize>,
+}
+
+impl Agent {
+    /// A request from the edge.
+    pub(super) fn receive_request(&mut self, packet: &Packet, request: Sip) {
+        if let Some(text) = objection(&request) {
+            self.complain(&format!("{text}:\n{}", String::from_utf8_lossy(&packet.bytes)));
+        }
+        let method = request.method().to_owned();
+        if method == "ACK" {
+            self.receive_ack(&request);
+            return;
+        }
+        let key = format!("{} {method}", request.branch());
+        if let Some(server) = self.servers.get(&key) {
+            if let Some((_, bytes)) = server.last.clone() {
+                self.emit(packet.from, packet.connection, bytes);
+            }
+            return;
+        }
+        let server = Server {
+            request: request.clone(),
+            from: packet.from,
+            connection: packet.connection,
+            last: None,
+            acked: false,
+            dialog: None,
+        };
+        self.servers.insert(key.clone(), server);
+        match (method.as_str(), request.to_tag()) {
+            ("CANCEL", _) => self.receive_cancel(&key, &request),
+            ("INVITE", None) => self.receive_first_invite(&key, &request),
+            (_, Some(_)) => self.receive_in_dialog(&key, &request),
+            ("OPTIONS" | "MESSAGE", None) => self.respond(&key, 200, None),
+            (_, None) => self.respond(&key, 481, None),
+        }
+    }
+
+    fn receive_first_invite(&mut self, key: &str, request: &Sip) {
+        let called = user_of(request.uri()).to_owned();
+        let expected = self.expected.iter().find(|(number, _, _)| *number == called).cloned();
+        let Some((_, flow, plan)) = expected else {
+            self.complain(&format!("a call for {called:?}, which nobody made"));
+            self.respond(key, 404, None);
+            return;
+        };
+        let uri =
+            |name: &str| request.header(name).map(crate::sim::text::uri_of).unwrap_or_default().to_owned();
+        let trying = plan.trying;
+        let dialog = Dialog {
+            flow,
+            caller: false,
+            plan,
+            stage: Stage::Begun,
+            call_id: request.call_id().to_owned(),
+            local_tag: self.token(),
+            remote_tag: request.from_tag().map(str::to_owned),
+            local_uri: uri("To"),
+            remote_uri: uri("From"),
+            target: request.contact().unwrap_or_default().to_owned(),
+            cseq: 100,
+            remote_cseq: Some(request.cseq().0),
+            inviting: None,
+            invited: Some(key.to_owned()),
+            first_invite: key.to_owned(),
+            wait_ack: None,
+            finals: Vec::new(),
+            bye_sent: false,
+            bye_answered: false,
+            cancelled: false,
+            vanished: false,
+            diary: Vec::new(),
+            sdp_version: 0,
+            up_told: false,
+        };
+        self.dialogs.push(dialog);
+        let index = self.dialogs.len() - 1;
+        self.own(key, index);
+        if trying {
+            self.respond(key, 100, None);
+        }
+        self.happened(index, On::Start);
+    }
+
+    fn receive_in_dialog(&mut self, key: &str, request: &Sip) {
+        let method = request.method().to_owned();
+        let named =
+            |dialog: &Dialog| dialog.is_named(request.call_id(), request.to_tag(), request.from_tag());
+        let Some(index) = self.dialogs.iter().position(named) else {
+            self.complain(&format!("{method} for a dialog that never was"));
+            self.respond(key, 481, None);
+            return;
+        };
+        self.own(key, index);
+        let Some(dialog) = self.dialogs.get_mut(index) else { return };
+        if dialog.remote_tag.is_none() {
+            dialog.remote_tag = request.from_tag().map(str::to_owned);
+        }
+        let number = request.cseq().0;
+        if dialog.remote_cseq.is_some_and(|seen| number <= seen) {
+            // RFC 3261 §12.2.2: late and out of order.
+            self.respond(key, 500, None);
+            return;
+        }
+        dialog.remote_cseq = Some(number);
+        dialog.diary.push(method.clone());
+        if dialog.stage == Stage::Over {
+            let status = if method == "BYE" && dialog.bye_sent { 200 } else { 481 };
+            self.respond(key, status, None);
+            return;
+        }
+        match method.as_str() {
+            "BYE" => self.receive_bye(key, index),
+            "INVITE" => self.receive_reinvite(key, index, request),
+            "INFO" => {
+                if request.body != BINARY {
+                    self.complain("the body of INFO is not the one that was sent");
+                }
+                self.respond(key, 200, None);
+                self.happened(index, On::Asked("INFO"));
+            }
+            "OPTIONS" | "UPDATE" | "MESSAGE" => self.respond(key, 200, None),
+            _ => self.respond(key, 405, None),
+        }
+    }
+
+    fn receive_bye(&mut self, key: &str, index: usize) {
+        self.respond(key, 200, None);
+        let Some(dialog) = self.dialogs.get_mut(index) else { return };
+        dialog.stage = Stage::Over;
+        if let Some(invited) = dialog.invited.take() {
+            // RFC 3261 §15.1.2: what is pending is answered 487.
+            self.respond(&invited, 487, None);
+        }
+        self.happened(index, On::Asked("BYE"));
+    }
+
+    fn receive_reinvite(&mut self, key: &str, index: usize, request: &Sip) {
+        let Some(dialog) = self.dialogs.get_mut(index) else { return };
+        if let Some(contact) = request.contact() {
+            dialog.target = contact.to_owned();
+        }
+        let glare = dialog.inviting.is_some();
+        let early = dialog.invited.is_some();
+        let refused = dialog.plan.reinvite_refused;
+        let delay = if dialog.plan.reinvite_delay == 0 { 200 * MS } else { dialog.plan.reinvite_delay };
+        if glare {
+            self.respond(key, 491, None);
+        } else if early {
+            self.respond(key, 500, None);
+        } else if let Some(status) = refused {
+            self.respond(key, status, None);
+        } else {
+            dialog.invited = Some(key.to_owned());
+            self.respond(key, 100, None);
+            let key = key.to_owned();
+            self.alarms.push((self.now + delay, Alarm::Reanswer { dialog: index, key }));
+        }
+        self.happened(index, On::Asked("INVITE"));
+    }
+
+    /// The answer to a re-INVITE that was let wait.
+    pub(super) fn reanswer(&mut self, index: usize, key: &str) {
+        let Some(dialog) = self.dialogs.get(index) else { return };
+        if dialog.invited.as_deref() == Some(key) && dialog.stage == Stage::Up && !dialog.vanished {
+            let sdp = self.sdp(index);
+            self.respond(key, 200, Some(&sdp));
+        }
+    }
+
+    fn receive_cancel(&mut self, key: &str, cancel: &Sip) {
+        let invite = format!("{} INVITE", cancel.branch());
+        let Some(server) = self.servers.get(&invite) else {
+            self.complain("CANCEL for an INVITE that never came");
+            self.respond(key, 481, None);
+            return;
+        };
+        let (final_sent, index) =
+            (server.last.as_ref().is_some_and(|(status, _)| *status >= 200), server.dialog);
+        if server.request.uri() != cancel.uri() || server.request.header("To") != cancel.header("To") {
+            self.complain("CANCEL's Request-URI or To is not the INVITE's");
+        }
+        if let Some(index) = index {
+            self.own(key, index);
+        }
+        self.respond(key, 200, None);
+        if !final_sent {
+            self.respond(&invite, 487, None);
+        }
+        if let Some(dialog) = index.and_then(|index| self.dialogs.get_mut(index)) {
+            dialog.diary.push("CANCEL".to_owned());
+        }
+    }
+
+    fn receive_ack(&mut self, ack: &Sip) {
+        let invite = format!("{} INVITE", ack.branch());
+        if let Some(server) = self.servers.get_mut(&invite) {
+            if server.last.as_ref().is_some_and(|(status, _)| *status >= 300) {
+                server.acked = true;
+            } else {
+                self.complain("ACK with the INVITE's branch, and the INVITE has no refusal");
+            }
+            return;
+        }
+        let named = |dialog: &Dialog| dialog.is_named(ack.call_id(), ack.to_tag(), ack.from_tag());
+        let Some(index) = self.dialogs.iter().position(named) else {
+            self.complain("ACK for a dialog that never was");
+            return;
+        };
+        let number = ack.cseq().0;
+        let mut late_offer = false;
+        for server in self.servers.values_mut() {
+            let is_ours = server.dialog == Some(index) && server.request.method() == "INVITE";
+            let accepted = server.last.as_ref().is_some_and(|(status, _)| (200..300).contains(status));
+            if is_ours && accepted && server.request.cseq().0 == number {
+                server.acked = true;
+                late_offer = !server.request.has_sdp();
+            }
+        }
+        if late_offer != ack.has_sdp() {
+            self.complain(&format!("ACK with SDP: {}, offer in the 2xx: {late_offer}", ack.has_sdp()));
+        }
+        let Some(dialog) = self.dialogs.get_mut(index) else { return };
+        if dialog.wait_ack == Some(number) {
+            let first = !std::mem::replace(&mut dialog.up_told, true);
+            dialog.wait_ack = None;
+            dialog.diary.push("ACK".to_owned());
+            if first {
+                self.happened(index, On::Up);
+            }
+        }
+    }
+
+    fn own(&mut self, key: &str, index: usize) {
+        if let Some(server) = self.servers.get_mut(key) {
+            server.dialog = Some(index);
+        }
+    }
+
+    /// Answers a server transaction; the first final response of an INVITE stands.
+    pub(super) fn respond(&mut self, key: &str, status: u16, sdp: Option<&str>) {
+        let Some(server) = self.servers.get(key) else { return };
+        let index = server.dialog;
+        let tag = index.and_then(|index| self.dialogs.get(index)).map(|dialog| dialog.local_tag.clone());
+        let tag = tag.unwrap_or_else(|| format!("{}none", self.mark()));
+        self.respond_as(key, status, sdp, &tag);
+    }
+
+    pub(super) fn respond_as(&mut self, key: &str, status: u16, sdp: Option<&str>, tag: &str) {
+        let contact = self.contact();
+        let agent = format!("{}phone/1.0", self.mark());
+        let Some(server) = self.servers.get_mut(key) else { return };
+        let invite = server.request.method() == "INVITE";
+        let mut response = Sip::response(&server.request, status, phrase(status), tag);
+        if invite && status > 100 && status < 400 {
+            response.add("Contact", if status >= 300 { "<sip:+19005550100@192.0.2.200>" } else { &contact });
+        }
+        if status == 500 {
+            response.add("Retry-After", "1");
+        }
+        response.add("Server", &agent);
+        if let Some(sdp) = sdp {
+            response.sdp(sdp);
+        }
+        let bytes = response.write();
+        let (to, connection) = (server.from, server.connection);
+        server.last = Some((status, bytes.clone()));
+        let (index, number) = (server.dialog, server.request.cseq().0);
+        self.emit(to, connection, bytes);
+        if !invite || status < 200 {
+            return;
+        }
+        if status < 300 || !self.transport.is_reliable() {
+            self.alarms.push((self.now + T1, Alarm::ServerAgain { key: key.to_owned(), interval: T1 }));
+        }
+        self.alarms.push((self.now + GIVE_UP, Alarm::ServerOver { key: key.to_owned() }));
+        let Some(dialog) = index.and_then(|index| self.dialogs.get_mut(index)) else { return };
+        if dialog.invited.as_deref() == Some(key) {
+            dialog.invited = None;
+        }
+        if status < 300 {
+            dialog.wait_ack = Some(number);
+            if dialog.stage < Stage::Up {
+                dialog.stage = Stage::Up;
+            }
+        } else if dialog.stage < Stage::Up {
+            dialog.stage = Stage::Over;
+        }
+    }
+
+    /// Timer G, or RFC 3261 §13.3.1.4 for a 2xx.
+    pub(super) fn server_again(&mut self, key: &str, interval: u64) {
+        let Some(server) = self.servers.get(key) else { return };
+        let (to, connection, acked) = (server.from, server.connection, server.acked);
+        let vanished = server.dialog.and_then(|index| self.dialogs.get(index)).is_some_and(|d| d.vanished);
+        let Some((_, bytes)) = server.last.clone().filter(|_| !acked && !vanished) else { return };
+        self.emit(to, connection, bytes);
+        let next = (interval * 2).min(T2);
+        self.alarms.push((self.now + next, Alarm::ServerAgain { key: key.to_owned(), interval: next }));
+    }
+
+    /// Timer H, or the end of waiting for the ACK of a 2xx.
+    pub(super) fn server_over(&mut self, key: &str) {
+        let Some(server) = self.servers.get_mut(key) else { return };
+        let (acked, index) = (server.acked, server.dialog);
+        let accepted = server.last.as_ref().is_some_and(|(status, _)| *status < 300);
+        server.acked = true;
+        let Some(index) = index.filter(|_| !acked) else { return };
+        let over = self.dialogs.get(index).is_none_or(|d| d.vanished || d.stage == Stage::Over);
+        if accepted && !over {
+            self.complain("a 2xx was never acknowledged");
+            self.send_bye(index);
+        } else if !accepted && self.dialogs.get(index).is_some_and(|d| !d.vanished) {
+            self.complain("a refusal was never acknowledged");
+        }
+    }
+
+    /// Whether an INVITE still waits for its final response.
+    pub(super) fn is_open(&self, key: &str) -> bool {
+        self.servers
+            .get(key)
+            .is_some_and(|server| server.last.as_ref().is_none_or(|(status, _)| *status < 200))
+    }
+
+    /// A second server transaction beside `key`, as if another endpoint behind a fork had been asked too.
+    pub(super) fn split(&mut self, key: &str, dialog: usize) -> String {
+        let fork = format!("{key} fork");
+        if let Some(server) = self.servers.get(key) {
+            let (request, from, connection) = (server.request.clone(), server.from, server.connection);
+            let dialog = Some(dialog);
+            let server = Server { request, from, connection, last: None, acked: false, dialog };
+            self.servers.insert(fork.clone(), server);
+        }
+        fork
+    }
+}
+
+/// What a strict peer would not accept in a request.
+fn objection(request: &Sip) -> Option<String> {
+    for name in ["Via", "From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length"] {
+        match request.lines(name).count() {
+            1 => {}
+            count => return Some(format!("{count} {name} headers")),
+        }
+    }
+    if request.cseq().1 != request.method() {
+        return Some("CSeq names another method".to_owned());
+    }
+    if !request.branch().starts_with("z9hG4bK") || request.branch().len() < 7 + 13 {
+        return Some(format!("branch {:?}", request.branch()));
+    }
+    if request.from_tag().is_none_or(|tag| tag.len() < 13) {
+        return Some("From tag missing or short".to_owned());
+    }
+    if request.method() == "INVITE" && request.contact().is_none() {
+        return Some("INVITE without Contact".to_owned());
+    }
+    if !request.body.is_empty() && request.header("Content-Type").is_none() {
+        return Some("a body without Content-Type".to_owned());
+    }
+    None
+}
+
+fn phrase(status: u16) -> &'static str {
+    match status {
+        100 => "Trying",
+        180 => "Ringing",
+        183 => "Session Progress",
+        200 => "OK",
+        302 => "Moved Temporarily",
+        404 => "Not Found",
+        486 => "Busy Here",
+        487 => "Request Terminated",
+        491 => "Request Pending",
+        503 => "Service Unavailable",
+        603 => "Decline",
+        _ => "Whatever",
+    }
+}

@@ -1,0 +1,125 @@
+//! The engine under test with its law: one input, outputs drained until `Wait`.
+//!
+//! Owns the engine and sorts what comes out of it. Refuses to know what anybody means by it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ringfence::call::{CallRecord, Random};
+use ringfence::clock::{Now, Tick, Wall};
+use ringfence::engine::{Engine, Gauges, Input, Output, Query, Reply, Settings};
+use ringfence::policy::{Alert, Policy};
+use ringfence::sip::{ConnectionId, Flow, Hop, ListenerId, Transport};
+
+use super::wire::Micros;
+
+/// Everything the engine said since it was last asked.
+#[derive(Debug, Default)]
+pub struct Said {
+    pub sends: Vec<(Hop, Bytes)>,
+    pub closes: Vec<ConnectionId>,
+    pub records: Vec<CallRecord>,
+    pub alerts: Vec<Alert>,
+    pub drained: Option<usize>,
+}
+
+/// The engine with its clock and its listeners.
+pub struct Edge {
+    engine: Engine,
+    listeners: Vec<(SocketAddr, ListenerId)>,
+    /// When it wants to be woken.
+    pub until: Option<Micros>,
+    /// Outputs not yet taken.
+    pub said: Said,
+    gauges: Gauges,
+    counts: Vec<(String, u64)>,
+}
+
+/// Both clocks at a virtual time; the wall stands at 2026-01-01 when the simulation begins.
+pub fn now(at: Micros) -> Now {
+    let wall = 1_767_225_600_000_000_i64.saturating_add(i64::try_from(at).unwrap_or(i64::MAX));
+    Now { tick: Tick::from_micros(at), wall: Wall::from_micros(wall) }
+}
+
+impl Edge {
+    /// An edge under a policy, its randomness from `seed`.
+    pub fn new(settings: Settings, policy: Arc<Policy>, seed: [u8; 32]) -> Self {
+        let listeners = policy.listeners.iter().flatten().map(|known| (known.bind, known.id)).collect();
+        let engine = Engine::new(now(0), settings, policy, Random::new(seed));
+        let mut edge = Self {
+            engine,
+            listeners,
+            until: None,
+            said: Said::default(),
+            gauges: Gauges::default(),
+            counts: Vec::new(),
+        };
+        edge.drain();
+        edge
+    }
+
+    /// One input.
+    pub fn input(&mut self, at: Micros, input: Input<'_>) {
+        self.engine.handle(now(at), input);
+        self.drain();
+    }
+
+    /// A frame that arrived at one of the edge's addresses.
+    pub fn frame(
+        &mut self,
+        at: Micros,
+        from: SocketAddr,
+        to: SocketAddr,
+        transport: Transport,
+        connection: u64,
+        bytes: &[u8],
+    ) {
+        let Some(listener) = self.listener(to) else { return };
+        let flow = Flow { listener, transport, remote: from, connection: ConnectionId(connection) };
+        self.input(at, Input::Frame { flow, bytes });
+    }
+
+    /// The listener at an address.
+    pub fn listener(&self, address: SocketAddr) -> Option<ListenerId> {
+        self.listeners.iter().find(|(bind, _)| *bind == address).map(|(_, id)| *id)
+    }
+
+    /// The address of a listener.
+    pub fn address(&self, listener: ListenerId) -> Option<SocketAddr> {
+        self.listeners.iter().find(|(_, id)| *id == listener).map(|(bind, _)| *bind)
+    }
+
+    /// The gauges now.
+    pub fn gauges(&mut self, at: Micros) -> &Gauges {
+        self.input(at, Input::Query { id: 1, query: Query::Status });
+        &self.gauges
+    }
+
+    /// A running count by its name, as of the last `gauges`.
+    pub fn count(&self, name: &str) -> u64 {
+        self.counts.iter().find(|(known, _)| known == name).map_or(0, |(_, count)| *count)
+    }
+
+    fn drain(&mut self) {
+        loop {
+            match self.engine.poll_output() {
+                Output::Send { hop, bytes } => self.said.sends.push((hop, bytes)),
+                Output::Close { connection } => self.said.closes.push(connection),
+                Output::Record(record) => self.said.records.push(*record),
+                Output::Alert(alert) => self.said.alerts.push(*alert),
+                Output::Reply { id: _, reply } => match *reply {
+                    Reply::Status { gauges, counts, .. } => {
+                        self.gauges = gauges;
+                        self.counts = counts;
+                    }
+                },
+                Output::Drained { cut } => self.said.drained = Some(cut),
+                Output::Wait { until, reason: _ } => {
+                    self.until = until.map(Tick::micros);
+                    return;
+                }
+            }
+        }
+    }
+}

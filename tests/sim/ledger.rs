@@ -1,0 +1,179 @@
+//! The invariants, checked after every step.
+//!
+//! Owns what was seen so far and what follows from it. Refuses to know how the engine works inside.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use ringfence::call::CallRecord;
+use ringfence::engine::Gauges;
+
+use super::agent::GIVE_UP;
+use super::policy::{EDGE_INSIDE, EDGE_OUTSIDE, PEERS};
+use super::text::{Sip, user_of};
+use super::wire::{MS, Micros, SECOND};
+
+/// After the last new message the engine may live so much longer than 64*T1: timers I, K (T4) and one second of grace.
+const MARGIN: Micros = 6 * SECOND;
+
+/// What was seen, and what is wrong with it.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// First INVITEs that reached the edge from a known peer: Call-ID to (Max-Forwards, number).
+    attempts: BTreeMap<String, (u8, String)>,
+    /// Records written, by the A leg's Call-ID.
+    records: BTreeMap<String, usize>,
+    /// Calls whose INVITE went out, by number called: Max-Forwards sent.
+    /// Messages seen, without their repetitions.
+    seen: BTreeSet<u64>,
+    /// When the last message that was no repetition passed the edge.
+    pub last_news: Micros,
+    /// Since when every gauge is zero.
+    pub empty_since: Option<Micros>,
+    /// What is wrong, in words, first first.
+    pub violations: Vec<String>,
+}
+
+impl Ledger {
+    /// Notes a violation.
+    pub fn violate(&mut self, at: Micros, text: impl Into<String>) {
+        if self.violations.len() < 20 {
+            self.violations.push(format!("at {} ms: {}", at / MS, text.into()));
+        }
+    }
+
+    /// A message reached the edge from a peer.
+    pub fn arrived(&mut self, at: Micros, bytes: &[u8]) {
+        self.note_news(at, bytes);
+        let Ok(message) = Sip::read(bytes) else { return };
+        if message.status().is_none() && message.method() == "INVITE" && message.to_tag().is_none() {
+            let hops = message.header("Max-Forwards").and_then(|value| value.parse().ok()).unwrap_or(70);
+            let number = user_of(message.uri()).to_owned();
+            self.attempts.entry(message.call_id().to_owned()).or_insert((hops, number));
+        }
+    }
+
+    /// The edge sent a message to `to`, which is peer `peer` of the site.
+    pub fn sent(&mut self, at: Micros, to: SocketAddr, peer: Option<usize>, bytes: &[u8]) {
+        self.note_news(at, bytes);
+        let Some(peer) = peer else {
+            self.violate(at, format!("sent to {to}, which is no peer: {}", String::from_utf8_lossy(bytes)));
+            return;
+        };
+        for secret in secrets_from(peer) {
+            if contains(bytes, secret.as_bytes()) {
+                let text = String::from_utf8_lossy(bytes).into_owned();
+                self.violate(at, format!("{secret:?} of another leg shown to {to}:\n{text}"));
+            }
+        }
+        let Ok(message) = Sip::read(bytes) else {
+            self.violate(at, format!("unreadable: {}", String::from_utf8_lossy(bytes)));
+            return;
+        };
+        if message.status().is_none() && message.method() == "INVITE" && message.to_tag().is_none() {
+            let number = user_of(message.uri());
+            let hops: Option<u8> = message.header("Max-Forwards").and_then(|value| value.parse().ok());
+            let came = self.attempts.values().find(|(_, known)| known == number).map(|(hops, _)| *hops);
+            if hops.is_none() || hops.map(|hops| hops + 1) != came {
+                self.violate(at, format!("Max-Forwards {came:?} left as {hops:?}"));
+            }
+        }
+    }
+
+    /// A record was written.
+    pub fn recorded(&mut self, at: Micros, record: &CallRecord) {
+        let call_id = record.legs.first().map(|leg| leg.call_id.clone()).unwrap_or_default();
+        if !self.attempts.contains_key(&call_id) {
+            self.violate(at, format!("a record for Call-ID {call_id:?}, which nobody sent"));
+        }
+        let count = self.records.entry(call_id.clone()).or_insert(0);
+        *count += 1;
+        if *count > 1 {
+            let count = *count;
+            self.violate(at, format!("{count} records for Call-ID {call_id:?}"));
+        }
+    }
+
+    /// The gauges after a step.
+    pub fn gauges(&mut self, at: Micros, gauges: &Gauges) {
+        let open = self.attempts.len().saturating_sub(self.records.len());
+        let reserved: u64 = gauges.reserved.iter().map(|(_, count)| u64::from(*count)).sum();
+        if gauges.calls == 0 && reserved > 0 {
+            self.violate(at, format!("no call, and reserved: {:?}", gauges.reserved));
+        }
+        for (peer, count) in &gauges.reserved {
+            if *count as usize > open {
+                self.violate(at, format!("{open} open attempts, and {count} reserved for {peer}"));
+            }
+        }
+        if gauges.calls < open {
+            self.violate(at, format!("{open} attempts without a record, and only {} calls", gauges.calls));
+        }
+        if is_empty(gauges) {
+            self.empty_since.get_or_insert(at);
+        } else {
+            self.empty_since = None;
+        }
+    }
+
+    /// Everything is over: what must hold at the end.
+    pub fn close(&mut self, at: Micros, gauges: &Gauges) {
+        let missing: Vec<String> =
+            self.attempts.keys().filter(|call_id| !self.records.contains_key(*call_id)).cloned().collect();
+        for call_id in missing {
+            self.violate(at, format!("no record for Call-ID {call_id:?}"));
+        }
+        match self.empty_since {
+            None => self.violate(at, format!("never empty: {gauges:?}")),
+            Some(since) if since > self.last_news + GIVE_UP + MARGIN => {
+                let text =
+                    format!("last news at {} ms, empty only at {} ms", self.last_news / MS, since / MS);
+                self.violate(at, text);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// How many attempts arrived.
+    pub fn attempts(&self) -> usize {
+        self.attempts.len()
+    }
+
+    fn note_news(&mut self, at: Micros, bytes: &[u8]) {
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        for byte in bytes {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        if self.seen.insert(hash) {
+            self.last_news = at;
+        }
+    }
+}
+
+/// Whether nothing at all is left in the engine.
+pub fn is_empty(gauges: &Gauges) -> bool {
+    let Gauges { calls, dialogs, server_transactions, client_transactions, timers, reserved } = gauges;
+    *calls == 0
+        && *dialogs == 0
+        && *server_transactions == 0
+        && *client_transactions == 0
+        && *timers == 0
+        && reserved.is_empty()
+}
+
+/// What peer number `peer` must never see: every other peer's marks and addresses, and the edge's other face.
+fn secrets_from(peer: usize) -> Vec<String> {
+    let inside = PEERS.get(peer).is_some_and(|(_, _, inside)| *inside);
+    let mut secrets = vec![if inside { EDGE_OUTSIDE } else { EDGE_INSIDE }.to_owned()];
+    for (index, (name, address, _)) in PEERS.iter().enumerate() {
+        if index != peer {
+            secrets.push(format!("mark-{name}-"));
+            secrets.push((*address).to_owned());
+        }
+    }
+    secrets
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    memchr::memmem::find(haystack, needle).is_some()
+}

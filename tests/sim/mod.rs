@@ -1,0 +1,19 @@
+//! The simulator: endpoints, the edge, an attacker and a wire, on virtual time from one seed.
+//!
+//! Owns everything around the engine that a test needs. Refuses to know sockets and real clocks.
+//! Read first: DESIGN.md §5; RFC 3261 figures 5 to 8; RFC 3665.
+
+pub mod agent;
+pub mod attacker;
+pub mod dice;
+pub mod direct;
+pub mod edge;
+pub mod flow;
+pub mod flows;
+pub mod ladder;
+pub mod ledger;
+pub mod play;
+pub mod policy;
+pub mod text;
+pub mod wire;
+pub mod world;

@@ -1,0 +1,209 @@
+//! One seed, one play: which flows, in which weather, and whether they ended as they must.
+//!
+//! Owns the casting and the judgement at the end. Refuses to know how the engine decides.
+
+use std::sync::Arc;
+
+use ringfence::policy::Policy;
+use ringfence::sip::Transport;
+
+use super::agent::Agent;
+use super::attacker::Attacker;
+use super::dice::Dice;
+use super::edge::Edge;
+use super::flow::{Flow, Way};
+use super::flows;
+use super::ladder::Ladder;
+use super::policy::{PEERS, Shape, address, yaml};
+use super::wire::{Micros, SECOND, Weather};
+use super::world::{Placement, World};
+
+/// How a play ended.
+pub struct Outcome {
+    /// The flows played.
+    pub names: Vec<&'static str>,
+    /// What was wrong; empty is well.
+    pub faults: Vec<String>,
+    pub ladder: Ladder,
+    pub steps: u64,
+}
+
+/// A policy from YAML; the text is ours, so an error is a bug of the test or of the reader.
+pub fn load(text: &str) -> (ringfence::engine::Settings, Arc<Policy>) {
+    let _ = text;
+    panic!("the configuration's reader has not landed")
+}
+
+/// The seed's own flows in a storm.
+pub fn storm(seed: u64) -> Outcome {
+    let mut dice = Dice::new(seed, 1);
+    let all = flows::all();
+    let Some(first) = dice.pick(&all).cloned() else { panic!("no flows") };
+    let mut cast = vec![first];
+    let alone = cast.iter().any(|flow| flow.alone);
+    if !alone {
+        for _ in 0..dice.below(4) {
+            cast.extend(dice.pick(&all).filter(|flow| !flow.alone).cloned());
+        }
+    }
+    let attacked = dice.percent(60);
+    play(&cast, Weather::STORM, seed, attacked)
+}
+
+/// One flow on a calm wire.
+pub fn calm(flow: &Flow) -> Outcome {
+    play(std::slice::from_ref(flow), Weather::CALM, 1, false)
+}
+
+/// Plays flows together.
+pub fn play(cast: &[Flow], weather: Weather, seed: u64, attacked: bool) -> Outcome {
+    let mut dice = Dice::new(seed, 2);
+    let shape = cast.first().map(|flow| flow.shape).unwrap_or_default();
+    let (settings, policy) = load(&yaml(&shape));
+    let transport = if shape.transport == "tcp" { Transport::Tcp } else { Transport::Udp };
+    let edge = Edge::new(settings, policy, dice.bytes32());
+    let mut world = World::new(edge, transport, weather, seed);
+    world.policies.insert("again", load(&yaml(&shape)).1);
+    world.policies.insert("without second", load(&yaml(&Shape { second: false, ..shape })).1);
+    if attacked {
+        world.attack(Attacker::new(seed));
+    }
+    let calm = weather.loss_percent == 0;
+    let mut begins: Micros = 0;
+    for (index, flow) in cast.iter().enumerate() {
+        cast_flow(&mut world, &mut dice, index, flow, begins, calm);
+        begins += dice.below(2_000_000);
+    }
+    world.play();
+    let mut faults = std::mem::take(&mut world.ledger.violations);
+    for (index, flow) in cast.iter().enumerate() {
+        judge(&world, index, flow, calm, &mut faults);
+    }
+    judge_agents(&world, cast, &mut faults);
+    for line in verdict(&world) {
+        world.ladder.verdict(line);
+    }
+    let names = cast.iter().map(|flow| flow.name).collect();
+    Outcome { names, faults, ladder: world.ladder, steps: world.steps }
+}
+
+/// Gives a flow its endpoints, numbers and times.
+fn cast_flow(world: &mut World, dice: &mut Dice, index: usize, flow: &Flow, begins: Micros, calm: bool) {
+    let outbound = match flow.way {
+        Way::Outbound => true,
+        Way::Inbound => false,
+        Way::Either => calm || dice.percent(60),
+    };
+    let (caller, first, second) = if outbound { (0, 2, 3) } else { (2, 0, 1) };
+    let prefix = match (flow.number, outbound) {
+        ("", true) => "+1212555",
+        ("", false) => "+4930555",
+        (number, _) => number,
+    };
+    for copy in 0..flow.calls {
+        let number = format!("{prefix}{:04}", index * 10 + copy);
+        for (agent, plan) in [(first, &flow.callee), (second, &flow.second)] {
+            if let Some(agent) = world.agents.get_mut(agent) {
+                agent.expected.push((number.clone(), index, plan.clone()));
+            }
+        }
+        let caller_number = format!("+4930555{:04}", 9_000 + index);
+        let plan = flow.caller.clone();
+        let placement = Placement { agent: caller, flow: index, caller: caller_number, number, plan };
+        world.place(begins + copy as u64 * SECOND, placement);
+    }
+    for (after, deed) in &flow.deeds {
+        world.deed(begins + after, *deed);
+    }
+    if flow.unreachable.is_some() {
+        let refusing = PEERS.get(first).map(|(_, at, _)| address(at));
+        world.unreachable.extend(refusing);
+    }
+}
+
+/// Whether a flow ended as it must.
+fn judge(world: &World, index: usize, flow: &Flow, calm: bool, faults: &mut Vec<String>) {
+    let dialogs =
+        || world.agents.iter().flat_map(|agent| &agent.dialogs).filter(|dialog| dialog.flow == index);
+    for dialog in dialogs().filter(|dialog| dialog.caller && !dialog.vanished) {
+        let heard: Vec<u16> = dialog.finals.iter().map(|(status, _)| *status).collect();
+        let fits = match heard.as_slice() {
+            [] => flow.finals.is_empty(),
+            [status] if calm && flow.calls == 1 => flow.finals.first() == Some(status),
+            [status] => flow.finals.contains(status),
+            _ => false,
+        };
+        if !fits {
+            faults.push(format!("{}: the caller heard {heard:?}, expected of {:?}", flow.name, flow.finals));
+        }
+    }
+    if !calm {
+        return;
+    }
+    for code in &flow.alerts {
+        if !world.alerts.iter().any(|alert| alert.code.number == *code) {
+            faults.push(format!("{}: no alert {code}", flow.name));
+        }
+    }
+    for line in &flow.diary {
+        if !dialogs().any(|dialog| dialog.diary.iter().any(|entry| entry == line)) {
+            let diaries: Vec<_> = dialogs().map(|dialog| dialog.diary.clone()).collect();
+            faults.push(format!("{}: nobody's diary says {line:?}: {diaries:?}", flow.name));
+        }
+    }
+}
+
+fn judge_agents(world: &World, cast: &[Flow], faults: &mut Vec<String>) {
+    for agent in &world.agents {
+        let tolerated =
+            |text: &str| cast.iter().any(|flow| flow.tolerated.iter().any(|known| text.contains(known)));
+        faults.extend(
+            agent
+                .complaints
+                .iter()
+                .filter(|text| !tolerated(text))
+                .map(|text| format!("complaint of {text}")),
+        );
+        if !agent.is_quiet() {
+            faults.push(format!("{} still believes in a call: {}", agent.name, beliefs(agent)));
+        }
+    }
+}
+
+fn beliefs(agent: &Agent) -> String {
+    let lines = agent
+        .dialogs
+        .iter()
+        .map(|dialog| format!("{:?} caller={} {:?}", dialog.stage, dialog.caller, dialog.diary));
+    lines.collect::<Vec<_>>().join("; ")
+}
+
+/// What the edge wrote down, below the ladder.
+fn verdict(world: &World) -> Vec<String> {
+    let mut lines = Vec::new();
+    for record in &world.records {
+        let legs: Vec<String> = record
+            .legs
+            .iter()
+            .map(|leg| match leg.status {
+                Some(status) => format!("{} {status}", leg.peer),
+                None => format!("{} -", leg.peer),
+            })
+            .collect();
+        lines.push(format!(
+            "record: {:?}, {} by {:?}: {}; legs {}",
+            record.disposition,
+            record.status,
+            record.ended_by,
+            record.why,
+            legs.join(" > ")
+        ));
+    }
+    for alert in &world.alerts {
+        lines.push(format!("alert: {} {} {}", alert.code.number, alert.code.name, alert.text));
+    }
+    if let Some(cut) = world.drained {
+        lines.push(format!("drained: {cut} cut"));
+    }
+    lines
+}

@@ -1,0 +1,76 @@
+//! The site under test, written as an admin would write it.
+//!
+//! Owns addresses and the YAML text. Refuses to know how YAML is read.
+
+use std::net::SocketAddr;
+
+/// The edge towards the office.
+pub const EDGE_INSIDE: &str = "10.1.0.1:5060";
+/// The edge towards the world.
+pub const EDGE_OUTSIDE: &str = "203.0.113.1:5070";
+/// Who sends what nobody asked for.
+pub const ATTACKER: &str = "192.0.2.66:5060";
+
+/// The peers: name, address, whether inside.
+pub const PEERS: [(&str, &str, bool); 4] = [
+    ("pbx", "10.1.0.10:5060", true),
+    ("pbx2", "10.1.0.11:5060", true),
+    ("trunk", "198.51.100.10:5060", false),
+    ("trunk2", "198.51.100.20:5060", false),
+];
+
+/// An address of this file.
+pub fn address(text: &str) -> SocketAddr {
+    text.parse().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
+}
+
+/// What differs from flow to flow.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// `udp` or `tcp`.
+    pub transport: &'static str,
+    /// Calls at once of each peer.
+    pub concurrent_calls: u32,
+    /// The cap from answer.
+    pub max_duration: &'static str,
+    pub ring_max: &'static str,
+    /// Whether `trunk2` and `pbx2` stand in the policy as second targets.
+    pub second: bool,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self { transport: "udp", concurrent_calls: 50, max_duration: "4h", ring_max: "3m", second: true }
+    }
+}
+
+/// The YAML of a site.
+pub fn yaml(shape: &Shape) -> String {
+    let mut peers = String::new();
+    for (name, address, inside) in PEERS.iter().filter(|(name, _, _)| shape.second || !name.ends_with('2')) {
+        let side = if *inside { "inside" } else { "outside" };
+        let host = address.split(':').next().unwrap_or_default();
+        peers.push_str(&format!(
+            "  {name}:\n    side: {side}\n    listener: {side}\n    sources: [{host}]\n    targets: [\"{address}\"]\n    \
+             transports: [{}]\n    plain_signalling: allow\n    plain_media: allow\n    concurrent_calls: {}\n    \
+             ring_max: {}\n    allow: [info]\n",
+            shape.transport, shape.concurrent_calls, shape.ring_max
+        ));
+    }
+    let (inside, outside, all) = if shape.second {
+        ("pbx, pbx2", "trunk, trunk2", "pbx, pbx2, trunk, trunk2")
+    } else {
+        ("pbx", "trunk", "pbx, trunk")
+    };
+    format!(
+        "listeners:\n  inside: {{ bind: \"{EDGE_INSIDE}\", transports: [{0}] }}\n  \
+         outside: {{ bind: \"{EDGE_OUTSIDE}\", transports: [{0}] }}\n\
+         peers:\n{peers}\
+         sites:\n  lab: {{ peers: [{all}], dids: [\"+4930*\"], channels: 1000 }}\n\
+         routes:\n  - {{ name: out, direction: outbound, from: [{inside}], called: [\"+1*\"], to: [{outside}] }}\n  \
+         - {{ name: in, direction: inbound, from: [{outside}], called: [\"+4930*\"], to: [{inside}] }}\n\
+         policy:\n  outbound:\n    - blocklist: {{ prefixes: [\"+1900\"] }}\n    - max_duration: {1}\n  \
+         inbound:\n    - max_duration: {1}\n",
+        shape.transport, shape.max_duration
+    )
+}
