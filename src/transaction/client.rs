@@ -34,7 +34,7 @@ impl Lettered for Timer {
 }
 
 /// Its states.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Client {
     /// Sent, nothing heard.
     Trying {
@@ -51,6 +51,7 @@ pub enum Client {
     /// The final response was heard (unreliable transports).
     Completed,
     /// Over.
+    #[default]
     Terminated,
 }
 

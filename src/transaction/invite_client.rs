@@ -40,7 +40,7 @@ impl Lettered for Timer {
 }
 
 /// Its states.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum InviteClient {
     /// Sent, nothing heard.
     Calling {
@@ -66,6 +66,7 @@ pub enum InviteClient {
     /// A 2xx was heard; more may come, from other branches of a fork or again (RFC 6026).
     Accepted,
     /// Over.
+    #[default]
     Terminated,
 }
 

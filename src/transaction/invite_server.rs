@@ -37,7 +37,7 @@ impl Lettered for Timer {
 }
 
 /// Its states.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum InviteServer {
     /// The user has not answered finally.
     Proceeding {
@@ -56,6 +56,7 @@ pub enum InviteServer {
     /// Answered with a 2xx, which its user sends again until the ACK (RFC 6026).
     Accepted,
     /// Over.
+    #[default]
     Terminated,
 }
 
@@ -74,17 +75,11 @@ pub enum Event {
     Timer(Timer),
 }
 
-impl Default for InviteServer {
-    fn default() -> Self {
-        Self::Proceeding { last: None }
-    }
-}
-
 impl InviteServer {
     /// The INVITE came: it is the user's.
     #[must_use]
     pub fn start() -> (Self, Effects) {
-        (Self::default(), smallvec![Effect::PassUp])
+        (Self::Proceeding { last: None }, smallvec![Effect::PassUp])
     }
 
     /// Whether its final response is still to come.

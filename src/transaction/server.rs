@@ -35,7 +35,7 @@ impl Lettered for Timer {
 }
 
 /// Its states.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Server {
     /// The user has not answered.
     Trying {
@@ -55,6 +55,7 @@ pub enum Server {
         response: Bytes,
     },
     /// Over.
+    #[default]
     Terminated,
 }
 

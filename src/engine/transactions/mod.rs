@@ -4,6 +4,10 @@
 //! whom a transaction serves), policy and sockets.
 //! Read first: RFC 3261 §9, §17.1.3, §17.2.3, §18.1.2, §18.2.2; RFC 6026; RFC 4320.
 
+mod armed;
+mod clients;
+mod servers;
+
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -11,17 +15,16 @@ use bytes::Bytes;
 use crate::call::{Branch, Failure, ServerId, Side};
 use crate::clock::Tick;
 use crate::policy::PeerId;
-use crate::sip::{Flow, Hop, ListenerId, Message, Via};
-use crate::transaction::Timing;
+use crate::sip::{Flow, Hop, ListenerId, Message, Transport, Via};
+use crate::transaction::{Keys, Timing};
 
-/// A call of the engine's table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CallKey {
-    /// Its slot.
-    pub index: u32,
-    /// Tells it from earlier calls of that slot.
-    pub generation: u32,
-}
+use super::timers::Wheel;
+use armed::{Due, Work};
+use clients::Clients;
+use servers::Servers;
+
+/// A call of the engine's table: its slot, and what tells it from earlier calls of that slot.
+pub use super::slab::SlabKey as CallKey;
 
 /// Whom a transaction serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,14 +63,14 @@ pub enum Outcome {
         /// Why.
         failure: Failure,
     },
-    /// A client transaction is gone after its final response; an INVITE's 2xx copies come no more.
+    /// An INVITE of ours that was answered with a 2xx is gone: no more copies come (timer M).
     ClientEnded {
         /// Which.
         branch: Branch,
         /// Whose.
         owner: Owner,
     },
-    /// A server transaction is gone; its id means nothing any more.
+    /// A server transaction that had an owner is gone; its id means nothing any more.
     ServerEnded {
         /// Which.
         server: ServerId,
@@ -81,11 +84,11 @@ pub enum Outcome {
 pub enum Arrival {
     /// A new server transaction; the caller answers it with `respond`.
     New(ServerId),
-    /// A copy of one already here; its last response was sent again where there is one.
+    /// A copy of one already here; its last response was sent again where there is one to send.
     Retransmission,
     /// The same request came on another path (RFC 3261 §8.2.2.2); the caller answers 482 outside any transaction.
     Merged,
-    /// The table is full; the caller answers outside any transaction, or not at all.
+    /// The table is full; the caller answers outside any transaction, or not at all. A CANCEL may be obeyed all the same.
     Full,
 }
 
@@ -123,36 +126,44 @@ pub trait Addresses {
 
 /// The tables.
 #[derive(Debug)]
-pub struct Transactions {}
+pub struct Transactions {
+    timing: Timing,
+    wheel: Wheel<Due>,
+    servers: Servers,
+    clients: Clients,
+}
 
 impl Transactions {
     /// Empty tables. `seed` keys the hashes (from the seeded generator); `servers_max` bounds the server side.
     #[must_use]
     pub fn new(timing: Timing, seed: [u64; 2], servers_max: usize) -> Self {
-        let _ = (timing, seed, servers_max);
-        todo!()
+        Self {
+            timing,
+            wheel: Wheel::new(),
+            servers: Servers::new(Keys::new(seed), servers_max),
+            clients: Clients::new(),
+        }
     }
 
-    /// A request, never an ACK.
+    /// A request. An ACK belongs to `ack`, and starts nothing here.
     pub fn request(&mut self, now: Tick, flow: Flow, request: &Message, out: &mut Vec<Outcome>) -> Arrival {
-        let _ = (now, flow, request, out);
-        todo!()
+        let mut work = Work { now, timing: &self.timing, wheel: &mut self.wheel, out };
+        self.servers.request(flow, request, &mut work)
     }
 
     /// Names whom a server transaction serves (`Nobody` until then); false when it is gone.
     pub fn set_owner(&mut self, server: ServerId, owner: Owner) -> bool {
-        let _ = (server, owner);
-        todo!()
+        self.servers.set_owner(server, owner)
     }
 
     /// Whom a server transaction serves; `None` when it is gone.
     #[must_use]
     pub fn server_owner(&self, server: ServerId) -> Option<Owner> {
-        let _ = server;
-        todo!()
+        self.servers.owner(server)
     }
 
-    /// Answers a server transaction; false when it is gone or has had its final response.
+    /// Answers a server transaction; false when it is gone or has had its final response. What RFC 4320 forbids to say
+    /// is not sent: a 1xx other than 100, an early 100 and a 408 to a request other than INVITE.
     pub fn respond(
         &mut self,
         now: Tick,
@@ -161,30 +172,41 @@ impl Transactions {
         bytes: Bytes,
         out: &mut Vec<Outcome>,
     ) -> bool {
-        let _ = (now, server, status, bytes, out);
-        todo!()
+        let mut work = Work { now, timing: &self.timing, wheel: &mut self.wheel, out };
+        self.servers.respond(server, status, bytes, &mut work)
     }
 
-    /// Sends a 2xx to an INVITE again (RFC 6026: that is the transaction user's work); false when the transaction is gone.
+    /// Sends a 2xx to an INVITE again (RFC 6026: that is the transaction user's work); false when the transaction is gone
+    /// or was not answered with a 2xx.
     pub fn resend(&mut self, server: ServerId, bytes: Bytes, out: &mut Vec<Outcome>) -> bool {
-        let _ = (server, bytes, out);
-        todo!()
+        // Nothing is armed by this, so the time does not matter.
+        let mut work = Work { now: Tick::ZERO, timing: &self.timing, wheel: &mut self.wheel, out };
+        self.servers.resend(server, bytes, &mut work)
+    }
+
+    /// Drops a server transaction that will never be answered; a copy of its request would be a new one. False when it
+    /// is gone.
+    pub fn forget(&mut self, server: ServerId) -> bool {
+        self.servers.forget(server, &mut self.wheel)
     }
 
     /// An ACK: true when a server transaction took it, false when it belongs to a dialog's 2xx (or to nothing).
     pub fn ack(&mut self, now: Tick, flow: Flow, ack: &Message, out: &mut Vec<Outcome>) -> bool {
-        let _ = (now, flow, ack, out);
-        todo!()
+        let mut work = Work { now, timing: &self.timing, wheel: &mut self.wheel, out };
+        self.servers.ack(flow, ack, &mut work)
     }
 
     /// The INVITE a CANCEL means (RFC 3261 §9.2).
     #[must_use]
     pub fn cancel_target(&self, flow: Flow, cancel: &Message, addresses: &impl Addresses) -> CancelTarget {
-        let _ = (flow, cancel, addresses);
-        todo!()
+        self.servers.cancel_target(flow, cancel, addresses)
     }
 
-    /// Starts a client transaction and sends its request.
+    /// Starts a client transaction and sends its request. `invite` says whether it is an INVITE's.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is a different word, and a call of it reads as a sentence"
+    )]
     pub fn start(
         &mut self,
         now: Tick,
@@ -195,11 +217,11 @@ impl Transactions {
         owner: Owner,
         out: &mut Vec<Outcome>,
     ) {
-        let _ = (now, branch, invite, hop, bytes, owner, out);
-        todo!()
+        let mut work = Work { now, timing: &self.timing, wheel: &mut self.wheel, out };
+        self.clients.start(branch, invite, hop, bytes, owner, &mut work);
     }
 
-    /// A response.
+    /// A response. For a passed one the owner acts on the response before it acts on what is pushed here.
     pub fn response(
         &mut self,
         now: Tick,
@@ -208,51 +230,59 @@ impl Transactions {
         addresses: &impl Addresses,
         out: &mut Vec<Outcome>,
     ) -> Matched {
-        let _ = (now, flow, response, addresses, out);
-        todo!()
+        let mut work = Work { now, timing: &self.timing, wheel: &mut self.wheel, out };
+        self.clients.response(flow, response, addresses, &mut work)
     }
 
     /// Cancels an INVITE of ours: at once if a provisional was heard, else as soon as one is. `reason` is a whole
     /// Reason value, or empty. False when there is no such INVITE, or it has had its final response.
     pub fn cancel(&mut self, now: Tick, branch: Branch, reason: Bytes, out: &mut Vec<Outcome>) -> bool {
-        let _ = (now, branch, reason, out);
-        todo!()
+        let mut work = Work { now, timing: &self.timing, wheel: &mut self.wheel, out };
+        self.clients.cancel(branch, reason, &mut work)
     }
 
-    /// The transport could not send to a hop: every client transaction that waits on it fails.
+    /// The transport could not send to a hop: every client transaction that still sends there fails.
     pub fn unsendable(&mut self, hop: &Hop, out: &mut Vec<Outcome>) {
-        let _ = (hop, out);
-        todo!()
+        // Nothing is armed by this, so the time does not matter.
+        let mut work = Work { now: Tick::ZERO, timing: &self.timing, wheel: &mut self.wheel, out };
+        self.clients.unsendable(hop, &mut work);
     }
 
     /// When `expire` has something to do; never later than the first deadline.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Tick> {
-        todo!()
+        self.wheel.next_deadline()
     }
 
     /// Fires what is due.
     pub fn expire(&mut self, now: Tick, out: &mut Vec<Outcome>) {
-        let _ = (now, out);
-        todo!()
+        while let Some(due) = self.wheel.expire(now) {
+            let mut work = Work { now, timing: &self.timing, wheel: &mut self.wheel, out };
+            match due {
+                Due::InviteServer(index, timer) => self.servers.fire_invite(index, timer, &mut work),
+                Due::Server(index, timer) => self.servers.fire_other(index, timer, &mut work),
+                Due::InviteClient(index, timer) => self.clients.fire_invite(index, timer, &mut work),
+                Due::Client(index, timer) => self.clients.fire_other(index, timer, &mut work),
+            }
+        }
     }
 
     /// Server transactions in the table.
     #[must_use]
     pub fn servers(&self) -> usize {
-        todo!()
+        self.servers.len()
     }
 
     /// Client transactions in the table.
     #[must_use]
     pub fn clients(&self) -> usize {
-        todo!()
+        self.clients.len()
     }
 
     /// Timers armed.
     #[must_use]
     pub fn timers(&self) -> usize {
-        todo!()
+        self.wheel.len()
     }
 }
 
@@ -261,6 +291,14 @@ impl Transactions {
 /// `maddr` and a `received` of the sender's own are never followed.
 #[must_use]
 pub fn response_hop(flow: &Flow, via: &Via<'_>) -> Hop {
-    let _ = (flow, via);
-    todo!()
+    let mut hop = flow.back();
+    // RFC 3581 §4: over UDP `rport` asks for the port it came from. A stream's own port is of no use once it is closed.
+    if flow.transport.is_reliable() || !via.rport {
+        let default = match flow.transport {
+            Transport::Udp | Transport::Tcp => 5060,
+            Transport::Tls => 5061,
+        };
+        hop.remote.set_port(via.port.unwrap_or(default));
+    }
+    hop
 }
