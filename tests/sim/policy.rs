@@ -3,6 +3,11 @@
 //! Owns addresses and the YAML text. Refuses to know how YAML is read.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ringfence::config::{self, Source};
+use ringfence::engine::Settings;
+use ringfence::policy::{Names, Policy};
 
 /// The edge towards the office.
 pub const EDGE_INSIDE: &str = "10.1.0.1:5060";
@@ -73,4 +78,23 @@ pub fn yaml(shape: &Shape) -> String {
          inbound:\n    - max_duration: {1}\n",
         shape.transport, shape.max_duration
     )
+}
+
+/// Settings and policy of a YAML text; the text is ours, so an error is a bug of the test or of the reader.
+pub fn load(text: &str) -> (Settings, Arc<Policy>) {
+    loads(&[text]).remove(0)
+}
+
+/// The same for a policy and its reloads: names keep their numbers.
+pub fn loads(texts: &[&str]) -> Vec<(Settings, Arc<Policy>)> {
+    let mut names = Names::default();
+    let load = |(generation, text): (u64, &&str)| match config::load(
+        &Source::of_text("site", text),
+        &mut names,
+        generation,
+    ) {
+        Ok(config) => (config.engine, config.policy),
+        Err(errors) => panic!("{errors}\n{text}"),
+    };
+    (1..).zip(texts).map(load).collect()
 }

@@ -1,0 +1,292 @@
+//! Engine operations: bytes decide who sends what when, and in the end nothing may be left behind.
+//!
+//! Owns one play of the engine: frames from a few mutated messages and sources, answers to what it sent, time, reloads,
+//! broken streams. What must hold: no panic, nothing sent to an address that is no peer, and an empty engine 64*T1 after
+//! it was stopped. Read first: RFC 3261 §17; RFC 6026.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use ringfence::call::Random;
+use ringfence::clock::{Now, Tick, Wall};
+use ringfence::config::{self, Source};
+use ringfence::engine::{Engine, Gauges, Input, Output, Query, Reply, Settings};
+use ringfence::policy::{Names, Policy};
+use ringfence::sip::{ConnectionId, Flow, Hop, ListenerId, Transport};
+
+const SITE: &str = r#"
+listeners:
+  inside: { bind: "10.1.0.1:5060", transports: [udp, tcp] }
+  outside: { bind: "203.0.113.1:5070", transports: [udp, tcp] }
+peers:
+  pbx: { side: inside, listener: inside, sources: [10.1.0.10], targets: ["10.1.0.10:5060"], transports: [udp, tcp], plain_signalling: allow, plain_media: allow, allow: [info, message] }
+  trunk: { side: outside, listener: outside, sources: [198.51.100.10], targets: ["198.51.100.10:5060"], transports: [udp, tcp], plain_signalling: allow, plain_media: allow, allow: [info] }
+  trunk2: { side: outside, listener: outside, sources: [198.51.100.20], targets: ["198.51.100.20:5060"], transports: [tcp, udp], plain_signalling: allow, plain_media: allow, concurrent_calls: 2 }
+sites:
+  lab: { peers: [pbx, trunk, trunk2], dids: ["+49305550100"], channels: 100 }
+routes:
+  - { name: out, direction: outbound, from: [pbx], called: ["+1*"], to: [trunk, trunk2] }
+  - { name: in, direction: inbound, from: [trunk, trunk2], called: ["+49*"], to: [pbx] }
+policy:
+  outbound: [ { blocklist: { prefixes: ["+1900"] } }, { max_duration: 1h } ]
+"#;
+
+/// Sources: address, listener (0 inside, 1 outside); the last is a stranger.
+const SOURCES: [(&str, usize); 4] =
+    [("10.1.0.10:5060", 0), ("198.51.100.10:5060", 1), ("198.51.100.20:5060", 1), ("192.0.2.66:5060", 1)];
+
+const METHODS: [&str; 8] = ["INVITE", "BYE", "CANCEL", "ACK", "INFO", "OPTIONS", "MESSAGE", "UPDATE"];
+const STATUSES: [u16; 12] = [100, 180, 183, 200, 200, 202, 302, 408, 486, 491, 503, 603];
+
+/// The settings, the policy and its reload, read once.
+fn loaded() -> &'static [(Settings, Arc<Policy>)] {
+    static LOADED: OnceLock<Vec<(Settings, Arc<Policy>)>> = OnceLock::new();
+    LOADED.get_or_init(|| {
+        let mut names = Names::default();
+        let lesser = SITE.replace("to: [trunk, trunk2]", "to: [trunk]");
+        [SITE, lesser.as_str(), SITE]
+            .iter()
+            .zip(1..)
+            .filter_map(|(text, generation)| {
+                let config = config::load(&Source::of_text("site", text), &mut names, generation);
+                config.inspect_err(|errors| eprintln!("{errors}")).ok()
+            })
+            .map(|config| (config.engine, config.policy))
+            .collect()
+    })
+}
+
+/// Bytes that decide; when they are used up everything is 0.
+struct Choices<'a>(&'a [u8]);
+
+impl Choices<'_> {
+    fn byte(&mut self) -> u8 {
+        let Some((first, rest)) = self.0.split_first() else { return 0 };
+        self.0 = rest;
+        *first
+    }
+
+    fn pick<T: Copy + Default>(&mut self, items: &[T]) -> T {
+        let index = usize::from(self.byte()) % items.len().max(1);
+        items.get(index).copied().unwrap_or_default()
+    }
+}
+
+/// The play.
+struct Play {
+    engine: Engine,
+    at: u64,
+    until: Option<u64>,
+    listeners: Vec<ListenerId>,
+    /// The last messages the edge sent, with where to.
+    sent: Vec<(Hop, Vec<u8>)>,
+    gauges: Gauges,
+    placed: u32,
+}
+
+impl Play {
+    fn now(&self) -> Now {
+        let wall = Wall::from_micros(1_767_225_600_000_000_i64.saturating_add_unsigned(self.at));
+        Now { tick: Tick::from_micros(self.at), wall }
+    }
+
+    fn input(&mut self, input: Input<'_>) {
+        let now = self.now();
+        self.engine.handle(now, input);
+        loop {
+            match self.engine.poll_output() {
+                Output::Send { hop, bytes } => {
+                    let known = SOURCES.iter().take(3).any(|(at, _)| address(at).ip() == hop.remote.ip());
+                    assert!(known, "sent to {}, which is no peer", hop.remote);
+                    if self.sent.len() >= 16 {
+                        self.sent.remove(0);
+                    }
+                    self.sent.push((hop, bytes.to_vec()));
+                }
+                Output::Reply { id: _, reply } => match *reply {
+                    Reply::Status { gauges, .. } => self.gauges = gauges,
+                },
+                Output::Close { .. } | Output::Record(_) | Output::Alert(_) | Output::Drained { .. } => {}
+                Output::Wait { until, reason: _ } => {
+                    self.until = until.map(Tick::micros);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn flow(&self, source: usize, stream: bool) -> Flow {
+        let (remote, side) = SOURCES.get(source % SOURCES.len()).copied().unwrap_or(SOURCES[0]);
+        let listener = self.listeners.get(side).copied().unwrap_or(ListenerId(0));
+        let transport = if stream { Transport::Tcp } else { Transport::Udp };
+        let connection = ConnectionId(if stream { 1 + source as u64 } else { 0 });
+        Flow { listener, transport, remote: address(remote), connection }
+    }
+
+    /// Lets time pass, with every wake-up on the way.
+    fn pass(&mut self, span: Duration) {
+        let end = self.at + u64::try_from(span.as_micros()).unwrap_or(0);
+        for _ in 0..10_000 {
+            let Some(until) = self.until.filter(|until| *until <= end) else { break };
+            self.at = self.at.max(until);
+            self.input(Input::Wake);
+        }
+        assert!(self.until.is_none_or(|until| until > end), "the engine wants to be woken for ever");
+        self.at = end;
+    }
+}
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
+}
+
+fn line<'a>(message: &'a str, name: &str) -> &'a str {
+    message.split("\r\n").find(|line| line.starts_with(name)).unwrap_or("")
+}
+
+/// A request of a source: a new call, or one within what the edge last sent there.
+fn request(play: &mut Play, choices: &mut Choices<'_>, source: usize) -> Vec<u8> {
+    let method = METHODS.get(usize::from(choices.byte()) % METHODS.len()).copied().unwrap_or("INVITE");
+    let (remote, side) = SOURCES.get(source % SOURCES.len()).copied().unwrap_or(SOURCES[0]);
+    let edge = if side == 0 { "10.1.0.1:5060" } else { "203.0.113.1:5070" };
+    let heard = play.sent.iter().rev().find(|(hop, _)| hop.remote == address(remote)).map(|(_, bytes)| bytes.clone());
+    let heard = heard.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let new = choices.byte() & 1 == 0 || heard.is_empty();
+    if new && method == "INVITE" {
+        play.placed += 1;
+    }
+    let number = ["+12125550123", "+49305550100", "+19005550000", "service"];
+    let number = number.get(usize::from(choices.byte() & 3)).copied().unwrap_or("service");
+    let n = play.placed;
+    let same = matches!(method, "CANCEL" | "ACK");
+    let branch = if same { format!("z9hG4bKf{n}") } else { format!("z9hG4bKf{n}{method}{}", choices.byte() & 7) };
+    let branch = if method == "INVITE" && new { format!("z9hG4bKf{n}") } else { branch };
+    let (mut from, mut to, mut call_id) = (
+        format!("From: <sip:+49305550199@{remote}>;tag=f{n}"),
+        format!("To: <sip:{number}@{edge}>"),
+        format!("Call-ID: c{n}@fuzz"),
+    );
+    if !new {
+        let asked = !heard.starts_with("SIP/2.0");
+        let (own, other) = if asked { ("To: ", "From: ") } else { ("From: ", "To: ") };
+        let own_tag = if asked { ";tag=callee" } else { "" };
+        from = format!("From: {}{own_tag}", line(&heard, own).trim_start_matches(own));
+        to = format!("To: {}", line(&heard, other).trim_start_matches(other));
+        line(&heard, "Call-ID: ").clone_into(&mut call_id);
+    }
+    let hops = choices.byte();
+    let cseq = 1 + u32::from(choices.byte() & 3);
+    let body = if method == "INVITE" { "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n" } else { "" };
+    let uri = if new { format!("sip:{number}@{edge}") } else { format!("sip:{edge}") };
+    format!(
+        "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {remote};branch={branch};rport\r\nMax-Forwards: {hops}\r\n{from}\r\n{to}\r\n\
+         {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:x@{remote}>\r\nContent-Type: application/sdp\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+/// A response to the last request the edge sent.
+fn response(play: &Play, choices: &mut Choices<'_>) -> Option<(Hop, Vec<u8>)> {
+    let back = usize::from(choices.byte() & 7);
+    let requests = play.sent.iter().rev().filter(|(_, bytes)| !bytes.starts_with(b"SIP/2.0"));
+    let (hop, bytes) = requests.cycle().nth(back)?;
+    let status = choices.pick(&STATUSES);
+    let tag = choices.byte() & 1;
+    let mut out = format!("SIP/2.0 {status} Whatever\r\n");
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    for name in ["Via: ", "From: ", "To: ", "Call-ID: ", "CSeq: "] {
+        out.push_str(line(&text, name));
+        if name == "To: " && !line(&text, name).contains(";tag=") {
+            out.push_str(if tag == 0 { ";tag=callee" } else { ";tag=another" });
+        }
+        out.push_str("\r\n");
+    }
+    out.push_str(&format!("Contact: <sip:y@{}>\r\nContent-Length: 0\r\n\r\n", hop.remote));
+    Some((*hop, out.into_bytes()))
+}
+
+fn mutate(bytes: &mut Vec<u8>, choices: &mut Choices<'_>) {
+    for _ in 0..choices.byte() & 3 {
+        let place = usize::from(u16::from_le_bytes([choices.byte(), choices.byte()])) % bytes.len().max(1);
+        let value = choices.byte();
+        match value & 3 {
+            0 => bytes.truncate(place),
+            1 => bytes.insert(place.min(bytes.len()), value),
+            _ => bytes.iter_mut().skip(place).take(1).for_each(|byte| *byte = value),
+        }
+        if bytes.is_empty() {
+            return;
+        }
+    }
+}
+
+fn operate(play: &mut Play, choices: &mut Choices<'_>) {
+    let operation = choices.byte();
+    let source = usize::from(choices.byte());
+    let stream = operation & 0x80 != 0;
+    match operation & 0x0f {
+        0..=4 => {
+            let mut bytes = request(play, choices, source);
+            if operation & 0x40 != 0 {
+                mutate(&mut bytes, choices);
+            }
+            let flow = play.flow(source, stream);
+            play.input(Input::Frame { flow, bytes: &bytes });
+        }
+        5..=9 => {
+            let Some((hop, mut bytes)) = response(play, choices) else { return };
+            if operation & 0x40 != 0 {
+                mutate(&mut bytes, choices);
+            }
+            let Hop { listener, transport, remote, connection } = hop;
+            play.input(Input::Frame { flow: Flow { listener, transport, remote, connection }, bytes: &bytes });
+        }
+        10 => play.pass(Duration::from_millis(u64::from(choices.byte()) * 40)),
+        11 => play.pass(Duration::from_secs(u64::from(choices.byte()))),
+        12 => {
+            let reload = loaded().get(1 + source % 2).map(|(_, policy)| Arc::clone(policy));
+            if let Some(policy) = reload {
+                play.input(Input::Reload(policy));
+            }
+        }
+        13 => {
+            let last = play.sent.last().map(|(hop, _)| *hop);
+            if let Some(hop) = last {
+                play.input(Input::Unsendable { hop });
+            }
+        }
+        14 => play.input(Input::Closed { connection: ConnectionId(1 + source as u64) }),
+        _ => {
+            let raw = choices.0.get(..usize::from(choices.byte())).unwrap_or(choices.0).to_vec();
+            let flow = play.flow(source, stream);
+            play.input(Input::Frame { flow, bytes: &raw });
+        }
+    }
+}
+
+/// One play.
+pub fn entry(data: &[u8]) {
+    let Some((settings, policy)) = loaded().first().cloned() else { return };
+    let listeners = policy.listeners.iter().flatten().map(|listener| listener.id).collect();
+    let zero = Now { tick: Tick::ZERO, wall: Wall::from_micros(1_767_225_600_000_000) };
+    let engine = Engine::new(zero, settings, policy, Random::new([9; 32]));
+    let mut play =
+        Play { engine, at: 0, until: None, listeners, sent: Vec::new(), gauges: Gauges::default(), placed: 0 };
+    let mut choices = Choices(data);
+    for _ in 0..256 {
+        if choices.0.is_empty() {
+            break;
+        }
+        operate(&mut play, &mut choices);
+    }
+    play.input(Input::Stop);
+    // 64*T1 for the last INVITE's cancelling, again for the BYE that may follow it, and T4 with a second of grace.
+    play.pass(Duration::from_secs(32 + 32 + 32 + 6));
+    play.input(Input::Query { id: 1, query: Query::Status });
+    let Gauges { calls, dialogs, server_transactions, client_transactions, timers, reserved } = &play.gauges;
+    let left = calls + dialogs + server_transactions + client_transactions + timers + reserved.len();
+    assert_eq!(left, 0, "left behind: {:?}", play.gauges);
+}
