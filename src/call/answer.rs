@@ -83,7 +83,9 @@ impl Leg {
             }
             contact(&mut writer, listener, self.hop.transport);
         }
-        if forms_dialog && answer.status >= 200 || matches!(answer.status, 405 | 501) {
+        // RFC 3261 §11.2, §21.4.6: OPTIONS and 405 say what may be sent.
+        let asked = *request.method() == Method::Options && answer.status == 200;
+        if asked || forms_dialog && answer.status >= 200 || matches!(answer.status, 405 | 501) {
             writer.header(HeaderName::Allow, text(allow(self.peer.methods)));
         }
         product(&mut writer, HeaderName::Server, settings);

@@ -193,7 +193,8 @@ impl Leg {
         let own = self.peer.sources.iter().any(|network| network.contains(&address.ip()))
             || self.peer.targets.iter().any(|target| target.address.ip() == address.ip());
         // A transport weaker than the one in use is never taken from a message.
-        let transport = transport.filter(|wanted| wanted.is_encrypted() || !flow.transport.is_encrypted());
+        let served = policy.listener(flow.listener).map_or(&[][..], |listener| &listener.transports);
+        let transport = transport.filter(|wanted| served.contains(wanted) && !flow.transport.is_encrypted());
         // RFC 3261 §16.6 leaves loops to us: a target that is one of our own listeners is never sent to.
         let ourselves = policy.listeners.iter().flatten().any(|listener| listener.bind == address);
         if own && !ourselves && (address.is_ipv4() == flow.remote.is_ipv4()) {
