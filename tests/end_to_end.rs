@@ -3,7 +3,7 @@
 //! Owns what a peer at the end of a wire must see; every case has its own net of loopback addresses. Skips with a
 //! notice where sipp is not installed. The scenarios lie in `tests/sipp`.
 
-#![allow(clippy::print_stderr, reason = "a skipped test says so")]
+#![allow(clippy::print_stderr, clippy::panic, reason = "a test says why it is skipped or fails")]
 
 mod rig;
 

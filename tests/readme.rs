@@ -3,6 +3,8 @@
 //! Owns the comparison. `UPDATE_README=1 cargo test --test readme -- --test-threads 1` writes the tables anew; the column that says in
 //! words what an alert means is kept, and must be filled by hand.
 
+#![allow(clippy::panic, reason = "a difference fails its test")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -135,5 +137,20 @@ fn every_file_the_readme_names_is_there() {
     for file in named {
         assert!(text.contains(file), "the README does not name {file}");
         assert!(root().join(file).is_file(), "{file} is not there");
+    }
+}
+
+#[test]
+fn the_policy_of_the_readme_loads() {
+    let text = readme();
+    let yaml = text
+        .split_once("```yaml\n")
+        .and_then(|(_, rest)| rest.split_once("```"))
+        .expect("the README has a policy")
+        .0;
+    let source = ringfence::config::Source::of_text("README.md", yaml);
+    let loaded = ringfence::config::load(&source, &mut ringfence::policy::Names::default(), 1);
+    if let Err(errors) = loaded {
+        panic!("{errors}");
     }
 }

@@ -35,7 +35,8 @@ pub fn main(mut benches: Vec<Bench<'_>>) {
     match words[..] {
         ["--list"] => benches.iter().for_each(|bench| println!("{}", bench.name)),
         ["--count", name, rounds] => {
-            let bench = benches.iter_mut().find(|bench| bench.name == name).expect("a name that --list shows");
+            let bench =
+                benches.iter_mut().find(|bench| bench.name == name).expect("a name that --list shows");
             (bench.run)(rounds.parse().expect("a number of rounds"));
         }
         ref filters => {
@@ -66,7 +67,13 @@ fn measure(bench: &mut Bench<'_>) {
     let before = allocated();
     (bench.run)(rounds);
     let bytes = (allocated() - before) as f64 / rounds as f64;
-    println!("{:<36} {:>9.1} ns {:>9.1} ns {:>10.1} bytes", bench.name, samples[SAMPLES / 2], samples[0], bytes);
+    println!(
+        "{:<36} {:>9.1} ns {:>9.1} ns {:>10.1} bytes",
+        bench.name,
+        samples[SAMPLES / 2],
+        samples[0],
+        bytes
+    );
 }
 
 fn timed(bench: &mut Bench<'_>, rounds: u64) -> Duration {

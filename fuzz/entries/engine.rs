@@ -150,7 +150,8 @@ fn request(play: &mut Play, choices: &mut Choices<'_>, source: usize) -> Vec<u8>
     let method = METHODS.get(usize::from(choices.byte()) % METHODS.len()).copied().unwrap_or("INVITE");
     let (remote, side) = SOURCES.get(source % SOURCES.len()).copied().unwrap_or(SOURCES[0]);
     let edge = if side == 0 { "10.1.0.1:5060" } else { "203.0.113.1:5070" };
-    let heard = play.sent.iter().rev().find(|(hop, _)| hop.remote == address(remote)).map(|(_, bytes)| bytes.clone());
+    let heard =
+        play.sent.iter().rev().find(|(hop, _)| hop.remote == address(remote)).map(|(_, bytes)| bytes.clone());
     let heard = heard.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let new = choices.byte() & 1 == 0 || heard.is_empty();
     if new && method == "INVITE" {
@@ -160,7 +161,8 @@ fn request(play: &mut Play, choices: &mut Choices<'_>, source: usize) -> Vec<u8>
     let number = number.get(usize::from(choices.byte() & 3)).copied().unwrap_or("service");
     let n = play.placed;
     let same = matches!(method, "CANCEL" | "ACK");
-    let branch = if same { format!("z9hG4bKf{n}") } else { format!("z9hG4bKf{n}{method}{}", choices.byte() & 7) };
+    let branch =
+        if same { format!("z9hG4bKf{n}") } else { format!("z9hG4bKf{n}{method}{}", choices.byte() & 7) };
     let branch = if method == "INVITE" && new { format!("z9hG4bKf{n}") } else { branch };
     let (mut from, mut to, mut call_id) = (
         format!("From: <sip:+49305550199@{remote}>;tag=f{n}"),
@@ -177,7 +179,11 @@ fn request(play: &mut Play, choices: &mut Choices<'_>, source: usize) -> Vec<u8>
     }
     let hops = choices.byte();
     let cseq = 1 + u32::from(choices.byte() & 3);
-    let body = if method == "INVITE" { "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n" } else { "" };
+    let body = if method == "INVITE" {
+        "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n"
+    } else {
+        ""
+    };
     let uri = if new { format!("sip:{number}@{edge}") } else { format!("sip:{edge}") };
     format!(
         "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {remote};branch={branch};rport\r\nMax-Forwards: {hops}\r\n{from}\r\n{to}\r\n\
@@ -242,7 +248,10 @@ fn operate(play: &mut Play, choices: &mut Choices<'_>) {
                 mutate(&mut bytes, choices);
             }
             let Hop { listener, transport, remote, connection } = hop;
-            play.input(Input::Frame { flow: Flow { listener, transport, remote, connection }, bytes: &bytes });
+            play.input(Input::Frame {
+                flow: Flow { listener, transport, remote, connection },
+                bytes: &bytes,
+            });
         }
         10 => play.pass(Duration::from_millis(u64::from(choices.byte()) * 40)),
         11 => play.pass(Duration::from_secs(u64::from(choices.byte()))),
@@ -273,8 +282,15 @@ pub fn entry(data: &[u8]) {
     let listeners = policy.listeners.iter().flatten().map(|listener| listener.id).collect();
     let zero = Now { tick: Tick::ZERO, wall: Wall::from_micros(1_767_225_600_000_000) };
     let engine = Engine::new(zero, settings, policy, Random::new([9; 32]));
-    let mut play =
-        Play { engine, at: 0, until: None, listeners, sent: Vec::new(), gauges: Gauges::default(), placed: 0 };
+    let mut play = Play {
+        engine,
+        at: 0,
+        until: None,
+        listeners,
+        sent: Vec::new(),
+        gauges: Gauges::default(),
+        placed: 0,
+    };
     let mut choices = Choices(data);
     for _ in 0..256 {
         if choices.0.is_empty() {
