@@ -76,7 +76,7 @@ impl Index {
                 index.listeners.resize_with(place + 1, Lists::default);
             }
             let Some(lists) = index.listeners.get_mut(place) else { continue };
-            for network in peer.sources.iter().copied().map(canonical) {
+            for network in networks(peer) {
                 if let Some(other) = lists.insert(network, peer.id).filter(|other| *other != peer.id) {
                     same.push(Overlap {
                         listener: peer.listener,
@@ -96,11 +96,14 @@ impl Index {
     fn find_nested(&mut self, peers: &[Option<Arc<Peer>>]) {
         for peer in peers.iter().flatten() {
             let Some(lists) = self.listeners.get(usize::from(peer.listener.0)) else { continue };
-            for network in peer.sources.iter().copied().map(canonical) {
+            for network in networks(peer) {
                 if let Some(wider) = network.supernet().and_then(|around| lists.longest(around))
                     && wider.1 != peer.id
                 {
-                    self.nested.push(Overlap { listener: peer.listener, wider, inner: (network, peer.id) });
+                    let overlap = Overlap { listener: peer.listener, wider, inner: (network, peer.id) };
+                    if !self.nested.contains(&overlap) {
+                        self.nested.push(overlap);
+                    }
                 }
             }
         }
@@ -122,11 +125,93 @@ impl Index {
         }
     }
 
-    /// Whether any listener lists this address.
+    /// Whether any listener lists an address of this network.
     #[must_use]
-    pub fn lists(&self, address: IpAddr) -> bool {
-        (0..self.listeners.len())
-            .filter_map(|place| u16::try_from(place).ok())
-            .any(|place| self.peer(ListenerId(place), address).is_some())
+    pub fn lists_within(&self, network: IpNet) -> bool {
+        self.listeners.iter().any(|lists| {
+            let inside = match network {
+                IpNet::V4(network) => lists.v4.children(&network).next().is_some(),
+                IpNet::V6(network) => lists.v6.children(&network).next().is_some(),
+            };
+            inside || lists.longest(network).is_some()
+        })
+    }
+}
+
+/// What a peer sends from: its sources and, because answers come from there, its targets.
+fn networks(peer: &Peer) -> impl Iterator<Item = IpNet> {
+    let targets = peer.targets.iter().map(|target| IpNet::from(target.address.ip()));
+    peer.sources.iter().copied().chain(targets).map(canonical)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Policy;
+    use super::super::fixture::{INSIDE, OUTSIDE, PBX, SPARE, TRUNK, changed, plan};
+    use super::*;
+
+    fn peer_at(policy: &Policy, listener: ListenerId, address: &str) -> Option<PeerId> {
+        policy.index.peer(listener, address.parse().unwrap())
+    }
+
+    #[test]
+    fn the_longest_prefix_wins_and_nesting_is_told() {
+        let mut plan = plan();
+        changed(&mut plan, SPARE, |peer| peer.sources.push("203.0.113.4/30".parse().unwrap()));
+        changed(&mut plan, SPARE, |peer| peer.sources.push("2001:db8::/32".parse().unwrap()));
+        changed(&mut plan, TRUNK, |peer| peer.sources.push("2001:db8:7::/48".parse().unwrap()));
+        let policy = Policy::build(plan).unwrap();
+        let table = [
+            ("203.0.113.3", Some(TRUNK)),
+            ("203.0.113.4", Some(SPARE)),
+            ("203.0.113.7", Some(SPARE)),
+            ("203.0.113.8", Some(TRUNK)),
+            ("203.0.113.16", None),
+            ("::ffff:203.0.113.4", Some(SPARE)),
+            ("2001:db8:7::1", Some(TRUNK)),
+            ("2001:db8:8::1", Some(SPARE)),
+            ("2001:db9::1", None),
+        ];
+        for (address, expected) in table {
+            assert_eq!(peer_at(&policy, OUTSIDE, address), expected, "{address}");
+            assert_eq!(peer_at(&policy, INSIDE, address), None, "{address}");
+        }
+        let nested: Vec<_> =
+            policy.index.nested().iter().map(|overlap| (overlap.wider, overlap.inner)).collect();
+        let network = |text: &str| text.parse::<IpNet>().unwrap();
+        let expected = [
+            ((network("2001:db8::/32"), SPARE), (network("2001:db8:7::/48"), TRUNK)),
+            ((network("203.0.113.0/28"), TRUNK), (network("203.0.113.4/30"), SPARE)),
+        ];
+        assert_eq!(nested, expected);
+    }
+
+    #[test]
+    fn two_peers_with_the_same_network_on_one_listener_cannot_be_told_apart() {
+        let same = |listener: ListenerId, source: &str| {
+            let mut plan = plan();
+            changed(&mut plan, SPARE, |peer| {
+                peer.listener = listener;
+                peer.sources.push(source.parse().unwrap());
+            });
+            Policy::build(plan).map(|_| ()).map_err(|overlaps| overlaps.len())
+        };
+        assert_eq!(same(OUTSIDE, "203.0.113.0/28"), Err(1));
+        assert_eq!(same(OUTSIDE, "203.0.113.9/28"), Err(1), "host bits do not make a network another");
+        assert_eq!(same(OUTSIDE, "::ffff:203.0.113.0/124"), Err(1), "nor does writing it as IPv6");
+        assert_eq!(same(INSIDE, "203.0.113.0/28"), Ok(()), "another listener tells them apart");
+        assert_eq!(same(OUTSIDE, "203.0.113.0/29"), Ok(()));
+        assert_eq!(same(OUTSIDE, "198.51.100.7/32"), Ok(()), "its own, twice");
+    }
+
+    #[test]
+    fn answers_come_from_targets_so_they_are_the_peers_too() {
+        let mut plan = plan();
+        changed(&mut plan, PBX, |peer| peer.sources = vec!["10.9.0.0/16".parse().unwrap()]);
+        let policy = Policy::build(plan).unwrap();
+        assert_eq!(peer_at(&policy, INSIDE, "10.0.0.5"), Some(PBX));
+        assert!(policy.index.lists_within("10.0.0.0/24".parse().unwrap()));
+        assert!(policy.index.lists_within("10.9.1.0/24".parse().unwrap()));
+        assert!(!policy.index.lists_within("10.8.0.0/24".parse().unwrap()));
     }
 }

@@ -8,6 +8,9 @@ pub mod code;
 pub mod compare;
 pub mod counters;
 pub mod facts;
+#[cfg(test)]
+#[path = "fixture_tests.rs"]
+mod fixture;
 pub mod index;
 pub mod names;
 pub mod peer;

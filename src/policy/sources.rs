@@ -7,7 +7,11 @@ use std::time::Duration;
 
 use super::Policy;
 use super::alert::Alert;
-use super::peer::PeerId;
+use super::code;
+use super::peer::{Peer, PeerId};
+use super::refusal::Refusal;
+use super::strangers::{BanNote, Strangers};
+use super::table::{Key, Rate, Secret, Table};
 use crate::clock::{Now, Tick};
 use crate::sip::Flow;
 
@@ -61,9 +65,6 @@ impl Default for Settings {
 pub enum SourceVerdict {
     /// A listed peer's.
     Listed(PeerId),
-    /// A listed peer's that sent more new requests than its bucket holds. A request outside a dialog is answered without
-    /// state by `Policy::over_bucket` while `Sources::may_answer`; one inside a dialog goes on.
-    OverBucket(PeerId),
     /// Nobody's: silence. With `sample` the frame may be parsed for `Sources::sampled` and for nothing else.
     Stranger {
         /// Whether to read it for the alert.
@@ -71,6 +72,17 @@ pub enum SourceVerdict {
     },
     /// A stranger that is banned: silence.
     Banned,
+}
+
+/// Whether a listed peer may ask for something new.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bucket {
+    /// It may.
+    Fits,
+    /// It asks too often: answered without state (32001).
+    Answer(Box<Refusal>),
+    /// It asks so often that not even the refusals fit: no answer.
+    Drop,
 }
 
 /// Running counts since the start.
@@ -90,86 +102,230 @@ pub struct SourceCounts {
     pub sampled: u64,
 }
 
+#[derive(Debug, Clone, Copy, Default)]
+struct Ban {
+    until: Tick,
+    /// Bans so far; each doubles the next.
+    nth: u32,
+}
+
+/// Theoretical arrival times of one peer's buckets.
+#[derive(Debug, Clone, Copy, Default)]
+struct PeerState {
+    requests: u64,
+    answers: u64,
+    /// Requests over the bucket that no alert has told.
+    untold: u64,
+}
+
 /// What is remembered of sources. The engine owns one.
 #[derive(Debug)]
-pub struct Sources {}
-
-/// Whether a bucket counts this frame: a request that asks for something new. Responses, ACK, and what ends or serves a
-/// dialog that stands are never refused for a bucket.
-#[must_use]
-pub fn is_charged(frame: &[u8]) -> bool {
-    const FREE: [&[u8]; 5] = [b"SIP/2.0 ", b"ACK ", b"BYE ", b"CANCEL ", b"PRACK "];
-    !FREE.iter().any(|start| frame.starts_with(start))
+pub struct Sources {
+    secret: Secret,
+    settings: Settings,
+    bans: Table<Ban>,
+    rates: Table<u64>,
+    ban_rate: Rate,
+    samples: u64,
+    sample_rate: Rate,
+    peers: Vec<PeerState>,
+    peers_due: Option<Tick>,
+    strangers: Strangers,
+    counts: SourceCounts,
 }
+
+const SECOND: Duration = Duration::from_secs(1);
 
 impl Sources {
     /// Nothing seen yet. `seed` is secret to the process.
     #[must_use]
     pub fn new(settings: &Settings, seed: [u8; 32]) -> Self {
-        let _ = (settings, seed);
-        Self {}
+        Self {
+            secret: Secret::new(seed),
+            settings: *settings,
+            bans: Table::new(settings.bans_max),
+            rates: Table::new(settings.strangers_max),
+            ban_rate: Rate::new(settings.ban_after, settings.ban_window, settings.ban_after),
+            samples: 0,
+            sample_rate: Rate::new(settings.samples_per_second_max, SECOND, settings.samples_per_second_max),
+            peers: Vec::new(),
+            peers_due: None,
+            strangers: Strangers::new(),
+            counts: SourceCounts::default(),
+        }
     }
 
-    /// A new policy is in force: bans of sources that are listed now are lifted.
+    /// A new policy is in force: bans of sources that are listed now are lifted. Tables whose size it changes begin anew,
+    /// which gives nobody an answer.
     pub fn follow(&mut self, policy: &Policy) {
-        let _ = policy;
+        let settings = policy.sources;
+        if settings.bans_max != self.settings.bans_max {
+            self.bans = Table::new(settings.bans_max);
+        }
+        if settings.strangers_max != self.settings.strangers_max {
+            self.rates = Table::new(settings.strangers_max);
+        }
+        self.ban_rate = Rate::new(settings.ban_after, settings.ban_window, settings.ban_after);
+        self.sample_rate =
+            Rate::new(settings.samples_per_second_max, SECOND, settings.samples_per_second_max);
+        self.settings = settings;
+        for slot in self.bans.iter_mut() {
+            if policy.index.lists_within(slot.key.network()) {
+                slot.value = Ban::default();
+            }
+        }
+        if self.peers.len() < policy.peers.len() {
+            self.peers.resize_with(policy.peers.len(), PeerState::default);
+        }
     }
 
     /// Judges a frame's flow and charges it: the one call before parsing. Allocates nothing for a dropped frame.
-    pub fn screen(&mut self, policy: &Policy, now: Now, flow: &Flow, frame: &[u8]) -> SourceVerdict {
-        let charged = is_charged(frame);
-        let verdict = self.judge(policy, now.tick, flow, charged);
-        self.charge(policy, now, flow, verdict, charged);
+    pub fn screen(&mut self, policy: &Policy, now: Now, flow: &Flow) -> SourceVerdict {
+        let verdict = self.judge(policy, now.tick, flow);
+        self.charge(policy, now, flow, verdict);
         verdict
     }
 
     /// What the flow is; nothing is counted.
     #[must_use]
-    pub fn judge(&self, policy: &Policy, now: Tick, flow: &Flow, charged: bool) -> SourceVerdict {
-        let _ = (now, charged);
-        match policy.peer_at(flow) {
-            Some(peer) => SourceVerdict::Listed(peer),
-            None => SourceVerdict::Stranger { sample: false },
+    pub fn judge(&self, policy: &Policy, now: Tick, flow: &Flow) -> SourceVerdict {
+        if let Some(peer) = policy.peer_at(flow) {
+            return SourceVerdict::Listed(peer);
+        }
+        let key = Key::of(flow.remote.ip());
+        let hash = self.secret.hash(key);
+        if self.bans.find(hash, key).is_some_and(|ban| now < ban.until) {
+            return SourceVerdict::Banned;
+        }
+        let enabled = self.settings.samples_per_second_max > 0;
+        let sample = enabled && self.sample_rate.next(self.samples, now).is_some();
+        SourceVerdict::Stranger { sample: sample && self.strangers.wants_sample(hash, key) }
+    }
+
+    /// Counts what was judged: the rate of a stranger, its ban, its alert.
+    pub fn charge(&mut self, policy: &Policy, now: Now, flow: &Flow, verdict: SourceVerdict) {
+        match verdict {
+            SourceVerdict::Listed(_) => self.counts.listed = self.counts.listed.saturating_add(1),
+            SourceVerdict::Banned => self.counts.banned = self.counts.banned.saturating_add(1),
+            SourceVerdict::Stranger { sample } => {
+                self.counts.strangers = self.counts.strangers.saturating_add(1);
+                let key = Key::of(flow.remote.ip());
+                let hash = self.secret.hash(key);
+                self.strangers.fold(now, hash, key, flow, sample);
+                if sample {
+                    self.counts.sampled = self.counts.sampled.saturating_add(1);
+                    self.samples = self.sample_rate.next(self.samples, now.tick).unwrap_or(self.samples);
+                }
+                self.count_stranger(policy, now, hash, key);
+            }
         }
     }
 
-    /// Counts what was judged: bucket, rate of a stranger, ban.
-    pub fn charge(&mut self, policy: &Policy, now: Now, flow: &Flow, verdict: SourceVerdict, charged: bool) {
-        let _ = (policy, now, flow, verdict, charged);
+    /// One more frame of a stranger; too many in the window are a ban.
+    fn count_stranger(&mut self, policy: &Policy, now: Now, hash: u64, key: Key) {
+        // The key that was heard longest ago makes room: it begins anew, and is met with silence all the same.
+        let Some((arrival, _)) = self.rates.entry(hash, key, |arrival| *arrival) else { return };
+        if let Some(next) = self.ban_rate.next(*arrival, now.tick) {
+            *arrival = next;
+        } else if !policy.index.lists_within(key.network()) {
+            // A peer's machine that speaks to the wrong listener is told, and never banned.
+            self.ban(now, hash, key);
+        }
+    }
+
+    fn ban(&mut self, now: Now, hash: u64, key: Key) {
+        let settings = &self.settings;
+        let Some((ban, _)) = self.bans.entry(hash, key, |ban| ban.until.micros()) else { return };
+        // A source that was quiet for the longest ban begins anew.
+        let forgotten = ban.until.after(settings.ban_max) < now.tick;
+        ban.nth = if forgotten { 1 } else { ban.nth.saturating_add(1) };
+        let doublings = 1_u32.checked_shl(ban.nth.saturating_sub(1)).unwrap_or(u32::MAX);
+        let lasts = settings.ban_first.saturating_mul(doublings).min(settings.ban_max);
+        ban.until = now.tick.after(lasts);
+        let note = BanNote { key, at: now.wall, lasts, nth: ban.nth };
+        self.strangers.banned(now.tick, note);
+        self.counts.bans = self.counts.bans.saturating_add(1);
     }
 
     /// What a sampled frame said; method and User-Agent go into the alert as evidence, and into nothing else.
     pub fn sampled(&mut self, flow: &Flow, method: &[u8], user_agent: &[u8]) {
-        let _ = (flow, method, user_agent);
+        let key = Key::of(flow.remote.ip());
+        let hash = self.secret.hash(key);
+        self.strangers.sampled(hash, key, method, user_agent);
     }
 
-    /// Whether a peer over its bucket is answered; counts the answer.
-    pub fn may_answer(&mut self, policy: &Policy, now: Tick, peer: PeerId) -> bool {
-        let _ = (policy, now, peer);
-        true
+    /// Whether a listed peer may ask for something new (a request outside a dialog that is no retransmission); counts it.
+    /// Responses, ACKs and requests inside a dialog are never asked: what stands is served and can be ended.
+    pub fn bucket(&mut self, policy: &Policy, now: Now, peer: PeerId) -> Bucket {
+        let settings = policy.peer(peer).map(|peer| (peer.requests_per_second_max, peer.requests_burst_max));
+        let (Some((rate, burst)), Some(state)) = (settings, self.peers.get_mut(usize::from(peer.0))) else {
+            return Bucket::Drop;
+        };
+        if let Some(next) = Rate::new(rate, SECOND, burst).next(state.requests, now.tick) {
+            state.requests = next;
+            return Bucket::Fits;
+        }
+        state.untold = state.untold.saturating_add(1);
+        self.counts.over_bucket = self.counts.over_bucket.saturating_add(1);
+        self.peers_due.get_or_insert_with(|| now.tick.after(SECOND));
+        let answers = self.settings.over_bucket_answers_per_second_max;
+        match Rate::new(answers, SECOND, answers).next(state.answers, now.tick) {
+            Some(next) => {
+                state.answers = next;
+                Bucket::Answer(Box::new(policy.over_bucket(peer)))
+            }
+            None => Bucket::Drop,
+        }
     }
 
     /// When `drain_alerts` has something to say; `None` while nothing waits.
     #[must_use]
     pub fn due(&self) -> Option<Tick> {
-        None
+        let dues = [self.strangers.due(), self.peers_due];
+        dues.into_iter().flatten().min()
     }
 
     /// Writes the folded alerts that are due: a bounded number each time, however many sources there were.
     pub fn drain_alerts(&mut self, policy: &Policy, now: Now, alerts: &mut Vec<Box<Alert>>) {
-        let _ = (policy, now, alerts);
+        self.strangers.drain(policy, &self.settings, now, alerts);
+        if self.peers_due.is_some_and(|due| due <= now.tick) {
+            self.peers_due = None;
+            for peer in policy.peers.iter().flatten() {
+                let state = self.peers.get_mut(usize::from(peer.id.0)).filter(|state| state.untold > 0);
+                if let Some(state) = state {
+                    let over = std::mem::take(&mut state.untold);
+                    alerts.push(rate_alert(policy, peer, over, now));
+                }
+            }
+        }
     }
 
     /// Running counts.
     #[must_use]
-    pub fn counts(&self) -> SourceCounts {
-        SourceCounts::default()
+    pub const fn counts(&self) -> SourceCounts {
+        self.counts
     }
 
     /// Bans in force now.
     #[must_use]
     pub fn bans(&self, now: Tick) -> usize {
-        let _ = now;
-        0
+        self.bans.iter().filter(|slot| now < slot.value.until).count()
     }
 }
+
+fn rate_alert(policy: &Policy, peer: &Peer, over: u64, now: Now) -> Box<Alert> {
+    let text = format!(
+        "{} sent {over} request(s) more than its bucket of {} a second (burst {}) holds; they were refused. Raise \
+         `requests_per_second` of this peer only if it is meant to place that many calls.",
+        peer.name, peer.requests_per_second_max, peer.requests_burst_max
+    );
+    let mut alert = Alert::new(code::CALL_RATE_EXCEEDED, now.wall, text);
+    alert.peer = Some(std::sync::Arc::clone(&peer.name));
+    alert.sip_status = Some(policy.over_bucket(peer.id).status);
+    alert.count = over;
+    Box::new(alert)
+}
+
+#[cfg(test)]
+#[path = "sources_tests.rs"]
+mod tests;

@@ -287,3 +287,7 @@ pub fn joined(mut first: Trail, second: Trail) -> Trail {
     first.extend(second);
     first
 }
+
+#[cfg(test)]
+#[path = "stage_tests.rs"]
+mod tests;

@@ -6,6 +6,8 @@
 use std::hash::{DefaultHasher, Hasher};
 use std::net::IpAddr;
 
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
 use crate::clock::Tick;
 
 /// A source as limits count it: an IPv4 address, or the /64 of an IPv6 address. Never 0.
@@ -17,6 +19,14 @@ impl Key {
         match address.to_canonical() {
             IpAddr::V4(v4) => Self(u128::from(v4.to_ipv6_mapped())),
             IpAddr::V6(v6) => Self(u128::from(v6) >> 64 << 64 | 1),
+        }
+    }
+
+    /// The addresses it stands for.
+    pub(super) fn network(self) -> IpNet {
+        match self.address() {
+            IpAddr::V4(v4) => IpNet::V4(Ipv4Net::from(v4)),
+            IpAddr::V6(v6) => IpNet::V6(Ipv6Net::new_assert(v6, 64)),
         }
     }
 
@@ -70,10 +80,6 @@ impl<V: Clone + Default> Table<V> {
         Self { slots: vec![Slot::default(); sets * WAYS].into(), sets_mask: sets - 1 }
     }
 
-    pub(super) fn capacity(&self) -> usize {
-        self.slots.len()
-    }
-
     fn start(&self, hash: u64) -> usize {
         // The low bits of a 64-bit hash are as good as any.
         (usize::try_from(hash & u64::from(u32::MAX)).unwrap_or(0) & self.sets_mask) * WAYS
@@ -115,6 +121,11 @@ impl<V: Clone + Default> Table<V> {
     }
 
     /// Every entry in use.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Slot<V>> {
+        self.slots.iter().filter(|slot| slot.key != Key::default())
+    }
+
+    /// Every entry in use, to change.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Slot<V>> {
         self.slots.iter_mut().filter(|slot| slot.key != Key::default())
     }
@@ -145,5 +156,84 @@ impl Rate {
         let now = nanos(now);
         let ahead = arrival.saturating_sub(now);
         (ahead <= self.tolerance).then(|| arrival.max(now).saturating_add(self.interval))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn key(number: u32) -> Key {
+        Key::of(IpAddr::V4(std::net::Ipv4Addr::from(number)))
+    }
+
+    #[test]
+    fn a_rate_admits_exactly_its_burst_and_then_its_pace() {
+        let rate = Rate::new(10, Duration::from_secs(1), 3);
+        let mut arrival = 0;
+        let mut fits = |micros: u64| match rate.next(arrival, Tick::from_micros(micros)) {
+            Some(next) => {
+                arrival = next;
+                true
+            }
+            None => false,
+        };
+        // Burst - 1, burst, burst + 1; then one each 100 ms, never a microsecond early.
+        let table = [
+            (5_000_000, true),
+            (5_000_000, true),
+            (5_000_000, true),
+            (5_000_000, false),
+            (5_099_999, false),
+            (5_100_000, true),
+            (5_100_000, false),
+            (5_200_000, true),
+            (9_000_000, true),
+            (9_000_000, true),
+            (9_000_000, true),
+            (9_000_000, false),
+        ];
+        for (micros, expected) in table {
+            assert_eq!(fits(micros), expected, "{micros}");
+        }
+        let last = Rate::new(1, Duration::from_secs(1), 1);
+        assert!(last.next(u64::MAX, Tick::from_micros(u64::MAX)).is_some(), "the end of time does not wrap");
+    }
+
+    #[test]
+    fn sources_are_counted_by_address_and_by_64() {
+        let table = [
+            ("192.0.2.1", "192.0.2.1", true),
+            ("192.0.2.1", "192.0.2.2", false),
+            ("192.0.2.1", "::ffff:192.0.2.1", true),
+            ("2001:db8::1", "2001:db8::2", true),
+            ("2001:db8::1", "2001:db8:0:0:ffff::1", true),
+            ("2001:db8::1", "2001:db8:0:1::1", false),
+        ];
+        for (one, other, same) in table {
+            let keys = (Key::of(one.parse().unwrap()), Key::of(other.parse().unwrap()));
+            assert_eq!(keys.0 == keys.1, same, "{one} {other}");
+        }
+        assert_eq!(Key::of("2001:db8::7".parse().unwrap()).address().to_string(), "2001:db8::");
+        assert_ne!(Key::of("::".parse().unwrap()), Key::default());
+    }
+
+    #[test]
+    fn a_table_never_grows_and_gives_up_the_least_of_one_set() {
+        let secret = Secret::new([7; 32]);
+        let mut table: Table<u64> = Table::new(1_000);
+        assert_eq!(table.slots.len(), 512);
+        let mut evicted = 0;
+        for number in 1..=10_000_u32 {
+            let (value, out) = table.entry(secret.hash(key(number)), key(number), |value| *value).unwrap();
+            *value = u64::from(number);
+            evicted += usize::from(out.is_some_and(|out| out < u64::from(number)));
+        }
+        assert_eq!(table.iter().count(), 512);
+        assert_eq!(evicted, 10_000 - 512);
+        let newest = key(10_000);
+        assert_eq!(table.find(secret.hash(newest), newest), Some(&10_000));
+        assert_eq!(Table::<u64>::new(0).slots.len(), WAYS);
     }
 }
