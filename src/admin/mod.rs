@@ -1,6 +1,15 @@
 //! The local control socket: one JSON request, one JSON answer, file permissions as its lock.
+//!
+//! Owns the socket's file, both ends of its protocol and the table people read. Refuses to know who answers.
+//! Read first: unix(7).
+
+pub mod ask;
+pub mod serve;
+pub mod table;
 
 use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
 
 /// Settings of the control socket.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -8,3 +17,20 @@ pub struct Settings {
     /// Where the socket is made (0600); none when absent.
     pub socket: Option<PathBuf>,
 }
+
+/// What may be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// Gauges, counts, peers, memory.
+    Status,
+    /// Read the policy file again.
+    Reload,
+    /// Take no new calls, wait for live ones, end.
+    Stop,
+}
+
+/// Bytes of one request line.
+const REQUEST_BYTES_MAX: usize = 4_096;
+/// Bytes of one answer.
+const ANSWER_BYTES_MAX: usize = 4 << 20;

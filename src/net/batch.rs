@@ -4,6 +4,7 @@
 //! Read first: recvmmsg(2), sendmmsg(2), ip(7), ipv6(7).
 #![allow(unsafe_code)]
 
+use std::fmt;
 use std::io;
 use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -37,43 +38,63 @@ pub struct Datagram {
     pub bytes: Bytes,
 }
 
-/// Buffers for one batch in either direction, made once and used for every socket in turn.
-pub struct Batch {
-    buffers: Box<[u8]>,
+/// What the kernel reads and writes beside the bytes: one name, one vector and one header for each datagram.
+struct Forms {
     names: Box<[Name]>,
     vectors: Box<[libc::iovec]>,
     headers: Box<[libc::mmsghdr]>,
+}
+
+impl Forms {
+    fn new() -> Self {
+        // SAFETY: all three are plain C structs of integers and raw pointers; all zeroes is a valid value of each.
+        let (name, vector, header) = unsafe { (zeroed(), zeroed(), zeroed()) };
+        Self {
+            names: vec![name; BATCH].into_boxed_slice(),
+            vectors: vec![vector; BATCH].into_boxed_slice(),
+            headers: vec![header; BATCH].into_boxed_slice(),
+        }
+    }
+}
+
+/// Buffers to receive one batch, made once and used for every socket in turn.
+pub struct Inbox {
+    buffers: Box<[u8]>,
+    forms: Forms,
     received: usize,
 }
 
-impl Default for Batch {
+/// What it takes to send one batch, made once and used for every socket in turn.
+pub struct Outbox {
+    forms: Forms,
+}
+
+impl Default for Inbox {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Batch {
+impl Default for Outbox {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Inbox {
     /// Buffers for `BATCH` datagrams of any size; pages that are never written to cost no memory.
     #[must_use]
     pub fn new() -> Self {
-        // SAFETY: all three are plain C structs of integers and raw pointers; all zeroes is a valid value of each.
-        let (name, vector, header) = unsafe { (zeroed(), zeroed(), zeroed()) };
-        Self {
-            buffers: vec![0; STRIDE * BATCH].into_boxed_slice(),
-            names: vec![name; BATCH].into_boxed_slice(),
-            vectors: vec![vector; BATCH].into_boxed_slice(),
-            headers: vec![header; BATCH].into_boxed_slice(),
-            received: 0,
-        }
+        Self { buffers: vec![0; STRIDE * BATCH].into_boxed_slice(), forms: Forms::new(), received: 0 }
     }
 
     /// Takes what waits on a socket, without waiting; returns how many datagrams `datagram` now has.
     /// Fewer than `BATCH` means that the socket is drained. `WouldBlock` when nothing waited.
     pub fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
         self.received = 0;
-        let places = self.buffers.chunks_exact_mut(STRIDE).zip(self.names.iter_mut());
+        let places = self.buffers.chunks_exact_mut(STRIDE).zip(self.forms.names.iter_mut());
         for (((buffer, name), vector), header) in
-            places.zip(self.vectors.iter_mut()).zip(self.headers.iter_mut())
+            places.zip(self.forms.vectors.iter_mut()).zip(self.forms.headers.iter_mut())
         {
             *vector = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: DATAGRAM_BYTES_MAX };
             *header = message(name, NAME_BYTES, vector);
@@ -85,7 +106,7 @@ impl Batch {
         let count = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
-                self.headers.as_mut_ptr(),
+                self.forms.headers.as_mut_ptr(),
                 BATCH as libc::c_uint,
                 libc::MSG_DONTWAIT as _,
                 ptr::null_mut(),
@@ -102,19 +123,28 @@ impl Batch {
         if index >= self.received {
             return None;
         }
-        let header = self.headers.get(index)?;
-        let name = self.names.get(index)?;
+        let header = self.forms.headers.get(index)?;
+        let name = self.forms.names.get(index)?;
         let start = index * STRIDE;
         let length = usize::try_from(header.msg_len).ok()?.min(DATAGRAM_BYTES_MAX);
         let bytes = self.buffers.get(start..start + length)?;
         Some((address(name, header.msg_hdr.msg_namelen)?, bytes))
+    }
+}
+
+impl Outbox {
+    /// Forms for `BATCH` datagrams.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { forms: Forms::new() }
     }
 
     /// Sends the first of `datagrams`, `BATCH` at most, without waiting; returns how many the system took.
     /// An error is that of the first one; it may be left out and the rest tried again.
     pub fn send(&mut self, socket: BorrowedFd<'_>, datagrams: &[Datagram]) -> io::Result<usize> {
         let mut count: libc::c_uint = 0;
-        let places = self.names.iter_mut().zip(self.vectors.iter_mut()).zip(self.headers.iter_mut());
+        let places =
+            self.forms.names.iter_mut().zip(self.forms.vectors.iter_mut()).zip(self.forms.headers.iter_mut());
         for (datagram, ((name, vector), header)) in datagrams.iter().zip(places) {
             let name_bytes = write_address(name, datagram.remote);
             *vector = libc::iovec {
@@ -133,7 +163,7 @@ impl Batch {
         let sent = unsafe {
             libc::sendmmsg(
                 socket.as_raw_fd(),
-                self.headers.as_mut_ptr(),
+                self.forms.headers.as_mut_ptr(),
                 count,
                 (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as _,
             )
@@ -142,9 +172,15 @@ impl Batch {
     }
 }
 
-impl std::fmt::Debug for Batch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Batch").field("received", &self.received).finish_non_exhaustive()
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox").field("received", &self.received).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbox").finish_non_exhaustive()
     }
 }
 
@@ -227,19 +263,19 @@ mod tests {
         let many: Vec<Datagram> = (0..BATCH + 3)
             .map(|n| Datagram { remote, bytes: Bytes::from(format!("datagram {n}")) })
             .collect();
-        let mut batch = Batch::new();
-        assert_eq!(batch.send(from.as_fd(), &many).unwrap(), BATCH, "never more than a batch");
-        assert_eq!(batch.send(from.as_fd(), &many[BATCH..]).unwrap(), 3);
+        let (mut inbox, mut outbox) = (Inbox::new(), Outbox::new());
+        assert_eq!(outbox.send(from.as_fd(), &many).unwrap(), BATCH, "never more than a batch");
+        assert_eq!(outbox.send(from.as_fd(), &many[BATCH..]).unwrap(), 3);
 
-        assert_eq!(batch.receive(to.as_fd()).unwrap(), BATCH);
+        assert_eq!(inbox.receive(to.as_fd()).unwrap(), BATCH);
         for n in 0..BATCH {
-            let (source, bytes) = batch.datagram(n).unwrap();
+            let (source, bytes) = inbox.datagram(n).unwrap();
             assert_eq!(source, from.local_addr().unwrap());
             assert_eq!(bytes, format!("datagram {n}").as_bytes());
         }
-        assert_eq!(batch.receive(to.as_fd()).unwrap(), 3);
-        assert_eq!(batch.datagram(2).unwrap().1, format!("datagram {}", BATCH + 2).as_bytes());
-        assert_eq!(batch.datagram(3), None, "nothing left over from the batch before");
+        assert_eq!(inbox.receive(to.as_fd()).unwrap(), 3);
+        assert_eq!(inbox.datagram(2).unwrap().1, format!("datagram {}", BATCH + 2).as_bytes());
+        assert_eq!(inbox.datagram(3), None, "nothing left over from the batch before");
     }
 
     #[test]
@@ -255,9 +291,9 @@ mod tests {
     #[test]
     fn an_empty_socket_would_block_and_leaves_nothing() {
         let (_, to) = pair("127.0.0.1");
-        let mut batch = Batch::new();
-        assert_eq!(batch.receive(to.as_fd()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
-        assert_eq!(batch.datagram(0), None);
+        let mut inbox = Inbox::new();
+        assert_eq!(inbox.receive(to.as_fd()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(inbox.datagram(0), None);
     }
 
     #[test]
@@ -266,11 +302,11 @@ mod tests {
         let remote = to.local_addr().unwrap();
         let large = Bytes::from(vec![b'x'; 65_507]);
         let both = [Datagram { remote, bytes: large.clone() }, Datagram { remote, bytes: Bytes::new() }];
-        let mut batch = Batch::new();
-        assert_eq!(batch.send(from.as_fd(), &both).unwrap(), 2);
-        assert_eq!(batch.receive(to.as_fd()).unwrap(), 2);
-        assert_eq!(batch.datagram(0).unwrap().1, &large[..]);
-        assert_eq!(batch.datagram(1).unwrap().1, b"");
+        let (mut inbox, mut outbox) = (Inbox::new(), Outbox::new());
+        assert_eq!(outbox.send(from.as_fd(), &both).unwrap(), 2);
+        assert_eq!(inbox.receive(to.as_fd()).unwrap(), 2);
+        assert_eq!(inbox.datagram(0).unwrap().1, &large[..]);
+        assert_eq!(inbox.datagram(1).unwrap().1, b"");
     }
 
     #[test]
@@ -279,9 +315,9 @@ mod tests {
         let from = UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = to.local_addr().unwrap().port();
         from.send_to(b"x", ("127.0.0.1", port)).unwrap();
-        let mut batch = Batch::new();
-        assert_eq!(batch.receive(to.as_fd()).unwrap(), 1);
-        assert_eq!(batch.datagram(0).unwrap().0, from.local_addr().unwrap());
+        let mut inbox = Inbox::new();
+        assert_eq!(inbox.receive(to.as_fd()).unwrap(), 1);
+        assert_eq!(inbox.datagram(0).unwrap().0, from.local_addr().unwrap());
     }
 
     #[test]
@@ -289,10 +325,10 @@ mod tests {
         let (from, to) = pair("127.0.0.1");
         let good = Datagram { remote: to.local_addr().unwrap(), bytes: Bytes::from_static(b"x") };
         let bad = Datagram { remote: "[::1]:9".parse().unwrap(), bytes: Bytes::from_static(b"y") };
-        let mut batch = Batch::new();
-        assert_eq!(batch.send(from.as_fd(), &[good.clone(), bad.clone(), good.clone()]).unwrap(), 1);
-        assert!(batch.send(from.as_fd(), &[bad, good]).is_err());
-        assert_eq!(batch.send(from.as_fd(), &[]).unwrap(), 0);
+        let mut outbox = Outbox::new();
+        assert_eq!(outbox.send(from.as_fd(), &[good.clone(), bad.clone(), good.clone()]).unwrap(), 1);
+        assert!(outbox.send(from.as_fd(), &[bad, good]).is_err());
+        assert_eq!(outbox.send(from.as_fd(), &[]).unwrap(), 0);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-pub use batch::{Batch, Datagram};
+pub use batch::{BATCH, Datagram, Inbox, Outbox};
 pub use stream::{News, Streams};
 pub use udp::UdpPort;
 

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::batch::{Batch, Datagram};
+use super::batch::{Datagram, Outbox};
 use super::{Refused, Settings};
 use crate::sip::ListenerId;
 
@@ -65,7 +65,7 @@ impl UdpPort {
         self.socket.as_raw_fd()
     }
 
-    /// For `Batch::receive`.
+    /// For `Inbox::receive`.
     #[must_use]
     pub fn socket(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
@@ -80,10 +80,10 @@ impl UdpPort {
         true
     }
 
-    /// Whether anything waits to be sent.
+    /// How many wait to be sent.
     #[must_use]
-    pub fn has_queued(&self) -> bool {
-        !self.queue.is_empty()
+    pub fn queued(&self) -> usize {
+        self.queue.len()
     }
 
     /// Whether the last flush left something because the system took no more; it is tried again a little later.
@@ -93,11 +93,11 @@ impl UdpPort {
     }
 
     /// Sends what is queued, until the system takes no more.
-    pub fn flush(&mut self, batch: &mut Batch) -> Flushed {
+    pub fn flush(&mut self, outbox: &mut Outbox) -> Flushed {
         let mut flushed = Flushed::default();
         self.blocked = false;
         while !self.queue.is_empty() {
-            match batch.send(self.socket.as_fd(), self.queue.make_contiguous()) {
+            match outbox.send(self.socket.as_fd(), self.queue.make_contiguous()) {
                 Ok(0) => {
                     self.blocked = true;
                     break;
@@ -173,11 +173,11 @@ mod tests {
         for remote in [remote, nowhere, remote] {
             assert!(from.push(Datagram { remote, bytes: Bytes::from_static(b"x") }));
         }
-        let flushed = from.flush(&mut Batch::new());
+        let flushed = from.flush(&mut Outbox::new());
         assert_eq!(flushed.sent, 2);
         assert_eq!(flushed.unsendable.len(), 1);
         assert_eq!(flushed.unsendable[0].0, nowhere);
-        assert!(!from.has_queued() && !from.is_blocked());
+        assert!(from.queued() == 0 && !from.is_blocked());
     }
 
     #[test]

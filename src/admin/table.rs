@@ -1,0 +1,167 @@
+//! The status as people read it: a table that fits 80 columns.
+//!
+//! Owns the words and the order. Refuses to know where the numbers come from.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value};
+
+/// Columns of the page.
+const WIDTH: usize = 80;
+
+/// Draws `status`, the answer to `Request::Status`.
+#[must_use]
+pub fn draw(status: &Value) -> String {
+    let mut page = String::new();
+    let text = |path: &str| status.pointer(path).map(show).unwrap_or_default();
+    let state = if status.pointer("/draining") == Some(&Value::Bool(true)) { ", draining" } else { "" };
+    line(
+        &mut page,
+        &format!(
+            "ringfence {}  up {}  policy {}{state}",
+            text("/version"),
+            duration(status.pointer("/uptime_s").and_then(Value::as_u64).unwrap_or(0)),
+            text("/generation"),
+        ),
+    );
+    line(
+        &mut page,
+        &format!(
+            "calls {}  connections {}  heap {}  resident {}",
+            text("/gauges/calls"),
+            text("/net/connections"),
+            bytes(status.pointer("/heap_bytes").and_then(Value::as_u64)),
+            bytes(status.pointer("/resident_bytes").and_then(Value::as_u64)),
+        ),
+    );
+    peers(&mut page, status);
+    for (title, path) in [
+        ("gauges", "/gauges"),
+        ("counts", "/counts"),
+        ("net", "/net"),
+        ("streams", "/streams"),
+        ("sinks", "/sinks"),
+    ] {
+        if let Some(Value::Object(map)) = status.pointer(path) {
+            section(&mut page, title, map);
+        }
+    }
+    page
+}
+
+fn peers(page: &mut String, status: &Value) {
+    let Some(Value::Object(peers)) = status.pointer("/peers") else { return };
+    line(page, "");
+    line(page, "peer                                      state     calls");
+    for (name, state) in peers {
+        let calls = reserved(status, name);
+        line(page, &format!("  {name:<38}  {:<8}  {calls:>5}", show(state)));
+    }
+}
+
+/// Calls a peer holds, from the gauge that leaves zero ones out.
+fn reserved(status: &Value, peer: &str) -> u64 {
+    let list = status.pointer("/gauges/reserved").and_then(Value::as_array);
+    list.into_iter()
+        .flatten()
+        .find(|entry| entry.pointer("/0").and_then(Value::as_str) == Some(peer))
+        .and_then(|entry| entry.pointer("/1").and_then(Value::as_u64))
+        .unwrap_or(0)
+}
+
+/// Names and numbers in two columns; zero ones are left out, for nobody reads them.
+fn section(page: &mut String, title: &str, map: &Map<String, Value>) {
+    let shown: Vec<(&String, u64)> = map
+        .iter()
+        .filter_map(|(name, value)| Some((name, value.as_u64()?)))
+        .filter(|(_, value)| *value > 0)
+        .collect();
+    if shown.is_empty() {
+        return;
+    }
+    line(page, "");
+    line(page, title);
+    for pair in shown.chunks(2) {
+        let mut row = String::new();
+        for (name, value) in pair {
+            // Writing into a String cannot fail.
+            let _ = write!(row, "  {name:<25} {value:>10} ");
+        }
+        line(page, row.trim_end());
+    }
+}
+
+fn line(page: &mut String, text: &str) {
+    page.extend(text.chars().take(WIDTH));
+    page.push('\n');
+}
+
+fn show(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            value.to_string()
+        }
+    }
+}
+
+fn bytes(count: Option<u64>) -> String {
+    match count {
+        None => "?".to_owned(),
+        Some(count) if count < 10_000 => format!("{count} B"),
+        Some(count) if count < 10_000_000 => format!("{} kB", count / 1_000),
+        Some(count) => format!("{} MB", count / 1_000_000),
+    }
+}
+
+fn duration(seconds: u64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours) {
+        (0, 0) => format!("{minutes}m{:02}s", seconds % 60),
+        (0, _) => format!("{hours}h{minutes:02}m"),
+        (_, _) => format!("{days}d{hours:02}h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_page_fits_80_columns_and_leaves_zeros_out() {
+        let status = json!({
+            "version": "0.1.0", "uptime_s": 93_784, "generation": 3, "draining": true,
+            "gauges": { "calls": 12, "timers": 0, "reserved": [["office-pbx", 12]] },
+            "counts": { "requests": 1_234_567, "responses": 7, "a_very_long_name_that_nobody_chose_well_at_all": 5 },
+            "peers": { "office-pbx": "up", "trunk": "down" },
+            "net": { "connections": 2 }, "heap_bytes": 12_345_678, "resident_bytes": 23_456_789,
+        });
+        let page = draw(&status);
+        insta::assert_snapshot!(page, @r"
+        ringfence 0.1.0  up 1d02h  policy 3, draining
+        calls 12  connections 2  heap 12 MB  resident 23 MB
+
+        peer                                      state     calls
+          office-pbx                              up           12
+          trunk                                   down          0
+
+        gauges
+          calls                             12
+
+        counts
+          requests                     1234567   responses                          7
+          a_very_long_name_that_nobody_chose_well_at_all          5
+
+        net
+          connections                        2
+        ");
+        assert!(page.lines().all(|line| line.chars().count() <= WIDTH));
+    }
+
+    #[test]
+    fn a_strange_answer_is_drawn_all_the_same() {
+        assert!(draw(&json!({})).starts_with("ringfence"));
+        assert!(draw(&json!([1])).starts_with("ringfence"));
+    }
+}
