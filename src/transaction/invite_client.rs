@@ -208,12 +208,13 @@ fn proceeding(invite: Bytes, cancelled: bool, event: Event<'_>, terms: Terms<'_>
             }
             (InviteClient::Proceeding { invite, cancelled: true }, effects)
         }
-        Event::Timer(Timer::Cancelled) => {
+        Event::Timer(Timer::Cancelled) if cancelled => {
             // RFC 3261 §9.1: no final response 64*T1 after the CANCEL: the INVITE counts as cancelled.
             (InviteClient::Terminated, smallvec![Effect::Timeout, Effect::Terminated])
         }
         // Nothing of this transaction is on its way: the INVITE was heard.
-        Event::TransportError | Event::Timer(Timer::A | Timer::B | Timer::D | Timer::M) => {
+        Event::TransportError
+        | Event::Timer(Timer::A | Timer::B | Timer::D | Timer::M | Timer::Cancelled) => {
             (InviteClient::Proceeding { invite, cancelled }, smallvec![])
         }
     }

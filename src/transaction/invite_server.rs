@@ -1,8 +1,8 @@
 //! The INVITE server transaction.
 //!
 //! Owns RFC 3261's figure 7 as RFC 6026 redraws it. The 100 is its user's work, who sends it at once. A transport error
-//! is no event here: RFC 6026 §7.1 leaves the state as it is, and timers H and L end what cannot be delivered.
-//! Read first: RFC 3261 §17.2.1; RFC 6026 §7.1, §8.5, §8.7.
+//! is no event here: RFC 6026 §8.8 leaves the state as it is, and timers H and L end what cannot be delivered.
+//! Read first: RFC 3261 §17.2.1; RFC 6026 §7.1, §8.7, §8.8.
 
 use std::time::Duration;
 
