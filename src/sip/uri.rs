@@ -230,11 +230,8 @@ fn param_pairs(params: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
     })
 }
 
-/// Parameters that decide where a request goes: twice is two readings (RFC 3261 §19.1.1: not more than once).
-const STEERING: [&[u8]; 6] = [b"transport", b"maddr", b"user", b"lr", b"ttl", b"method"];
-
+/// RFC 3261 §19.1.1: any name not more than once; twice is two readings.
 fn check_params(params: &[u8]) -> Result<(), Cause> {
-    let mut seen = [false; STEERING.len()];
     for (at, (name, value)) in param_pairs(params).enumerate() {
         if at >= PARAMS_MAX {
             return Err(Cause::Oversize);
@@ -244,10 +241,8 @@ fn check_params(params: &[u8]) -> Result<(), Cause> {
         {
             return Err(Cause::RequestUri);
         }
-        for (steering, seen) in STEERING.iter().zip(&mut seen) {
-            if name.eq_ignore_ascii_case(steering) && std::mem::replace(seen, true) {
-                return Err(Cause::RequestUri);
-            }
+        if param_pairs(params).take(at).any(|(before, _)| same_without_case(before, name)) {
+            return Err(Cause::RequestUri);
         }
     }
     Ok(())
