@@ -14,15 +14,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+#[path = "../fuzz/entries/differential.rs"]
+mod differential;
 #[path = "../fuzz/entries/engine.rs"]
 mod engine;
+#[path = "../fuzz/entries/framing.rs"]
+mod framing;
+#[path = "../fuzz/entries/parse.rs"]
+mod parse;
+#[path = "../fuzz/entries/uri.rs"]
+mod uri;
 
 /// Mutations run for each target, unless time is up.
-const MUTATIONS: u32 = 6_000;
+const MUTATIONS: u32 = 40_000;
 /// Mutations that must have run when time is up; fewer means that an entry is far too slow.
 const MUTATIONS_MIN: u32 = 300;
 /// Time for the mutations of one target.
-const TIME_MAX: Duration = Duration::from_secs(40);
+const TIME_MAX: Duration = Duration::from_secs(20);
 /// Time one input may take.
 const INPUT_TIME_MAX: Duration = Duration::from_secs(5);
 /// Bytes a mutated input may grow to.
@@ -207,6 +215,26 @@ const MESSAGES: [&str; 4] = [
     "../shared/corpus/seeds/pjsip-sip",
     "../shared/corpus/invites",
 ];
+
+#[test]
+fn the_reader_holds() {
+    run("parse", parse::entry, &MESSAGES);
+}
+
+#[test]
+fn the_framer_holds() {
+    run("framing", framing::entry, &MESSAGES);
+}
+
+#[test]
+fn uris_hold() {
+    run("uri", uri::entry, &["../shared/corpus/seeds/pjsip-uri"]);
+}
+
+#[test]
+fn second_opinions_agree() {
+    run("differential", differential::entry, &MESSAGES);
+}
 
 #[test]
 fn the_engine_holds() {
