@@ -286,7 +286,7 @@ impl Sources {
     }
 
     /// Writes the folded alerts that are due: a bounded number each time, however many sources there were.
-    pub fn drain_alerts(&mut self, policy: &Policy, now: Now, alerts: &mut Vec<Box<Alert>>) {
+    pub fn drain_alerts(&mut self, policy: &Policy, now: Now, alerts: &mut impl Extend<Box<Alert>>) {
         self.strangers.drain(policy, &self.settings, now, alerts);
         if self.peers_due.is_some_and(|due| due <= now.tick) {
             self.peers_due = None;
@@ -294,7 +294,7 @@ impl Sources {
                 let state = self.peers.get_mut(usize::from(peer.id.0)).filter(|state| state.untold > 0);
                 if let Some(state) = state {
                     let over = std::mem::take(&mut state.untold);
-                    alerts.push(rate_alert(policy, peer, over, now));
+                    alerts.extend([rate_alert(policy, peer, over, now)]);
                 }
             }
         }

@@ -17,10 +17,10 @@ fn settled(policy: &Policy) -> Sources {
     sources
 }
 
-fn drained(sources: &mut Sources, policy: &Policy, now: Now) -> Vec<Box<Alert>> {
+fn drained(sources: &mut Sources, policy: &Policy, now: Now) -> Vec<Alert> {
     let mut alerts = Vec::new();
     sources.drain_alerts(policy, now, &mut alerts);
-    alerts
+    alerts.into_iter().map(|alert: Box<Alert>| *alert).collect()
 }
 
 #[test]

@@ -172,7 +172,7 @@ impl Strangers {
         policy: &Policy,
         settings: &Settings,
         now: Now,
-        alerts: &mut Vec<Box<Alert>>,
+        alerts: &mut impl Extend<Box<Alert>>,
     ) {
         if self.due.is_none_or(|due| now.tick < due) {
             return;
@@ -182,12 +182,18 @@ impl Strangers {
         alerts.extend(self.bans.drain(..).map(ban_alert));
         self.tell_sources(policy, settings, now, alerts);
         if !self.others.is_empty() {
-            alerts.push(sum_alert(self.others, now.wall));
+            alerts.extend([sum_alert(self.others, now.wall)]);
             self.others = Sum::default();
         }
     }
 
-    fn tell_sources(&mut self, policy: &Policy, settings: &Settings, now: Now, alerts: &mut Vec<Box<Alert>>) {
+    fn tell_sources(
+        &mut self,
+        policy: &Policy,
+        settings: &Settings,
+        now: Now,
+        alerts: &mut impl Extend<Box<Alert>>,
+    ) {
         let is_due = |folded: &Folded| folded.untold > 0 && folded.tell_at <= now.tick;
         let mut loudest: Vec<u64> = Vec::new();
         loudest
@@ -205,7 +211,7 @@ impl Strangers {
             }
             if told < settings.told_max && folded.untold >= least {
                 told += 1;
-                alerts.push(source_alert(policy, slot.key.address(), folded));
+                alerts.extend([source_alert(policy, slot.key.address(), folded)]);
             } else {
                 self.others.frames = self.others.frames.saturating_add(folded.untold);
                 self.others.sources = self.others.sources.saturating_add(1);

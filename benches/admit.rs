@@ -1,0 +1,235 @@
+//! What a decision costs: a call screened and admitted with a blocklist of 4,000 prefixes, a call refused by it, and
+//! frames of strangers. The paths that must not allocate are held to it before anything is timed.
+
+mod meter;
+
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringfence::clock::{Now, Tick};
+use ringfence::policy::peer::{CalledFrom, Methods};
+use ringfence::policy::route::{Pattern, Route, RouteTarget};
+use ringfence::policy::rules::{Blocklist, ConcurrentCalls, Entry, MaxDuration, Rule, Rules};
+use ringfence::policy::{
+    Charge, Counters, Facts, Listener, Outcome, Peer, PeerId, PeerSide, Plan, Policy, Presets, Site, SiteId,
+    Sources, Target, admit, screen, sources,
+};
+use ringfence::sip::{ConnectionId, Flow, Host, ListenerId, Method, Transport};
+
+const PBX: PeerId = PeerId(0);
+const TRUNK: PeerId = PeerId(1);
+const EDGE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+
+fn peer(id: PeerId, name: &str, side: PeerSide, address: [u8; 4]) -> Option<Arc<Peer>> {
+    let address = SocketAddr::from((address, 5060));
+    Some(Arc::new(Peer {
+        id,
+        name: name.into(),
+        side,
+        site: Some(SiteId(0)),
+        listener: ListenerId(0),
+        sources: vec![address.ip().into()],
+        targets: vec![Target { address, transports: [Transport::Udp].into_iter().collect() }],
+        request_host: None,
+        plain_signalling: true,
+        plain_media: true,
+        methods: Methods::default(),
+        called_from: CalledFrom::RequestUri,
+        pass_headers: Vec::new(),
+        refusal: Presets::GENERIC,
+        probe: None,
+        concurrent_calls_max: 1_000,
+        requests_per_second_max: 1_000_000,
+        requests_burst_max: 1_000_000,
+        try_timeout: Duration::from_secs(4),
+        ring_max: Duration::from_secs(180),
+        post_dial_max: Duration::from_secs(30),
+    }))
+}
+
+/// 4,000 prefixes of two to eight digits, spread over the world as a blocklist's are.
+fn prefixes() -> Vec<String> {
+    let mut seed = 5_u64;
+    let mut list: Vec<String> = (0..4_000)
+        .map(|_| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let digits = usize::try_from(4 + (seed >> 33) % 5).unwrap_or(4);
+            format!("+{:.digits$}", ((seed >> 20) % 90_000_000 + 10_000_000).to_string())
+        })
+        .filter(|prefix| !"+12125550100".starts_with(prefix))
+        .collect();
+    list.push("+8819".to_owned());
+    list
+}
+
+fn policy() -> Policy {
+    let prefixes = prefixes();
+    let list = Blocklist::new(prefixes.iter().map(String::as_str), []).expect("every prefix is a number");
+    let duration_max = Duration::from_secs(3_600);
+    let outbound = vec![
+        Entry::enforced("policy.outbound[0].blocklist", Rule::Blocklist(list)),
+        Entry::enforced("policy.outbound[1]", Rule::ConcurrentCalls(ConcurrentCalls { calls_max: 900 })),
+        Entry::enforced("policy.outbound[2]", Rule::MaxDuration(MaxDuration { duration_max })),
+    ];
+    let listener = Listener {
+        id: ListenerId(0),
+        name: "edge".into(),
+        bind: SocketAddr::new(EDGE, 5060),
+        advertise_host: "edge.example.net".into(),
+        advertise_port: 5060,
+        transports: vec![Transport::Udp],
+    };
+    let route = Route {
+        path: "routes[0] (out)".into(),
+        direction: None,
+        from: vec![PBX],
+        called: vec![Pattern::Prefix("+".into())],
+        caller: Vec::new(),
+        to: vec![RouteTarget { peer: TRUNK, priority: 0, weight: 1 }],
+    };
+    let site = Site {
+        id: SiteId(0),
+        name: "office".into(),
+        peers: vec![PBX, TRUNK],
+        dids: vec!["+12125550199".into()],
+        domains: Vec::new(),
+        channels: 1_000,
+    };
+    let plan = Plan {
+        generation: 1,
+        listeners: vec![Some(listener)],
+        peers: vec![
+            peer(PBX, "pbx", PeerSide::Inside, [10, 0, 0, 5]),
+            peer(TRUNK, "trunk", PeerSide::Outside, [203, 0, 113, 1]),
+        ],
+        sites: vec![site],
+        routes: vec![route],
+        rules: Rules { outbound, ..Rules::default() },
+        sources: sources::Settings::default(),
+    };
+    Policy::build(plan).expect("the two peers have an address each")
+}
+
+fn facts(called: &str) -> Facts<'_> {
+    Facts {
+        now: at(100),
+        peer: PBX,
+        source: SocketAddr::from(([10, 0, 0, 5], 5060)),
+        transport: Transport::Udp,
+        method: &Method::Invite,
+        call_id: b"1-7@10.0.0.5",
+        in_dialog: false,
+        request_host: Some(Host::Address(EDGE)),
+        replaces: false,
+        caller: "201",
+        called,
+        max_forwards: Some(70),
+        via_count: 1,
+        passed_before: false,
+        draw: 0x9e37_79b9_7f4a_7c15,
+        direction: None,
+        target: None,
+    }
+}
+
+fn at(seconds: u64) -> Now {
+    Now { tick: Tick::from_micros(seconds * 1_000_000), ..Now::default() }
+}
+
+fn flow(remote: u32) -> Flow {
+    let remote = SocketAddr::from((Ipv4Addr::from(remote), 5060));
+    Flow { listener: ListenerId(0), transport: Transport::Udp, remote, connection: ConnectionId::NONE }
+}
+
+/// Octets that `work` allocated on this thread.
+fn allocated(mut work: impl FnMut()) -> u64 {
+    let counter = tikv_jemalloc_ctl::thread::allocatedp::read().expect("the allocator counts");
+    let before = counter.get();
+    work();
+    counter.get() - before
+}
+
+fn judged(policy: &Policy, counters: &Counters, called: &str) -> bool {
+    let facts = facts(black_box(called));
+    let screened = screen(policy, &facts);
+    let verdict = admit(policy, counters, &facts);
+    matches!((&screened.outcome, &verdict.outcome), (Outcome::Admit(_), Outcome::Admit(_)))
+}
+
+/// One call from its verdict to its end.
+fn charged(policy: &Policy, counters: &Counters) -> bool {
+    let verdict = admit(policy, counters, &facts("+12125550100"));
+    let Outcome::Admit(candidates) = &verdict.outcome else { return false };
+    let held = policy.charge(counters, PBX, &verdict.charges);
+    let gate = candidates.first().map(|candidate| policy.gate(counters, PBX, candidate));
+    held.is_ok() && gate.is_some_and(|gate| gate.is_ok())
+}
+
+/// A bench refuses to time what breaks its promise.
+fn hold_promises(policy: &Policy, counters: &Counters, sources: &mut Sources) {
+    let free = |what: &str, bytes: u64| assert_eq!(bytes, 0, "{what} allocates");
+    free("an admitted call", allocated(|| assert!(judged(policy, counters, "+12125550100"))));
+    assert!(!judged(policy, counters, "+88191234567"), "the list blocks");
+    free("charging and releasing", allocated(|| assert!(charged(policy, counters))));
+    assert_eq!(counters.held(Charge::Call(PBX)), 0);
+    let flood = allocated(|| {
+        for remote in 0..1_000_000 {
+            black_box(sources.screen(policy, at(1), &flow(0x2000_0000 + remote / 2)));
+        }
+    });
+    free("a flood of 500,000 strangers", flood);
+}
+
+fn main() {
+    let policy = policy();
+    let mut counters = Counters::default();
+    counters.follow(&policy);
+    let fresh = || {
+        let mut sources = Sources::new(&policy.sources, [9; 32]);
+        sources.follow(&policy);
+        sources
+    };
+    let (mut listed, mut flooded, mut one, mut banned) = (fresh(), fresh(), fresh(), fresh());
+    hold_promises(&policy, &counters, &mut fresh());
+    for _ in 0..100 {
+        banned.screen(&policy, at(1), &flow(0x2000_0001));
+    }
+    let mut remote = 0_u32;
+    let mut micros = 0_u64;
+    meter::main(vec![
+        meter::Bench::new("admit/screen and admit, 4,000 prefixes", |rounds| {
+            (0..rounds).for_each(|_| assert!(judged(&policy, &counters, "+12125550100")));
+        }),
+        meter::Bench::new("admit/refused by blocklist", |rounds| {
+            (0..rounds).for_each(|_| assert!(!judged(&policy, &counters, "+88191234567")));
+        }),
+        meter::Bench::new("admit/admit, charge and release", |rounds| {
+            (0..rounds).for_each(|_| assert!(charged(&policy, &counters)));
+        }),
+        meter::Bench::new("sources/listed peer", |rounds| {
+            (0..rounds).for_each(|_| {
+                black_box(listed.screen(&policy, at(1), &flow(0x0a00_0005)));
+            });
+        }),
+        meter::Bench::new("sources/banned stranger", |rounds| {
+            (0..rounds).for_each(|_| {
+                black_box(banned.screen(&policy, at(2), &flow(0x2000_0001)));
+            });
+        }),
+        meter::Bench::new("sources/one stranger, slowly", |rounds| {
+            for _ in 0..rounds {
+                micros += 4_000_000;
+                let now = Now { tick: Tick::from_micros(micros), ..Now::default() };
+                black_box(one.screen(&policy, now, &flow(0x2000_0002)));
+            }
+        }),
+        meter::Bench::new("sources/flood, each source new", |rounds| {
+            for _ in 0..rounds {
+                remote = remote.wrapping_add(1);
+                black_box(flooded.screen(&policy, at(1), &flow(0x2000_0000 | remote & 0x0fff_ffff)));
+            }
+        }),
+    ]);
+}
