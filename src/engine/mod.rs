@@ -3,19 +3,48 @@
 //! Owns the tables (transactions, dialogs, calls, peers' health, timers) and the law of the loop.
 //! Refuses to know sockets, files, YAML and where the clock is read.
 //! Read first: RFC 3261 §8, §11, §16.3, §18.
+//!
+//! The way of a frame: `intake` (who sends, then the reader) -> `responses`, or `requests` -> in a dialog: `live`;
+//! outside: `admission` (INVITE), `standalone` (MESSAGE), or an answer of our own -> `refuse`. What a call asks for in
+//! return is carried out in `live`; `peers` and `probe` know which targets are up; `closing` ends it all.
 
+mod addresses;
+mod admission;
+pub mod calls;
+mod checks;
+mod closing;
+pub mod counts;
 pub mod input;
+mod intake;
+mod live;
 pub mod output;
+mod peers;
+mod probe;
 pub mod query;
+pub mod refuse;
+mod reload;
+mod requests;
+mod responses;
 pub mod slab;
+mod standalone;
 pub mod timers;
 pub mod transactions;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::call::Random;
-use crate::clock::Now;
-use crate::policy::Policy;
+use crate::call::{Effects, Random, Timer};
+use crate::clock::{Now, Tick};
+use crate::policy::{Alert, Counters, Policy, Sources};
+
+use calls::{Calls, Dialogs};
+use closing::Closing;
+use counts::Counts;
+use live::Happened;
+use peers::Peers;
+use standalone::Carried;
+use timers::Wheel;
+use transactions::{CallKey, Outcome, Transactions};
 
 pub use input::Input;
 pub use output::{Output, WaitReason};
@@ -37,21 +66,159 @@ pub struct Settings {
 }
 
 /// The engine. Never blocks, never panics on input, allocates nothing for a dropped frame.
-pub struct Engine {}
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    policy: Arc<Policy>,
+    /// Policies that were replaced while calls admitted by them live on.
+    retired: Vec<Arc<Policy>>,
+    random: Random,
+    /// Keys the To tags of answers given outside any transaction.
+    tag_seed: u64,
+    transactions: Transactions,
+    calls: Calls,
+    dialogs: Dialogs,
+    deadlines: Wheel<(CallKey, Timer)>,
+    counters: Counters,
+    sources: Sources,
+    peers: Peers,
+    carried: Carried,
+    closing: Closing,
+    counts: Counts,
+    outputs: VecDeque<Output>,
+    /// What the transactions said during this input; drained before anything else happens.
+    outcomes: Vec<Outcome>,
+    /// What a call asked for; kept for its capacity.
+    effects: Effects,
+    /// What effects made happen; carried out in turn, never from within one another.
+    happened: VecDeque<Happened>,
+}
 
 impl Engine {
     /// An engine under a policy.
-    pub fn new(now: Now, settings: Settings, policy: Arc<Policy>, random: Random) -> Self {
-        let _ = (now, settings, policy, random);
-        todo!()
+    #[must_use]
+    pub fn new(now: Now, settings: Settings, policy: Arc<Policy>, mut random: Random) -> Self {
+        let seed = [random.bits(), random.bits()];
+        let transactions = Transactions::new(settings.timing, seed, settings.transactions_max);
+        let mut secret = [0; 32];
+        secret.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&random.bits().to_le_bytes()));
+        let mut sources = Sources::new(&policy.sources, secret);
+        sources.follow(&policy);
+        let mut counters = Counters::default();
+        counters.follow(&policy);
+        let peers = Peers::new(now.tick, &policy, &mut random);
+        Self {
+            tag_seed: random.bits(),
+            settings,
+            policy,
+            retired: Vec::new(),
+            random,
+            transactions,
+            calls: Calls::default(),
+            dialogs: Dialogs::default(),
+            deadlines: Wheel::new(),
+            counters,
+            sources,
+            peers,
+            carried: Carried::default(),
+            closing: Closing::Serving,
+            counts: Counts::default(),
+            outputs: VecDeque::new(),
+            outcomes: Vec::new(),
+            effects: Effects::new(),
+            happened: VecDeque::new(),
+        }
     }
+
     /// One input. Drain `poll_output` afterwards until it says `Wait`.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
-        let _ = (now, input);
-        todo!()
+        match input {
+            Input::Frame { flow, bytes } => self.frame(now, flow, bytes),
+            Input::Broken { flow, malformed } => self.broken(now, &flow, &malformed),
+            Input::StrangerConnection { flow } => {
+                self.is_listed(now, &flow, &[]);
+            }
+            Input::Closed { connection } => {
+                // RFC 3261 §18.4: nothing is lost with a connection; what waits on it has its own timers.
+                let _ = connection;
+            }
+            Input::Unsendable { hop } => {
+                self.counts.unsendable += 1;
+                self.transactions.unsendable(&hop, &mut self.outcomes);
+            }
+            Input::Wake => self.wake(now),
+            Input::Reload(policy) => self.reload(now, policy),
+            Input::Drain { patience } => self.drain(now, patience),
+            Input::Stop => self.stop(now),
+            Input::Query { id, query } => self.answer(id, &query),
+        }
+        self.settle(now);
     }
+
     /// The next effect; `Wait` is always the last one and says when to come back without input.
     pub fn poll_output(&mut self) -> Output {
-        todo!()
+        self.outputs.pop_front().unwrap_or_else(|| self.wait())
+    }
+
+    fn wake(&mut self, now: Now) {
+        self.transactions.expire(now.tick, &mut self.outcomes);
+        self.settle(now);
+        while let Some((key, timer)) = self.deadlines.expire(now.tick) {
+            self.deadline(now, key, timer);
+            self.settle(now);
+        }
+        self.probe(now);
+        if self.sources.due().is_some_and(|due| due <= now.tick) {
+            let mut alerts = Vec::new();
+            self.sources.drain_alerts(&self.policy, now, &mut alerts);
+            self.outputs.extend(alerts.into_iter().map(Output::Alert));
+        }
+        self.closing_time(now);
+    }
+
+    /// Carries out what followed from what was done, until nothing follows any more.
+    fn settle(&mut self, now: Now) {
+        loop {
+            self.flush();
+            let Some(happened) = self.happened.pop_front() else { break };
+            self.follow(now, happened);
+        }
+        self.closing_done();
+    }
+
+    /// Outcomes of the transactions become outputs, or wait for their turn as happenings.
+    fn flush(&mut self) {
+        for outcome in self.outcomes.drain(..) {
+            match outcome {
+                Outcome::Send { hop, bytes } => self.outputs.push_back(Output::Send { hop, bytes }),
+                Outcome::ClientFailed { branch, owner, failure } => {
+                    self.happened.push_back(Happened::Failed { branch, owner, failure });
+                }
+                Outcome::ClientEnded { branch, owner } => {
+                    self.happened.push_back(Happened::Gone { branch, owner });
+                }
+                // A server transaction's end changes nothing: whoever answered it is done with it.
+                Outcome::ServerEnded { .. } => {}
+            }
+        }
+    }
+
+    fn alert(&mut self, alert: Box<Alert>) {
+        self.outputs.push_back(Output::Alert(alert));
+    }
+
+    fn wait(&self) -> Output {
+        let deadlines = [
+            (self.transactions.next_deadline(), WaitReason::Transaction),
+            (self.deadlines.next_deadline(), WaitReason::Call),
+            (self.peers.next_probe(), WaitReason::Probe),
+            (self.sources.due(), WaitReason::Sources),
+            (self.closing.deadline(), WaitReason::Drain),
+        ];
+        let nearest = deadlines.into_iter().filter_map(|(at, reason)| at.map(|at: Tick| (at, reason)));
+        match nearest.min_by_key(|(at, _)| *at) {
+            Some((at, reason)) => Output::Wait { until: Some(at), reason },
+            None => Output::Wait { until: None, reason: WaitReason::Idle },
+        }
     }
 }

@@ -1,4 +1,8 @@
-//! What `admin` may ask.
+//! What `admin` may ask, and the answers.
+//!
+//! Owns gauges and their names. Refuses to know who asks. Read first: DESIGN.md law 9.
+
+use super::{Engine, Output};
 
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,4 +42,33 @@ pub enum Reply {
         /// Policy generation in force.
         generation: u64,
     },
+}
+
+impl Engine {
+    /// Answers a question.
+    pub(super) fn answer(&mut self, id: u64, query: &Query) {
+        let reply = match query {
+            Query::Status => self.status(),
+        };
+        self.outputs.push_back(Output::Reply { id, reply: Box::new(reply) });
+    }
+
+    fn status(&self) -> Reply {
+        let gauges = Gauges {
+            calls: self.calls.len(),
+            dialogs: self.dialogs.len(),
+            server_transactions: self.transactions.servers(),
+            client_transactions: self.transactions.clients(),
+            timers: self.transactions.timers() + self.deadlines.len(),
+            reserved: self.counters.gauges().collect(),
+        };
+        let counts = self.counts.named().into_iter().map(|(name, count)| (name.to_owned(), count));
+        let up = |peer: &std::sync::Arc<crate::policy::Peer>| (peer.name.to_string(), self.peers.peer_is_up(peer.id));
+        Reply::Status {
+            gauges,
+            counts: counts.collect(),
+            peers: self.policy.peers.iter().flatten().map(up).collect(),
+            generation: self.policy.generation,
+        }
+    }
 }

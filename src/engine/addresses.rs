@@ -1,0 +1,44 @@
+//! Whose an address is, for those who may not ask the policy themselves.
+//!
+//! Owns the look-up over the policy in force and over replaced ones that live calls still stand under.
+//! Read first: RFC 3261 §18.1.2.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use super::checks;
+use super::transactions::Addresses;
+use crate::policy::{PeerId, Policy};
+use crate::sip::{ListenerId, Via};
+
+/// The policies to ask, the one in force first.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// In force.
+    pub policy: &'a Arc<Policy>,
+    /// Replaced, with live calls.
+    pub retired: &'a [Arc<Policy>],
+}
+
+impl<'a> Known<'a> {
+    /// The peer at an address, with the policy that lists it.
+    #[must_use]
+    pub fn peer_at(&self, listener: ListenerId, address: IpAddr) -> Option<(PeerId, &'a Arc<Policy>)> {
+        std::iter::once(self.policy)
+            .chain(self.retired)
+            .find_map(|policy| policy.index.peer(listener, address).map(|peer| (peer, policy)))
+    }
+}
+
+impl Addresses for Known<'_> {
+    fn is_ours(&self, listener: ListenerId, via: &Via<'_>) -> bool {
+        std::iter::once(self.policy).chain(self.retired).any(|policy| {
+            policy.listener(listener).is_some_and(|listener| checks::is_sent_by(policy, listener, via))
+        })
+    }
+
+    fn same_peer(&self, listener: ListenerId, one: SocketAddr, other: SocketAddr) -> bool {
+        let peer = |address: SocketAddr| self.peer_at(listener, address.ip()).map(|(peer, _)| peer);
+        peer(one).is_some_and(|one| peer(other) == Some(one))
+    }
+}

@@ -1,0 +1,253 @@
+//! An INVITE that would open a dialog: read, checked, judged, and either refused or born as a call.
+//!
+//! Owns what is read of an attempt and the record of one that was refused. Refuses to know rules and legs.
+//! Read first: RFC 3261 §8.2, §13.3.1.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::checks;
+use super::intake::Arrived;
+use super::refuse::{self, Wrong};
+use super::requests::refusal_alert;
+use super::{Engine, Output};
+use crate::call::identity::hex16;
+use crate::call::record::{Disposition, EndedBy, LegRecord};
+use crate::call::{Begin, CallRecord, ServerId};
+use crate::clock::Now;
+use crate::policy::alert::shortened;
+use crate::policy::peer::CalledFrom;
+use crate::policy::verdict::Candidates;
+use crate::policy::{Direction, Facts, Outcome, PeerSide, Reservation, Trail, admit, code};
+use crate::sip::{HeaderName, Method, NameAddr, Uri};
+
+/// Seconds after which a caller may try again at a limit of the edge itself.
+const BUSY_RETRY_SECONDS: u32 = 10;
+
+/// Who calls whom, as read from the message.
+#[derive(Debug)]
+pub struct Users<'a> {
+    /// From's user.
+    pub caller: Cow<'a, str>,
+    /// The user that the peer's `called_from` names.
+    pub called: Cow<'a, str>,
+    /// Why it may not go on.
+    pub fault: Option<Wrong>,
+}
+
+impl<'a> Users<'a> {
+    /// Reads them; what cannot be read is empty and told in `fault`.
+    #[must_use]
+    pub fn read(arrived: &Arrived<'a>) -> Self {
+        let mut users = Self { caller: Cow::Borrowed(""), called: Cow::Borrowed(""), fault: None };
+        match arrived.message.from().uri().map(|uri| checks::user(&uri)) {
+            Ok(Ok(caller)) => users.caller = caller,
+            Ok(Err(why)) => users.fault = Some(Wrong::new(400, code::URI_MALFORMED, &format!("From has {why}"))),
+            Err(_) => users.fault = Some(Wrong::new(400, code::URI_MALFORMED, "From's URI cannot be read")),
+        }
+        match called(arrived) {
+            Ok(called) => users.called = called,
+            Err(why) => {
+                users.fault = Some(Wrong::by_policy(code::INVALID_PHONE_NUMBER, arrived.peer, why));
+            }
+        }
+        users
+    }
+}
+
+/// The user dialled, where the peer says that it stands. Only a trunk has a choice: what an inside peer dials is its
+/// Request-URI.
+fn called<'a>(arrived: &Arrived<'a>) -> Result<Cow<'a, str>, &'static str> {
+    let message = arrived.message;
+    let from = match arrived.peer.side {
+        PeerSide::Inside => CalledFrom::RequestUri,
+        PeerSide::Outside => arrived.peer.called_from,
+    };
+    let uri = match from {
+        CalledFrom::RequestUri => message.uri().ok_or("the Request-URI cannot be read")?,
+        CalledFrom::To => message.to().uri().map_err(|_| "To's URI cannot be read")?,
+        CalledFrom::PCalledPartyId => {
+            let value = message.header(HeaderName::PCalledPartyId).ok_or("P-Called-Party-ID is missing")?;
+            let name = NameAddr::read(value).map_err(|_| "P-Called-Party-ID cannot be read")?;
+            name.uri().map_err(|_| "P-Called-Party-ID cannot be read")?
+        }
+    };
+    match uri {
+        Uri::Sip(_) | Uri::Tel { .. } => checks::user(&uri),
+        Uri::Urn(_) | Uri::Other(_) => Err("the number dialled stands in a URI that is not served"),
+    }
+}
+
+/// What has been said of a request so far.
+#[derive(Debug, Default)]
+pub struct Judged {
+    /// Where it would run.
+    pub direction: Option<Direction>,
+    /// Every rule asked.
+    pub trail: Trail,
+    /// Whether its alerts were raised with the verdict.
+    pub alerted: bool,
+}
+
+impl Engine {
+    /// A new call is wanted.
+    pub(super) fn attempt(
+        &mut self,
+        now: Now,
+        arrived: &Arrived<'_>,
+        server: ServerId,
+        facts: &Facts<'_>,
+        mut judged: Judged,
+    ) {
+        if let Err(wrong) = self.may_begin(arrived) {
+            return self.refuse(now, arrived, server, &wrong, judged);
+        }
+        let mut verdict = admit(arrived.policy, &self.counters, facts);
+        judged.direction = verdict.direction;
+        judged.trail.append(&mut verdict.trail);
+        for alert in verdict.alerts {
+            self.alert(alert);
+        }
+        match verdict.outcome {
+            Outcome::Silence => {
+                self.counts.silenced += 1;
+                self.transactions.forget(server);
+            }
+            Outcome::Refuse(refusal) => {
+                judged.alerted = true;
+                self.refuse(now, arrived, server, &Wrong::from(*refusal), judged);
+            }
+            Outcome::Admit(candidates) => match arrived.policy.charge(&self.counters, facts.peer, &verdict.charges) {
+                Ok(reservation) => {
+                    let duration_max = verdict.duration_max;
+                    let born = Born { candidates, reservation, duration_max, judged };
+                    self.admitted(now, arrived, server, facts, born);
+                }
+                Err(refusal) => self.refuse(now, arrived, server, &Wrong::from(*refusal), judged),
+            },
+        }
+    }
+
+    /// What must hold of an INVITE before policy is asked where it goes.
+    fn may_begin(&self, arrived: &Arrived<'_>) -> Result<(), Wrong> {
+        let (message, policy, peer) = (arrived.message, arrived.policy, arrived.peer);
+        checks::route(message, policy, peer)?;
+        checks::contact(message, &arrived.flow, policy)?;
+        checks::session_body(message)?;
+        if !arrived.in_force {
+            return Err(Wrong::by_policy(code::INSUFFICIENT_PERMISSIONS, peer, "this peer was taken out of the policy"));
+        }
+        if !self.closing.is_open() {
+            // Not a 503: a PBX must not take its calls to another way out because this edge restarts.
+            let wrong = Wrong::by_policy(code::CONCURRENCY_EXCEEDED, peer, "this edge is stopping");
+            return Err(wrong.retry_after(BUSY_RETRY_SECONDS));
+        }
+        if self.calls.len() >= self.settings.calls_max {
+            let wrong = Wrong::by_policy(code::CONCURRENCY_EXCEEDED, peer, "all calls of this edge are taken");
+            return Err(wrong.retry_after(BUSY_RETRY_SECONDS));
+        }
+        Ok(())
+    }
+
+    fn admitted(
+        &mut self,
+        now: Now,
+        arrived: &Arrived<'_>,
+        server: ServerId,
+        facts: &Facts<'_>,
+        born: Born,
+    ) {
+        self.trying(now, arrived, server);
+        self.flush();
+        let Judged { direction, trail, .. } = born.judged;
+        let begin = Begin {
+            invite: arrived.message,
+            flow: arrived.flow,
+            server,
+            peer: Arc::clone(arrived.peer),
+            policy: Arc::clone(arrived.policy),
+            candidates: born.candidates,
+            reservations: smallvec::smallvec![born.reservation],
+            trail,
+            duration_max: born.duration_max,
+            caller: facts.caller,
+            called: facts.called,
+            direction: direction.unwrap_or(Direction::Outbound),
+        };
+        if self.begin(now, arrived.policy, begin) {
+            self.counts.admitted += 1;
+            return;
+        }
+        let wrong = Wrong::new(500, code::CALLS_CUT, "a bug of this edge kept the call from being set up");
+        self.refuse(now, arrived, server, &wrong, Judged { direction, ..Judged::default() });
+    }
+
+    /// Answers a request with a refusal; an attempt gets its record.
+    pub(super) fn refuse(
+        &mut self,
+        now: Now,
+        arrived: &Arrived<'_>,
+        server: ServerId,
+        wrong: &Wrong,
+        judged: Judged,
+    ) {
+        let tag = hex16(self.random.bits());
+        let bytes = refuse::answer(arrived.message, &arrived.flow, arrived.peer, wrong, &tag);
+        self.transactions.respond(now.tick, server, wrong.refusal.status, bytes, &mut self.outcomes);
+        self.flush();
+        if !judged.alerted {
+            self.alert(refusal_alert(now, arrived, wrong));
+        }
+        if is_attempt(arrived) {
+            self.counts.refused += 1;
+            self.counts.records += 1;
+            let record = self.refused(now, arrived, wrong, judged);
+            self.outputs.push_back(Output::Record(Box::new(record)));
+        } else {
+            self.counts.rejected += 1;
+        }
+    }
+
+    /// The record of an attempt that never became a call.
+    fn refused(&mut self, now: Now, arrived: &Arrived<'_>, wrong: &Wrong, judged: Judged) -> CallRecord {
+        let users = Users::read(arrived);
+        let refusal = &wrong.refusal;
+        let leg = LegRecord {
+            peer: Arc::clone(&arrived.peer.name),
+            call_id: shortened(&String::from_utf8_lossy(arrived.message.call_id())),
+            remote: arrived.flow.remote,
+            transport: arrived.flow.transport,
+            status: Some(refusal.status),
+        };
+        CallRecord {
+            id: u128::from(self.random.bits()) << 64 | u128::from(self.random.bits()),
+            direction: judged.direction,
+            from: shortened(&users.caller),
+            to: shortened(&users.called),
+            legs: vec![leg],
+            began: now.wall,
+            rang: None,
+            answered: None,
+            ended: now.wall,
+            disposition: Disposition::Refused,
+            ended_by: EndedBy::Edge,
+            status: refusal.status,
+            why: format!("{}: {}", refusal.code.name, refusal.text),
+            code: Some(refusal.code.number),
+            trail: judged.trail,
+        }
+    }
+}
+
+/// What a call is born with.
+struct Born {
+    candidates: Candidates,
+    reservation: Reservation,
+    duration_max: std::time::Duration,
+    judged: Judged,
+}
+
+/// Whether a request asks for a new dialog.
+pub(super) fn is_attempt(arrived: &Arrived<'_>) -> bool {
+    *arrived.message.method() == Method::Invite && arrived.message.to_tag().is_none()
+}

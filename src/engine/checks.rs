@@ -1,0 +1,199 @@
+//! What must hold of a request before it may open anything: extensions, body, Route, Contact, user parts.
+//!
+//! Owns these checks as pure functions of a message and the policy's listeners. Refuses to know what is answered to
+//! whom (`refuse`). Read first: RFC 3261 §8.1.1.8, §8.2.2, §8.2.3, §16.4.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use super::refuse::{Adds, Wrong};
+use crate::call::Branch;
+use crate::policy::{Listener, Peer, Policy, code};
+use crate::sip::uri::{SipUri, unescape};
+use crate::sip::{Flow, HeaderName, Host, Message, NameAddr, Uri, Via};
+
+/// SIP extensions served; a Require that names another is refused (RFC 3261 §8.2.2.3).
+pub const SUPPORTED: &[&str] = &[];
+
+/// RFC 3261 §8.2.2.3: every Require tag must be one of ours.
+pub fn extensions(message: &Message) -> Result<(), Wrong> {
+    let known = |tag: &[u8]| SUPPORTED.iter().any(|ours| tag.eq_ignore_ascii_case(ours.as_bytes()));
+    if message.values(HeaderName::Require).all(known) {
+        return Ok(());
+    }
+    let unknown: Vec<&[u8]> = message.values(HeaderName::Require).filter(|tag| !known(tag)).collect();
+    let wrong = Wrong::new(420, code::PARAMETER_UNSUPPORTED, "Require names an extension that is not served");
+    Err(wrong.adding(Adds::Unsupported(unknown.join(&b", "[..]))))
+}
+
+/// RFC 3261 §8.2.2.1: a Request-URI whose scheme we do not serve.
+pub fn scheme(message: &Message) -> Result<(), Wrong> {
+    match message.uri() {
+        Some(Uri::Sip(_) | Uri::Tel { .. }) => Ok(()),
+        Some(Uri::Urn(_) | Uri::Other(_)) => {
+            Err(Wrong::new(416, code::INVALID_PHONE_NUMBER, "the Request-URI's scheme is not served"))
+        }
+        None => Err(Wrong::new(400, code::URI_MALFORMED, "the Request-URI cannot be read")),
+    }
+}
+
+/// RFC 3261 §8.2.3: only session descriptions, alone or within multipart, and never encoded.
+pub fn session_body(message: &Message) -> Result<(), Wrong> {
+    let identity = |coding: &[u8]| coding.eq_ignore_ascii_case(b"identity");
+    if !message.values(HeaderName::ContentEncoding).all(identity) {
+        return Err(Wrong::new(415, code::HIDDEN_BODY, "the body is encoded").adding(Adds::Accept(Accepts::Identity)));
+    }
+    let kind = message.header(HeaderName::ContentType).map(media_type);
+    match kind {
+        None if message.body().is_empty() => Ok(()),
+        None => Err(Wrong::new(415, code::BAD_SDP, "a body without Content-Type").adding(Adds::Accept(Accepts::Session))),
+        Some(kind) if kind.eq_ignore_ascii_case(b"application/sdp") || is_multipart(kind) => {
+            if message.body().is_empty() {
+                return Err(Wrong::new(400, code::EMPTY_BODY, "Content-Type promises a body and there is none"));
+            }
+            Ok(())
+        }
+        Some(_) => {
+            Err(Wrong::new(415, code::BAD_SDP, "the body is no session description").adding(Adds::Accept(Accepts::Session)))
+        }
+    }
+}
+
+/// What a 415 says would have been accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepts {
+    /// Session descriptions.
+    Session,
+    /// No content coding.
+    Identity,
+}
+
+fn media_type(value: &[u8]) -> &[u8] {
+    value.split(|byte| *byte == b';').next().unwrap_or(value).trim_ascii()
+}
+
+fn is_multipart(kind: &[u8]) -> bool {
+    kind.get(..10).is_some_and(|head| head.eq_ignore_ascii_case(b"multipart/"))
+}
+
+/// RFC 3261 §16.4: our own Route on top is consumed; any other Route asks us to relay to a third host.
+/// Nothing is ever sent where a Route says: the next hop comes from the policy alone.
+pub fn route(message: &Message, policy: &Policy, peer: &Peer) -> Result<(), Wrong> {
+    let relay = || Wrong::by_policy(code::RELAY_ATTEMPT, peer, "Route names another host than this edge");
+    let mut own_seen = false;
+    for value in message.values(HeaderName::Route) {
+        let name = NameAddr::read(value)
+            .map_err(|_| Wrong::new(400, code::HEADER_VALUE_INVALID, "Route cannot be read"))?;
+        let own = match name.uri() {
+            Ok(Uri::Sip(uri)) => is_here(policy, &uri),
+            Ok(Uri::Tel { .. } | Uri::Urn(_) | Uri::Other(_)) => false,
+            Err(_) => return Err(Wrong::new(400, code::HEADER_VALUE_INVALID, "Route cannot be read")),
+        };
+        if !own || own_seen {
+            return Err(relay());
+        }
+        own_seen = true;
+    }
+    Ok(())
+}
+
+/// The Contact of a request that opens a dialog (RFC 3261 §8.1.1.8; attack row D8).
+pub fn contact(message: &Message, flow: &Flow, policy: &Policy) -> Result<(), Wrong> {
+    let bad = |why| Err(Wrong::new(400, code::INVALID_CONTACT, why));
+    let contact = match message.contact() {
+        // RFC 2543 let an INVITE go without Contact: later requests then go to where it came from.
+        None if message.from_tag().is_none() => return Ok(()),
+        None => return bad("Contact is missing"),
+        Some(Err(_)) => return bad("Contact cannot be read"),
+        Some(Ok(contact)) => contact,
+    };
+    if message.values(HeaderName::Contact).nth(1).is_some() {
+        return bad("more than one Contact");
+    }
+    let uri = match contact.uri() {
+        Ok(Uri::Sip(uri)) => uri,
+        Ok(Uri::Tel { .. } | Uri::Urn(_) | Uri::Other(_)) => return bad("Contact is no SIP URI"),
+        Err(_) => return bad("Contact cannot be read"),
+    };
+    match uri.host {
+        Host::Address(address) => contact_address(address, flow).or_else(bad)?,
+        Host::Name(name) if is_localhost(name) && !flow.remote.ip().is_loopback() => {
+            return bad("Contact is loopback");
+        }
+        Host::Name(_) => {}
+    }
+    if is_here(policy, &uri) {
+        return bad("Contact is this edge");
+    }
+    Ok(())
+}
+
+fn contact_address(address: IpAddr, flow: &Flow) -> Result<(), &'static str> {
+    if address.is_unspecified() {
+        return Err("Contact is the unspecified address");
+    }
+    if address.is_multicast() || matches!(address, IpAddr::V4(v4) if v4.is_broadcast()) {
+        return Err("Contact is multicast or broadcast");
+    }
+    if matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some()) {
+        return Err("Contact is an IPv4-mapped IPv6 address");
+    }
+    if address.is_loopback() && !flow.remote.ip().is_loopback() {
+        return Err("Contact is loopback");
+    }
+    Ok(())
+}
+
+fn is_localhost(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"localhost")
+        || name.len() > 10 && name.get(name.len() - 10..).is_some_and(|end| end.eq_ignore_ascii_case(b".localhost"))
+}
+
+fn listeners(policy: &Policy) -> impl Iterator<Item = &Listener> {
+    policy.listeners.iter().flatten()
+}
+
+/// Whether a URI leads back here: a host of this edge at a port of one of its listeners (the scheme's default port where
+/// none is written).
+fn is_here(policy: &Policy, uri: &SipUri<'_>) -> bool {
+    let port = uri.port.unwrap_or(if uri.secure { 5061 } else { 5060 });
+    let at = |listener: &Listener| port == listener.bind.port() || port == listener.advertise_port;
+    policy.is_own_host(uri.host) && listeners(policy).any(at)
+}
+
+/// Whether a Via's sent-by is what this listener writes into its own.
+pub fn is_sent_by(policy: &Policy, listener: &Listener, via: &Via<'_>) -> bool {
+    via.port.unwrap_or(5060) == listener.advertise_port && policy.is_own_host(via.host)
+}
+
+/// RFC 5393 §4.2, and RFC 3261 §16.3 item 4: a Via that one of our own requests went out with says that it came back.
+/// The branch must have the shape of ours, so that a peer behind the same address is not taken for us.
+pub fn passed_before(message: &Message, policy: &Policy) -> bool {
+    message.values(HeaderName::Via).any(|value| {
+        Via::read(value).is_ok_and(|via| {
+            via.branch.is_some_and(|branch| Branch::read(branch).is_some())
+                && listeners(policy).any(|listener| is_sent_by(policy, listener, &via))
+        })
+    })
+}
+
+/// Longest user part taken for a caller or a called number.
+pub const USER_BYTES_MAX: usize = 128;
+
+/// A user part as policy may read it: unescaped once, UTF-8, without controls, and of a bearable length.
+pub fn user<'a>(uri: &Uri<'a>) -> Result<Cow<'a, str>, &'static str> {
+    let raw = uri.user().unwrap_or_default();
+    let text = match unescape(raw).ok_or("a broken escape in a user part")? {
+        Cow::Borrowed(bytes) => Cow::Borrowed(std::str::from_utf8(bytes).map_err(|_| NOT_UTF8)?),
+        Cow::Owned(bytes) => Cow::Owned(String::from_utf8(bytes).map_err(|_| NOT_UTF8)?),
+    };
+    if text.len() > USER_BYTES_MAX {
+        return Err("a user part that is too long");
+    }
+    if text.chars().any(char::is_control) {
+        return Err("a control character in a user part");
+    }
+    Ok(text)
+}
+
+const NOT_UTF8: &str = "a user part that is not UTF-8";

@@ -1,0 +1,172 @@
+//! The first steps of a frame: who sends it, then the reader.
+//!
+//! Owns the order of these steps and the answer to bytes that cannot be read. Refuses to know methods.
+//! Read first: RFC 3261 §18; RFC 5626 §3.5.1. A frame that is dropped here has cost no allocation.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::addresses::Known;
+use super::refuse::{Hearer, blame, status_for};
+use super::transactions::response_hop;
+use super::{Engine, Output};
+use crate::clock::Now;
+use crate::policy::alert::Alert;
+use crate::policy::{Peer, Policy, SourceVerdict, code};
+use crate::sip::error::{Cause, Malformed};
+use crate::sip::grammar::Values;
+use crate::sip::parse::{Answerable, Limits, parse};
+use crate::sip::write::{self, Text};
+use crate::sip::{Flow, HeaderName, Hop, Message, Via};
+
+/// The longest keep-alive: two CRLF.
+const KEEP_ALIVE_BYTES_MAX: usize = 4;
+
+/// What is read of a stranger's frame at most.
+const SAMPLE_BYTES_MAX: usize = 4_096;
+
+/// A request of a listed peer.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrived<'a> {
+    /// From where.
+    pub flow: Flow,
+    /// From whom.
+    pub peer: &'a Arc<Peer>,
+    /// The policy that lists the peer.
+    pub policy: &'a Arc<Policy>,
+    /// Whether that policy is in force; under a replaced one only live calls go on.
+    pub in_force: bool,
+    /// The request.
+    pub message: &'a Message,
+}
+
+impl Engine {
+    /// One datagram, or one framed message of a stream.
+    pub(super) fn frame(&mut self, now: Now, flow: Flow, bytes: &[u8]) {
+        self.counts.frames += 1;
+        if !self.is_listed(now, &flow, bytes) {
+            return;
+        }
+        if is_keep_alive(bytes) {
+            self.counts.keep_alives += 1;
+            return;
+        }
+        match parse(Bytes::copy_from_slice(bytes), &self.settings.limits) {
+            Ok(message) if message.is_request() => self.arrive(now, flow, &message),
+            Ok(message) => self.response(now, flow, &message),
+            Err(malformed) => self.malformed(now, &flow, &malformed),
+        }
+    }
+
+    /// A stream that cannot be framed; the shell closes it.
+    pub(super) fn broken(&mut self, now: Now, flow: &Flow, malformed: &Malformed) {
+        self.counts.frames += 1;
+        if self.is_listed(now, flow, &[]) {
+            self.malformed(now, flow, malformed);
+        }
+    }
+
+    /// Whether a peer sends on this flow. Anybody else is never answered: counted, folded into alerts, perhaps banned.
+    pub(super) fn is_listed(&mut self, now: Now, flow: &Flow, bytes: &[u8]) -> bool {
+        match self.sources.judge(&self.policy, now.tick, flow) {
+            SourceVerdict::Stranger { .. } | SourceVerdict::Banned if self.listed_before(flow) => true,
+            verdict => {
+                self.sources.charge(&self.policy, now, flow, verdict);
+                match verdict {
+                    SourceVerdict::Listed(_) => true,
+                    SourceVerdict::Stranger { sample } => {
+                        if sample {
+                            self.sample(flow, bytes);
+                        }
+                        false
+                    }
+                    SourceVerdict::Banned => false,
+                }
+            }
+        }
+    }
+
+    /// Reads one of a stranger's frames, a few each second at most, so that its alert can tell what it tried.
+    fn sample(&mut self, flow: &Flow, bytes: &[u8]) {
+        let bytes = bytes.get(..bytes.len().min(SAMPLE_BYTES_MAX)).unwrap_or_default();
+        let limits = Limits { message_bytes_max: SAMPLE_BYTES_MAX, ..self.settings.limits.clone() };
+        if let Ok(message) = parse(Bytes::copy_from_slice(bytes), &limits) {
+            let agent = message.header(HeaderName::UserAgent).unwrap_or_default();
+            self.sources.sampled(flow, message.method().as_bytes(), agent);
+        }
+    }
+
+    fn listed_before(&self, flow: &Flow) -> bool {
+        self.retired.iter().any(|policy| policy.peer_at(flow).is_some())
+    }
+
+    fn arrive(&mut self, now: Now, flow: Flow, message: &Message) {
+        let policy = Arc::clone(&self.policy);
+        let known = Known { policy: &policy, retired: &self.retired };
+        let Some((id, listing)) = known.peer_at(flow.listener, flow.remote.ip()) else { return };
+        let (listing, in_force) = (Arc::clone(listing), Arc::ptr_eq(listing, &policy));
+        let Some(peer) = listing.peer(id) else { return };
+        self.request(now, &Arrived { flow, peer, policy: &listing, in_force, message });
+    }
+
+    /// Bytes of a listed peer that the reader refused: answered with the error's status, never repaired.
+    fn malformed(&mut self, now: Now, flow: &Flow, malformed: &Malformed) {
+        self.counts.malformed(malformed.cause);
+        let status = status_for(blame(malformed.cause), malformed.status, Hearer::Listed);
+        let answer = malformed.answer.as_ref().zip(status).and_then(|(answer, status)| {
+            let bytes = write::refusal(answer, flow.remote, status, phrase(malformed.reason))?;
+            Some((status, way_back(flow, answer), bytes))
+        });
+        let mut alert = Alert::new(alert_code(malformed.cause), now.wall, malformed.reason.to_owned());
+        alert.source = Some(flow.remote);
+        alert.transport = Some(flow.transport);
+        alert.peer = self.peer_name(flow);
+        alert.sip_status = answer.as_ref().map(|(status, _, _)| *status);
+        self.alert(Box::new(alert));
+        if let Some((_, hop, bytes)) = answer {
+            self.outputs.push_back(Output::Send { hop, bytes });
+        }
+    }
+
+    fn peer_name(&self, flow: &Flow) -> Option<Arc<str>> {
+        let known = Known { policy: &self.policy, retired: &self.retired };
+        let (id, policy) = known.peer_at(flow.listener, flow.remote.ip())?;
+        policy.peer(id).map(|peer| Arc::clone(&peer.name))
+    }
+}
+
+const fn alert_code(cause: Cause) -> code::Code {
+    match cause {
+        Cause::Oversize => code::OVERSIZE,
+        Cause::RequestUri => code::URI_MALFORMED,
+        Cause::HeaderLine => code::HEADER_NAME_INVALID,
+        Cause::HeaderValue | Cause::Repeated | Cause::CSeq => code::HEADER_VALUE_INVALID,
+        Cause::StartLine
+        | Cause::Version
+        | Cause::Missing
+        | Cause::ContentLength
+        | Cause::Framing
+        | Cause::NotSip => code::MALFORMED,
+    }
+}
+
+/// Where the answer to an unreadable request goes: as for any other, by its top Via.
+fn way_back(flow: &Flow, answer: &Answerable) -> Hop {
+    let line = answer.lines.iter().find(|(name, _)| *name == HeaderName::Via);
+    let top = line.and_then(|(_, line)| Values::new(line).next());
+    match top.map(Via::read_any_version) {
+        Some(Ok((via, _))) => response_hop(flow, &via),
+        Some(Err(_)) | None => flow.back(),
+    }
+}
+
+/// A fixed sentence of the reader as a reason phrase.
+fn phrase(reason: &'static str) -> Text<'static> {
+    Text::new(reason.as_bytes()).unwrap_or(Text::fixed("Bad Request"))
+}
+
+/// RFC 5626 §3.5.1, and the single octets that many NAT keep-alives send.
+fn is_keep_alive(bytes: &[u8]) -> bool {
+    bytes.len() <= KEEP_ALIVE_BYTES_MAX && bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0))
+}

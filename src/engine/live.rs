@@ -1,0 +1,235 @@
+//! Calls at work: events in, effects carried out, and what follows from them queued.
+//!
+//! Owns the boundary around a call: one that panics is ended and recorded, and the rest live. Refuses to know what a
+//! call does with its legs. Read first: RFC 3261 §12-15; RFC 6026.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::Engine;
+use super::calls::Entry;
+use super::peers::EdgeGate;
+use super::transactions::{CallKey, Owner};
+use crate::call::event::EndCause;
+use crate::call::{Begin, Branch, Call, Context, Effect, Effects, Event, Failure, Timer};
+use crate::clock::Now;
+use crate::policy::{Alert, Policy, code};
+
+/// What a transaction told, waiting for its turn.
+#[derive(Debug)]
+pub enum Happened {
+    /// A client transaction failed.
+    Failed {
+        /// Which.
+        branch: Branch,
+        /// Whose.
+        owner: Owner,
+        /// Why.
+        failure: Failure,
+    },
+    /// A client transaction is gone after its final response.
+    Gone {
+        /// Which.
+        branch: Branch,
+        /// Whose.
+        owner: Owner,
+    },
+}
+
+impl Engine {
+    /// Brings a call to life. `false` when a bug kept it from being born; its reservations are back then.
+    pub(super) fn begin(&mut self, now: Now, policy: &Arc<Policy>, begin: Begin<'_>) -> bool {
+        let (server, from) = (begin.server, begin.peer.id);
+        let mut effects = std::mem::take(&mut self.effects);
+        let mut gate = EdgeGate::new(policy, from, &mut self.counters, &mut self.peers, &mut self.outputs);
+        let mut context = Context {
+            now,
+            random: &mut self.random,
+            settings: &self.settings.call,
+            gate: &mut gate,
+            effects: &mut effects,
+        };
+        // A panic leaves nothing half done that is kept: the call is not born, its effects are dropped.
+        let born = catch_unwind(AssertUnwindSafe(|| Call::begin(begin, &mut context)));
+        let Ok(call) = born else {
+            effects.clear();
+            self.effects = effects;
+            self.counts.bugs += 1;
+            return false;
+        };
+        let key = self.calls.insert(Box::new(Entry::new(call, Arc::clone(policy), from)));
+        self.transactions.set_owner(server, Owner::Call { key, side: crate::call::Side::A });
+        self.carry_out(now, key, effects);
+        true
+    }
+
+    /// One event of a call.
+    pub(super) fn drive(&mut self, now: Now, key: CallKey, event: Event<'_>) {
+        let Some(entry) = self.calls.at(key) else { return };
+        let mut effects = std::mem::take(&mut self.effects);
+        let mut gate = EdgeGate::new(&entry.policy, entry.from, &mut self.counters, &mut self.peers, &mut self.outputs);
+        let mut context = Context {
+            now,
+            random: &mut self.random,
+            settings: &self.settings.call,
+            gate: &mut gate,
+            effects: &mut effects,
+        };
+        let call = &mut entry.call;
+        // What was asked for before a panic is carried out: the legs already count on it.
+        let lives = catch_unwind(AssertUnwindSafe(|| call.on(event, &mut context))).is_ok();
+        self.carry_out(now, key, effects);
+        if !lives {
+            self.abandon(now, key);
+        }
+    }
+
+    /// Ends a call in which a bug showed: its legs are told from what they still know. A second time it is asked no more.
+    fn abandon(&mut self, now: Now, key: CallKey) {
+        self.counts.bugs += 1;
+        let text = "A bug of this edge ended a call; no other is touched. Please report it with the call's record.";
+        self.alert(Box::new(Alert::new(code::CALLS_CUT, now.wall, text.to_owned())));
+        let Some(entry) = self.calls.at(key) else { return };
+        if std::mem::replace(&mut entry.panicked, true) {
+            return self.remove(key);
+        }
+        let mut effects = std::mem::take(&mut self.effects);
+        let mut gate =
+            EdgeGate::new(&entry.policy, entry.from, &mut self.counters, &mut self.peers, &mut self.outputs);
+        let mut context = Context {
+            now,
+            random: &mut self.random,
+            settings: &self.settings.call,
+            gate: &mut gate,
+            effects: &mut effects,
+        };
+        let call = &mut entry.call;
+        let told = catch_unwind(AssertUnwindSafe(|| call.abandon(&mut context))).is_ok();
+        self.carry_out(now, key, effects);
+        if !told {
+            self.remove(key);
+        }
+    }
+
+    /// Takes a call and everything it owns out of the tables.
+    pub(super) fn remove(&mut self, key: CallKey) {
+        let Some(entry) = self.calls.remove(key) else { return };
+        for tag in &entry.tags {
+            self.dialogs.unbind(*tag);
+        }
+        for (_, id) in &entry.armed {
+            self.deadlines.cancel(*id);
+        }
+        drop(entry);
+        if !self.retired.is_empty() {
+            self.forget_retired();
+        }
+    }
+
+    /// What a call asked for, in order.
+    fn carry_out(&mut self, now: Now, key: CallKey, mut effects: Effects) {
+        let mut ended = false;
+        for effect in effects.drain(..) {
+            ended |= self.effect(now, key, effect);
+        }
+        self.effects = effects;
+        if ended {
+            self.remove(key);
+        }
+    }
+
+    /// One effect; true when it was the last.
+    fn effect(&mut self, now: Now, key: CallKey, effect: Effect) -> bool {
+        match effect {
+            Effect::Request { branch, side, invite, hop, bytes } => {
+                let owner = Owner::Call { key, side };
+                self.transactions.start(now.tick, branch, invite, hop, bytes, owner, &mut self.outcomes);
+            }
+            Effect::Cancel { branch, reason } => {
+                self.transactions.cancel(now.tick, branch, reason, &mut self.outcomes);
+            }
+            Effect::Send { hop, bytes } => {
+                self.flush();
+                self.outputs.push_back(super::Output::Send { hop, bytes });
+            }
+            Effect::Respond { server, status, bytes } => {
+                self.transactions.respond(now.tick, server, status, bytes, &mut self.outcomes);
+            }
+            Effect::Resend { server, bytes } => {
+                self.transactions.resend(server, bytes, &mut self.outcomes);
+            }
+            Effect::Bind { tag, side } => {
+                self.dialogs.bind(tag, key, side);
+                if let Some(entry) = self.calls.at(key) {
+                    entry.tags.push(tag);
+                }
+            }
+            Effect::Unbind { tag } => {
+                self.dialogs.unbind(tag);
+                if let Some(entry) = self.calls.at(key) {
+                    entry.tags.retain(|bound| *bound != tag);
+                }
+            }
+            Effect::Arm { timer, at } => self.arm(key, timer, at),
+            Effect::Disarm(timer) => self.disarm(key, timer),
+            Effect::Alert(alert) => self.alert(alert),
+            Effect::Record(record) => {
+                let first = self.calls.at(key).is_some_and(|entry| !std::mem::replace(&mut entry.recorded, true));
+                if first {
+                    self.counts.records += 1;
+                    self.outputs.push_back(super::Output::Record(record));
+                }
+            }
+            Effect::Ended => return true,
+        }
+        false
+    }
+
+    fn arm(&mut self, key: CallKey, timer: Timer, at: crate::clock::Tick) {
+        self.disarm(key, timer);
+        if let Some(entry) = self.calls.at(key) {
+            entry.armed.push((timer, self.deadlines.insert(at, (key, timer))));
+        }
+    }
+
+    fn disarm(&mut self, key: CallKey, timer: Timer) {
+        let Some(entry) = self.calls.at(key) else { return };
+        if let Some(place) = entry.armed.iter().position(|(armed, _)| *armed == timer) {
+            let (_, id) = entry.armed.swap_remove(place);
+            self.deadlines.cancel(id);
+        }
+    }
+
+    /// A deadline of a call came.
+    pub(super) fn deadline(&mut self, now: Now, key: CallKey, timer: Timer) {
+        if let Some(entry) = self.calls.at(key) {
+            entry.armed.retain(|(armed, _)| *armed != timer);
+        }
+        self.drive(now, key, Event::Timer(timer));
+    }
+
+    /// Hands what a transaction told to its owner.
+    pub(super) fn follow(&mut self, now: Now, happened: Happened) {
+        match happened {
+            Happened::Failed { branch, owner, failure } => match owner {
+                Owner::Call { key, .. } => self.drive(now, key, Event::Failed { branch, failure }),
+                Owner::Probe(peer) => self.probe_failed(now, peer, branch, failure),
+                Owner::Standalone(number) => self.carried_failed(now, number, failure),
+                Owner::Nobody => {}
+            },
+            Happened::Gone { branch, owner } => match owner {
+                Owner::Call { key, .. } => self.drive(now, key, Event::Gone { branch }),
+                Owner::Probe(_) | Owner::Standalone(_) | Owner::Nobody => {}
+            },
+        }
+    }
+
+    /// Ends every live call; says how many there were.
+    pub(super) fn end_all(&mut self, now: Now, cause: EndCause) -> usize {
+        let keys = self.calls.keys();
+        for key in &keys {
+            self.drive(now, *key, Event::End(cause));
+        }
+        keys.len()
+    }
+}

@@ -1,0 +1,219 @@
+//! Which targets are up, and the gate that a call asks before it turns to one.
+//!
+//! Owns the health of every target and when it is probed next. Refuses to know what a probe looks like (`probe`) and
+//! how a call chooses among targets. Read first: RFC 3261 §8.1.3.1, §11; DESIGN.md law 6.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Output;
+use crate::call::{Branch, Closed, Failure, Gate, Random};
+use crate::clock::{Now, Tick};
+use crate::policy::alert::Alert;
+use crate::policy::route::Candidate;
+use crate::policy::{Counters, PeerId, Policy, Reservation, code};
+
+/// The health of one target of one peer.
+#[derive(Debug, Clone)]
+struct Target {
+    peer: PeerId,
+    address: SocketAddr,
+    up: bool,
+    probed: Option<Probing>,
+}
+
+/// Its probes.
+#[derive(Debug, Clone, Copy)]
+struct Probing {
+    interval: Duration,
+    next: Tick,
+    waits_for: Option<Branch>,
+}
+
+/// What became of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// As it was.
+    Same,
+    /// It was up.
+    WentDown,
+    /// It was down.
+    CameUp,
+}
+
+/// The health of every target.
+#[derive(Debug, Default)]
+pub struct Peers {
+    targets: Vec<Target>,
+    down: usize,
+}
+
+impl Peers {
+    /// Every target of a policy, up until it is found down.
+    #[must_use]
+    pub fn new(now: Tick, policy: &Policy, random: &mut Random) -> Self {
+        let mut peers = Self::default();
+        peers.follow(now, policy, random);
+        peers
+    }
+
+    /// Takes over a new policy's targets; those that stay keep their health.
+    pub fn follow(&mut self, now: Tick, policy: &Policy, random: &mut Random) {
+        let before = std::mem::take(&mut self.targets);
+        for peer in policy.peers.iter().flatten() {
+            for target in &peer.targets {
+                let known = before.iter().find(|known| known.peer == peer.id && known.address == target.address);
+                let interval = peer.probe.map(|probe| probe.interval);
+                let probing = |interval| match known.and_then(|known| known.probed) {
+                    Some(known) if known.interval == interval => known,
+                    // The first probes are spread over one interval, so that a start is no burst.
+                    Some(_) | None => {
+                        Probing { interval, next: now.after(part(interval, random)), waits_for: None }
+                    }
+                };
+                self.targets.push(Target {
+                    peer: peer.id,
+                    address: target.address,
+                    // Without probes nothing would bring a target back: it counts as up.
+                    up: interval.is_none() || known.is_none_or(|known| known.up),
+                    probed: interval.map(probing),
+                });
+            }
+        }
+        self.down = self.targets.iter().filter(|target| !target.up).count();
+    }
+
+    /// When the next probe is due.
+    #[must_use]
+    pub fn next_probe(&self) -> Option<Tick> {
+        self.targets.iter().filter_map(|target| target.probed.map(|probed| probed.next)).min()
+    }
+
+    /// The next target whose probe is due, its next one already set; `branch` is what it now waits for.
+    pub fn due(&mut self, now: Tick, random: &mut Random) -> Option<(PeerId, SocketAddr, Branch)> {
+        let target = self.targets.iter_mut().find(|target| target.probed.is_some_and(|probed| probed.next <= now))?;
+        let probed = target.probed.as_mut()?;
+        let branch = Branch(random.bits());
+        // Between 0.9 and 1.1 of the interval, so that probes of many peers drift apart.
+        let wobble = part(probed.interval / 5, random);
+        probed.next = now.after(probed.interval.mul_f32(0.9).saturating_add(wobble));
+        probed.waits_for = Some(branch);
+        Some((target.peer, target.address, branch))
+    }
+
+    /// The address a probe went to.
+    #[must_use]
+    pub fn probed(&self, peer: PeerId, branch: Branch) -> Option<SocketAddr> {
+        let waits = |target: &&Target| {
+            target.peer == peer && target.probed.is_some_and(|probed| probed.waits_for == Some(branch))
+        };
+        self.targets.iter().find(waits).map(|target| target.address)
+    }
+
+    /// Whether calls may go there.
+    #[must_use]
+    pub fn is_up(&self, peer: PeerId, address: SocketAddr) -> bool {
+        self.down == 0
+            || !self.targets.iter().any(|target| target.peer == peer && target.address == address && !target.up)
+    }
+
+    /// Whether any target is down: most of the time none is, and nothing has to be looked up.
+    #[must_use]
+    pub const fn any_down(&self) -> bool {
+        self.down > 0
+    }
+
+    /// Whether a peer has a target that is up (or none to be down).
+    #[must_use]
+    pub fn peer_is_up(&self, peer: PeerId) -> bool {
+        let mut targets = self.targets.iter().filter(|target| target.peer == peer).peekable();
+        targets.peek().is_none() || targets.any(|target| target.up)
+    }
+
+    /// A target was heard.
+    pub fn heard(&mut self, peer: PeerId, address: SocketAddr) -> Change {
+        self.mark(peer, address, true)
+    }
+
+    /// A target did not answer, or could not be reached. Only one that is probed goes down.
+    pub fn lost(&mut self, peer: PeerId, address: SocketAddr) -> Change {
+        self.mark(peer, address, false)
+    }
+
+    fn mark(&mut self, peer: PeerId, address: SocketAddr, up: bool) -> Change {
+        let found = self.targets.iter_mut().find(|target| target.peer == peer && target.address == address);
+        match found {
+            Some(target) if target.up != up && (up || target.probed.is_some()) => {
+                target.up = up;
+                if up {
+                    self.down -= 1;
+                    Change::CameUp
+                } else {
+                    self.down += 1;
+                    Change::WentDown
+                }
+            }
+            Some(_) | None => Change::Same,
+        }
+    }
+}
+
+/// A random part of a length.
+fn part(length: Duration, random: &mut Random) -> Duration {
+    let millis = u32::try_from(length.as_millis()).unwrap_or(u32::MAX);
+    Duration::from_millis(u64::from(random.below(millis)))
+}
+
+/// 32011: a peer is not reached, or is reached again.
+pub(super) fn reach_alert(now: Now, policy: &Policy, peer: PeerId, address: SocketAddr, text: &str) -> Box<Alert> {
+    let mut alert = Alert::new(code::PEER_UNREACHABLE, now.wall, text.to_owned());
+    alert.peer = policy.peer(peer).map(|peer| Arc::clone(&peer.name));
+    alert.evidence.push(("target", address.to_string()));
+    Box::new(alert)
+}
+
+/// What a call may ask of the engine when it turns to a target.
+pub(super) struct EdgeGate<'a> {
+    policy: &'a Policy,
+    from: PeerId,
+    counters: &'a mut Counters,
+    peers: &'a mut Peers,
+    outputs: &'a mut VecDeque<Output>,
+}
+
+impl<'a> EdgeGate<'a> {
+    /// The gate for calls of one peer.
+    pub(super) fn new(
+        policy: &'a Policy,
+        from: PeerId,
+        counters: &'a mut Counters,
+        peers: &'a mut Peers,
+        outputs: &'a mut VecDeque<Output>,
+    ) -> Self {
+        Self { policy, from, counters, peers, outputs }
+    }
+}
+
+impl Gate for EdgeGate<'_> {
+    fn open(&mut self, now: Now, candidate: &Candidate) -> Result<Reservation, Closed> {
+        let _ = now;
+        if !self.peers.is_up(candidate.peer, candidate.target.address) {
+            return Err(Closed::Down);
+        }
+        self.policy.gate(self.counters, self.from, candidate).map_err(Closed::Refused)
+    }
+
+    fn failed(&mut self, now: Now, candidate: &Candidate, failure: Failure) {
+        let (peer, address) = (candidate.peer, candidate.target.address);
+        let text = match failure {
+            // It answered, so it lives; that it cannot serve is the call's affair.
+            Failure::Unavailable => return,
+            Failure::Timeout => "A peer did not answer a call in time; the next target is tried. Check that it runs.",
+            Failure::Transport => "A peer cannot be reached; the next target is tried. Check its address and the way there.",
+        };
+        self.peers.lost(peer, address);
+        self.outputs.push_back(Output::Alert(reach_alert(now, self.policy, peer, address, text)));
+    }
+}

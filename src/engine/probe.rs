@@ -1,0 +1,115 @@
+//! OPTIONS probes: any response is life, and silence marks a target down.
+//!
+//! Owns what a probe looks like and what its end means. Refuses to know the table of targets (`peers`).
+//! Read first: RFC 3261 §8.1.1, §11.
+
+use std::net::SocketAddr;
+
+use super::Engine;
+use super::peers::{Change, reach_alert};
+use super::transactions::Owner;
+use crate::call::identity::hex16;
+use crate::call::{Branch, Failure};
+use crate::clock::Now;
+use crate::policy::{Listener, Peer, PeerId};
+use crate::sip::write::{Text, Writer};
+use crate::sip::{ConnectionId, HeaderName, Hop, Method, Transport};
+
+impl Engine {
+    /// Sends every probe that is due.
+    pub(super) fn probe(&mut self, now: Now) {
+        let policy = std::sync::Arc::clone(&self.policy);
+        while let Some((id, address, branch)) = self.peers.due(now.tick, &mut self.random) {
+            let Some(peer) = policy.peer(id) else { continue };
+            let Some(listener) = policy.listener(peer.listener) else { continue };
+            let names = [self.random.bits(), self.random.bits()];
+            let transport = transport_to(peer, address);
+            let Some(bytes) = options(listener, transport, address, branch, names) else { continue };
+            let hop = Hop {
+                listener: peer.listener,
+                transport,
+                remote: address,
+                connection: ConnectionId::NONE,
+            };
+            self.counts.probes += 1;
+            self.transactions.start(now.tick, branch, false, hop, bytes, Owner::Probe(id), &mut self.outcomes);
+        }
+        self.settle(now);
+    }
+
+    /// A probe ended without a response.
+    pub(super) fn probe_failed(&mut self, now: Now, peer: PeerId, branch: Branch, failure: Failure) {
+        let Some(address) = self.peers.probed(peer, branch) else { return };
+        match failure {
+            // Any response is life.
+            Failure::Unavailable => self.heard(now, peer, address),
+            Failure::Timeout | Failure::Transport => {
+                if self.peers.lost(peer, address) == Change::WentDown {
+                    let text = "A peer does not answer probes; calls go to other targets until it does. Check that it runs.";
+                    self.alert(reach_alert(now, &self.policy, peer, address, text));
+                }
+            }
+        }
+    }
+
+    /// A target sent a response.
+    pub(super) fn heard(&mut self, now: Now, peer: PeerId, address: SocketAddr) {
+        if self.peers.any_down() && self.peers.heard(peer, address) == Change::CameUp {
+            let text = "A peer answers again (recovered).";
+            self.alert(reach_alert(now, &self.policy, peer, address, text));
+        }
+    }
+}
+
+/// The transport a peer prefers at an address.
+pub(super) fn transport_to(peer: &Peer, address: SocketAddr) -> Transport {
+    let target = peer.targets.iter().find(|target| target.address == address);
+    target.and_then(|target| target.transports.first().copied()).unwrap_or(Transport::Udp)
+}
+
+/// `host` or `[v6]`, and `:port`, of a listener as it tells itself to peers.
+pub(super) fn advertised(listener: &Listener) -> String {
+    let host = &listener.advertise_host;
+    let bare_v6 = host.contains(':') && !host.starts_with('[');
+    if bare_v6 {
+        format!("[{host}]:{}", listener.advertise_port)
+    } else {
+        format!("{host}:{}", listener.advertise_port)
+    }
+}
+
+/// An OPTIONS request of our own (RFC 3261 §11.1).
+fn options(
+    listener: &Listener,
+    transport: Transport,
+    address: SocketAddr,
+    branch: Branch,
+    names: [u64; 2],
+) -> Option<bytes::Bytes> {
+    let (us, [tag, call_id]) = (advertised(listener), names.map(hex16));
+    let uri = format!("sip:{address};transport={}", transport.name());
+    let uri = if transport == Transport::Udp { format!("sip:{address}") } else { uri };
+    let via = via(listener, transport, branch);
+    let mut writer = Writer::request(&Method::Options, Text::new(uri.as_bytes())?);
+    writer
+        .header(HeaderName::Via, Text::new(via.as_bytes())?)
+        .number(HeaderName::MaxForwards, 70)
+        .header(HeaderName::From, Text::new(format!("<sip:{us}>;tag={}", text(&tag)).as_bytes())?)
+        .header(HeaderName::To, Text::new(format!("<{uri}>").as_bytes())?)
+        .header(HeaderName::CallId, Text::new(&call_id)?)
+        .header(HeaderName::CSeq, Text::fixed("1 OPTIONS"))
+        .header(HeaderName::Contact, Text::new(format!("<sip:{us}>").as_bytes())?)
+        .header(HeaderName::Accept, Text::fixed("application/sdp"));
+    Some(writer.finish(&[]))
+}
+
+/// The Via of a request of the engine's own.
+pub(super) fn via(listener: &Listener, transport: Transport, branch: Branch) -> String {
+    let (token, us, branch) = (transport.via_token(), advertised(listener), branch.text());
+    format!("SIP/2.0/{token} {us};branch={};rport", text(&branch))
+}
+
+/// Our own digits as text.
+pub(super) fn text(digits: &[u8]) -> &str {
+    std::str::from_utf8(digits).unwrap_or_default()
+}

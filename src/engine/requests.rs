@@ -1,0 +1,330 @@
+//! Requests of listed peers: ACK and CANCEL, the transaction table, screening, and who answers.
+//!
+//! Owns the order of the checks and every answer that is not a call's. Refuses to know what happens within a dialog.
+//! Read first: RFC 3261 §8.2, §9.2, §11.2, §12.2.2, §17.2.3.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::admission::{Judged, Users};
+use super::checks::{self, SUPPORTED};
+use super::intake::Arrived;
+use super::refuse::{self, Adds, Wrong};
+use super::transactions::{Arrival, CallKey, CancelTarget, Owner, response_hop};
+use super::{Engine, Output};
+use crate::call::identity::hex16;
+use crate::call::{Event, LocalTag, ServerId, Side};
+use crate::clock::Now;
+use crate::policy::alert::{Alert, shortened};
+use crate::policy::sources::Bucket;
+use crate::policy::{Facts, Outcome, code, screen};
+use crate::sip::write::{Text, reason_phrase, response_to};
+use crate::sip::{HeaderName, Method, Uri};
+
+/// Seconds after which a peer may come back when the edge is full.
+const FULL_RETRY_SECONDS: u32 = 5;
+
+impl Engine {
+    /// A request of a listed peer.
+    pub(super) fn request(&mut self, now: Now, arrived: &Arrived<'_>) {
+        self.counts.requests += 1;
+        match arrived.message.method() {
+            Method::Ack => self.ack(now, arrived),
+            Method::Cancel => self.cancel(now, arrived),
+            Method::Invite
+            | Method::Bye
+            | Method::Options
+            | Method::Register
+            | Method::Prack
+            | Method::Update
+            | Method::Info
+            | Method::Message
+            | Method::Refer
+            | Method::Subscribe
+            | Method::Notify
+            | Method::Publish
+            | Method::Other(_) => self.open(now, arrived),
+        }
+    }
+
+    /// RFC 3261 §17.1.1.3: an ACK is never answered. It belongs to a refused INVITE's transaction, or to a dialog.
+    fn ack(&mut self, now: Now, arrived: &Arrived<'_>) {
+        let message = arrived.message;
+        if self.transactions.ack(now.tick, arrived.flow, message, &mut self.outcomes) {
+            return;
+        }
+        let Some((key, side)) = self.dialog_of(arrived) else {
+            self.counts.stray_acks += 1;
+            return;
+        };
+        self.drive(now, key, Event::Ack { side, peer: Some(arrived.peer.id), message });
+    }
+
+    /// RFC 3261 §9.2. The answer needs no memory: it is the same for every copy of the CANCEL.
+    fn cancel(&mut self, now: Now, arrived: &Arrived<'_>) {
+        let policy = std::sync::Arc::clone(&self.policy);
+        let known = super::addresses::Known { policy: &policy, retired: &self.retired };
+        match self.transactions.cancel_target(arrived.flow, arrived.message, &known) {
+            CancelTarget::Pending(server, owner) => {
+                self.reply(arrived, 200);
+                self.flush();
+                match owner {
+                    Owner::Call { key, .. } => {
+                        self.drive(now, key, Event::Cancel { server, message: arrived.message });
+                    }
+                    Owner::Probe(_) | Owner::Standalone(_) | Owner::Nobody => {}
+                }
+            }
+            CancelTarget::Answered => self.reply(arrived, 200),
+            CancelTarget::Foreign | CancelTarget::Unknown => {
+                self.counts.stray_cancels += 1;
+                self.reply(arrived, 481);
+            }
+        }
+    }
+
+    /// Every other request: seen before, or new.
+    fn open(&mut self, now: Now, arrived: &Arrived<'_>) {
+        let (flow, message) = (arrived.flow, arrived.message);
+        match self.transactions.request(now.tick, flow, message, &mut self.outcomes) {
+            Arrival::New(server) => self.screen(now, arrived, server),
+            Arrival::Retransmission => self.counts.retransmissions += 1,
+            // RFC 3261 §8.2.2.2.
+            Arrival::Merged => {
+                self.counts.merged += 1;
+                let wrong =
+                    Wrong::new(482, code::LOOP_DETECTED, "the same request came before by another way");
+                self.refuse_stateless(now, arrived, &wrong);
+            }
+            // The only 503 this edge sends of its own will: it is full, and says for how long to stay away.
+            Arrival::Full => {
+                self.counts.table_full += 1;
+                let wrong = Wrong::new(503, code::SHEDDING, "the table of transactions is full")
+                    .retry_after(FULL_RETRY_SECONDS);
+                self.refuse_stateless(now, arrived, &wrong);
+            }
+        }
+    }
+
+    /// What must hold of every request, whatever it asks for.
+    fn screen(&mut self, now: Now, arrived: &Arrived<'_>, server: ServerId) {
+        let message = arrived.message;
+        let outside_dialog = message.to_tag().is_none();
+        if outside_dialog {
+            match self.sources.bucket(arrived.policy, now, arrived.peer.id) {
+                Bucket::Fits => {}
+                // What is over the bucket leaves no state; each copy is asked anew.
+                Bucket::Answer(refusal) => {
+                    self.transactions.forget(server);
+                    return self.refuse_quietly(arrived, &Wrong::from(*refusal));
+                }
+                Bucket::Drop => return self.transactions.forget(server),
+            }
+        }
+        let mut judged = Judged::default();
+        let users = Users::read(arrived);
+        let facts = self.facts(now, arrived, &users.caller, &users.called);
+        let mut screened = screen(arrived.policy, &facts);
+        judged.trail.append(&mut screened.trail);
+        for alert in screened.alerts {
+            self.alert(alert);
+        }
+        match screened.outcome {
+            Outcome::Admit(_) => {}
+            Outcome::Refuse(refusal) => {
+                judged.alerted = true;
+                return self.refuse(now, arrived, server, &Wrong::from(*refusal), judged);
+            }
+            Outcome::Silence => {
+                self.counts.silenced += 1;
+                return self.transactions.forget(server);
+            }
+        }
+        if let Err(wrong) = checks::scheme(message).and_then(|()| checks::extensions(message)) {
+            return self.refuse(now, arrived, server, &wrong, judged);
+        }
+        if !outside_dialog {
+            return self.within_dialog(now, arrived, server, judged);
+        }
+        match message.method() {
+            Method::Invite | Method::Message => match users.fault {
+                Some(wrong) => self.refuse(now, arrived, server, &wrong, judged),
+                None if *message.method() == Method::Invite => {
+                    self.attempt(now, arrived, server, &facts, judged);
+                }
+                None => self.carry(now, arrived, server, &facts, judged),
+            },
+            Method::Ack
+            | Method::Bye
+            | Method::Cancel
+            | Method::Options
+            | Method::Register
+            | Method::Prack
+            | Method::Update
+            | Method::Info
+            | Method::Refer
+            | Method::Subscribe
+            | Method::Notify
+            | Method::Publish
+            | Method::Other(_) => self.outside_dialog(now, arrived, server, judged),
+        }
+    }
+
+    /// RFC 3261 §12.2.2: the dialog table is the authority. A To tag that stands not in it opens nothing.
+    fn within_dialog(&mut self, now: Now, arrived: &Arrived<'_>, server: ServerId, judged: Judged) {
+        let Some((key, side)) = self.dialog_of(arrived) else {
+            self.counts.unknown_dialogs += 1;
+            let wrong = Wrong::new(481, code::UNKNOWN_DIALOG, "no such dialog");
+            return self.refuse(now, arrived, server, &wrong, judged);
+        };
+        let (flow, message) = (arrived.flow, arrived.message);
+        if *message.method() == Method::Invite {
+            if let Err(wrong) = checks::session_body(message) {
+                return self.refuse(now, arrived, server, &wrong, judged);
+            }
+            self.trying(now, arrived, server);
+        }
+        self.hand_over(now, server, key, side, Event::Request { side, server, peer: Some(arrived.peer.id), flow, message });
+    }
+
+    fn hand_over(&mut self, now: Now, server: ServerId, key: CallKey, side: Side, event: Event<'_>) {
+        self.transactions.set_owner(server, Owner::Call { key, side });
+        self.drive(now, key, event);
+    }
+
+    /// What is neither a call nor a message and names no dialog.
+    fn outside_dialog(&mut self, now: Now, arrived: &Arrived<'_>, server: ServerId, judged: Judged) {
+        let wrong = match arrived.message.method() {
+            Method::Options => match checks::route(arrived.message, arrived.policy, arrived.peer) {
+                Ok(()) => return self.capabilities(now, arrived, server),
+                Err(wrong) => wrong,
+            },
+            // RFC 3261 §15.1.2, RFC 3262 §3, RFC 3311 §5.2, RFC 6086 §4.2.2: these live within a dialog only.
+            Method::Bye | Method::Prack | Method::Update | Method::Info => {
+                self.counts.unknown_dialogs += 1;
+                Wrong::new(481, code::UNKNOWN_DIALOG, "no such dialog")
+            }
+            Method::Register => {
+                Wrong::new(405, code::REGISTER_NOT_SUPPORTED, "registration is not served").adding(Adds::Allow)
+            }
+            Method::Refer | Method::Subscribe | Method::Notify | Method::Publish => {
+                Wrong::new(405, code::METHOD_NOT_ALLOWED, "the method is not served").adding(Adds::Allow)
+            }
+            Method::Invite | Method::Message | Method::Ack | Method::Cancel | Method::Other(_) => {
+                Wrong::new(501, code::METHOD_NOT_ALLOWED, "the method is not known").adding(Adds::Allow)
+            }
+        };
+        self.refuse(now, arrived, server, &wrong, judged);
+    }
+
+    /// RFC 3261 §11.2: OPTIONS is answered by this edge for itself.
+    fn capabilities(&mut self, now: Now, arrived: &Arrived<'_>, server: ServerId) {
+        // While draining the answer is 503: no call is refused by it, and a balancer that probes goes elsewhere.
+        let status = if self.closing.is_open() { 200 } else { 503 };
+        let phrase = Text::new(reason_phrase(status).as_bytes()).unwrap_or(Text::fixed("OK"));
+        let tag = hex16(self.random.bits());
+        let mut writer = response_to(arrived.message, arrived.flow.remote, status, phrase, Text::new(&tag));
+        if status == 200 {
+            refuse::write_allow(&mut writer, arrived.peer);
+            writer.header(HeaderName::Accept, Text::fixed("application/sdp"));
+            writer.header(HeaderName::Supported, Text::new(SUPPORTED.join(", ").as_bytes()).unwrap_or(Text::fixed("")));
+        }
+        self.counts.options_answered += 1;
+        self.transactions.respond(now.tick, server, status, writer.finish(&[]), &mut self.outcomes);
+    }
+
+    /// 100 for an INVITE, so that its sender stops repeating it while the call is set up.
+    pub(super) fn trying(&mut self, now: Now, arrived: &Arrived<'_>, server: ServerId) {
+        let writer = response_to(arrived.message, arrived.flow.remote, 100, Text::fixed("Trying"), None);
+        self.transactions.respond(now.tick, server, 100, writer.finish(&[]), &mut self.outcomes);
+    }
+
+    fn dialog_of(&self, arrived: &Arrived<'_>) -> Option<(CallKey, Side)> {
+        let tag = arrived.message.to_tag().and_then(LocalTag::read)?;
+        self.dialogs.find(tag)
+    }
+
+    /// What policy may know of a request.
+    pub(super) fn facts<'a>(
+        &mut self,
+        now: Now,
+        arrived: &Arrived<'a>,
+        caller: &'a str,
+        called: &'a str,
+    ) -> Facts<'a> {
+        let message = arrived.message;
+        let request_host = match message.uri() {
+            Some(Uri::Sip(uri)) => Some(uri.host),
+            Some(Uri::Tel { .. } | Uri::Urn(_) | Uri::Other(_)) | None => None,
+        };
+        Facts {
+            now,
+            peer: arrived.peer.id,
+            source: arrived.flow.remote,
+            transport: arrived.flow.transport,
+            method: message.method(),
+            call_id: message.call_id(),
+            in_dialog: message.to_tag().is_some(),
+            request_host,
+            replaces: message.has(HeaderName::Replaces) || message.has(HeaderName::Join),
+            caller,
+            called,
+            max_forwards: message.max_forwards(),
+            via_count: message.via_count(),
+            passed_before: checks::passed_before(message, arrived.policy),
+            draw: self.random.bits(),
+            direction: None,
+            target: None,
+        }
+    }
+
+    /// A bare status outside any transaction.
+    fn reply(&mut self, arrived: &Arrived<'_>, status: u16) {
+        let tag = self.stateless_tag(arrived);
+        let phrase = Text::new(reason_phrase(status).as_bytes()).unwrap_or(Text::fixed("OK"));
+        let writer = response_to(arrived.message, arrived.flow.remote, status, phrase, Text::new(&tag));
+        self.send_back(arrived, writer.finish(&[]));
+    }
+
+    /// A refusal outside any transaction: told and counted, but no record is written, for nothing here can tell a
+    /// copy from the first one.
+    fn refuse_stateless(&mut self, now: Now, arrived: &Arrived<'_>, wrong: &Wrong) {
+        self.refuse_quietly(arrived, wrong);
+        self.alert(refusal_alert(now, arrived, wrong));
+    }
+
+    /// The same without an alert of its own: whoever refuses folds them.
+    fn refuse_quietly(&mut self, arrived: &Arrived<'_>, wrong: &Wrong) {
+        self.counts.rejected += 1;
+        let tag = self.stateless_tag(arrived);
+        self.send_back(arrived, refuse::answer(arrived.message, &arrived.flow, arrived.peer, wrong, &tag));
+    }
+
+    fn send_back(&mut self, arrived: &Arrived<'_>, bytes: bytes::Bytes) {
+        self.flush();
+        let hop = response_hop(&arrived.flow, &arrived.message.top_via());
+        self.outputs.push_back(Output::Send { hop, bytes });
+    }
+
+    /// RFC 3261 §8.2.7: the tag of a stateless answer is the same for every copy of the request. Keyed, so that
+    /// nobody can foretell a tag of ours.
+    fn stateless_tag(&self, arrived: &Arrived<'_>) -> [u8; 16] {
+        let mut hasher = DefaultHasher::new();
+        self.tag_seed.hash(&mut hasher);
+        arrived.message.call_id().hash(&mut hasher);
+        arrived.message.from_tag().hash(&mut hasher);
+        arrived.message.cseq().number.hash(&mut hasher);
+        arrived.message.top_via().branch.hash(&mut hasher);
+        hex16(hasher.finish())
+    }
+}
+
+/// The alert that goes with a refusal.
+pub(super) fn refusal_alert(now: Now, arrived: &Arrived<'_>, wrong: &Wrong) -> Box<Alert> {
+    let mut alert = Alert::new(wrong.refusal.code, now.wall, wrong.refusal.text.clone());
+    alert.peer = Some(std::sync::Arc::clone(&arrived.peer.name));
+    alert.source = Some(arrived.flow.remote);
+    alert.transport = Some(arrived.flow.transport);
+    alert.call_id = Some(shortened(&String::from_utf8_lossy(arrived.message.call_id())));
+    alert.sip_status = Some(wrong.refusal.status);
+    Box::new(alert)
+}

@@ -1,0 +1,42 @@
+//! Responses: matched to what we asked, or dropped.
+//!
+//! Owns that a response counts only when its branch is ours and it comes from the peer that was asked.
+//! Read first: RFC 3261 §17.1.3, §18.1.2.
+
+use std::sync::Arc;
+
+use super::Engine;
+use super::addresses::Known;
+use super::transactions::{Matched, Owner};
+use crate::call::Event;
+use crate::clock::Now;
+use crate::sip::{Flow, Message};
+
+impl Engine {
+    /// A response of a listed peer.
+    pub(super) fn response(&mut self, now: Now, flow: Flow, message: &Message) {
+        self.counts.responses += 1;
+        let policy = Arc::clone(&self.policy);
+        let known = Known { policy: &policy, retired: &self.retired };
+        let peer = known.peer_at(flow.listener, flow.remote.ip()).map(|(peer, _)| peer);
+        let matched = self.transactions.response(now.tick, flow, message, &known, &mut self.outcomes);
+        // A call acts on its response before what else the tables have to say is carried out.
+        let (branch, owner) = match matched {
+            Matched::Pass(branch, owner) => (branch, owner),
+            Matched::Absorbed => return,
+            // RFC 3261 §18.1.2: what matches nothing is dropped, and never passed on.
+            Matched::Stray => {
+                self.counts.stray_responses += 1;
+                return;
+            }
+        };
+        if let Some(peer) = peer {
+            self.heard(now, peer, flow.remote);
+        }
+        match owner {
+            Owner::Call { key, .. } => self.drive(now, key, Event::Response { branch, flow, message }),
+            Owner::Standalone(number) => self.carried_response(now, number, message),
+            Owner::Probe(_) | Owner::Nobody => {}
+        }
+    }
+}

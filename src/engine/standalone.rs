@@ -1,0 +1,268 @@
+//! MESSAGE carried outside any call, as a transaction of our own.
+//!
+//! Owns each one between its request and its response. Refuses to know where it may go (policy).
+//! Read first: RFC 3428 §4, §8; RFC 4320 §4; RFC 3261 §18.1.1.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::admission::Judged;
+use super::intake::Arrived;
+use super::probe::{advertised, text, via};
+use super::refuse::{self, Wrong};
+use super::transactions::Owner;
+use super::{Engine, checks};
+use crate::call::identity::hex16;
+use crate::call::{Branch, Failure, ServerId};
+use crate::clock::Now;
+use crate::policy::route::Candidate;
+use crate::policy::verdict::Candidates;
+use crate::policy::{Facts, Outcome, Peer, Policy, admit, code};
+use crate::sip::write::{Text, Writer, reason_phrase, response_to};
+use crate::sip::{ConnectionId, Flow, HeaderName, Hop, Message, Method, Transport};
+
+/// MESSAGEs under way at once.
+const CARRIED_MAX: usize = 1_000;
+
+/// What crosses beside the body; everything else is ours.
+const CROSSING: [HeaderName; 4] = [
+    HeaderName::ContentType,
+    HeaderName::ContentLanguage,
+    HeaderName::ContentDisposition,
+    HeaderName::InReplyTo,
+];
+
+/// One MESSAGE under way.
+#[derive(Debug)]
+struct Errand {
+    server: ServerId,
+    flow: Flow,
+    peer: Arc<Peer>,
+    policy: Arc<Policy>,
+    request: Message,
+    caller: Box<str>,
+    called: Box<str>,
+    candidates: Candidates,
+}
+
+/// Every MESSAGE under way, by number.
+#[derive(Debug, Default)]
+pub struct Carried {
+    errands: HashMap<u32, Box<Errand>>,
+    next: u32,
+}
+
+impl Carried {
+    /// How many are under way.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.errands.len()
+    }
+}
+
+impl Engine {
+    /// A MESSAGE whose peer may send some.
+    pub(super) fn carry(
+        &mut self,
+        now: Now,
+        arrived: &Arrived<'_>,
+        server: ServerId,
+        facts: &Facts<'_>,
+        mut judged: Judged,
+    ) {
+        if self.carried.len() >= CARRIED_MAX || !self.closing.is_open() || !arrived.in_force {
+            let wrong = Wrong::by_policy(code::CALL_RATE_EXCEEDED, arrived.peer, "no more messages are carried now");
+            return self.refuse(now, arrived, server, &wrong.retry_after(5), judged);
+        }
+        let verdict = admit(arrived.policy, &self.counters, facts);
+        for alert in verdict.alerts {
+            self.alert(alert);
+        }
+        match verdict.outcome {
+            Outcome::Silence => self.transactions.forget(server),
+            Outcome::Refuse(refusal) => {
+                judged.alerted = true;
+                self.refuse(now, arrived, server, &Wrong::from(*refusal), judged);
+            }
+            Outcome::Admit(mut candidates) => {
+                candidates.reverse();
+                self.carried.next = self.carried.next.wrapping_add(1);
+                let number = self.carried.next;
+                let errand = Errand {
+                    server,
+                    flow: arrived.flow,
+                    peer: Arc::clone(arrived.peer),
+                    policy: Arc::clone(arrived.policy),
+                    request: arrived.message.clone(),
+                    caller: facts.caller.into(),
+                    called: facts.called.into(),
+                    candidates,
+                };
+                self.carried.errands.insert(number, Box::new(errand));
+                self.transactions.set_owner(server, Owner::Standalone(number));
+                self.counts.messages_carried += 1;
+                self.carry_on(now, number);
+            }
+        }
+    }
+
+    /// Sends it to the next target that is up; without one it is refused.
+    fn carry_on(&mut self, now: Now, number: u32) {
+        loop {
+            let Some(errand) = self.carried.errands.get_mut(&number) else { return };
+            let Some(candidate) = errand.candidates.pop() else {
+                let wrong = Wrong::by_policy(code::NO_TARGET_AVAILABLE, &errand.peer, "no target is left");
+                return self.carried_refused(now, number, &wrong);
+            };
+            if !self.peers.is_up(candidate.peer, candidate.target.address) {
+                continue;
+            }
+            let names = [self.random.bits(), self.random.bits()];
+            let branch = Branch(self.random.bits());
+            match leaving(errand, &candidate, branch, names, self.settings.call.udp_request_bytes_max) {
+                Ok(Some((hop, bytes))) => {
+                    let owner = Owner::Standalone(number);
+                    return self.transactions.start(
+                        now.tick,
+                        branch,
+                        false,
+                        hop,
+                        bytes,
+                        owner,
+                        &mut self.outcomes,
+                    );
+                }
+                Ok(None) => {}
+                Err(wrong) => return self.carried_refused(now, number, &wrong),
+            }
+        }
+    }
+
+    fn carried_refused(&mut self, now: Now, number: u32, wrong: &Wrong) {
+        let Some(errand) = self.carried.errands.remove(&number) else { return };
+        let tag = hex16(self.random.bits());
+        let bytes = refuse::answer(&errand.request, &errand.flow, &errand.peer, wrong, &tag);
+        self.counts.rejected += 1;
+        self.transactions.respond(now.tick, errand.server, wrong.refusal.status, bytes, &mut self.outcomes);
+    }
+
+    /// The far side answered.
+    pub(super) fn carried_response(&mut self, now: Now, number: u32, response: &Message) {
+        let status = match response.status() {
+            None | Some(100..200) => return,
+            // A target that cannot serve is passed over.
+            Some(408 | 503) => return self.carry_on(now, number),
+            // Challenges and redirects are meant for us and go no further.
+            Some(401 | 407 | 300..400) => 403,
+            Some(status) => status,
+        };
+        let Some(errand) = self.carried.errands.remove(&number) else { return };
+        let tag = hex16(self.random.bits());
+        let phrase = Text::new(reason_phrase(status).as_bytes()).unwrap_or(Text::fixed("OK"));
+        let writer = response_to(&errand.request, errand.flow.remote, status, phrase, Text::new(&tag));
+        self.transactions.respond(now.tick, errand.server, status, writer.finish(&[]), &mut self.outcomes);
+    }
+
+    /// The far side did not answer, or could not be reached.
+    pub(super) fn carried_failed(&mut self, now: Now, number: u32, failure: Failure) {
+        match failure {
+            Failure::Transport | Failure::Unavailable => self.carry_on(now, number),
+            // RFC 4320 §4.2: a late 408 to a non-INVITE helps nobody; its sender has given up by now.
+            Failure::Timeout => {
+                if let Some(errand) = self.carried.errands.remove(&number) {
+                    self.transactions.forget(errand.server);
+                }
+            }
+        }
+    }
+}
+
+/// The request that leaves: new identities, the host and numbers that were judged. `None` when the target's listener
+/// is gone; an error when it is too big for every transport of the target.
+fn leaving(
+    errand: &Errand,
+    candidate: &Candidate,
+    branch: Branch,
+    names: [u64; 2],
+    udp_bytes_max: usize,
+) -> Result<Option<(Hop, Bytes)>, Wrong> {
+    let Some(peer) = errand.policy.peer(candidate.peer) else { return Ok(None) };
+    let Some(listener) = errand.policy.listener(peer.listener) else { return Ok(None) };
+    let address = candidate.target.address;
+    let [tag, call_id] = names.map(hex16);
+    let us = advertised(listener);
+    let host = peer.request_host.as_deref().map_or_else(|| address.to_string(), str::to_owned);
+    let (caller, called) = (escaped(&errand.caller), escaped(&errand.called));
+    let uri = if called.is_empty() { format!("sip:{host}") } else { format!("sip:{called}@{host}") };
+    let from = if caller.is_empty() { format!("<sip:{us}>") } else { format!("<sip:{caller}@{us}>") };
+    for transport in &candidate.target.transports {
+        let via = via(listener, *transport, branch);
+        let line = |value: &str, writer: &mut Writer, name| {
+            if let Some(value) = Text::new(value.as_bytes()) {
+                writer.header(name, value);
+            }
+        };
+        let Some(target) = Text::new(uri.as_bytes()) else { return Ok(None) };
+        let mut writer = Writer::request(&Method::Message, target);
+        line(&via, &mut writer, HeaderName::Via);
+        let hops = errand.request.max_forwards().unwrap_or(70).saturating_sub(1);
+        writer.number(HeaderName::MaxForwards, u64::from(hops));
+        line(&format!("{from};tag={}", text(&tag)), &mut writer, HeaderName::From);
+        line(&format!("<{uri}>"), &mut writer, HeaderName::To);
+        line(text(&call_id), &mut writer, HeaderName::CallId);
+        line("1 MESSAGE", &mut writer, HeaderName::CSeq);
+        for header in errand.request.headers().filter(|header| CROSSING.contains(&header.name)) {
+            writer.copy(&header);
+        }
+        let bytes = writer.finish(errand.request.body());
+        // RFC 3261 §18.1.1, RFC 3428 §8: what is larger must go over a transport that controls congestion.
+        if *transport == Transport::Udp && bytes.len() > udp_bytes_max {
+            continue;
+        }
+        let hop = Hop {
+            listener: peer.listener,
+            transport: *transport,
+            remote: address,
+            connection: ConnectionId::NONE,
+        };
+        return Ok(Some((hop, bytes)));
+    }
+    Err(Wrong::new(513, code::OVERSIZE, "the message is too large for the target's transport"))
+}
+
+/// A user part as it may stand in a URI (RFC 3261 §25.1: unreserved and user-unreserved, all else escaped).
+fn escaped(user: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(user.len());
+    for byte in user.bytes() {
+        let plain = byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,".contains(&byte);
+        if plain {
+            out.push(char::from(byte));
+        } else {
+            // Writing into a String does not fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_part_cannot_leave_its_place() {
+        let table = [
+            ("+12125550100", "+12125550100"),
+            ("a@b", "a%40b"),
+            ("x;y?z", "x%3By%3Fz"),
+            ("<>\" ", "%3C%3E%22%20"),
+            ("é", "%C3%A9"),
+        ];
+        for (user, written) in table {
+            assert_eq!(escaped(user), written);
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! An engine driven by hand: bytes and time in, outputs out.
+//!
+//! Owns the policy of these tests: a PBX and a second one inside, a trunk outside.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ringfence::call::{self, CallRecord, Random};
+use ringfence::clock::{Now, Tick, Wall};
+use ringfence::engine::{Engine, Gauges, Input, Output, Query, Reply, Settings};
+use ringfence::policy::peer::{CalledFrom, Methods, Probe};
+use ringfence::policy::route::{Pattern, Route, RouteTarget};
+use ringfence::policy::{
+    Alert, Direction, Listener, Peer, PeerId, PeerSide, Plan, Policy, Presets, Site, SiteId, Target,
+};
+use ringfence::sip::parse::{Limits, parse};
+use ringfence::sip::{ConnectionId, Flow, Hop, ListenerId, Message, Transport};
+use ringfence::transaction::Timing;
+
+/// Where the edge listens for the PBXs.
+pub const INSIDE: &str = "10.0.0.1:5060";
+/// Where it listens for the trunk.
+pub const OUTSIDE: &str = "192.0.2.1:5060";
+/// The PBX.
+pub const PBX: &str = "10.0.0.2:5060";
+/// Another address of the same PBX.
+pub const PBX_TOO: &str = "10.0.0.3:5060";
+/// Another PBX, which may send MESSAGE and INFO.
+pub const OTHER: &str = "10.0.0.9:5060";
+/// The trunk.
+pub const TRUNK: &str = "198.51.100.5:5060";
+/// Nobody.
+pub const STRANGER: &str = "203.0.113.66:5060";
+
+/// An address.
+pub fn at(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+fn listener(id: u16, name: &str, bind: &str) -> Option<Listener> {
+    let bind = at(bind);
+    Some(Listener {
+        id: ListenerId(id),
+        name: name.into(),
+        bind,
+        advertise_host: bind.ip().to_string().into(),
+        advertise_port: bind.port(),
+        transports: vec![Transport::Udp, Transport::Tcp],
+    })
+}
+
+/// A peer with one address, plain signalling, and room for everything.
+pub fn peer(id: u16, name: &str, side: PeerSide, listener: u16, address: &str) -> Peer {
+    let address = at(address);
+    Peer {
+        id: PeerId(id),
+        name: name.into(),
+        side,
+        site: Some(SiteId(0)),
+        listener: ListenerId(listener),
+        sources: vec![address.ip().into()],
+        targets: vec![Target { address, transports: [Transport::Udp, Transport::Tcp].into_iter().collect() }],
+        request_host: None,
+        plain_signalling: true,
+        plain_media: true,
+        methods: Methods::default(),
+        called_from: CalledFrom::RequestUri,
+        pass_headers: Vec::new(),
+        refusal: Presets::GENERIC,
+        probe: None,
+        concurrent_calls_max: 100,
+        requests_per_second_max: 1_000,
+        requests_burst_max: 1_000,
+        try_timeout: Duration::from_secs(4),
+        post_dial_max: Duration::from_secs(30),
+        ring_max: Duration::from_secs(180),
+    }
+}
+
+fn route(name: &str, direction: Direction, called: Pattern, to: u16) -> Route {
+    Route {
+        path: name.into(),
+        direction: Some(direction),
+        from: Vec::new(),
+        called: vec![called],
+        caller: Vec::new(),
+        to: vec![RouteTarget { peer: PeerId(to), priority: 1, weight: 1 }],
+    }
+}
+
+/// The policy of these tests; `change` may alter it.
+pub fn plan(change: impl FnOnce(&mut Plan)) -> Arc<Policy> {
+    let mut pbx = peer(0, "pbx", PeerSide::Inside, 0, PBX);
+    pbx.sources.push(at(PBX_TOO).ip().into());
+    let trunk = peer(1, "trunk", PeerSide::Outside, 1, TRUNK);
+    let mut other = peer(2, "other", PeerSide::Inside, 0, OTHER);
+    other.methods = Methods { info: true, message: true };
+    let mut plan = Plan {
+        generation: 1,
+        listeners: vec![listener(0, "inside", INSIDE), listener(1, "outside", OUTSIDE)],
+        peers: [pbx, trunk, other].into_iter().map(|peer| Some(Arc::new(peer))).collect(),
+        sites: vec![Site {
+            id: SiteId(0),
+            name: "office".into(),
+            peers: vec![PeerId(0), PeerId(1), PeerId(2)],
+            dids: vec!["+12125550100".into()],
+            domains: Vec::new(),
+            channels: 100,
+        }],
+        routes: vec![
+            route("out", Direction::Outbound, Pattern::Any, 1),
+            route("in", Direction::Inbound, Pattern::SiteDid, 0),
+        ],
+        ..Plan::default()
+    };
+    change(&mut plan);
+    Arc::new(Policy::build(plan).unwrap())
+}
+
+/// Changes one peer of a plan.
+pub fn alter(plan: &mut Plan, id: usize, change: impl FnOnce(&mut Peer)) {
+    let mut peer = Peer::clone(plan.peers[id].as_ref().unwrap());
+    change(&mut peer);
+    plan.peers[id] = Some(Arc::new(peer));
+}
+
+/// With OPTIONS probes to the trunk.
+pub fn probed(interval: Duration) -> Arc<Policy> {
+    plan(|plan| alter(plan, 1, |trunk| trunk.probe = Some(Probe { interval })))
+}
+
+/// Settings as a fresh install has them.
+pub fn settings() -> Settings {
+    let timing = Timing::default();
+    Settings {
+        limits: Limits::default(),
+        timing,
+        call: call::Settings { timing, relays_max: 8, product: "".into(), udp_request_bytes_max: 1_300 },
+        calls_max: 20_000,
+        transactions_max: 100_000,
+    }
+}
+
+/// A datagram's flow.
+pub fn from(address: &str) -> Flow {
+    let remote = at(address);
+    let outside = [at(TRUNK).ip(), at(STRANGER).ip()].contains(&remote.ip());
+    Flow {
+        listener: ListenerId(u16::from(outside)),
+        transport: Transport::Udp,
+        remote,
+        connection: ConnectionId::NONE,
+    }
+}
+
+/// What one input brought about.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Sent, as bytes.
+    pub sent: Vec<(Hop, Bytes)>,
+    /// Alerts.
+    pub alerts: Vec<Alert>,
+    /// Records.
+    pub records: Vec<CallRecord>,
+    /// The end of draining.
+    pub drained: Option<usize>,
+    /// Everything else that was put out, `Wait` left out.
+    pub replies: Vec<Reply>,
+}
+
+impl Seen {
+    /// Every message sent to an address, read.
+    pub fn to(&self, address: &str) -> Vec<Message> {
+        let there = |(hop, _): &&(Hop, Bytes)| hop.remote == at(address);
+        self.sent.iter().filter(there).map(|(_, bytes)| parse(bytes.clone(), &Limits::default()).unwrap()).collect()
+    }
+
+    /// Statuses sent to an address, in order.
+    pub fn statuses(&self, address: &str) -> Vec<u16> {
+        self.to(address).iter().filter_map(Message::status).collect()
+    }
+
+    /// Numbers of the alerts, in order.
+    pub fn codes(&self) -> Vec<u32> {
+        self.alerts.iter().map(|alert| alert.code.number).collect()
+    }
+
+    fn add(&mut self, more: Self) {
+        self.sent.extend(more.sent);
+        self.alerts.extend(more.alerts);
+        self.records.extend(more.records);
+        self.replies.extend(more.replies);
+        self.drained = self.drained.or(more.drained);
+    }
+}
+
+/// The engine with its clock.
+pub struct Edge {
+    engine: Engine,
+    now: Now,
+    wait: Option<Tick>,
+}
+
+impl Edge {
+    /// Under the policy of these tests.
+    pub fn new() -> Self {
+        Self::under(plan(|_| {}))
+    }
+
+    /// Under another policy.
+    pub fn under(policy: Arc<Policy>) -> Self {
+        Self::with(policy, settings())
+    }
+
+    /// With other settings.
+    pub fn with(policy: Arc<Policy>, settings: Settings) -> Self {
+        let now = Now { tick: Tick::from_micros(1_000_000), wall: Wall::from_micros(1_800_000_000_000_000) };
+        Self { engine: Engine::new(now, settings, policy, Random::new([7; 32])), now, wait: None }
+    }
+
+    /// One input.
+    pub fn input(&mut self, input: Input<'_>) -> Seen {
+        self.engine.handle(self.now, input);
+        let mut seen = Seen::default();
+        loop {
+            match self.engine.poll_output() {
+                Output::Send { hop, bytes } => seen.sent.push((hop, bytes)),
+                Output::Close { connection } => panic!("closed {connection:?}"),
+                Output::Record(record) => seen.records.push(*record),
+                Output::Alert(alert) => seen.alerts.push(*alert),
+                Output::Reply { reply, .. } => seen.replies.push(*reply),
+                Output::Drained { cut } => seen.drained = Some(cut),
+                Output::Wait { until, .. } => {
+                    self.wait = until;
+                    return seen;
+                }
+            }
+        }
+    }
+
+    /// One datagram.
+    pub fn hear(&mut self, flow: Flow, text: &str) -> Seen {
+        self.input(Input::Frame { flow, bytes: text.as_bytes() })
+    }
+
+    /// Lets time pass, waking whenever the engine asked for it.
+    pub fn pass(&mut self, time: Duration) -> Seen {
+        let end = self.now.tick.after(time);
+        let mut seen = Seen::default();
+        for _ in 0..1_000_000 {
+            let next = self.wait.filter(|at| *at <= end).unwrap_or(end).max(self.now.tick);
+            let passed = next.since(self.now.tick);
+            let micros = i64::try_from(passed.as_micros()).unwrap();
+            self.now = Now { tick: next, wall: Wall::from_micros(self.now.wall.micros() + micros) };
+            seen.add(self.input(Input::Wake));
+            if next == end && self.wait.is_none_or(|at| at > end) {
+                return seen;
+            }
+        }
+        panic!("the engine wakes without end");
+    }
+
+    /// Gauges and counts.
+    pub fn status(&mut self) -> (Gauges, Vec<(String, u64)>, Vec<(String, bool)>) {
+        let seen = self.input(Input::Query { id: 1, query: Query::Status });
+        match seen.replies.into_iter().next().unwrap() {
+            Reply::Status { gauges, counts, peers, .. } => (gauges, counts, peers),
+        }
+    }
+
+    /// One count by its name.
+    pub fn count(&mut self, name: &str) -> u64 {
+        let (_, counts, _) = self.status();
+        counts.into_iter().find(|(known, _)| known == name).unwrap_or_else(|| panic!("no count {name}")).1
+    }
+
+    /// Nothing is held, nothing waits.
+    pub fn assert_empty(&mut self) {
+        let (gauges, _, _) = self.status();
+        assert_eq!(gauges, Gauges::default());
+    }
+}
