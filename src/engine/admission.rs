@@ -42,7 +42,9 @@ impl<'a> Users<'a> {
         let mut users = Self { caller: Cow::Borrowed(""), called: Cow::Borrowed(""), fault: None };
         match arrived.message.from().uri().map(|uri| checks::user(&uri)) {
             Ok(Ok(caller)) => users.caller = caller,
-            Ok(Err(why)) => users.fault = Some(Wrong::new(400, code::URI_MALFORMED, &format!("From has {why}"))),
+            Ok(Err(why)) => {
+                users.fault = Some(Wrong::new(400, code::URI_MALFORMED, &format!("From has {why}")))
+            }
             Err(_) => users.fault = Some(Wrong::new(400, code::URI_MALFORMED, "From's URI cannot be read")),
         }
         match called(arrived) {
@@ -117,14 +119,16 @@ impl Engine {
                 judged.alerted = true;
                 self.refuse(now, arrived, server, &Wrong::from(*refusal), judged);
             }
-            Outcome::Admit(candidates) => match arrived.policy.charge(&self.counters, facts.peer, &verdict.charges) {
-                Ok(reservation) => {
-                    let duration_max = verdict.duration_max;
-                    let born = Born { candidates, reservation, duration_max, judged };
-                    self.admitted(now, arrived, server, facts, born);
+            Outcome::Admit(candidates) => {
+                match arrived.policy.charge(&self.counters, facts.peer, &verdict.charges) {
+                    Ok(reservation) => {
+                        let duration_max = verdict.duration_max;
+                        let born = Born { candidates, reservation, duration_max, judged };
+                        self.admitted(now, arrived, server, facts, born);
+                    }
+                    Err(refusal) => self.refuse(now, arrived, server, &Wrong::from(*refusal), judged),
                 }
-                Err(refusal) => self.refuse(now, arrived, server, &Wrong::from(*refusal), judged),
-            },
+            }
         }
     }
 
@@ -135,7 +139,11 @@ impl Engine {
         checks::contact(message, &arrived.flow, policy)?;
         checks::session_body(message)?;
         if !arrived.in_force {
-            return Err(Wrong::by_policy(code::INSUFFICIENT_PERMISSIONS, peer, "this peer was taken out of the policy"));
+            return Err(Wrong::by_policy(
+                code::INSUFFICIENT_PERMISSIONS,
+                peer,
+                "this peer was taken out of the policy",
+            ));
         }
         if !self.closing.is_open() {
             // Not a 503: a PBX must not take its calls to another way out because this edge restarts.
@@ -143,20 +151,14 @@ impl Engine {
             return Err(wrong.retry_after(BUSY_RETRY_SECONDS));
         }
         if self.calls.len() >= self.settings.calls_max {
-            let wrong = Wrong::by_policy(code::CONCURRENCY_EXCEEDED, peer, "all calls of this edge are taken");
+            let wrong =
+                Wrong::by_policy(code::CONCURRENCY_EXCEEDED, peer, "all calls of this edge are taken");
             return Err(wrong.retry_after(BUSY_RETRY_SECONDS));
         }
         Ok(())
     }
 
-    fn admitted(
-        &mut self,
-        now: Now,
-        arrived: &Arrived<'_>,
-        server: ServerId,
-        facts: &Facts<'_>,
-        born: Born,
-    ) {
+    fn admitted(&mut self, now: Now, arrived: &Arrived<'_>, server: ServerId, facts: &Facts<'_>, born: Born) {
         self.trying(now, arrived, server);
         self.flush();
         let Judged { direction, trail, .. } = born.judged;

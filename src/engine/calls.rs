@@ -38,7 +38,15 @@ impl Entry {
     /// A call that was just born.
     #[must_use]
     pub fn new(call: Call, policy: Arc<Policy>, from: PeerId) -> Self {
-        Self { call, policy, from, recorded: false, panicked: false, tags: SmallVec::new(), armed: SmallVec::new() }
+        Self {
+            call,
+            policy,
+            from,
+            recorded: false,
+            panicked: false,
+            tags: SmallVec::new(),
+            armed: SmallVec::new(),
+        }
     }
 }
 

@@ -41,21 +41,27 @@ pub fn scheme(message: &Message) -> Result<(), Wrong> {
 pub fn session_body(message: &Message) -> Result<(), Wrong> {
     let identity = |coding: &[u8]| coding.eq_ignore_ascii_case(b"identity");
     if !message.values(HeaderName::ContentEncoding).all(identity) {
-        return Err(Wrong::new(415, code::HIDDEN_BODY, "the body is encoded").adding(Adds::Accept(Accepts::Identity)));
+        return Err(
+            Wrong::new(415, code::HIDDEN_BODY, "the body is encoded").adding(Adds::Accept(Accepts::Identity))
+        );
     }
     let kind = message.header(HeaderName::ContentType).map(media_type);
     match kind {
         None if message.body().is_empty() => Ok(()),
-        None => Err(Wrong::new(415, code::BAD_SDP, "a body without Content-Type").adding(Adds::Accept(Accepts::Session))),
+        None => Err(Wrong::new(415, code::BAD_SDP, "a body without Content-Type")
+            .adding(Adds::Accept(Accepts::Session))),
         Some(kind) if kind.eq_ignore_ascii_case(b"application/sdp") || is_multipart(kind) => {
             if message.body().is_empty() {
-                return Err(Wrong::new(400, code::EMPTY_BODY, "Content-Type promises a body and there is none"));
+                return Err(Wrong::new(
+                    400,
+                    code::EMPTY_BODY,
+                    "Content-Type promises a body and there is none",
+                ));
             }
             Ok(())
         }
-        Some(_) => {
-            Err(Wrong::new(415, code::BAD_SDP, "the body is no session description").adding(Adds::Accept(Accepts::Session)))
-        }
+        Some(_) => Err(Wrong::new(415, code::BAD_SDP, "the body is no session description")
+            .adding(Adds::Accept(Accepts::Session))),
     }
 }
 
@@ -146,7 +152,8 @@ fn contact_address(address: IpAddr, flow: &Flow) -> Result<(), &'static str> {
 
 fn is_localhost(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"localhost")
-        || name.len() > 10 && name.get(name.len() - 10..).is_some_and(|end| end.eq_ignore_ascii_case(b".localhost"))
+        || name.len() > 10
+            && name.get(name.len() - 10..).is_some_and(|end| end.eq_ignore_ascii_case(b".localhost"))
 }
 
 fn listeners(policy: &Policy) -> impl Iterator<Item = &Listener> {

@@ -67,7 +67,8 @@ impl Engine {
     pub(super) fn drive(&mut self, now: Now, key: CallKey, event: Event<'_>) {
         let Some(entry) = self.calls.at(key) else { return };
         let mut effects = std::mem::take(&mut self.effects);
-        let mut gate = EdgeGate::new(&entry.policy, entry.from, &mut self.counters, &mut self.peers, &mut self.outputs);
+        let mut gate =
+            EdgeGate::new(&entry.policy, entry.from, &mut self.counters, &mut self.peers, &mut self.outputs);
         let mut context = Context {
             now,
             random: &mut self.random,
@@ -87,7 +88,8 @@ impl Engine {
     /// Ends a call in which a bug showed: its legs are told from what they still know. A second time it is asked no more.
     fn abandon(&mut self, now: Now, key: CallKey) {
         self.counts.bugs += 1;
-        let text = "A bug of this edge ended a call; no other is touched. Please report it with the call's record.";
+        let text =
+            "A bug of this edge ended a call; no other is touched. Please report it with the call's record.";
         self.alert(Box::new(Alert::new(code::CALLS_CUT, now.wall, text.to_owned())));
         let Some(entry) = self.calls.at(key) else { return };
         if std::mem::replace(&mut entry.panicked, true) {
@@ -174,7 +176,8 @@ impl Engine {
             Effect::Disarm(timer) => self.disarm(key, timer),
             Effect::Alert(alert) => self.alert(alert),
             Effect::Record(record) => {
-                let first = self.calls.at(key).is_some_and(|entry| !std::mem::replace(&mut entry.recorded, true));
+                let first =
+                    self.calls.at(key).is_some_and(|entry| !std::mem::replace(&mut entry.recorded, true));
                 if first {
                     self.counts.records += 1;
                     self.outputs.push_back(super::Output::Record(record));

@@ -64,7 +64,8 @@ impl Peers {
         let before = std::mem::take(&mut self.targets);
         for peer in policy.peers.iter().flatten() {
             for target in &peer.targets {
-                let known = before.iter().find(|known| known.peer == peer.id && known.address == target.address);
+                let known =
+                    before.iter().find(|known| known.peer == peer.id && known.address == target.address);
                 let interval = peer.probe.map(|probe| probe.interval);
                 let probing = |interval| match known.and_then(|known| known.probed) {
                     Some(known) if known.interval == interval => known,
@@ -93,7 +94,8 @@ impl Peers {
 
     /// The next target whose probe is due, its next one already set; `branch` is what it now waits for.
     pub fn due(&mut self, now: Tick, random: &mut Random) -> Option<(PeerId, SocketAddr, Branch)> {
-        let target = self.targets.iter_mut().find(|target| target.probed.is_some_and(|probed| probed.next <= now))?;
+        let target =
+            self.targets.iter_mut().find(|target| target.probed.is_some_and(|probed| probed.next <= now))?;
         let probed = target.probed.as_mut()?;
         let branch = Branch(random.bits());
         // Between 0.9 and 1.1 of the interval, so that probes of many peers drift apart.
@@ -116,7 +118,10 @@ impl Peers {
     #[must_use]
     pub fn is_up(&self, peer: PeerId, address: SocketAddr) -> bool {
         self.down == 0
-            || !self.targets.iter().any(|target| target.peer == peer && target.address == address && !target.up)
+            || !self
+                .targets
+                .iter()
+                .any(|target| target.peer == peer && target.address == address && !target.up)
     }
 
     /// Whether any target is down: most of the time none is, and nothing has to be looked up.
@@ -167,7 +172,13 @@ fn part(length: Duration, random: &mut Random) -> Duration {
 }
 
 /// 32011: a peer is not reached, or is reached again.
-pub(super) fn reach_alert(now: Now, policy: &Policy, peer: PeerId, address: SocketAddr, text: &str) -> Box<Alert> {
+pub(super) fn reach_alert(
+    now: Now,
+    policy: &Policy,
+    peer: PeerId,
+    address: SocketAddr,
+    text: &str,
+) -> Box<Alert> {
     let mut alert = Alert::new(code::PEER_UNREACHABLE, now.wall, text.to_owned());
     alert.peer = policy.peer(peer).map(|peer| Arc::clone(&peer.name));
     alert.evidence.push(("target", address.to_string()));
@@ -210,8 +221,12 @@ impl Gate for EdgeGate<'_> {
         let text = match failure {
             // It answered, so it lives; that it cannot serve is the call's affair.
             Failure::Unavailable => return,
-            Failure::Timeout => "A peer did not answer a call in time; the next target is tried. Check that it runs.",
-            Failure::Transport => "A peer cannot be reached; the next target is tried. Check its address and the way there.",
+            Failure::Timeout => {
+                "A peer did not answer a call in time; the next target is tried. Check that it runs."
+            }
+            Failure::Transport => {
+                "A peer cannot be reached; the next target is tried. Check its address and the way there."
+            }
         };
         self.peers.lost(peer, address);
         self.outputs.push_back(Output::Alert(reach_alert(now, self.policy, peer, address, text)));

@@ -25,14 +25,18 @@ impl Engine {
             let names = [self.random.bits(), self.random.bits()];
             let transport = transport_to(peer, address);
             let Some(bytes) = options(listener, transport, address, branch, names) else { continue };
-            let hop = Hop {
-                listener: peer.listener,
-                transport,
-                remote: address,
-                connection: ConnectionId::NONE,
-            };
+            let hop =
+                Hop { listener: peer.listener, transport, remote: address, connection: ConnectionId::NONE };
             self.counts.probes += 1;
-            self.transactions.start(now.tick, branch, false, hop, bytes, Owner::Probe(id), &mut self.outcomes);
+            self.transactions.start(
+                now.tick,
+                branch,
+                false,
+                hop,
+                bytes,
+                Owner::Probe(id),
+                &mut self.outcomes,
+            );
         }
         self.settle(now);
     }

@@ -63,7 +63,9 @@ impl Engine {
             reserved: self.counters.gauges().collect(),
         };
         let counts = self.counts.named().into_iter().map(|(name, count)| (name.to_owned(), count));
-        let up = |peer: &std::sync::Arc<crate::policy::Peer>| (peer.name.to_string(), self.peers.peer_is_up(peer.id));
+        let up = |peer: &std::sync::Arc<crate::policy::Peer>| {
+            (peer.name.to_string(), self.peers.peer_is_up(peer.id))
+        };
         Reply::Status {
             gauges,
             counts: counts.collect(),

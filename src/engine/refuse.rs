@@ -48,7 +48,11 @@ pub const fn status_for(blame: Blame, fitting: u16, hearer: Hearer) -> Option<u1
     match (hearer, blame) {
         (Hearer::Stranger, _) => None,
         (Hearer::Listed, Blame::PeerMalformed | Blame::PeerMisbehaved | Blame::Unsupported) => {
-            Some(if fitting >= 400 && fitting < 500 || fitting == 501 || fitting == 505 { fitting } else { 400 })
+            Some(if fitting >= 400 && fitting < 500 || fitting == 501 || fitting == 505 {
+                fitting
+            } else {
+                400
+            })
         }
         (Hearer::Listed, Blame::LocalLimit) => Some(if fitting >= 400 { fitting } else { 480 }),
         (Hearer::Listed, Blame::Upstream) => Some(if fitting == 500 { 500 } else { 480 }),

@@ -117,7 +117,10 @@ impl Engine {
                     self.transactions.forget(server);
                     return self.refuse_quietly(arrived, &Wrong::from(*refusal));
                 }
-                Bucket::Drop => return self.transactions.forget(server),
+                Bucket::Drop => {
+                    self.transactions.forget(server);
+                    return;
+                }
             }
         }
         let mut judged = Judged::default();
@@ -136,7 +139,8 @@ impl Engine {
             }
             Outcome::Silence => {
                 self.counts.silenced += 1;
-                return self.transactions.forget(server);
+                self.transactions.forget(server);
+                return;
             }
         }
         if let Err(wrong) = checks::scheme(message).and_then(|()| checks::extensions(message)) {
@@ -183,7 +187,13 @@ impl Engine {
             }
             self.trying(now, arrived, server);
         }
-        self.hand_over(now, server, key, side, Event::Request { side, server, peer: Some(arrived.peer.id), flow, message });
+        self.hand_over(
+            now,
+            server,
+            key,
+            side,
+            Event::Request { side, server, peer: Some(arrived.peer.id), flow, message },
+        );
     }
 
     fn hand_over(&mut self, now: Now, server: ServerId, key: CallKey, side: Side, event: Event<'_>) {
@@ -203,9 +213,8 @@ impl Engine {
                 self.counts.unknown_dialogs += 1;
                 Wrong::new(481, code::UNKNOWN_DIALOG, "no such dialog")
             }
-            Method::Register => {
-                Wrong::new(405, code::REGISTER_NOT_SUPPORTED, "registration is not served").adding(Adds::Allow)
-            }
+            Method::Register => Wrong::new(405, code::REGISTER_NOT_SUPPORTED, "registration is not served")
+                .adding(Adds::Allow),
             Method::Refer | Method::Subscribe | Method::Notify | Method::Publish => {
                 Wrong::new(405, code::METHOD_NOT_ALLOWED, "the method is not served").adding(Adds::Allow)
             }
@@ -226,7 +235,10 @@ impl Engine {
         if status == 200 {
             refuse::write_allow(&mut writer, arrived.peer);
             writer.header(HeaderName::Accept, Text::fixed("application/sdp"));
-            writer.header(HeaderName::Supported, Text::new(SUPPORTED.join(", ").as_bytes()).unwrap_or(Text::fixed("")));
+            writer.header(
+                HeaderName::Supported,
+                Text::new(SUPPORTED.join(", ").as_bytes()).unwrap_or(Text::fixed("")),
+            );
         }
         self.counts.options_answered += 1;
         self.transactions.respond(now.tick, server, status, writer.finish(&[]), &mut self.outcomes);

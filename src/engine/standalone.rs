@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::Engine;
 use super::admission::Judged;
 use super::intake::Arrived;
 use super::probe::{advertised, text, via};
 use super::refuse::{self, Wrong};
 use super::transactions::Owner;
-use super::{Engine, checks};
 use crate::call::identity::hex16;
 use crate::call::{Branch, Failure, ServerId};
 use crate::clock::Now;
@@ -73,7 +73,8 @@ impl Engine {
         mut judged: Judged,
     ) {
         if self.carried.len() >= CARRIED_MAX || !self.closing.is_open() || !arrived.in_force {
-            let wrong = Wrong::by_policy(code::CALL_RATE_EXCEEDED, arrived.peer, "no more messages are carried now");
+            let wrong =
+                Wrong::by_policy(code::CALL_RATE_EXCEEDED, arrived.peer, "no more messages are carried now");
             return self.refuse(now, arrived, server, &wrong.retry_after(5), judged);
         }
         let verdict = admit(arrived.policy, &self.counters, facts);
@@ -81,7 +82,10 @@ impl Engine {
             self.alert(alert);
         }
         match verdict.outcome {
-            Outcome::Silence => self.transactions.forget(server),
+            Outcome::Silence => {
+                self.counts.silenced += 1;
+                self.transactions.forget(server);
+            }
             Outcome::Refuse(refusal) => {
                 judged.alerted = true;
                 self.refuse(now, arrived, server, &Wrong::from(*refusal), judged);
@@ -155,7 +159,7 @@ impl Engine {
             // A target that cannot serve is passed over.
             Some(408 | 503) => return self.carry_on(now, number),
             // Challenges and redirects are meant for us and go no further.
-            Some(401 | 407 | 300..400) => 403,
+            Some(300..=399 | 401 | 407) => 403,
             Some(status) => status,
         };
         let Some(errand) = self.carried.errands.remove(&number) else { return };
