@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use super::fields::Fields;
 use super::peers::Read;
 use super::problem::{Cause, Place, quoted};
 use crate::policy::peer::Direction;
@@ -25,9 +26,28 @@ pub struct Cast<'a> {
     pub sites: Vec<Read<'a, Site>>,
     /// Routes.
     pub routes: Vec<Read<'a, Route>>,
+    /// Peers that could not be read whole: what follows from that is not told.
+    flawed_peers: Vec<PeerId>,
+    /// Whether the sites could not be read whole.
+    flawed_sites: bool,
 }
 
 impl<'a> Cast<'a> {
+    /// Everything read, before any of it is compared.
+    pub fn new(
+        root: &Fields<'a>,
+        listeners: Vec<Read<'a, Listener>>,
+        peers: Vec<Read<'a, Peer>>,
+        sites: Vec<Read<'a, Site>>,
+        routes: Vec<Read<'a, Route>>,
+    ) -> Self {
+        let desk = root.desk();
+        let flawed = |peer: &&Read<'a, Peer>| desk.is_flawed(&peer.fields.path);
+        let flawed_peers = peers.iter().filter(flawed).map(|peer| peer.value.id).collect();
+        let flawed_sites = desk.is_flawed("sites") || sites.is_empty();
+        Self { listeners, peers, sites, routes, flawed_peers, flawed_sites }
+    }
+
     /// Runs every check and gives peers their sites.
     pub fn check(&mut self) {
         self.listeners_apart();
@@ -45,8 +65,13 @@ impl<'a> Cast<'a> {
         self.listeners.iter().find(|listener| listener.value.id == id)
     }
 
+    /// A peer that was read whole.
     fn peer(&self, id: PeerId) -> Option<&Read<'a, Peer>> {
-        self.peers.iter().find(|peer| peer.value.id == id)
+        self.sound_peers().find(|peer| peer.value.id == id)
+    }
+
+    fn sound_peers(&self) -> impl Iterator<Item = &Read<'a, Peer>> {
+        self.peers.iter().filter(|peer| !self.flawed_peers.contains(&peer.value.id))
     }
 
     fn listeners_apart(&self) {
@@ -64,7 +89,7 @@ impl<'a> Cast<'a> {
     }
 
     fn targets_fit(&self) {
-        for Read { value: peer, fields } in &self.peers {
+        for Read { value: peer, fields } in self.sound_peers() {
             let Some(listener) = self.listener(peer.listener) else { continue };
             for (target, item) in peer.targets.iter().zip(fields.list("targets")) {
                 let error = |cause: Cause| fields.desk().error(item.node.place, &item.path, cause);
@@ -108,7 +133,7 @@ impl<'a> Cast<'a> {
 
     fn sources_apart(&self) {
         let mut claims: BTreeMap<(ListenerId, IpNet), (PeerId, Place)> = BTreeMap::new();
-        for Read { value: peer, fields } in &self.peers {
+        for Read { value: peer, fields } in self.sound_peers() {
             for (network, item) in peer.sources.iter().zip(fields.list("sources")) {
                 let claim = claims.entry((peer.listener, *network)).or_insert((peer.id, item.node.place));
                 let error = |cause: Cause| fields.desk().error(item.node.place, &item.path, cause);
@@ -124,7 +149,7 @@ impl<'a> Cast<'a> {
                 }
             }
         }
-        for Read { value: peer, fields } in &self.peers {
+        for Read { value: peer, fields } in self.sound_peers() {
             for (network, item) in peer.sources.iter().zip(fields.list("sources")) {
                 let mut around = network.supernet();
                 while let Some(wider) = around {
@@ -148,7 +173,7 @@ impl<'a> Cast<'a> {
 
     /// A peer that is called sends BYE and re-INVITE from where it was called.
     fn targets_listed(&self) {
-        for Read { value: peer, fields } in &self.peers {
+        for Read { value: peer, fields } in self.sound_peers() {
             for (target, item) in peer.targets.iter().zip(fields.list("targets")) {
                 if !peer.sources.iter().any(|network| network.contains(&target.address.ip())) {
                     let cause = format!(
@@ -163,7 +188,7 @@ impl<'a> Cast<'a> {
     }
 
     fn plain_told(&self) {
-        for Read { value: peer, fields } in &self.peers {
+        for Read { value: peer, fields } in self.sound_peers() {
             let transports: Vec<&str> = peer_transports(peer).map(crate::sip::Transport::name).collect();
             if peer.plain_signalling {
                 let cause = format!(
@@ -218,8 +243,8 @@ impl<'a> Cast<'a> {
             }
         }
         let example = self.sites.first().map_or("NAME", |site| &*site.value.name);
-        for Read { value: peer, fields } in &self.peers {
-            if peer.site.is_none() {
+        for Read { value: peer, fields } in self.sound_peers() {
+            if peer.site.is_none() && !self.flawed_sites {
                 let cause = format!("{} belongs to no site", quoted(&peer.name));
                 let cure = format!("add it to sites.{example}.peers");
                 fields.desk().error(fields.place, &fields.path, Cause::new(cause).cure(cure));
@@ -288,9 +313,8 @@ impl<'a> Cast<'a> {
                     );
                 }
                 let dids = self.sites.iter().find(|site| Some(site.value.id) == peer.value.site);
-                if route.called.contains(&Pattern::SiteDid)
-                    && dids.is_some_and(|site| site.value.dids.is_empty())
-                {
+                let numbers = route.called.contains(&Pattern::SiteDid) && !self.flawed_sites;
+                if numbers && dids.is_some_and(|site| site.value.dids.is_empty()) {
                     let cause = format!("the site of {name} owns no numbers, so \"did\" matches none");
                     fields.error("called", Cause::new(cause).cure("add dids to the site"));
                 }
@@ -324,7 +348,7 @@ impl<'a> Cast<'a> {
                 fields.desk().warning(fields.place, &fields.path, Cause::new(cause).cure("remove it"));
             }
         }
-        for Read { value: peer, fields } in &self.peers {
+        for Read { value: peer, fields } in self.sound_peers() {
             let calls = self.routes.iter().any(|route| begins_at(&route.value, peer));
             let called =
                 self.routes.iter().any(|route| route.value.to.iter().any(|target| target.peer == peer.id));

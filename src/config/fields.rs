@@ -19,6 +19,8 @@ pub struct Fields<'a> {
     pub place: Place,
     section: &'static Section,
     entries: Vec<&'a Entry>,
+    /// Whether something was written, known or not.
+    written: bool,
     desk: &'a Desk<'a>,
 }
 
@@ -70,14 +72,15 @@ impl<'a> Fields<'a> {
             let cause = match node.value {
                 Value::Nothing => Cause::new("nothing is written here"),
                 Value::Scalar(_) | Value::Untold | Value::List(_) | Value::Map(_) => {
-                    Cause::new(format!("{} is not {}", node.value.kind(), section.name))
+                    Cause::new(format!("{} stands where {} is wanted", node.value.kind(), section.name))
                 }
             };
             let place = if node.value == Value::Nothing { place } else { node.place };
             desk.error(place, &path, cause.cure(format!("write keys below it: {}", keys_of(section))));
             return None;
         };
-        let mut fields = Self { path, place, section, entries: Vec::new(), desk };
+        let mut fields =
+            Self { path, place, section, entries: Vec::new(), written: !entries.is_empty(), desk };
         for entry in entries {
             fields.take(entry);
         }
@@ -88,7 +91,7 @@ impl<'a> Fields<'a> {
     /// A section that was left out: every key at its default.
     #[must_use]
     pub fn left_out(desk: &'a Desk<'a>, section: &'static Section, place: Place, path: String) -> Self {
-        Self { path, place, section, entries: Vec::new(), desk }
+        Self { path, place, section, entries: Vec::new(), written: false, desk }
     }
 
     fn take(&mut self, entry: &'a Entry) {
@@ -164,6 +167,8 @@ impl<'a> Fields<'a> {
     pub fn chosen(&self) -> Option<&'a str> {
         match self.entries.as_slice() {
             [only] => Some(&only.key),
+            // An unknown key was told already.
+            [] if self.written => None,
             [] => {
                 self.desk.error(
                     self.place,
@@ -231,9 +236,13 @@ impl<'a> Fields<'a> {
     /// A duration, if there is one.
     #[must_use]
     pub fn time_if(&self, name: &str) -> Option<Duration> {
-        self.read(name, |text, kind| match kind {
-            Kind::Time(least, most) => values::time(text, least, most),
-            _other => values::time(text, Duration::ZERO, Duration::MAX),
+        self.read(name, |text, kind| {
+            let (least, most) = if let Kind::Time(least, most) = kind {
+                (least, most)
+            } else {
+                (Duration::ZERO, Duration::MAX)
+            };
+            values::time(text, least, most)
         })
     }
 
@@ -246,10 +255,13 @@ impl<'a> Fields<'a> {
     /// A whole number, if there is one.
     #[must_use]
     pub fn count_if<T: TryFrom<u64>>(&self, name: &str) -> Option<T> {
-        let number = self.read(name, |text, kind| match kind {
-            Kind::Count(least, most) => values::count(text, least, most),
-            Kind::Size(least, most) => values::size(text, least, most),
-            _other => values::count(text, 0, u64::MAX),
+        let number = self.read(name, |text, kind| {
+            if let Kind::Size(least, most) = kind {
+                return values::size(text, least, most);
+            }
+            let (least, most) =
+                if let Kind::Count(least, most) = kind { (least, most) } else { (0, u64::MAX) };
+            values::count(text, least, most)
         });
         number.and_then(|number| T::try_from(number).ok())
     }
@@ -332,9 +344,13 @@ impl<'a> Fields<'a> {
             } else if let Some(twin) = twin {
                 let cause =
                     format!("{} is already named in line {}", quoted(twin.name), twin.fields.place.line);
-                let cure = "names differ by more than upper and lower case: choose another";
+                let cure = "choose another; upper and lower case make no difference";
                 self.desk.error(entry.place, &path, Cause::new(cause).cure(cure));
-            } else if let Some(fields) = Fields::open(self.desk, section, &entry.value, entry.place, path) {
+            } else {
+                let fields = Fields::open(self.desk, section, &entry.value, entry.place, path.clone());
+                // What is no section was told; its name stands, so that what refers to it is not told as well.
+                let fields =
+                    fields.unwrap_or_else(|| Fields::left_out(self.desk, section, entry.place, path));
                 out.push(NamedFields { name: &entry.key, fields });
             }
         }
@@ -359,7 +375,7 @@ pub fn word_of<'a>(desk: &Desk<'_>, node: &'a Node, path: String, kind: Kind) ->
         Value::Scalar(text) => Some(Word { text, place: node.place, path }),
         Value::Nothing => {
             let cause = Cause::new("nothing is written here");
-            desk.error(node.place, &path, cause.cure(format!("write {}, or remove the key", kind.takes())));
+            desk.error(node.place, &path, cause.cure(format!("write {}", kind.takes())));
             None
         }
         Value::List(_) | Value::Map(_) | Value::Untold => {
@@ -377,7 +393,7 @@ pub fn items<'a>(desk: &Desk<'_>, node: &'a Node, path: &str, most: usize) -> Ve
             Value::Scalar(text) => {
                 Cause::new("one word stands where a list is wanted").cure(format!("write [{text}]"))
             }
-            Value::Nothing => Cause::new("nothing is written here").cure("write a list, or remove the key"),
+            Value::Nothing => Cause::new("nothing is written here").cure("write a list"),
             Value::Map(_) | Value::Untold => {
                 Cause::new("a mapping stands where a list is wanted").cure("begin each entry with -")
             }

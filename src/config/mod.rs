@@ -3,6 +3,8 @@
 //! Owns the policy file: its keys, defaults, checks and messages. Refuses to know what is done with the settings.
 //! Read first: `table.rs` (every key), then `load` below.
 
+mod changes;
+pub mod check;
 mod cross;
 mod fields;
 mod keys;
@@ -10,6 +12,7 @@ mod peers;
 pub mod problem;
 mod routes;
 mod rules;
+mod schema;
 mod settings;
 mod table;
 mod tree;
@@ -21,6 +24,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use changes::{Changes, changes};
+pub use schema::schema;
 
 use crate::clock::Wall;
 use crate::policy::{Names, Plan, Policy};
@@ -138,7 +144,7 @@ fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u6
     let sinks = settings::sinks(root, &source.folder);
     let admin = settings::admin(root, &source.folder);
     let drain = root.time("drain");
-    let mut cast = Cast { listeners, peers, sites, routes };
+    let mut cast = Cast::new(root, listeners, peers, sites, routes);
     cast.check();
     if root.desk().has_errors() {
         return None;

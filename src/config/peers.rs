@@ -247,15 +247,16 @@ fn passed_header(text: &str) -> Result<PassedHeader, Cause> {
         return Err(Cause::new(format!("{} is not a header's name", quoted(text)))
             .cure("write the name alone, e.g. Alert-Info"));
     }
-    match HeaderName::read(text.as_bytes()) {
-        HeaderName::Unknown => Ok(PassedHeader::Named(Arc::from(text))),
-        own if OWN_HEADERS.contains(&own) => {
-            let cause =
-                format!("{} belongs to the edge itself on each leg and cannot be passed", own.as_str());
-            Err(Cause::new(cause).cure("remove it"))
-        }
-        known => Ok(PassedHeader::Known(known)),
+    let header = HeaderName::read(text.as_bytes());
+    if header == HeaderName::Unknown {
+        return Ok(PassedHeader::Named(Arc::from(text)));
     }
+    if OWN_HEADERS.contains(&header) {
+        let cause =
+            format!("{} belongs to the edge itself on each leg and cannot be passed", header.as_str());
+        return Err(Cause::new(cause).cure("remove it"));
+    }
+    Ok(PassedHeader::Known(header))
 }
 
 fn refusal(fields: &Fields<'_>) -> Presets {

@@ -43,6 +43,21 @@ pub struct Problem {
     snippet: Option<(String, usize)>,
 }
 
+impl Problem {
+    /// The same for machines.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "file": &*self.file,
+            "line": self.place.line,
+            "column": self.place.column,
+            "path": self.path,
+            "cause": self.cause,
+            "cure": self.cure,
+        })
+    }
+}
+
 /// A cause with its cure, before it has a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
@@ -126,6 +141,18 @@ impl Errors {
     }
 }
 
+impl Errors {
+    /// The same for machines.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "in_order": false,
+            "errors": self.problems.iter().map(Problem::json).collect::<Vec<_>>(),
+            "untold": self.untold,
+        })
+    }
+}
+
 impl fmt::Display for Errors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for problem in &self.problems {
@@ -177,6 +204,14 @@ impl<'a> Desk<'a> {
     /// Whether an error was noted.
     pub fn has_errors(&self) -> bool {
         !self.errors.borrow().is_empty()
+    }
+
+    /// Whether an error was noted at a path or below it: what follows from it need not be told.
+    pub fn is_flawed(&self, path: &str) -> bool {
+        let below = |other: &str| {
+            other.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        self.errors.borrow().iter().any(|problem| below(&problem.path))
     }
 
     /// Takes over what another file's desk holds.

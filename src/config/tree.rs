@@ -6,6 +6,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy};
 use serde_saphyr::{Location, Spanned};
 
@@ -104,18 +105,38 @@ pub fn read(source: &str, desk: &Desk<'_>) -> Option<Node> {
         }
         Err(error) => {
             let place = error.location().map(place).unwrap_or_default();
-            desk.error(place, "", Cause::new(told(&error)));
+            desk.error(place, "", told(&error));
             None
         }
     }
 }
 
-/// The library's own words, on one line, without the place that we print ourselves.
-fn told(error: &serde_saphyr::Error) -> String {
-    let text = error.without_snippet().to_string();
+/// What the library found, in our words where they help more.
+fn told(error: &serde_saphyr::Error) -> Cause {
+    use serde_saphyr::Error;
+    let inner = error.without_snippet();
+    if matches!(inner, Error::Budget { breach: BudgetBreach::Documents { .. }, .. }) {
+        return Cause::new("a second document begins here").cure("a policy is one document: remove the ---");
+    }
+    let bounded =
+        matches!(inner, Error::AliasReplayLimitExceeded { .. } | Error::AliasReplayStackDepthExceeded { .. });
+    if bounded || matches!(inner, Error::Budget { .. }) {
+        return Cause::new("too deep, too long, or too many aliases for a policy");
+    }
+    // The library's words, on one line, without the place that we print ourselves.
+    let text = inner.to_string();
     let first = text.lines().next().unwrap_or_default();
-    let words = first.split(" at line ").next().unwrap_or(first);
-    format!("not readable as YAML: {}", printable(words.trim_start_matches("error: ")))
+    let words = first.split(" at line ").next().unwrap_or(first).trim_start_matches("error: ");
+    let cause = Cause::new(format!("not readable as YAML: {}", printable(words)));
+    if words.contains("tab") {
+        return cause.cure("indent with spaces");
+    }
+    if words.contains("alias") || words.contains("tag") {
+        return cause.cure("put quotes around it if it is meant as it stands");
+    }
+    cause.cure(
+        "look for a bracket or quote that is not closed, or a line that is indented unlike its neighbours",
+    )
 }
 
 /// Gives scalars that YAML takes for numbers or truths their spelling back: `+12125550100` is a name here.

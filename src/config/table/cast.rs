@@ -60,13 +60,13 @@ pub static PEER: Section = Section {
             "plain_signalling",
             Kind::Word(ALLOW_REFUSE),
             "refuse",
-            "allow: its signalling may be readable by others on the way (32209 otherwise)",
+            "whether its signalling may be read by others on the way (32209)",
         ),
         Key::value(
             "plain_media",
             Kind::Word(ALLOW_REFUSE),
             "refuse",
-            "allow: its speech may be heard by others on the way",
+            "whether its speech may be heard by others on the way",
         ),
         Key::means(
             "allow",
@@ -83,8 +83,8 @@ pub static PEER: Section = Section {
         Key::means(
             "pass_headers",
             Kind::List(&Kind::Header, 64),
-            "only what the table of crossing headers lets through",
-            "headers that may cross towards it beyond that table",
+            "none beyond that table",
+            "headers that may cross towards it beyond the table of crossing headers",
         ),
         Key::value(
             "refusal",
@@ -216,7 +216,7 @@ pub static ROUTE: Section = Section {
             "called",
             Kind::List(&Kind::Pattern, NUMBERS_MAX),
             "any number",
-            "numbers and user names; \"+44*\" is a prefix, \"*\" is any, did is a number of the target's site",
+            "numbers and user names; \"+44*\" is a prefix, \"*\" is any, \"did\" is any number of the target's site",
         ),
         Key::means(
             "caller",

@@ -42,7 +42,7 @@ pub static SCREEN_RULES: Section = Section {
     keys: &[Key::means(
         "hop_limit",
         Kind::Section(&HOP_LIMIT),
-        "30 hops",
+        "70 hops",
         "a way that is too long is a loop (483)",
     )],
 };
@@ -97,7 +97,7 @@ static BLOCKLIST: Section = Section {
             "observe",
             Kind::Either(&[Kind::Flag, Kind::Section(&OBSERVE)]),
             "false",
-            "true: judge and alert but do not refuse, for 14 days from the date of this file",
+            "whether it only judges and alerts; true lasts 14 days from the date of this file, and then it refuses",
         ),
     ],
 };

@@ -1,0 +1,397 @@
+//! What a policy means, in plain words: who may call whom, over what, at most how many and how long.
+//!
+//! Owns the words of `ringfence check`. Refuses to decide anything. Read first: DESIGN.md §1, law 2; §4.
+
+use std::fmt;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::problem::{Errors, Problem};
+use super::values::{size_text, time_text};
+use super::{Config, Source, cross, load};
+use crate::policy::peer::CalledFrom;
+use crate::policy::route::{Pattern, Route};
+use crate::policy::rules::Entry;
+use crate::policy::rules::max_duration::DURATION_DEFAULT;
+use crate::policy::{Direction, Names, Peer, PeerId, PeerSide, Policy, Site};
+use crate::sinks::Sink;
+use crate::sip::Transport;
+
+/// Names, numbers or networks that one sentence lists; of more, the count is told.
+const LISTED_MAX: usize = 8;
+
+/// What a policy file means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The file, as it was named.
+    pub file: String,
+    /// Headings with their sentences.
+    pub chapters: Vec<(&'static str, Vec<String>)>,
+    /// Exceptions and what looks unmeant.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads and checks a file, and says what it means.
+pub fn check(path: &Path) -> Result<Report, Errors> {
+    let source = Source::read(path)?;
+    let config = load(&source, &mut Names::default(), 1)?;
+    Ok(Report { file: source.name, chapters: chapters(&config), warnings: config.warnings })
+}
+
+/// What a configuration means, as text.
+#[must_use]
+pub fn describe(config: &Config) -> String {
+    told(&chapters(config))
+}
+
+impl Report {
+    /// The same for machines.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let chapters: serde_json::Map<String, Value> = self
+            .chapters
+            .iter()
+            .map(|(heading, sentences)| ((*heading).to_owned(), json!(sentences)))
+            .collect();
+        json!({
+            "file": self.file,
+            "in_order": true,
+            "means": chapters,
+            "warnings": self.warnings.iter().map(Problem::json).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} is in order. This is what it means.\n", super::problem::printable(&self.file))?;
+        f.write_str(&told(&self.chapters))?;
+        match self.warnings.len() {
+            0 => write!(f, "\nNo exceptions, no warnings."),
+            1 => write!(f, "\n1 warning:"),
+            count => write!(f, "\n{count} warnings:"),
+        }?;
+        self.warnings.iter().try_for_each(|warning| write!(f, "\n{warning}"))
+    }
+}
+
+fn told(chapters: &[(&'static str, Vec<String>)]) -> String {
+    let chapter = |(heading, sentences): &(&str, Vec<String>)| {
+        format!(
+            "{heading}\n{}",
+            sentences.iter().map(|sentence| format!("  {sentence}\n")).collect::<String>()
+        )
+    };
+    chapters.iter().map(chapter).collect::<Vec<_>>().join("\n")
+}
+
+fn chapters(config: &Config) -> Vec<(&'static str, Vec<String>)> {
+    let policy = &config.policy;
+    vec![
+        ("Where it listens", listeners(policy)),
+        ("Who is known", peers(policy)),
+        ("Who owns what", policy.sites.iter().map(|site| owned(policy, site)).collect()),
+        ("Who may call whom", routes(policy)),
+        ("What is asked of every request", policy.rules.screen.iter().map(ruled).collect()),
+        ("What is asked of every call", stages(policy)),
+        ("Strangers", strangers(policy)),
+        ("Limits and times", limits(config)),
+        ("Where it tells", outputs(config)),
+    ]
+}
+
+fn listeners(policy: &Policy) -> Vec<String> {
+    let one = |listener: &crate::policy::Listener| {
+        let transports = transports(listener.transports.iter());
+        let own = match listener.bind {
+            std::net::SocketAddr::V4(v4) => v4.ip().to_string(),
+            std::net::SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
+        };
+        let same = *listener.advertise_host == *own && listener.advertise_port == listener.bind.port();
+        let advertised = if same {
+            String::new()
+        } else {
+            format!(", told to peers as {}:{}", listener.advertise_host, listener.advertise_port)
+        };
+        format!("{}: {} ({transports}){advertised}", listener.name, listener.bind)
+    };
+    policy.listeners.iter().flatten().map(one).collect()
+}
+
+fn transports<'a>(transports: impl Iterator<Item = &'a Transport>) -> String {
+    transports.map(|transport| transport.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// Words in a sentence; of many, the first and how many more.
+fn several<'a>(words: impl ExactSizeIterator<Item = &'a str>, last: &str) -> String {
+    let more = words.len().saturating_sub(LISTED_MAX);
+    let mut words: Vec<String> = words.take(LISTED_MAX).map(str::to_owned).collect();
+    if more > 0 {
+        words.push(format!("{} more", grouped(more as u64)));
+    }
+    match words.split_last() {
+        None => "nobody".to_owned(),
+        Some((only, [])) => only.clone(),
+        Some((end, rest)) => format!("{} {last} {end}", rest.join(", ")),
+    }
+}
+
+/// `20,000`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && digits.len().saturating_sub(index).checked_rem(3) == Some(0) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+fn peers(policy: &Policy) -> Vec<String> {
+    let mut out = Vec::new();
+    for peer in policy.peers.iter().flatten() {
+        let side = match peer.side {
+            PeerSide::Inside => "inside (PBX)",
+            PeerSide::Outside => "outside (trunk)",
+        };
+        let listener = policy.listener(peer.listener).map_or("", |listener| &*listener.name);
+        let sources: Vec<String> = peer.sources.iter().map(network_text).collect();
+        let sources = several(sources.iter().map(String::as_str), "and");
+        out.push(format!(
+            "{}: {side}, met on listener {listener}, known by its source: {sources}",
+            peer.name
+        ));
+        out.push(format!("    {}", reached(peer)));
+        out.push(format!(
+            "    at most {} calls at once, {} requests a second ({} at once)",
+            grouped(peer.concurrent_calls_max.into()),
+            grouped(peer.requests_per_second_max.into()),
+            grouped(peer.requests_burst_max.into())
+        ));
+        out.push(format!("    {}", secrecy(peer)));
+        out.extend(extras(peer).into_iter().map(|extra| format!("    {extra}")));
+    }
+    out
+}
+
+fn network_text(network: &ipnet::IpNet) -> String {
+    if network.prefix_len() == network.max_prefix_len() {
+        network.addr().to_string()
+    } else {
+        network.to_string()
+    }
+}
+
+fn reached(peer: &Peer) -> String {
+    let Some(first) = peer.targets.first() else { return "no calls go to it".to_owned() };
+    let targets: Vec<String> = peer.targets.iter().map(|target| target.address.to_string()).collect();
+    let targets = several(targets.iter().map(String::as_str), "then");
+    let probed = match peer.probe {
+        Some(probe) => format!("asked every {} whether it lives", time_text(probe.interval)),
+        None => "not probed".to_owned(),
+    };
+    format!(
+        "calls to it go to {targets} by {}, {probed}; {} without an answer: the next",
+        transports(first.transports.iter()),
+        time_text(peer.try_timeout)
+    )
+}
+
+fn secrecy(peer: &Peer) -> String {
+    let word = |plain: bool| if plain { "MAY BE IN THE CLEAR" } else { "encrypted or refused" };
+    format!("signalling {}, speech {}", word(peer.plain_signalling), word(peer.plain_media))
+}
+
+fn extras(peer: &Peer) -> Vec<String> {
+    let mut out = Vec::new();
+    let methods = [(peer.methods.info, "INFO"), (peer.methods.message, "MESSAGE")];
+    let open: Vec<&str> = methods.iter().filter(|(open, _)| *open).map(|(_, name)| *name).collect();
+    if !open.is_empty() {
+        out.push(format!("it may also send {}", open.join(" and ")));
+    }
+    if !peer.pass_headers.is_empty() {
+        let names = peer.pass_headers.iter().map(|header| match header {
+            crate::policy::peer::PassedHeader::Known(name) => name.as_str(),
+            crate::policy::peer::PassedHeader::Named(name) => name,
+        });
+        out.push(format!("headers that also cross towards it: {}", several(names, "and")));
+    }
+    match peer.called_from {
+        CalledFrom::RequestUri => {}
+        CalledFrom::To => out.push("the number called is read from To".to_owned()),
+        CalledFrom::PCalledPartyId => out.push("the number called is read from P-Called-Party-ID".to_owned()),
+    }
+    out
+}
+
+fn names<'a>(policy: &'a Policy, ids: impl Iterator<Item = &'a PeerId>) -> Vec<&'a str> {
+    ids.filter_map(|id| policy.peer(*id)).map(|peer| &*peer.name).collect()
+}
+
+fn owned(policy: &Policy, site: &Site) -> String {
+    let peers = names(policy, site.peers.iter());
+    let numbers = match site.dids.as_slice() {
+        [] => "no numbers".to_owned(),
+        dids => several(dids.iter().map(|did| &**did), "and"),
+    };
+    format!(
+        "{}: {}; {numbers}; at most {} calls at once over its trunks",
+        site.name,
+        several(peers.into_iter(), "and"),
+        grouped(site.channels.into())
+    )
+}
+
+fn routes(policy: &Policy) -> Vec<String> {
+    let mut out: Vec<String> = policy.routes.iter().map(|route| routed(policy, route)).collect();
+    out.push("Every other call is refused.".to_owned());
+    out
+}
+
+fn routed(policy: &Policy, route: &Route) -> String {
+    let direction = route.direction.map_or("any direction", cross::word);
+    let from = if route.from.is_empty() {
+        let begins = |peer: &&Peer| cross::begins_at(route, peer);
+        policy.peers.iter().flatten().map(|peer| &**peer).filter(begins).map(|peer| &*peer.name).collect()
+    } else {
+        names(policy, route.from.iter())
+    };
+    let callers = match route.caller.as_slice() {
+        [] => String::new(),
+        patterns => format!(", as caller {},", patterns_text(patterns)),
+    };
+    let called = match route.called.as_slice() {
+        [] => "any number".to_owned(),
+        patterns => patterns_text(patterns),
+    };
+    format!(
+        "{} [{direction}]: {}{callers} may call {called} at {}",
+        route.path,
+        several(from.into_iter(), "or"),
+        targets(policy, route)
+    )
+}
+
+fn patterns_text(patterns: &[Pattern]) -> String {
+    let words: Vec<String> = patterns
+        .iter()
+        .map(|pattern| match pattern {
+            Pattern::Exact(number) => number.to_string(),
+            Pattern::Prefix(prefix) => format!("{prefix}..."),
+            Pattern::List(numbers) => several(numbers.iter().map(|number| &**number), "or"),
+            Pattern::SiteDid => "the target's own numbers".to_owned(),
+            Pattern::Any => "anything".to_owned(),
+        })
+        .collect();
+    several(words.iter().map(String::as_str), "or")
+}
+
+fn targets(policy: &Policy, route: &Route) -> String {
+    let mut groups: Vec<(u16, Vec<String>)> = Vec::new();
+    let alone = |priority: u16| route.to.iter().filter(|target| target.priority == priority).count() == 1;
+    let mut targets: Vec<_> = route.to.iter().collect();
+    targets.sort_by_key(|target| target.priority);
+    for target in targets {
+        let name = policy.peer(target.peer).map_or("", |peer| &*peer.name);
+        let share = if alone(target.priority) {
+            name.to_owned()
+        } else {
+            format!("{name} (weight {})", target.weight)
+        };
+        match groups.last_mut().filter(|(priority, _)| *priority == target.priority) {
+            Some((_, group)) => group.push(share),
+            None => groups.push((target.priority, vec![share])),
+        }
+    }
+    groups.into_iter().map(|(_, group)| group.join(" and ")).collect::<Vec<_>>().join(", else ")
+}
+
+fn ruled(entry: &Entry) -> String {
+    format!("{}: {}", entry.path, entry.describe())
+}
+
+fn stages(policy: &Policy) -> Vec<String> {
+    let mut out = Vec::new();
+    for (direction, rules) in [
+        (Direction::Outbound, &policy.rules.outbound),
+        (Direction::Inbound, &policy.rules.inbound),
+        (Direction::Internal, &policy.rules.internal),
+    ] {
+        let routed = policy.routes.iter().any(|route| route.direction == Some(direction));
+        let bounded = rules.iter().any(|entry| entry.rule.name() == "max_duration");
+        out.extend(rules.iter().map(ruled));
+        if routed && !bounded {
+            out.push(format!(
+                "{} calls end after {} at most (default)",
+                cross::word(direction),
+                time_text(DURATION_DEFAULT)
+            ));
+        }
+    }
+    out
+}
+
+fn strangers(policy: &Policy) -> Vec<String> {
+    let settings = &policy.sources;
+    vec![
+        "Whoever is not listed hears nothing.".to_owned(),
+        format!(
+            "After {} packets within {} a stranger is banned for {}, each time twice as long, at most {}; {} bans at once.",
+            grouped(settings.ban_after.into()),
+            time_text(settings.ban_window),
+            time_text(settings.ban_first),
+            time_text(settings.ban_max),
+            grouped(settings.bans_max as u64)
+        ),
+    ]
+}
+
+fn limits(config: &Config) -> Vec<String> {
+    let (engine, net) = (&config.engine, &config.net);
+    vec![
+        format!(
+            "at most {} calls and {} transactions at once",
+            grouped(engine.calls_max as u64),
+            grouped(engine.transactions_max as u64)
+        ),
+        format!(
+            "a message of at most {}, {} header lines, {} hops",
+            size_text(engine.limits.message_bytes_max as u64),
+            engine.limits.header_lines_max,
+            engine.limits.vias_max
+        ),
+        format!(
+            "at most {} TCP connections, {} from one address; closed after {} without a byte",
+            grouped(net.connections_max as u64),
+            grouped(net.connections_per_source_max as u64),
+            time_text(net.idle_timeout)
+        ),
+        format!(
+            "T1 {}, T2 {}, T4 {}; a stop waits {} for live calls",
+            time_text(engine.timing.t1),
+            time_text(engine.timing.t2),
+            time_text(engine.timing.t4),
+            time_text(config.drain)
+        ),
+    ]
+}
+
+fn outputs(config: &Config) -> Vec<String> {
+    let sink = |sink: &Sink| match sink {
+        Sink::Stdout => "standard output".to_owned(),
+        Sink::File { path, rotate_bytes, keep } => {
+            format!("{} (begun anew at {}, {keep} old ones kept)", path.display(), size_text(*rotate_bytes))
+        }
+        Sink::Discard => "NOWHERE".to_owned(),
+    };
+    let control = config.admin.socket.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
+    vec![
+        format!("alerts: {}", sink(&config.sinks.alerts)),
+        format!("call records: {}", sink(&config.sinks.records)),
+        format!("log: {}", config.sinks.log),
+        format!("control socket: {control}"),
+    ]
+}
