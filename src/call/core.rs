@@ -13,6 +13,7 @@ use super::record::{CallRecord, Disposition, EndedBy, LegRecord};
 use super::{Branch, Context, Effect, ServerId, Side, Timer};
 use crate::clock::Wall;
 use crate::policy::code::Code;
+use crate::policy::verdict::Step;
 use crate::policy::{Alert, Direction, PeerId, PeerSide, Policy, Refusal, Trail};
 use crate::sip::{Flow, Message, Method};
 
@@ -34,7 +35,8 @@ pub(super) struct Story {
     pub answered: Option<Wall>,
     pub caller: LegRecord,
     pub tried: Vec<LegRecord>,
-    pub trail: Trail,
+    /// Boxed to its size: a held call keeps it for as long as it lives.
+    pub trail: Box<[Step]>,
 }
 
 /// How and why a call ends.
@@ -247,7 +249,7 @@ impl Core {
         let outgoing = Outgoing { method: &Method::Ack, branch, cseq, max_forwards, carried, reason: b"" };
         let (hop, bytes) = leg.request(&policy, context.settings, &outgoing);
         leg.awaiting_ack = None;
-        leg.ack = Some((invite, hop, bytes.clone()));
+        leg.ack = Some(Box::new((invite, hop, bytes.clone())));
         context.effects.push(Effect::Send { hop, bytes });
     }
 
@@ -308,7 +310,7 @@ impl Core {
     /// Repeats the ACK for a copy of a 2xx; false when this 2xx was not acknowledged by this call.
     pub fn repeat_ack(&self, branch: Branch, message: &Message, context: &mut Context<'_>) -> bool {
         for leg in [&self.a, &self.b] {
-            if let Some((invite, hop, bytes)) = &leg.ack
+            if let Some((invite, hop, bytes)) = leg.ack.as_deref()
                 && *invite == branch
                 && message.to_tag().unwrap_or_default() == &*leg.remote_tag
             {
@@ -329,7 +331,7 @@ impl Core {
     /// The 2xx of this INVITE cannot come again; its ACK is forgotten.
     pub fn forget_ack(&mut self, branch: Branch) {
         for leg in [&mut self.a, &mut self.b] {
-            if leg.ack.as_ref().is_some_and(|(invite, _, _)| *invite == branch) {
+            if leg.ack.as_ref().is_some_and(|ack| ack.0 == branch) {
                 leg.ack = None;
             }
         }
@@ -375,7 +377,7 @@ impl Core {
             status: if story.answered.is_some() { 200 } else { ending.status },
             why: ending.why.clone(),
             code: ending.code,
-            trail: std::mem::take(&mut story.trail),
+            trail: Trail::from_vec(std::mem::take(&mut story.trail).into_vec()),
         })));
     }
 }

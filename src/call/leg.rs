@@ -79,7 +79,7 @@ pub(super) struct Leg {
     /// A 2xx to our INVITE of this CSeq number and branch waits for our ACK (late offer).
     pub awaiting_ack: Option<(u32, Branch)>,
     /// The ACK sent for the 2xx of this branch, for its copies.
-    pub ack: Option<(Branch, Hop, Bytes)>,
+    pub ack: Option<Box<(Branch, Hop, Bytes)>>,
     pub reservations: SmallVec<[Reservation; 2]>,
 }
 
