@@ -32,6 +32,19 @@ struct Probing {
     waits_for: Option<Branch>,
 }
 
+/// A probe that has to be sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Due {
+    /// To whom.
+    pub peer: PeerId,
+    /// Where to.
+    pub address: SocketAddr,
+    /// Under which branch.
+    pub branch: Branch,
+    /// Whether the one before is still without an answer.
+    pub unanswered: bool,
+}
+
 /// What became of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
@@ -92,8 +105,8 @@ impl Peers {
         self.targets.iter().filter_map(|target| target.probed.map(|probed| probed.next)).min()
     }
 
-    /// The next target whose probe is due, its next one already set; `branch` is what it now waits for.
-    pub fn due(&mut self, now: Tick, random: &mut Random) -> Option<(PeerId, SocketAddr, Branch)> {
+    /// The next target whose probe is due, its next one already set.
+    pub fn due(&mut self, now: Tick, random: &mut Random) -> Option<Due> {
         let target =
             self.targets.iter_mut().find(|target| target.probed.is_some_and(|probed| probed.next <= now))?;
         let probed = target.probed.as_mut()?;
@@ -101,8 +114,17 @@ impl Peers {
         // Between 0.9 and 1.1 of the interval, so that probes of many peers drift apart.
         let wobble = part(probed.interval / 5, random);
         probed.next = now.after(probed.interval.mul_f32(0.9).saturating_add(wobble));
-        probed.waits_for = Some(branch);
-        Some((target.peer, target.address, branch))
+        let unanswered = probed.waits_for.replace(branch).is_some();
+        Some(Due { peer: target.peer, address: target.address, branch, unanswered })
+    }
+
+    /// A probe was answered.
+    pub fn answered(&mut self, branch: Branch) {
+        for probed in self.targets.iter_mut().filter_map(|target| target.probed.as_mut()) {
+            if probed.waits_for == Some(branch) {
+                probed.waits_for = None;
+            }
+        }
     }
 
     /// The address a probe went to.

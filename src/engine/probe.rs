@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 
 use super::Engine;
-use super::peers::{Change, reach_alert};
+use super::peers::{Change, Due, reach_alert};
 use super::transactions::Owner;
 use crate::call::identity::hex16;
 use crate::call::{Branch, Failure};
@@ -19,7 +19,12 @@ impl Engine {
     /// Sends every probe that is due.
     pub(super) fn probe(&mut self, now: Now) {
         let policy = std::sync::Arc::clone(&self.policy);
-        while let Some((id, address, branch)) = self.peers.due(now.tick, &mut self.random) {
+        while let Some(due) = self.peers.due(now.tick, &mut self.random) {
+            let Due { peer: id, address, branch, unanswered } = due;
+            // A whole interval without an answer is as good as the end of its transaction, and sooner.
+            if unanswered {
+                self.lost(now, id, address);
+            }
             let Some(peer) = policy.peer(id) else { continue };
             let Some(listener) = policy.listener(peer.listener) else { continue };
             let names = [self.random.bits(), self.random.bits()];
@@ -47,12 +52,15 @@ impl Engine {
         match failure {
             // Any response is life.
             Failure::Unavailable => self.heard(now, peer, address),
-            Failure::Timeout | Failure::Transport => {
-                if self.peers.lost(peer, address) == Change::WentDown {
-                    let text = "A peer does not answer probes; calls go to other targets until it does. Check that it runs.";
-                    self.alert(reach_alert(now, &self.policy, peer, address, text));
-                }
-            }
+            Failure::Timeout | Failure::Transport => self.lost(now, peer, address),
+        }
+    }
+
+    fn lost(&mut self, now: Now, peer: PeerId, address: SocketAddr) {
+        if self.peers.lost(peer, address) == Change::WentDown {
+            let text =
+                "A peer does not answer probes; calls go to other targets until it does. Check that it runs.";
+            self.alert(reach_alert(now, &self.policy, peer, address, text));
         }
     }
 

@@ -36,7 +36,8 @@ impl Engine {
         match owner {
             Owner::Call { key, .. } => self.drive(now, key, Event::Response { branch, flow, message }),
             Owner::Standalone(number) => self.carried_response(now, number, message),
-            Owner::Probe(_) | Owner::Nobody => {}
+            Owner::Probe(_) => self.peers.answered(branch),
+            Owner::Nobody => {}
         }
     }
 }

@@ -174,12 +174,21 @@ impl Seen {
     /// Every message sent to an address, read.
     pub fn to(&self, address: &str) -> Vec<Message> {
         let there = |(hop, _): &&(Hop, Bytes)| hop.remote == at(address);
-        self.sent.iter().filter(there).map(|(_, bytes)| parse(bytes.clone(), &Limits::default()).unwrap()).collect()
+        self.sent
+            .iter()
+            .filter(there)
+            .map(|(_, bytes)| parse(bytes.clone(), &Limits::default()).unwrap())
+            .collect()
     }
 
     /// Statuses sent to an address, in order.
     pub fn statuses(&self, address: &str) -> Vec<u16> {
-        self.to(address).iter().filter_map(Message::status).collect()
+        let there = |(hop, _): &&(Hop, Bytes)| hop.remote == at(address);
+        let status = |(_, bytes): &(Hop, Bytes)| {
+            let line = bytes.strip_prefix(b"SIP/2.0 ")?;
+            std::str::from_utf8(line.get(..3)?).ok()?.parse().ok()
+        };
+        self.sent.iter().filter(there).filter_map(status).collect()
     }
 
     /// Numbers of the alerts, in order.

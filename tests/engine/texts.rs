@@ -3,7 +3,8 @@
 use ringfence::sip::Message;
 
 /// A session description.
-pub const SDP: &str = "v=0\r\no=- 1 1 IN IP4 10.0.0.2\r\ns=-\r\nc=IN IP4 10.0.0.2\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+pub const SDP: &str =
+    "v=0\r\no=- 1 1 IN IP4 10.0.0.2\r\ns=-\r\nc=IN IP4 10.0.0.2\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
 
 /// A request, its parts open to change.
 #[derive(Debug, Clone)]
@@ -35,7 +36,11 @@ pub struct Request {
 impl Request {
     /// A request of a peer at an address; INVITE and MESSAGE carry a body.
     pub fn new(method: &str, sender: &str) -> Self {
-        let (edge, number) = if sender.starts_with("198") { ("192.0.2.1", "+12125550100") } else { ("10.0.0.1", "+13125550199") };
+        let (edge, number) = if sender.starts_with("198") {
+            ("192.0.2.1", "+12125550100")
+        } else {
+            ("10.0.0.1", "+13125550199")
+        };
         let (kind, body) = match method {
             "INVITE" => ("Content-Type: application/sdp\r\n", SDP),
             "MESSAGE" => ("Content-Type: text/plain\r\n", "hello"),
@@ -95,7 +100,9 @@ pub fn answer(request: &Message, status: u16, tag: &str, sender: &str) -> String
             Name::Via | Name::From | Name::CallId | Name::CSeq => {
                 text += &format!("{}: {value}\r\n", header.name.as_str());
             }
-            Name::To if request.to_tag().is_none() && status > 100 => text += &format!("To: {value};tag={tag}\r\n"),
+            Name::To if request.to_tag().is_none() && status > 100 => {
+                text += &format!("To: {value};tag={tag}\r\n")
+            }
             Name::To => text += &format!("To: {value}\r\n"),
             _ => {}
         }

@@ -1,0 +1,17 @@
+//! The engine driven with bytes and time by hand: every answer it gives by itself, and what it lets through.
+
+#[path = "engine/edge.rs"]
+mod edge;
+#[path = "engine/texts.rs"]
+mod texts;
+
+#[path = "engine/answers.rs"]
+mod answers;
+#[path = "engine/attacks.rs"]
+mod attacks;
+#[path = "engine/calls.rs"]
+mod calls;
+#[path = "engine/life.rs"]
+mod life;
+#[path = "engine/messages.rs"]
+mod messages;
