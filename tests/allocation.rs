@@ -28,7 +28,7 @@ fn c1_a_dropped_packet_allocates_nothing() {
         ("garbage of a stranger", stranger, garbage.as_slice()),
         ("nothing at all", stranger, b"".as_slice()),
         ("a keep-alive of a peer", trunk, b"\r\n\r\n".as_slice()),
-        ("a response that matches nothing", trunk, stray.as_bytes()),
+        ("a response of a stranger", stranger, stray.as_bytes()),
     ] {
         // The first ones may be sampled, counted into a fresh entry, or begin an alert.
         (0..2_000).for_each(|_| site.frame(from, bytes));
