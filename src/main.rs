@@ -1,1 +1,232 @@
-fn main() {}
+//! The command line: run the edge, check a policy, ask a running edge.
+//!
+//! Owns arguments, exit codes and what is printed. Refuses to do anything itself.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the command line speaks to people")]
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use serde_json::Value;
+
+use ringfence::admin::ask::{Unanswered, ask};
+use ringfence::admin::{Request, table};
+use ringfence::config::{self, Source};
+use ringfence::policy::Names;
+use ringfence::{app, config::check};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// The policy file when none is named.
+const FILE: &str = "config/ringfence.yaml";
+
+/// Not started, not checked, refused.
+const FAILED: u8 = 1;
+/// Live calls had to be cut.
+const CUT: u8 = 3;
+/// Nobody answers at the control socket.
+const NOBODY: u8 = 4;
+/// A mistake of ours.
+const BUG: u8 = 70;
+
+#[derive(Parser)]
+#[command(
+    name = "ringfence",
+    version,
+    about = "A SIP edge proxy that keeps fraudsters from spending the owner's money",
+    after_help = "\
+Examples:
+  ringfence                                   run under config/ringfence.yaml, a lab on loopback
+  ringfence run /etc/ringfence.yaml           run under a policy of your own
+  ringfence check /etc/ringfence.yaml         is it in order, and what does it allow?
+  ringfence status                            calls, peers, counts and memory of the running edge
+  ringfence reload                            take the changed policy file; live calls go on
+  ringfence stop                              no new calls; end when the live ones have ended
+
+Exit codes:
+  0  done (run: ended, and no call was cut)
+  1  failed: could not start, a policy with errors, a reload that was not taken
+  2  the command line is wrong
+  3  run: ended, and live calls had to be cut
+  4  status, reload, stop: no edge answers at the control socket
+  70 a bug in ringfence; please report what it printed"
+)]
+struct Line {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// The policy file
+    #[arg(long, global = true, value_name = "FILE", default_value = FILE)]
+    config: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the edge until it is stopped (the default)
+    ///
+    /// SIGTERM takes no new calls and waits for live ones as long as `drain` says; a second one stops at once. SIGHUP
+    /// reads the policy file again and opens alert and record files anew.
+    Run {
+        /// The policy file (instead of --config)
+        file: Option<PathBuf>,
+    },
+    /// Check a policy file: every error with its cure, or what the policy means in plain words
+    Check {
+        /// The policy file (instead of --config)
+        file: Option<PathBuf>,
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a JSON schema of the policy file, for editors
+    Schema,
+    /// Ask the running edge how it is
+    Status {
+        #[command(flatten)]
+        edge: Edge,
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make the running edge read its policy file again
+    Reload {
+        #[command(flatten)]
+        edge: Edge,
+    },
+    /// Stop the running edge: no new calls, and the end when live ones have ended
+    Stop {
+        #[command(flatten)]
+        edge: Edge,
+    },
+    /// Print the version
+    Version,
+}
+
+#[derive(Args)]
+struct Edge {
+    /// Its control socket; else the policy file says it (`control`)
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let line = Line::parse();
+    let config = line.config;
+    match line.command.unwrap_or(Command::Run { file: None }) {
+        Command::Run { file } => run(&file.unwrap_or(config)),
+        Command::Check { file, json } => check_file(&file.unwrap_or(config), json),
+        Command::Schema => print(&format!("{:#}", config::schema())),
+        Command::Status { edge, json } => {
+            let draw = |answer: &Value| if json { format!("{answer:#}") } else { table::draw(answer) };
+            ask_edge(edge, &config, Request::Status, draw)
+        }
+        Command::Reload { edge } => ask_edge(edge, &config, Request::Reload, tell_reload),
+        Command::Stop { edge } => ask_edge(edge, &config, Request::Stop, |answer| {
+            let patience = answer.pointer("/patience_s").and_then(Value::as_u64).unwrap_or(0);
+            format!("stopping: no new calls; live ones may go on for {patience} s")
+        }),
+        Command::Version => print(&format!("ringfence {}", env!("CARGO_PKG_VERSION"))),
+    }
+}
+
+fn run(file: &Path) -> ExitCode {
+    panic::set_hook(Box::new(tell_bug));
+    // The engine catches what happens inside one call. Whatever comes up to here broke the loop itself.
+    match panic::catch_unwind(AssertUnwindSafe(|| app::run(file))) {
+        Ok(Ok(app::Ended { cut: 0, whole: true })) => ExitCode::SUCCESS,
+        Ok(Ok(_)) => ExitCode::from(CUT),
+        Ok(Err(failed)) => fail(&failed),
+        Err(_) => {
+            eprintln!("ringfence: the bug above was outside of any call; the edge has ended");
+            ExitCode::from(BUG)
+        }
+    }
+}
+
+/// One line, whoever catches the panic afterwards.
+fn tell_bug(bug: &panic::PanicHookInfo<'_>) {
+    let place = bug.location().map(ToString::to_string).unwrap_or_default();
+    let thread = std::thread::current();
+    let what = bug.payload_as_str().unwrap_or("no message");
+    tracing::error!(place, thread = thread.name().unwrap_or("?"), what, "a bug in ringfence; please report it");
+    let _ = writeln!(io::stderr().lock(), "ringfence: bug at {place}: {}", what.escape_debug());
+}
+
+fn check_file(file: &Path, json: bool) -> ExitCode {
+    match check::check(file) {
+        Ok(report) if json => print(&format!("{:#}", report.json())),
+        Ok(report) => print(&report.to_string()),
+        Err(errors) if json => {
+            let _printed = print(&format!("{:#}", errors.json()));
+            ExitCode::from(FAILED)
+        }
+        Err(errors) => fail(&errors),
+    }
+}
+
+fn ask_edge(edge: Edge, config: &Path, request: Request, tell: impl Fn(&Value) -> String) -> ExitCode {
+    let socket = match edge.socket.map_or_else(|| socket_of(config), Ok) {
+        Ok(socket) => socket,
+        Err(text) => return fail(&text),
+    };
+    match ask(&socket, request) {
+        Ok(answer) => {
+            if let Some(error) = answer.get("error").and_then(Value::as_str) {
+                return fail(&error);
+            }
+            let printed = print(tell(&answer).trim_end());
+            if answer.get("taken") == Some(&Value::Bool(false)) { ExitCode::from(FAILED) } else { printed }
+        }
+        Err(unanswered) => {
+            eprintln!("ringfence: {unanswered}");
+            ExitCode::from(match unanswered {
+                Unanswered::Nobody(..) => NOBODY,
+                Unanswered::Broken(_) | Unanswered::Unreadable(_) => FAILED,
+            })
+        }
+    }
+}
+
+/// The control socket that a policy file names.
+fn socket_of(file: &Path) -> Result<PathBuf, String> {
+    let config = Source::read(file)
+        .and_then(|source| config::load(&source, &mut Names::default(), 1))
+        .map_err(|errors| format!("{errors}\nname the control socket with --socket instead"))?;
+    config.admin.socket.ok_or_else(|| format!("{} has no `control`, so its edge cannot be asked", file.display()))
+}
+
+fn tell_reload(answer: &Value) -> String {
+    let list = |key: &str| answer.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let lines = |heading: &str, list: &[Value]| -> String {
+        list.iter().filter_map(Value::as_str).map(|text| format!("\n{heading}{text}")).collect()
+    };
+    if answer.get("taken") == Some(&Value::Bool(true)) {
+        let generation = answer.get("generation").and_then(Value::as_u64).unwrap_or(0);
+        format!(
+            "policy {generation} is in force{}{}{}",
+            lines("weaker than before: ", &list("weaker")),
+            lines("after a restart: ", &list("needs_restart")),
+            lines("warning: ", &list("warnings")),
+        )
+    } else {
+        format!("not taken, the policy in force stays{}", lines("", &list("errors")))
+    }
+}
+
+/// Prints; a reader that has gone away (`| head`) is no failure.
+fn print(text: &str) -> ExitCode {
+    match writeln!(io::stdout().lock(), "{text}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(cause: &dyn Display) -> ExitCode {
+    eprintln!("ringfence: {cause}");
+    ExitCode::from(FAILED)
+}

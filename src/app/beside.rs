@@ -1,0 +1,221 @@
+//! What stands beside the loop, on one thread of its own: signals, the control socket, the watch on the policy file.
+//!
+//! Owns everything that may wait. Refuses to touch a message. Read first: signal(7); inotify(7).
+
+use std::io;
+use std::path::Path;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use notify::event::{EventKind, ModifyKind};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use serde_json::{Value, json};
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+
+use super::command::{Command, Doorbell};
+use super::reload::{Read, Reader};
+use super::status::status;
+use crate::admin::Request;
+use crate::admin::serve::{Asked, ControlSocket};
+use crate::clock::Clock;
+use crate::sinks::Meter;
+
+/// A renamed file is read after things have been quiet for so long.
+const QUIET: Duration = Duration::from_millis(300);
+/// Requests of the control socket that may wait.
+const ASKS_MAX: usize = 8;
+/// How long the loop may take to answer a question.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The thread.
+#[derive(Debug)]
+pub struct Beside {
+    end: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Beside {
+    /// Starts it. Signals are caught from here on.
+    pub fn start(
+        reader: Reader,
+        doorbell: Doorbell,
+        control: Option<ControlSocket>,
+        clock: Clock,
+        sinks: Meter,
+    ) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let (end, ended) = oneshot::channel();
+        let signals = {
+            let _inside = runtime.enter();
+            Signals::catch()?
+        };
+        let desk = Desk { reader, doorbell, clock, sinks, stops: 0 };
+        let thread = thread::Builder::new().name("beside".to_owned()).spawn(move || {
+            runtime.block_on(desk.serve(signals, control, ended));
+            // A reload that still reads is left behind.
+            runtime.shutdown_background();
+        })?;
+        Ok(Self { end, thread })
+    }
+
+    /// Ends it and waits for it.
+    pub fn end(self) {
+        // It may have ended by itself.
+        let _ = self.end.send(());
+        if self.thread.join().is_err() {
+            tracing::error!("the thread beside the loop ended by a bug");
+        }
+    }
+}
+
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn catch() -> io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+}
+
+struct Desk {
+    reader: Reader,
+    doorbell: Doorbell,
+    clock: Clock,
+    sinks: Meter,
+    /// How often a stop was asked for.
+    stops: u32,
+}
+
+impl Desk {
+    async fn serve(
+        mut self,
+        mut signals: Signals,
+        control: Option<ControlSocket>,
+        mut ended: oneshot::Receiver<()>,
+    ) {
+        let (asks, mut asked) = mpsc::channel(ASKS_MAX);
+        let served = control.map(|socket| tokio::spawn(socket.serve(asks.clone())));
+        let (changed, mut changes) = mpsc::channel(1);
+        let watch = watch(self.reader.file(), changed);
+        loop {
+            tokio::select! {
+                _ = &mut ended => break,
+                _ = signals.hangup.recv() => {
+                    self.tell(Command::Reopen);
+                    self.reload();
+                }
+                _ = signals.terminate.recv() => self.stop(),
+                _ = signals.interrupt.recv() => self.stop(),
+                Some(one) = asked.recv() => self.answer(one).await,
+                Some(()) = changes.recv() => {
+                    quiet(&mut changes).await;
+                    if self.reader.differs() {
+                        self.reload();
+                    }
+                }
+            }
+        }
+        drop(watch);
+        if let Some(served) = served {
+            // Dropping the task drops the socket, whose file goes with it.
+            served.abort();
+            let _ended = served.await;
+        }
+    }
+
+    fn tell(&self, command: Command) {
+        if !self.doorbell.say(command) {
+            tracing::debug!("the loop is gone");
+        }
+    }
+
+    fn stop(&mut self) {
+        self.stops += 1;
+        if self.stops == 1 {
+            let patience = self.reader.drain();
+            tracing::warn!(
+                patience_s = patience.as_secs(),
+                "stopping: no new calls, live ones may end; a second signal stops at once"
+            );
+            self.tell(Command::Drain { patience });
+        } else {
+            tracing::warn!("stopping at once");
+            self.tell(Command::Stop);
+        }
+    }
+
+    /// Reading holds up this thread, and no other: signals and questions wait, calls do not.
+    fn reload(&mut self) -> Value {
+        let Read { command, answer } = self.reader.read(&self.clock);
+        self.tell(command);
+        answer
+    }
+
+    async fn answer(&mut self, asked: Asked) {
+        let answer = match asked.request {
+            Request::Status => self.status().await,
+            Request::Reload => self.reload(),
+            Request::Stop => {
+                self.stop();
+                json!({ "stopping": true, "patience_s": self.reader.drain().as_secs() })
+            }
+        };
+        // Whoever asked may have gone away.
+        let _ = asked.answer.send(answer);
+    }
+
+    async fn status(&self) -> Value {
+        let (place, answer) = oneshot::channel();
+        self.tell(Command::Ask(place));
+        match tokio::time::timeout(ANSWER_PATIENCE, answer).await {
+            Ok(Ok(answer)) => {
+                let uptime_s = self.clock.now().tick.micros() / 1_000_000;
+                status(answer, self.sinks.counts(), uptime_s, self.stops > 0)
+            }
+            Ok(Err(_)) => json!({ "error": "the edge is ending" }),
+            Err(_) => json!({ "error": "the edge is too busy to answer" }),
+        }
+    }
+}
+
+/// Lets more changes come until nothing changes any more.
+async fn quiet(changes: &mut mpsc::Receiver<()>) {
+    while let Ok(Some(())) = tokio::time::timeout(QUIET, changes.recv()).await {}
+}
+
+/// Watches the folder of the policy file, for an atomic rename puts another file in its place. Writing into the file
+/// itself is not a reload: half of a policy can be a good policy that says something else.
+fn watch(file: &Path, changed: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+    let name = file.file_name()?.to_owned();
+    let folder = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        Some(_) | None => Path::new(".").to_owned(),
+    };
+    // Where the file is a link, what it leads to may be renamed under any name.
+    let link = file.is_symlink();
+    let on_event = move |event: notify::Result<notify::Event>| {
+        let Ok(event) = event else { return };
+        let renamed = matches!(event.kind, EventKind::Modify(ModifyKind::Name(_)));
+        let meant = link || event.paths.iter().any(|path| path.file_name() == Some(&name));
+        if renamed && meant {
+            // Full: a change is told already.
+            let _ = changed.try_send(());
+        }
+    };
+    let watched = notify::recommended_watcher(on_event)
+        .and_then(|mut watcher| watcher.watch(&folder, RecursiveMode::NonRecursive).map(|()| watcher));
+    watched
+        .inspect_err(|error| {
+            tracing::warn!(%error, "the policy file is not watched; `ringfence reload` or SIGHUP reads it again");
+        })
+        .ok()
+}

@@ -1,0 +1,59 @@
+//! What is said to the loop from beside it: by signals, the control socket and the watch on the policy file.
+//!
+//! Owns the words and the bell. Refuses to know who speaks.
+
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use mio::Waker;
+use tokio::sync::oneshot;
+
+use super::shell::Answer;
+use crate::policy::{Alert, Policy};
+
+/// One command.
+#[derive(Debug)]
+pub enum Command {
+    /// Status, please.
+    Ask(oneshot::Sender<Answer>),
+    /// A checked new policy, and the alert that tells of it.
+    Reload {
+        /// The policy.
+        policy: Arc<Policy>,
+        /// 39002.
+        alert: Box<Alert>,
+    },
+    /// Write an alert.
+    Alert(Box<Alert>),
+    /// Open files anew.
+    Reopen,
+    /// Take no new calls; end when the live ones have.
+    Drain {
+        /// How long live calls may go on.
+        patience: Duration,
+    },
+    /// End everything now.
+    Stop,
+}
+
+/// Speaks to the loop.
+#[derive(Debug, Clone)]
+pub struct Doorbell {
+    sender: Sender<Command>,
+    waker: Arc<Waker>,
+}
+
+impl Doorbell {
+    /// A bell that wakes the loop's poll.
+    #[must_use]
+    pub fn new(sender: Sender<Command>, waker: Waker) -> Self {
+        Self { sender, waker: Arc::new(waker) }
+    }
+
+    /// Says a command; false when the loop is gone.
+    #[must_use]
+    pub fn say(&self, command: Command) -> bool {
+        self.sender.send(command).is_ok() && self.waker.wake().is_ok()
+    }
+}

@@ -1,0 +1,171 @@
+//! Reading the policy file again: all of it is good and goes into force, or nothing changes.
+//!
+//! Owns the configuration in force, the names' numbers and the generation. Refuses to know who asked.
+//! Read first: DESIGN.md §1, law 1.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::command::Command;
+use crate::clock::{Clock, Wall};
+use crate::config::problem::{Errors, Problem};
+use crate::config::{self, Changes, Config, Source};
+use crate::policy::{Alert, Listener, Names, Policy, code};
+
+/// Sentences of one alert; of more, the count is told.
+const TOLD_MAX: usize = 20;
+
+/// Reads the policy file.
+#[derive(Debug)]
+pub struct Reader {
+    file: PathBuf,
+    /// The text last read, good or bad: the same text is not read twice for nothing.
+    text: String,
+    config: Config,
+    names: Names,
+    generation: u64,
+}
+
+/// What came of a reading.
+#[derive(Debug)]
+pub struct Read {
+    /// For the loop.
+    pub command: Command,
+    /// For whoever asked.
+    pub answer: Value,
+}
+
+impl Reader {
+    /// A reader that starts from the configuration in force.
+    #[must_use]
+    pub fn new(file: &Path, source: &Source, config: Config, names: Names) -> Self {
+        Self { file: file.to_owned(), text: source.text.clone(), config, names, generation: 1 }
+    }
+
+    /// The policy file.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// How long a stop waits for live calls.
+    #[must_use]
+    pub fn drain(&self) -> std::time::Duration {
+        self.config.drain
+    }
+
+    /// Whether the file says something else than when it was last read.
+    #[must_use]
+    pub fn differs(&self) -> bool {
+        Source::read(&self.file).is_ok_and(|source| source.text != self.text)
+    }
+
+    /// Reads and checks the file. A good one becomes the configuration in force.
+    pub fn read(&mut self, clock: &Clock) -> Read {
+        let wall = clock.now().wall;
+        let source = match Source::read(&self.file) {
+            Ok(source) => source,
+            Err(errors) => return refused(wall, &told(&errors)),
+        };
+        self.text.clone_from(&source.text);
+        let mut names = self.names.clone();
+        let config = match config::load(&source, &mut names, self.generation + 1) {
+            Ok(config) => config,
+            Err(errors) => return refused(wall, &told(&errors)),
+        };
+        let moved = moved(&self.config.policy, &config.policy);
+        if !moved.is_empty() {
+            return refused(wall, &moved);
+        }
+        let changes = config::changes(&self.config, &config);
+        self.generation += 1;
+        self.names = names;
+        let taken = taken(wall, self.generation, &config, &changes);
+        self.config = config;
+        taken
+    }
+}
+
+fn told(errors: &Errors) -> Vec<String> {
+    errors.problems.iter().map(|problem| problem_line(problem)).collect()
+}
+
+fn problem_line(problem: &Problem) -> String {
+    let cure = problem.cure.as_deref().map(|cure| format!(" ({cure})")).unwrap_or_default();
+    format!("{}:{}: {}: {}{cure}", problem.file, problem.place.line, problem.path, problem.cause)
+}
+
+/// Sockets are opened at the start. A policy that speaks of others would promise what is not there.
+fn moved(old: &Policy, new: &Policy) -> Vec<String> {
+    let same = |one: &Listener, other: &Listener| one.bind == other.bind && one.transports == other.transports;
+    let find = |name: &str| old.listeners.iter().flatten().find(|listener| &*listener.name == name);
+    let restart = "restart the edge for this, or leave it as it was";
+    new.listeners
+        .iter()
+        .flatten()
+        .filter_map(|listener| match find(&listener.name) {
+            None => Some(format!("listeners.{}: is new and not open ({restart})", listener.name)),
+            Some(before) if !same(before, listener) => {
+                Some(format!("listeners.{}: bind or transports changed ({restart})", listener.name))
+            }
+            Some(_) => None,
+        })
+        .collect()
+}
+
+fn refused(wall: Wall, why: &[String]) -> Read {
+    let first = why.first().cloned().unwrap_or_default();
+    tracing::error!(errors = why.len(), first, "the policy file was not taken; the policy in force stays");
+    let text = format!(
+        "The policy file was not taken and the policy in force stays: {first}. `ringfence check FILE` shows all of it."
+    );
+    let mut alert = Alert::new(code::POLICY_REJECTED, wall, text);
+    alert.evidence.push(("errors", why.len().to_string()));
+    alert.evidence.push(("error", listed(why)));
+    Read {
+        command: Command::Alert(Box::new(alert)),
+        answer: json!({ "taken": false, "errors": why.iter().take(TOLD_MAX).collect::<Vec<_>>(), "count": why.len() }),
+    }
+}
+
+fn taken(wall: Wall, generation: u64, config: &Config, changes: &Changes) -> Read {
+    let weaker = &changes.weaker;
+    tracing::info!(generation, weaker = weaker.len(), "a new policy is in force");
+    weaker.iter().for_each(|what| tracing::warn!(generation, "weaker than before: {what}"));
+    changes.needs_restart.iter().for_each(|what| tracing::warn!(generation, "{what}"));
+    let text = match (weaker.len(), weaker.first()) {
+        (0, _) | (_, None) => format!("Policy {generation} is in force; nothing in it is weaker than before."),
+        (1, Some(what)) => format!("Policy {generation} is in force and weaker than before: {what}"),
+        (more, Some(what)) => {
+            format!("Policy {generation} is in force and weaker than before in {more} ways, among them: {what}")
+        }
+    };
+    let mut alert = Alert::new(code::POLICY_RELOADED, wall, text);
+    alert.evidence.push(("generation", generation.to_string()));
+    if !weaker.is_empty() {
+        alert.evidence.push(("weaker", listed(weaker)));
+    }
+    if !changes.needs_restart.is_empty() {
+        alert.evidence.push(("needs_restart", listed(&changes.needs_restart)));
+    }
+    Read {
+        command: Command::Reload { policy: Arc::clone(&config.policy), alert: Box::new(alert) },
+        answer: json!({
+            "taken": true,
+            "generation": generation,
+            "weaker": weaker,
+            "needs_restart": changes.needs_restart,
+            "warnings": config.warnings.iter().map(problem_line).collect::<Vec<_>>(),
+        }),
+    }
+}
+
+fn listed(sentences: &[String]) -> String {
+    let mut text = sentences.iter().take(TOLD_MAX).map(String::as_str).collect::<Vec<_>>().join("; ");
+    if sentences.len() > TOLD_MAX {
+        text.push_str(&format!("; and {} more", sentences.len() - TOLD_MAX));
+    }
+    text
+}

@@ -1,0 +1,169 @@
+//! What the engine asks for, carried out: the one `match` over `Output`.
+//!
+//! Owns the sockets and sinks while the loop runs. Refuses to know when the engine is called.
+//! Read first: `turn.rs`; DESIGN.md §3, the law of the loop.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use crate::clock::{Now, Tick};
+use crate::engine::{Engine, Input, Output, Reply};
+use crate::net::stream::StreamCounts;
+use crate::net::{BATCH, Datagram, News, Outbox, Streams, UdpPort};
+use crate::sinks::Sinks;
+use crate::sip::{ConnectionId, Hop, ListenerId, Transport};
+
+/// Running counts of datagrams.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct DatagramCounts {
+    /// Taken.
+    pub received: u64,
+    /// Given to the system.
+    pub sent: u64,
+    /// Dropped: no such listener, or its queue was full.
+    pub dropped: u64,
+    /// The system refused to send.
+    pub unsendable: u64,
+    /// Reading a socket failed.
+    pub receive_errors: u64,
+    /// Turns of the loop.
+    pub wake_ups: u64,
+}
+
+/// The engine's answer with what only the shell knows.
+#[derive(Debug)]
+pub struct Answer {
+    /// The engine's.
+    pub reply: Reply,
+    /// Datagrams.
+    pub datagrams: DatagramCounts,
+    /// Streams.
+    pub streams: StreamCounts,
+    /// Connections open now.
+    pub connections: usize,
+}
+
+/// Sockets, sinks and who waits for an answer.
+#[derive(Debug)]
+pub struct Shell {
+    pub ports: Vec<UdpPort>,
+    /// Which port serves a listener, by `ListenerId`.
+    pub port_of: Vec<Option<usize>>,
+    pub streams: Streams,
+    pub outbox: Outbox,
+    pub sinks: Sinks,
+    pub counts: DatagramCounts,
+    pub asked: HashMap<u64, oneshot::Sender<Answer>>,
+    /// When the engine wants to be woken.
+    pub wait: Option<Tick>,
+    /// Draining is over; so many calls were cut.
+    pub drained: Option<usize>,
+    /// Hops whose datagrams the system refused; the engine is told after the flush.
+    pub unsendable: Vec<Hop>,
+}
+
+impl Shell {
+    /// Carries out outputs until the engine waits.
+    pub fn drain(&mut self, engine: &mut Engine, now: Now) {
+        loop {
+            match engine.poll_output() {
+                Output::Send { hop, bytes } => match hop.transport {
+                    Transport::Udp => self.send_datagram(&hop, bytes),
+                    Transport::Tcp | Transport::Tls => self.streams.send(now.tick, &hop, &bytes),
+                },
+                Output::Close { connection } => self.streams.close(now.tick, connection),
+                Output::Record(record) => self.sinks.record(record),
+                Output::Alert(alert) => self.sinks.alert(alert),
+                Output::Reply { id, reply } => self.answer(id, *reply),
+                Output::Drained { cut } => self.drained = Some(cut),
+                Output::Wait { until, reason: _ } => {
+                    self.wait = until;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn send_datagram(&mut self, hop: &Hop, bytes: bytes::Bytes) {
+        let index = self.port_of.get(usize::from(hop.listener.0)).copied().flatten();
+        let Some(port) = index.and_then(|index| self.ports.get_mut(index)) else {
+            self.counts.dropped += 1;
+            self.unsendable.push(*hop);
+            return;
+        };
+        if !port.push(Datagram { remote: hop.remote, bytes }) {
+            self.counts.dropped += 1;
+        }
+        if port.queued() >= BATCH && !port.is_blocked() {
+            flush_port(port, &mut self.outbox, &mut self.counts, &mut self.unsendable);
+        }
+    }
+
+    fn answer(&mut self, id: u64, reply: Reply) {
+        let Some(place) = self.asked.remove(&id) else { return };
+        let answer = Answer {
+            reply,
+            datagrams: self.counts,
+            streams: self.streams.counts().clone(),
+            connections: self.streams.live(),
+        };
+        // Whoever asked may have gone away.
+        drop(place.send(answer));
+    }
+
+    /// Gives everything that waits to the system: one call for each socket and batch.
+    pub fn flush(&mut self, now: Tick) {
+        for port in &mut self.ports {
+            if port.queued() > 0 {
+                flush_port(port, &mut self.outbox, &mut self.counts, &mut self.unsendable);
+            }
+        }
+        self.streams.flush(now);
+    }
+
+    /// Tells the engine what became of sockets. False when there was nothing to tell.
+    pub fn tell(&mut self, engine: &mut Engine, now: Now) -> bool {
+        let mut told = false;
+        while let Some(news) = self.streams.next_news() {
+            told = true;
+            match news {
+                News::Closed(connection) => engine.handle(now, Input::Closed { connection }),
+                News::Unsendable(hop) => engine.handle(now, Input::Unsendable { hop }),
+                News::Stranger(flow) => engine.handle(now, Input::StrangerConnection { flow }),
+            }
+            self.drain(engine, now);
+        }
+        while let Some(hop) = self.unsendable.pop() {
+            told = true;
+            engine.handle(now, Input::Unsendable { hop });
+            self.drain(engine, now);
+        }
+        told
+    }
+
+    /// Whether the system left datagrams behind that are to be tried again soon.
+    pub fn is_blocked(&self) -> bool {
+        self.ports.iter().any(UdpPort::is_blocked)
+    }
+}
+
+fn flush_port(
+    port: &mut UdpPort,
+    outbox: &mut Outbox,
+    counts: &mut DatagramCounts,
+    unsendable: &mut Vec<Hop>,
+) {
+    let flushed = port.flush(outbox);
+    counts.sent += flushed.sent;
+    counts.unsendable += flushed.unsendable.len() as u64;
+    unsendable.extend(flushed.unsendable.into_iter().map(|(remote, error)| {
+        tracing::debug!(%remote, ?error, "a datagram cannot be sent");
+        hop_of(port.listener, remote)
+    }));
+}
+
+fn hop_of(listener: ListenerId, remote: std::net::SocketAddr) -> Hop {
+    Hop { listener, transport: Transport::Udp, remote, connection: ConnectionId::NONE }
+}

@@ -1,0 +1,54 @@
+//! The status as one JSON object: the engine's gauges, the shell's counts, memory.
+//!
+//! Owns the keys. Refuses to know who reads it. `gauges` are all zero on an idle edge.
+
+use std::fs;
+
+use serde_json::{Map, Value, json};
+use tikv_jemalloc_ctl::{epoch, stats};
+
+use super::shell::Answer;
+use crate::engine::Reply;
+use crate::sinks::SinkCounts;
+
+/// Puts the answer together.
+#[must_use]
+pub fn status(answer: Answer, sinks: SinkCounts, uptime_s: u64, draining: bool) -> Value {
+    let Reply::Status { gauges, counts, peers, generation } = answer.reply;
+    let counts: Map<String, Value> = counts.into_iter().map(|(name, count)| (name, json!(count))).collect();
+    let state = |up| if up { "up" } else { "down" };
+    let peers: Map<String, Value> = peers.into_iter().map(|(name, up)| (name, json!(state(up)))).collect();
+    let mut net = json!(answer.datagrams);
+    if let Value::Object(net) = &mut net {
+        net.insert("connections".to_owned(), json!(answer.connections));
+    }
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "pid": std::process::id(),
+        "uptime_s": uptime_s,
+        "draining": draining,
+        "generation": generation,
+        "heap_bytes": heap_bytes(),
+        "resident_bytes": resident_bytes(),
+        "gauges": gauges,
+        "peers": peers,
+        "counts": counts,
+        "net": net,
+        "streams": answer.streams,
+        "sinks": sinks,
+    })
+}
+
+/// Live bytes by the allocator's own count; `null` where another allocator is at work.
+fn heap_bytes() -> Option<usize> {
+    epoch::advance().ok()?;
+    stats::allocated::read().ok()
+}
+
+/// Resident memory of the process.
+fn resident_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024)
+}
