@@ -89,7 +89,7 @@ impl Reader {
 }
 
 fn told(errors: &Errors) -> Vec<String> {
-    errors.problems.iter().map(|problem| problem_line(problem)).collect()
+    errors.problems.iter().map(problem_line).collect()
 }
 
 fn problem_line(problem: &Problem) -> String {
