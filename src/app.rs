@@ -79,8 +79,7 @@ fn serve(file: &Path, source: &Source, config: Config, names: Names) -> Result<E
     let waker = turn::bell(&poll).map_err(|error| Failed(format!("the system gives no wake-up: {error}")))?;
     let (sender, commands) = channel();
     let doorbell = Doorbell::new(sender, waker);
-    let engine =
-        Engine::new(clock.now(), config.engine.clone(), Arc::clone(&config.policy), random()?);
+    let engine = Engine::new(clock.now(), config.engine.clone(), Arc::clone(&config.policy), random()?);
     banner::say(file, &config);
     let meter = shell.sinks.meter();
     let parts = Parts {

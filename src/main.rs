@@ -152,7 +152,12 @@ fn tell_bug(bug: &panic::PanicHookInfo<'_>) {
     let place = bug.location().map(ToString::to_string).unwrap_or_default();
     let thread = std::thread::current();
     let what = bug.payload_as_str().unwrap_or("no message");
-    tracing::error!(place, thread = thread.name().unwrap_or("?"), what, "a bug in ringfence; please report it");
+    tracing::error!(
+        place,
+        thread = thread.name().unwrap_or("?"),
+        what,
+        "a bug in ringfence; please report it"
+    );
     let _ = writeln!(io::stderr().lock(), "ringfence: bug at {place}: {}", what.escape_debug());
 }
 
@@ -196,7 +201,10 @@ fn socket_of(file: &Path) -> Result<PathBuf, String> {
     let config = Source::read(file)
         .and_then(|source| config::load(&source, &mut Names::default(), 1))
         .map_err(|errors| format!("{errors}\nname the control socket with --socket instead"))?;
-    config.admin.socket.ok_or_else(|| format!("{} has no `control`, so its edge cannot be asked", file.display()))
+    config
+        .admin
+        .socket
+        .ok_or_else(|| format!("{} has no `control`, so its edge cannot be asked", file.display()))
 }
 
 fn tell_reload(answer: &Value) -> String {

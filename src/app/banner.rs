@@ -51,7 +51,11 @@ pub fn say(file: &Path, config: &Config) {
     tracing::info!(
         alerts = place(&config.sinks.alerts),
         records = place(&config.sinks.records),
-        control = config.admin.socket.as_deref().map_or_else(|| "none".to_owned(), |path| path.display().to_string()),
+        control = config
+            .admin
+            .socket
+            .as_deref()
+            .map_or_else(|| "none".to_owned(), |path| path.display().to_string()),
         "lines and control"
     );
 }
@@ -60,7 +64,9 @@ pub fn say(file: &Path, config: &Config) {
 pub fn farewell(ended: Ended) {
     match ended {
         Ended { cut: 0, whole: true } => tracing::info!("ended; no call was cut"),
-        Ended { cut, whole: true } => tracing::warn!(cut, "ended; live calls had to be cut, with a BYE on both legs"),
+        Ended { cut, whole: true } => {
+            tracing::warn!(cut, "ended; live calls had to be cut, with a BYE on both legs")
+        }
         Ended { whole: false, .. } => {
             tracing::error!("ended at once; calls may be left open on both sides");
         }

@@ -99,7 +99,8 @@ fn problem_line(problem: &Problem) -> String {
 
 /// Sockets are opened at the start. A policy that speaks of others would promise what is not there.
 fn moved(old: &Policy, new: &Policy) -> Vec<String> {
-    let same = |one: &Listener, other: &Listener| one.bind == other.bind && one.transports == other.transports;
+    let same =
+        |one: &Listener, other: &Listener| one.bind == other.bind && one.transports == other.transports;
     let find = |name: &str| old.listeners.iter().flatten().find(|listener| &*listener.name == name);
     let restart = "restart the edge for this, or leave it as it was";
     new.listeners
@@ -136,10 +137,14 @@ fn taken(wall: Wall, generation: u64, config: &Config, changes: &Changes) -> Rea
     weaker.iter().for_each(|what| tracing::warn!(generation, "weaker than before: {what}"));
     changes.needs_restart.iter().for_each(|what| tracing::warn!(generation, "{what}"));
     let text = match (weaker.len(), weaker.first()) {
-        (0, _) | (_, None) => format!("Policy {generation} is in force; nothing in it is weaker than before."),
+        (0, _) | (_, None) => {
+            format!("Policy {generation} is in force; nothing in it is weaker than before.")
+        }
         (1, Some(what)) => format!("Policy {generation} is in force and weaker than before: {what}"),
         (more, Some(what)) => {
-            format!("Policy {generation} is in force and weaker than before in {more} ways, among them: {what}")
+            format!(
+                "Policy {generation} is in force and weaker than before in {more} ways, among them: {what}"
+            )
         }
     };
     let mut alert = Alert::new(code::POLICY_RELOADED, wall, text);
