@@ -218,13 +218,17 @@ fn entries_that_do_not_fit_each_other_are_told() {
         ("a source twice", "sources: [127.0.0.1]", "sources: [127.0.0.1, 127.0.0.1]"),
         (
             "a source within another's",
-            "    listener: outside\n    sources: [127.0.0.1]",
-            "    listener: inside\n    sources: [127.0.0.0/8]",
+            "    listener: outside\n    sources: [127.0.0.1]\n    targets: [\"127.0.0.1:5090\"]",
+            "    listener: inside\n    sources: [127.0.0.0/8]\n    targets: [\"127.0.0.9:5090\"]",
         ),
         ("a target that cannot be reached", "127.0.0.1:5090", "203.0.113.1:5060"),
         ("a target of the other family", "127.0.0.1:5090", "[::1]:5060"),
         ("a target that is the edge itself", "127.0.0.1:5090", "127.0.0.1:5060"),
-        ("a target that is no source", "127.0.0.1:5090", "127.0.0.2:5090"),
+        (
+            "a target that is another's source",
+            "    listener: outside\n    sources: [127.0.0.1]\n    targets: [\"127.0.0.1:5090\"]",
+            "    listener: inside\n    sources: [127.0.0.2]\n    targets: [\"127.0.0.1:5090\"]",
+        ),
         (
             "a transport the listener lacks",
             "{ bind: \"127.0.0.1:5070\" }",

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::problem::{Errors, Problem};
-use super::values::{size_text, time_text};
+use super::values::{network_text, size_text, time_text};
 use super::{Config, Source, cross, load};
 use crate::policy::peer::CalledFrom;
 use crate::policy::route::{Pattern, Route};
@@ -158,7 +158,11 @@ fn peers(policy: &Policy) -> Vec<String> {
             PeerSide::Outside => "outside (trunk)",
         };
         let listener = policy.listener(peer.listener).map_or("", |listener| &*listener.name);
-        let sources: Vec<String> = peer.sources.iter().map(network_text).collect();
+        let mut sources: Vec<String> = peer.sources.iter().map(network_text).collect();
+        let targets = peer.targets.iter().map(|target| target.address.ip());
+        // What a target sends within a call is the peer's as well.
+        let unlisted = targets.filter(|target| !peer.sources.iter().any(|network| network.contains(target)));
+        sources.extend(unlisted.map(|target| target.to_string()));
         let sources = several(sources.iter().map(String::as_str), "and");
         out.push(format!(
             "{}: {side}, met on listener {listener}, known by its source: {sources}",
@@ -175,14 +179,6 @@ fn peers(policy: &Policy) -> Vec<String> {
         out.extend(extras(peer).into_iter().map(|extra| format!("    {extra}")));
     }
     out
-}
-
-fn network_text(network: &ipnet::IpNet) -> String {
-    if network.prefix_len() == network.max_prefix_len() {
-        network.addr().to_string()
-    } else {
-        network.to_string()
-    }
 }
 
 fn reached(peer: &Peer) -> String {

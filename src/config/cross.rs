@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::fields::Fields;
+use super::fields::{Fields, Item};
 use super::peers::Read;
-use super::problem::{Cause, Place, quoted};
+use super::problem::{Cause, quoted};
+use super::values::network_text;
 use crate::policy::peer::Direction;
 use crate::policy::route::{Pattern, Route};
 use crate::policy::{Listener, Peer, PeerId, PeerSide, Site};
@@ -30,6 +31,21 @@ pub struct Cast<'a> {
     flawed_peers: Vec<PeerId>,
     /// Whether the sites could not be read whole.
     flawed_sites: bool,
+}
+
+/// An address or network that a peer sends from.
+struct Claim<'c, 'a> {
+    peer: &'c Read<'a, Peer>,
+    network: IpNet,
+    item: Item<'a>,
+    /// Whether it stands in `sources`.
+    listed: bool,
+}
+
+impl Claim<'_, '_> {
+    fn error(&self, cause: Cause) {
+        self.peer.fields.desk().error(self.item.node.place, &self.item.path, cause);
+    }
 }
 
 impl<'a> Cast<'a> {
@@ -131,58 +147,54 @@ impl<'a> Cast<'a> {
         }
     }
 
-    fn sources_apart(&self) {
-        let mut claims: BTreeMap<(ListenerId, IpNet), (PeerId, Place)> = BTreeMap::new();
-        for Read { value: peer, fields } in self.sound_peers() {
-            for (network, item) in peer.sources.iter().zip(fields.list("sources")) {
-                let claim = claims.entry((peer.listener, *network)).or_insert((peer.id, item.node.place));
-                let error = |cause: Cause| fields.desk().error(item.node.place, &item.path, cause);
-                if claim.1 != item.node.place && claim.0 == peer.id {
-                    error(Cause::new(format!("{network} stands here twice")).cure("remove one"));
-                } else if claim.0 != peer.id {
-                    let other = self.peer(claim.0).map_or("", |other| &other.value.name);
-                    let cause = format!(
-                        "{network} is also a source of peer {} on the same listener: nothing tells the two apart",
-                        quoted(other)
-                    );
-                    error(Cause::new(cause).cure("meet them on two listeners, or list narrower addresses"));
-                }
-            }
+    /// Where a peer sends from: its sources and, because what is sent within a call comes from there, its targets.
+    fn claims(&self) -> Vec<Claim<'_, 'a>> {
+        let mut claims = Vec::new();
+        for peer in self.sound_peers() {
+            let sources = peer.value.sources.iter().copied().zip(peer.fields.list("sources"));
+            claims.extend(sources.map(|(network, item)| Claim { peer, network, item, listed: true }));
+            let targets = peer.value.targets.iter().map(|target| IpNet::from(target.address.ip()));
+            let targets = targets.zip(peer.fields.list("targets"));
+            let targets = targets.filter(|(network, _)| !peer.value.sources.contains(network));
+            claims.extend(targets.map(|(network, item)| Claim { peer, network, item, listed: false }));
         }
-        for Read { value: peer, fields } in self.sound_peers() {
-            for (network, item) in peer.sources.iter().zip(fields.list("sources")) {
-                let mut around = network.supernet();
-                while let Some(wider) = around {
-                    if let Some((owner, _)) =
-                        claims.get(&(peer.listener, wider)).filter(|(owner, _)| *owner != peer.id)
-                    {
-                        let other = self.peer(*owner).map_or("", |other| &other.value.name);
-                        let cause = format!(
-                            "{network} lies within {wider} of peer {}; calls from there are this peer's",
-                            quoted(other)
-                        );
-                        fields.desk().warning(item.node.place, &item.path, Cause::new(cause));
-                        break;
-                    }
-                    around = wider.supernet();
-                }
-            }
-        }
-        self.targets_listed();
+        claims
     }
 
-    /// A peer that is called sends BYE and re-INVITE from where it was called.
-    fn targets_listed(&self) {
-        for Read { value: peer, fields } in self.sound_peers() {
-            for (target, item) in peer.targets.iter().zip(fields.list("targets")) {
-                if !peer.sources.iter().any(|network| network.contains(&target.address.ip())) {
+    fn sources_apart(&self) {
+        let claims = self.claims();
+        let mut first: BTreeMap<(ListenerId, IpNet), &Claim<'_, '_>> = BTreeMap::new();
+        for claim in &claims {
+            let other = *first.entry((claim.peer.value.listener, claim.network)).or_insert(claim);
+            let network = network_text(&claim.network);
+            if other.peer.value.id != claim.peer.value.id {
+                let cause = format!(
+                    "{network} is also peer {}'s on the same listener: nothing tells the two apart",
+                    quoted(&other.peer.value.name)
+                );
+                claim.error(Cause::new(cause).cure("meet them on two listeners, or list narrower addresses"));
+            } else if claim.listed && other.listed && claim.item.path != other.item.path {
+                claim.error(Cause::new(format!("{network} stands here twice")).cure("remove one"));
+            }
+        }
+        for claim in &claims {
+            let mut around = claim.network.supernet();
+            while let Some(wider) = around {
+                let owner = first.get(&(claim.peer.value.listener, wider)).map(|owner| &owner.peer.value);
+                if let Some(owner) = owner.filter(|owner| owner.id != claim.peer.value.id) {
+                    let network = network_text(&claim.network);
                     let cause = format!(
-                        "{} is not among its sources: what it sends within a call would be a stranger's",
-                        target.address.ip()
+                        "{network} lies within {wider} of peer {}; what comes from there is this peer's",
+                        quoted(&owner.name)
                     );
-                    let cause = Cause::new(cause).cure(format!("add {} to sources", target.address.ip()));
-                    fields.desk().warning(item.node.place, &item.path, cause);
+                    claim.peer.fields.desk().warning(
+                        claim.item.node.place,
+                        &claim.item.path,
+                        Cause::new(cause),
+                    );
+                    break;
                 }
+                around = wider.supernet();
             }
         }
     }

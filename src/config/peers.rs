@@ -12,6 +12,7 @@ use super::problem::{Cause, listed, quoted};
 use super::table::{REFUSAL, REFUSAL_PRESETS};
 use super::tree::Value;
 use super::values;
+use crate::call::rewrite::may_be_passed;
 use crate::policy::names::Names;
 use crate::policy::peer::{CalledFrom, Methods, PassedHeader, Probe};
 use crate::policy::refusal::{Presets, RefusalClass};
@@ -196,51 +197,6 @@ fn called_from(fields: &Fields<'_>, side: PeerSide) -> CalledFrom {
     read
 }
 
-/// Headers the edge makes or answers by itself on each leg; carrying them across would break or betray a dialog.
-const OWN_HEADERS: [HeaderName; 41] = [
-    HeaderName::Via,
-    HeaderName::From,
-    HeaderName::To,
-    HeaderName::CallId,
-    HeaderName::CSeq,
-    HeaderName::Contact,
-    HeaderName::Route,
-    HeaderName::RecordRoute,
-    HeaderName::Path,
-    HeaderName::ServiceRoute,
-    HeaderName::MaxForwards,
-    HeaderName::ContentLength,
-    HeaderName::ContentType,
-    HeaderName::ContentEncoding,
-    HeaderName::ContentDisposition,
-    HeaderName::MimeVersion,
-    HeaderName::Authorization,
-    HeaderName::ProxyAuthorization,
-    HeaderName::WwwAuthenticate,
-    HeaderName::ProxyAuthenticate,
-    HeaderName::AuthenticationInfo,
-    HeaderName::Require,
-    HeaderName::ProxyRequire,
-    HeaderName::Supported,
-    HeaderName::Unsupported,
-    HeaderName::Allow,
-    HeaderName::AllowEvents,
-    HeaderName::Event,
-    HeaderName::Expires,
-    HeaderName::MinExpires,
-    HeaderName::RSeq,
-    HeaderName::RAck,
-    HeaderName::SessionExpires,
-    HeaderName::MinSe,
-    HeaderName::Replaces,
-    HeaderName::Join,
-    HeaderName::TargetDialog,
-    HeaderName::ReferTo,
-    HeaderName::ReferredBy,
-    HeaderName::SubscriptionState,
-    HeaderName::SipIfMatch,
-];
-
 fn passed_header(text: &str) -> Result<PassedHeader, Cause> {
     let token = |c: char| c.is_ascii_alphanumeric() || "-.!%*_+`'~".contains(c);
     if text.is_empty() || text.len() > 64 || !text.chars().all(token) {
@@ -251,7 +207,7 @@ fn passed_header(text: &str) -> Result<PassedHeader, Cause> {
     if header == HeaderName::Unknown {
         return Ok(PassedHeader::Named(Arc::from(text)));
     }
-    if OWN_HEADERS.contains(&header) {
+    if !may_be_passed(header) {
         let cause =
             format!("{} belongs to the edge itself on each leg and cannot be passed", header.as_str());
         return Err(Cause::new(cause).cure("remove it"));

@@ -224,6 +224,16 @@ pub fn network(text: &str) -> Result<IpNet, Cause> {
     Ok(network)
 }
 
+/// A network as `network` reads it; a single address without its prefix.
+#[must_use]
+pub fn network_text(network: &IpNet) -> String {
+    if network.prefix_len() == network.max_prefix_len() {
+        network.addr().to_string()
+    } else {
+        network.to_string()
+    }
+}
+
 /// A name of ours for a listener, peer, site or route.
 pub fn name(text: &str) -> Result<(), Cause> {
     let first = text.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
