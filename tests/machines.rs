@@ -3,6 +3,8 @@
 //! Owns the snapshots of the four machines; keys, tables and behaviour under loss stand in `machines/`.
 //! Read first: RFC 3261 §17; RFC 6026 §7; RFC 4320 §4.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test says by panicking what it had expected")]
+
 #[path = "machines/keys.rs"]
 mod keys;
 #[path = "machines/loss.rs"]

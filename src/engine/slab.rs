@@ -82,7 +82,7 @@ impl<T> Slab<T> {
 
     /// The value of a key; `None` when it is gone.
     #[must_use]
-    pub fn get(&self, key: SlabKey) -> Option<&T> {
+    pub fn find(&self, key: SlabKey) -> Option<&T> {
         match self.slots.get(key.index as usize)? {
             Slot::Full { generation, value } if *generation == key.generation => Some(value),
             Slot::Full { .. } | Slot::Free { .. } => None,
@@ -90,7 +90,7 @@ impl<T> Slab<T> {
     }
 
     /// The same, to change.
-    pub fn get_mut(&mut self, key: SlabKey) -> Option<&mut T> {
+    pub fn find_mut(&mut self, key: SlabKey) -> Option<&mut T> {
         match self.slots.get_mut(key.index as usize)? {
             Slot::Full { generation, value } if *generation == key.generation => Some(value),
             Slot::Full { .. } | Slot::Free { .. } => None,
@@ -116,7 +116,7 @@ impl<T> Slab<T> {
 
     /// Takes a value out.
     pub fn remove(&mut self, key: SlabKey) -> Option<T> {
-        self.get(key)?;
+        self.find(key)?;
         let slot = self.slots.get_mut(key.index as usize)?;
         let taken = std::mem::replace(slot, Slot::Free { next: self.free });
         self.free = key.index;
@@ -170,7 +170,7 @@ mod tests {
         let second = slab.insert('b');
         assert_eq!(second.index, first.index);
         assert_eq!(slab.remove(first), None);
-        assert_eq!((slab.get(first), slab.get(second)), (None, Some(&'b')));
+        assert_eq!((slab.find(first), slab.find(second)), (None, Some(&'b')));
         assert_eq!(SlabKey::from_bits(second.bits()), second);
     }
 
@@ -182,7 +182,7 @@ mod tests {
         assert_eq!((slab.len(), slab.slots.capacity()), (0, 0));
         let fresh = slab.insert(7);
         assert_eq!(fresh.index, 0);
-        assert_eq!((slab.get(keys[0]), slab.get(fresh)), (None, Some(&7)));
+        assert_eq!((slab.find(keys[0]), slab.find(fresh)), (None, Some(&7)));
     }
 
     #[test]

@@ -87,7 +87,10 @@ pub type BuildKeyHasher = BuildHasherDefault<KeyHasher>;
 /// Makes server keys under this process's secret.
 #[derive(Clone)]
 pub struct Keys {
-    secret: [u64; 2],
+    /// A hasher that has taken the secret in: what follows is keyed by it.
+    keyed: DefaultHasher,
+    /// Taken in between the first and the second half of a key.
+    between: u64,
 }
 
 impl std::fmt::Debug for Keys {
@@ -99,8 +102,10 @@ impl std::fmt::Debug for Keys {
 impl Keys {
     /// Under a secret from the seeded generator.
     #[must_use]
-    pub const fn new(secret: [u64; 2]) -> Self {
-        Self { secret }
+    pub fn new(secret: [u64; 2]) -> Self {
+        let mut keyed = DefaultHasher::new();
+        secret.iter().for_each(|word| keyed.write_u64(*word));
+        Self { keyed, between: secret[1] }
     }
 
     /// The server transaction a request starts or belongs to; an ACK belongs to its INVITE's.
@@ -134,23 +139,24 @@ impl Keys {
 
     fn server_of(&self, listener: ListenerId, request: &Message, method: &Method) -> ServerKey {
         let via = request.top_via();
-        let mut hasher = self.hasher();
-        // A message matches where it came in: who reaches one listener cannot take the branches of another.
-        hasher.write_u16(listener.0);
-        field(&mut hasher, method.as_bytes());
+        let mut hasher = self.keyed.clone();
         match rfc3261_branch(&via) {
             Some(branch) => {
-                hasher.write_u8(0);
+                // RFC 3261 §17.2.3: branch, sent-by and method. 0 is no port: absent is kept apart from 5060, as the
+                // peer wrote it in every message of the transaction.
+                hasher.write_u64(head(RFC_3261, listener, via.port.unwrap_or(0)));
+                host(&mut hasher, &via);
+                field(&mut hasher, method.as_bytes());
                 field(&mut hasher, branch);
-                sent_by(&mut hasher, &via);
             }
             None => {
                 // RFC 3261 §17.2.3, for RFC 2543 peers: Request-URI, tags, Call-ID, CSeq and the whole top Via.
-                hasher.write_u8(1);
+                hasher.write_u64(head(RFC_2543, listener, 0));
+                hasher.write_u64(u64::from(request.cseq().number));
+                field(&mut hasher, method.as_bytes());
                 field(&mut hasher, request.request_uri());
                 optional(&mut hasher, request.from_tag());
                 field(&mut hasher, request.call_id());
-                hasher.write_u32(request.cseq().number);
                 field(&mut hasher, via.raw);
                 // An ACK carries the tag of the response, which its INVITE had not: the table compares that one.
                 if *method != Method::Invite {
@@ -159,7 +165,7 @@ impl Keys {
             }
         }
         let first = hasher.finish();
-        hasher.write_u64(self.secret[1]);
+        hasher.write_u64(self.between);
         ServerKey([first, hasher.finish()])
     }
 
@@ -185,21 +191,24 @@ impl Keys {
         if !asked {
             return None;
         }
-        let mut hasher = self.hasher();
+        let mut hasher = self.keyed.clone();
+        hasher.write_u64(head(MERGED, ListenerId(0), 0));
+        hasher.write_u64(u64::from(request.cseq().number));
+        field(&mut hasher, request.method().as_bytes());
         optional(&mut hasher, request.from_tag());
         field(&mut hasher, request.call_id());
-        hasher.write_u32(request.cseq().number);
-        field(&mut hasher, request.method().as_bytes());
         NonZeroU64::new(hasher.finish()).map(MergedKey)
     }
+}
 
-    /// A hasher that has taken the secret in first: what follows is keyed by it.
-    fn hasher(&self) -> DefaultHasher {
-        let mut hasher = DefaultHasher::new();
-        hasher.write_u64(self.secret[0]);
-        hasher.write_u64(self.secret[1]);
-        hasher
-    }
+/// What is hashed; no two kinds write the same.
+const RFC_3261: u64 = 1;
+const RFC_2543: u64 = 2;
+const MERGED: u64 = 3;
+
+/// The small fields in one word. The listener is among them: who reaches one cannot take the branches of another.
+fn head(kind: u64, listener: ListenerId, port: u16) -> u64 {
+    kind | (u64::from(listener.0) << 16) | (u64::from(port) << 32)
 }
 
 /// Whether a request's top Via is matched by RFC 2543's fields for want of an RFC 3261 branch.
@@ -216,27 +225,36 @@ fn rfc3261_branch<'a>(via: &Via<'a>) -> Option<&'a [u8]> {
     })
 }
 
-/// Octets with their count before them, so that no two lists of fields write the same.
+/// Octets with their count before them, so that no two lists of fields write the same. Whole words where there are
+/// words: the hasher takes them in one step.
 fn field(hasher: &mut DefaultHasher, octets: &[u8]) {
-    hasher.write_usize(octets.len());
-    hasher.write(octets);
+    hasher.write_u64(octets.len() as u64);
+    let (words, rest) = octets.as_chunks::<8>();
+    words.iter().for_each(|word| hasher.write_u64(u64::from_le_bytes(*word)));
+    if !rest.is_empty() {
+        let mut last = [0_u8; 8];
+        last.iter_mut().zip(rest).for_each(|(place, octet)| *place = *octet);
+        hasher.write_u64(u64::from_le_bytes(last));
+    }
 }
 
 fn optional(hasher: &mut DefaultHasher, octets: Option<&[u8]>) {
-    hasher.write_u8(u8::from(octets.is_some()));
+    hasher.write_u64(u64::from(octets.is_some()));
     field(hasher, octets.unwrap_or_default());
 }
 
-/// RFC 3261 §17.2.3: sent-by is part of the match. Names are compared without case, addresses as such.
-fn sent_by(hasher: &mut DefaultHasher, via: &Via<'_>) {
+/// The host of sent-by: names are compared without case, addresses as such.
+fn host(hasher: &mut DefaultHasher, via: &Via<'_>) {
     match via.host {
         Host::Address(IpAddr::V4(address)) => field(hasher, &address.octets()),
         Host::Address(IpAddr::V6(address)) => field(hasher, &address.octets()),
         Host::Name(name) => {
-            hasher.write_usize(name.len());
-            name.iter().for_each(|octet| hasher.write_u8(octet.to_ascii_lowercase()));
+            hasher.write_u64(name.len() as u64);
+            for part in name.chunks(8) {
+                let mut word = [0_u8; 8];
+                word.iter_mut().zip(part).for_each(|(place, octet)| *place = octet.to_ascii_lowercase());
+                hasher.write_u64(u64::from_le_bytes(word));
+            }
         }
     }
-    // 0 is no port: absent is kept apart from 5060, as the peer wrote it in every message of the transaction.
-    hasher.write_u16(via.port.unwrap_or(0));
 }

@@ -57,10 +57,8 @@ impl Edge {
         self.tables.request(self.now, flow(from, connection), &message(text), &mut self.out)
     }
     fn started(&mut self, text: &str) -> ringfence::call::ServerId {
-        match self.request(text) {
-            Arrival::New(server) => server,
-            other => panic!("{other:?}"),
-        }
+        let Arrival::New(server) = self.request(text) else { panic!("not new: {text}") };
+        server
     }
     fn respond(&mut self, server: ringfence::call::ServerId, status: u16, text: &str) -> bool {
         self.tables.respond(self.now, server, status, Bytes::from(text.to_owned()), &mut self.out)
@@ -277,10 +275,7 @@ fn f6_the_table_is_bounded_and_calls_can_still_be_ended() {
 #[test]
 fn d1_a_cancel_counts_only_from_the_peer_that_called() {
     let mut edge = Edge::new();
-    let server = match edge.request_on(BOB, 0, &request("INVITE", "z9hG4bK1", "")) {
-        Arrival::New(server) => server,
-        other => panic!("{other:?}"),
-    };
+    let Arrival::New(server) = edge.request_on(BOB, 0, &request("INVITE", "z9hG4bK1", "")) else { panic!() };
     edge.tables.set_owner(server, OWNER);
     let cancel = request("CANCEL", "z9hG4bK1", "");
     for (from, means) in [

@@ -127,7 +127,7 @@ impl Clients {
         work: &mut Work<'_>,
     ) -> Matched {
         let Some((at, branch)) = self.asked(flow, response, addresses) else { return Matched::Stray };
-        let Some(entry) = self.entries.get(at) else { return Matched::Stray };
+        let Some(entry) = self.entries.find(at) else { return Matched::Stray };
         let owner = entry.owner;
         let passed = match entry.machine {
             Machine::Invite(_) => self.on_invite(at, invite_client::Event::response(response), work),
@@ -149,7 +149,7 @@ impl Clients {
         // RFC 3261 §17.1.3: the branch, and the method of CSeq.
         let key = ClientKey::new(branch.0, response.cseq().method.as_bytes());
         let &at = self.by_key.get(&key)?;
-        let hop = &self.entries.get(at)?.hop;
+        let hop = &self.entries.find(at)?.hop;
         // RFC 3261 §18.1.2: the Via must be ours. Beyond it: a response comes where the request left, over what it left
         // by, and from whom it went to, so that a guessed branch alone is worth nothing.
         let same_way = flow.listener == hop.listener && flow.transport == hop.transport;
@@ -162,7 +162,7 @@ impl Clients {
     pub fn cancel(&mut self, branch: Branch, reason: Bytes, work: &mut Work<'_>) -> bool {
         let key = ClientKey::new(branch.0, Method::Invite.as_bytes());
         let Some(&at) = self.by_key.get(&key) else { return false };
-        let open = self.entries.get(at).is_some_and(|entry| match &entry.machine {
+        let open = self.entries.find(at).is_some_and(|entry| match &entry.machine {
             Machine::Invite(machine) => machine.is_open(),
             Machine::Other(_) => false,
         });
@@ -175,7 +175,7 @@ impl Clients {
     pub fn unsendable(&mut self, hop: &Hop, work: &mut Work<'_>) {
         // Each one that fails leaves the list, so its next one becomes the first.
         while let Some(&at) = self.waiting.get(&destination(hop)) {
-            match self.entries.get(at).map(|entry| &entry.machine) {
+            match self.entries.find(at).map(|entry| &entry.machine) {
                 Some(Machine::Invite(_)) => {
                     self.on_invite(at, invite_client::Event::TransportError, work);
                 }
@@ -198,7 +198,7 @@ impl Clients {
         let (key, owner) = (entry.key, entry.owner);
         let accepted = matches!(entry.machine, Machine::Invite(InviteClient::Accepted));
         self.on_invite(at, invite_client::Event::Timer(timer), work);
-        if accepted && owner != Owner::Nobody && self.entries.get(at).is_none() {
+        if accepted && owner != Owner::Nobody && self.entries.find(at).is_none() {
             work.out.push(Outcome::ClientEnded { branch: Branch(key.branch), owner });
         }
     }
@@ -211,7 +211,7 @@ impl Clients {
 
     /// One event of an INVITE's; whether what came is its user's.
     fn on_invite(&mut self, at: SlabKey, event: invite_client::Event<'_>, work: &mut Work<'_>) -> bool {
-        let Some(entry) = self.entries.get_mut(at) else { return false };
+        let Some(entry) = self.entries.find_mut(at) else { return false };
         let Machine::Invite(machine) = &mut entry.machine else { return false };
         let terms = work.terms(entry.hop.transport.is_reliable());
         let machine = std::mem::take(machine);
@@ -221,7 +221,7 @@ impl Clients {
 
     /// One event of another request's.
     fn on_other(&mut self, at: SlabKey, event: client::Event, work: &mut Work<'_>) -> bool {
-        let Some(entry) = self.entries.get_mut(at) else { return false };
+        let Some(entry) = self.entries.find_mut(at) else { return false };
         let Machine::Other(machine) = &mut entry.machine else { return false };
         let terms = work.terms(entry.hop.transport.is_reliable());
         let (machine, effects) = std::mem::take(machine).on(event, terms);
@@ -237,7 +237,7 @@ impl Clients {
         due: impl Fn(u32, T) -> Due,
         work: &mut Work<'_>,
     ) -> bool {
-        let Some(entry) = self.entries.get_mut(at) else { return false };
+        let Some(entry) = self.entries.find_mut(at) else { return false };
         entry.machine = machine;
         let (branch, hop, owner) = (Branch(entry.key.branch), entry.hop, entry.owner);
         let (mut passed, mut over, mut cancel, mut failure) = (false, false, None, None);
@@ -284,7 +284,7 @@ impl Clients {
     /// Puts an entry before the others that wait for the wire of its hop.
     fn link(&mut self, at: SlabKey, hop: &Hop) {
         let next = self.waiting.insert(destination(hop), at);
-        if let Some(entry) = self.entries.get_mut(at) {
+        if let Some(entry) = self.entries.find_mut(at) {
             entry.waiting = Some(Waiting { next, previous: None });
         }
         if let Some(links) = next.and_then(|next| self.links(next)) {
@@ -294,7 +294,7 @@ impl Clients {
 
     /// Takes it out, where it stands there.
     fn unlink(&mut self, at: SlabKey) {
-        let Some(entry) = self.entries.get_mut(at) else { return };
+        let Some(entry) = self.entries.find_mut(at) else { return };
         let Some(Waiting { next, previous }) = entry.waiting.take() else { return };
         let destination = destination(&entry.hop);
         match (previous.and_then(|previous| self.links(previous)), next) {
@@ -312,6 +312,6 @@ impl Clients {
     }
 
     fn links(&mut self, at: SlabKey) -> Option<&mut Waiting> {
-        self.entries.get_mut(at)?.waiting.as_mut()
+        self.entries.find_mut(at)?.waiting.as_mut()
     }
 }

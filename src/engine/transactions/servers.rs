@@ -135,7 +135,7 @@ impl Servers {
 
     /// A copy of a request that is here.
     fn copy(&mut self, at: SlabKey, flow: Flow, request: &Message, work: &mut Work<'_>) {
-        let Some(entry) = self.entries.get_mut(at) else { return };
+        let Some(entry) = self.entries.find_mut(at) else { return };
         // RFC 3261 §18.2.2: the client opened another connection; the response goes there.
         let same_way = flow.transport == entry.hop.transport && flow.remote.ip() == entry.hop.remote.ip();
         if flow.transport.is_reliable() && same_way {
@@ -148,17 +148,17 @@ impl Servers {
     }
 
     pub fn owner(&self, server: ServerId) -> Option<Owner> {
-        self.entries.get(SlabKey::from_bits(server.0)).map(|entry| entry.owner)
+        self.entries.find(SlabKey::from_bits(server.0)).map(|entry| entry.owner)
     }
 
     pub fn set_owner(&mut self, server: ServerId, owner: Owner) -> bool {
-        let entry = self.entries.get_mut(SlabKey::from_bits(server.0));
+        let entry = self.entries.find_mut(SlabKey::from_bits(server.0));
         entry.map(|entry| entry.owner = owner).is_some()
     }
 
     pub fn respond(&mut self, server: ServerId, status: u16, bytes: Bytes, work: &mut Work<'_>) -> bool {
         let at = SlabKey::from_bits(server.0);
-        let Some(entry) = self.entries.get(at).filter(|entry| entry.machine.is_open()) else { return false };
+        let Some(entry) = self.entries.find(at).filter(|entry| entry.machine.is_open()) else { return false };
         match entry.machine {
             Machine::Invite(_) => self.on_invite(at, invite_server::Event::Respond(status, bytes), work),
             Machine::Other(_) => self.on_other(at, server::Event::Respond(status, bytes), work),
@@ -170,7 +170,7 @@ impl Servers {
         let at = SlabKey::from_bits(server.0);
         let accepted = self
             .entries
-            .get(at)
+            .find(at)
             .is_some_and(|entry| matches!(entry.machine, Machine::Invite(InviteServer::Accepted)));
         if accepted {
             self.on_invite(at, invite_server::Event::Resend(bytes), work);
@@ -185,7 +185,7 @@ impl Servers {
     pub fn ack(&mut self, flow: Flow, ack: &Message, work: &mut Work<'_>) -> bool {
         let key = self.keys.server(flow.listener, ack);
         let Some(&at) = self.by_key.get(&key) else { return false };
-        let Some(Entry { machine: Machine::Invite(machine), .. }) = self.entries.get(at) else {
+        let Some(Entry { machine: Machine::Invite(machine), .. }) = self.entries.find(at) else {
             return false;
         };
         // RFC 3261 §17.2.3: without a branch, the ACK must carry the To tag of the response it acknowledges.
@@ -198,7 +198,7 @@ impl Servers {
     pub fn cancel_target(&self, flow: Flow, cancel: &Message, addresses: &impl Addresses) -> CancelTarget {
         let key = self.keys.cancelled(flow.listener, cancel);
         let Some(&at) = self.by_key.get(&key) else { return CancelTarget::Unknown };
-        let Some(entry) = self.entries.get(at) else { return CancelTarget::Unknown };
+        let Some(entry) = self.entries.find(at) else { return CancelTarget::Unknown };
         // RFC 3261 §9.2 lets a UAS ask who cancels: nobody but the peer that called.
         let (from, called_from) = (flow.remote, entry.hop.remote);
         if from.ip() != called_from.ip() && !addresses.same_peer(flow.listener, called_from, from) {
@@ -225,7 +225,7 @@ impl Servers {
 
     /// One event of an INVITE's; whether what came is its user's.
     fn on_invite(&mut self, at: SlabKey, event: invite_server::Event, work: &mut Work<'_>) -> bool {
-        let Some(entry) = self.entries.get_mut(at) else { return false };
+        let Some(entry) = self.entries.find_mut(at) else { return false };
         let Machine::Invite(machine) = &mut entry.machine else { return false };
         let terms = work.terms(entry.hop.transport.is_reliable());
         let (machine, effects) = std::mem::take(machine).on(event, terms);
@@ -234,7 +234,7 @@ impl Servers {
 
     /// One event of another request's.
     fn on_other(&mut self, at: SlabKey, event: server::Event, work: &mut Work<'_>) -> bool {
-        let Some(entry) = self.entries.get_mut(at) else { return false };
+        let Some(entry) = self.entries.find_mut(at) else { return false };
         let Machine::Other(machine) = &mut entry.machine else { return false };
         let terms = work.terms(entry.hop.transport.is_reliable());
         let (machine, effects) = std::mem::take(machine).on(event, terms);
@@ -250,7 +250,7 @@ impl Servers {
         due: impl Fn(u32, T) -> Due,
         work: &mut Work<'_>,
     ) -> bool {
-        let Some(entry) = self.entries.get_mut(at) else { return false };
+        let Some(entry) = self.entries.find_mut(at) else { return false };
         entry.machine = machine;
         let (mut passed, mut over) = (false, false);
         for effect in effects {
