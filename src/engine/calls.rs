@@ -69,7 +69,7 @@ impl Calls {
 
     /// A live call.
     pub fn at(&mut self, key: CallKey) -> Option<&mut Entry> {
-        self.0.get_mut(slab_key(key)).map(Box::as_mut)
+        self.0.find_mut(slab_key(key)).map(Box::as_mut)
     }
 
     /// Takes a call out.
