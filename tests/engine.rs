@@ -1,5 +1,7 @@
 //! The engine driven with bytes and time by hand: every answer it gives by itself, and what it lets through.
 
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that fails says so by a panic")]
+
 #[path = "engine/edge.rs"]
 mod edge;
 #[path = "engine/texts.rs"]

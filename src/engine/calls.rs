@@ -61,6 +61,12 @@ impl Calls {
         self.0.len()
     }
 
+    /// Whether no call lives.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Enters a call.
     pub fn insert(&mut self, entry: Box<Entry>) -> CallKey {
         let SlabKey { index, generation } = self.0.insert(entry);
@@ -118,6 +124,12 @@ impl Dialogs {
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Whether none is bound.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Whose tag this is.

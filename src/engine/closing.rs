@@ -100,8 +100,8 @@ impl Engine {
     /// Says so when no call is left. A call stays in its table until its BYEs are answered.
     pub(super) fn closing_done(&mut self) {
         match self.closing {
-            Closing::Draining { .. } if self.calls.len() == 0 => self.done(0),
-            Closing::Ending { cut, .. } if self.calls.len() == 0 => self.done(cut),
+            Closing::Draining { .. } if self.calls.is_empty() => self.done(0),
+            Closing::Ending { cut, .. } if self.calls.is_empty() => self.done(cut),
             Closing::Serving | Closing::Draining { .. } | Closing::Ending { .. } | Closing::Done => {}
         }
     }

@@ -69,22 +69,19 @@ impl Engine {
 
     /// Whether a peer sends on this flow. Anybody else is never answered: counted, folded into alerts, perhaps banned.
     pub(super) fn is_listed(&mut self, now: Now, flow: &Flow, bytes: &[u8]) -> bool {
-        match self.sources.judge(&self.policy, now.tick, flow) {
-            SourceVerdict::Stranger { .. } | SourceVerdict::Banned if self.listed_before(flow) => true,
-            verdict => {
-                self.sources.charge(&self.policy, now, flow, verdict);
-                match verdict {
-                    SourceVerdict::Listed(_) => true,
-                    SourceVerdict::Stranger { sample } => {
-                        if sample {
-                            self.sample(flow, bytes);
-                        }
-                        false
-                    }
-                    SourceVerdict::Banned => false,
-                }
-            }
+        let verdict = self.sources.judge(&self.policy, now.tick, flow);
+        let listed = match verdict {
+            SourceVerdict::Listed(_) => true,
+            SourceVerdict::Stranger { .. } | SourceVerdict::Banned => false,
+        };
+        if !listed && self.listed_before(flow) {
+            return true;
         }
+        self.sources.charge(&self.policy, now, flow, verdict);
+        if verdict == (SourceVerdict::Stranger { sample: true }) {
+            self.sample(flow, bytes);
+        }
+        listed
     }
 
     /// Reads one of a stranger's frames, a few each second at most, so that its alert can tell what it tried.

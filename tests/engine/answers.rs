@@ -4,9 +4,11 @@ use super::edge::{Edge, OTHER, PBX, STRANGER, TRUNK, alter, from, plan};
 use super::texts::{Request, header};
 
 type Change = fn(&mut Request);
+/// What it is, the method, what is changed, the status, and a header that must hold a text.
+type Row = (&'static str, &'static str, Change, u16, (&'static str, &'static str));
 
 /// A request from the PBX, changed; the status it must get, and a header that must say something.
-fn table(rows: &[(&str, &str, Change, u16, (&str, &str))]) {
+fn table(rows: &[Row]) {
     for (name, method, change, status, (wanted, value)) in rows {
         let mut edge = Edge::new();
         let seen = edge.hear(from(PBX), &Request::new(method, PBX).with(change).text());

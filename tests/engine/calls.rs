@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use ringfence::sip::Message;
-
 use super::edge::{Edge, PBX, TRUNK, alter, from, plan, settings};
 use super::texts::{Request, answer, tag};
 
@@ -12,8 +10,6 @@ pub struct Talk {
     invite: Request,
     /// The tag of the edge on A's dialog.
     pub local_a: String,
-    /// The INVITE that reached the trunk.
-    pub leaving: Message,
 }
 
 impl Talk {
@@ -34,7 +30,7 @@ impl Talk {
         let ok = seen.to(PBX).remove(0);
         assert_eq!(ok.status(), Some(200));
         let local_a = tag(ok.to_tag());
-        let mut talk = Self { invite, local_a, leaving };
+        let mut talk = Self { invite, local_a };
         let seen_ack = edge.hear(from(PBX), &talk.request_a("ACK", talk.invite.cseq).text());
         let acked = seen.to(TRUNK).into_iter().chain(seen_ack.to(TRUNK));
         assert!(acked.into_iter().any(|message| message.method().as_bytes() == b"ACK"));

@@ -205,6 +205,9 @@ impl Seen {
     }
 }
 
+/// Gauges, counts, and peers up or down.
+pub type Status = (Gauges, Vec<(String, u64)>, Vec<(String, bool)>);
+
 /// The engine with its clock.
 pub struct Edge {
     engine: Engine,
@@ -272,7 +275,7 @@ impl Edge {
     }
 
     /// Gauges and counts.
-    pub fn status(&mut self) -> (Gauges, Vec<(String, u64)>, Vec<(String, bool)>) {
+    pub fn status(&mut self) -> Status {
         let seen = self.input(Input::Query { id: 1, query: Query::Status });
         match seen.replies.into_iter().next().unwrap() {
             Reply::Status { gauges, counts, peers, .. } => (gauges, counts, peers),

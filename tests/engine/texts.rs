@@ -93,19 +93,10 @@ impl Request {
 /// A response to a request of the edge, from the peer at `sender`.
 pub fn answer(request: &Message, status: u16, tag: &str, sender: &str) -> String {
     let mut text = format!("SIP/2.0 {status} Whatever\r\n");
-    for header in request.headers() {
-        use ringfence::sip::HeaderName as Name;
-        let value = String::from_utf8_lossy(header.value);
-        match header.name {
-            Name::Via | Name::From | Name::CallId | Name::CSeq => {
-                text += &format!("{}: {value}\r\n", header.name.as_str());
-            }
-            Name::To if request.to_tag().is_none() && status > 100 => {
-                text += &format!("To: {value};tag={tag}\r\n")
-            }
-            Name::To => text += &format!("To: {value}\r\n"),
-            _ => {}
-        }
+    for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
+        let tagged = name == "To" && request.to_tag().is_none() && status > 100;
+        let tag = if tagged { format!(";tag={tag}") } else { String::new() };
+        text += &format!("{name}: {}{tag}\r\n", header(request, name));
     }
     let invited = request.method().as_bytes() == b"INVITE" && (180..300).contains(&status);
     let (contact, kind, body) = if invited {
