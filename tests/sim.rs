@@ -159,3 +159,13 @@ fn endpoints_are_sound_without_the_edge() {
         }
     }
 }
+
+#[test]
+fn the_site_is_a_policy_the_reader_accepts() {
+    use sim::policy::{Shape, loads, yaml};
+    for transport in ["udp", "tcp"] {
+        let whole = Shape { transport, ..Shape::default() };
+        let lesser = Shape { second: false, ..whole };
+        assert_eq!(loads(&[&yaml(&whole), &yaml(&lesser)]).len(), 2);
+    }
+}

@@ -1,0 +1,258 @@
+//! D: forged and misplaced messages of a dialog. The call stays, and its own peers can go on.
+
+use crate::sim::policy::{Shape, yaml};
+use crate::sim::text::Sip;
+use crate::sim::wire::SECOND;
+use crate::site::{
+    PBX, SDP, STRANGER, Site, TRUNK, TRUNK2, by_callee, final_to, in_dialog, invite, request, request_to,
+    response_to, shown, to,
+};
+
+fn cancel_of(invite: &Sip) -> Sip {
+    let mut cancel = Sip::request("CANCEL", invite.uri());
+    for name in ["Via", "Max-Forwards", "From", "To", "Call-ID"] {
+        cancel.add(name, invite.header(name).unwrap_or_default());
+    }
+    cancel.add("CSeq", "1 CANCEL");
+    cancel
+}
+
+#[test]
+fn d1_a_cancel_from_elsewhere_or_with_another_branch_cancels_nothing() {
+    let mut site = Site::new();
+    let invite_a = invite("d1", "+12125550100");
+    let sent = site.send(PBX, &invite_a);
+    let invite_b = request_to(&sent, TRUNK, "INVITE").expect("an INVITE");
+    site.send(TRUNK, &Sip::response(&invite_b, 180, "Ringing", "callee"));
+    let mut other_branch = cancel_of(&invite_a);
+    other_branch.set("Via", &format!("SIP/2.0/UDP {PBX};branch=z9hG4bKother;rport"));
+    for (from, cancel) in
+        [(STRANGER, cancel_of(&invite_a)), ("10.1.0.11:5060", cancel_of(&invite_a)), (PBX, other_branch)]
+    {
+        let sent = site.send(from, &cancel);
+        assert!(matches!(final_to(&sent, from), None | Some(481)), "{from}: {}", shown(&sent));
+        assert!(request_to(&sent, TRUNK, "CANCEL").is_none(), "cancelled by {from}");
+    }
+    let sent = site.send(PBX, &cancel_of(&invite_a));
+    assert!(
+        response_to(&sent, PBX, 200).is_some() && response_to(&sent, PBX, 487).is_some(),
+        "{}",
+        shown(&sent)
+    );
+    let cancel = request_to(&sent, TRUNK, "CANCEL").unwrap_or_else(|| panic!("{}", shown(&sent)));
+    site.send(TRUNK, &Sip::response(&cancel, 200, "OK", "callee"));
+    site.send(TRUNK, &Sip::response(&invite_b, 487, "Request Terminated", "callee"));
+    site.must_become_empty();
+}
+
+#[test]
+fn d2_guessed_tags_and_other_sources_neither_end_nor_advance_a_dialog() {
+    let mut site = Site::new();
+    let call = site.establish("d2");
+    for (cseq, method) in (5_000..).zip(["BYE", "INVITE", "INFO", "UPDATE", "OPTIONS"]) {
+        let mut guessed = in_dialog(&call.invite_a, &call.ok_a, method, cseq, "guess");
+        let to_header = guessed.header("To").unwrap().split(";tag").next().unwrap().to_owned();
+        guessed.set("To", &format!("{to_header};tag=0123456789abcdef"));
+        let sent = site.send(PBX, &guessed);
+        assert_eq!(final_to(&sent, PBX), Some(481), "{method}: {}", shown(&sent));
+        let mut wrong_from = in_dialog(&call.invite_a, &call.ok_a, method, cseq + 50, "from");
+        wrong_from.set("From", &format!("<sip:2001@{PBX}>;tag=wrong"));
+        assert_eq!(final_to(&site.send(PBX, &wrong_from), PBX), Some(481), "{method} with another From tag");
+        for from in [STRANGER, "10.1.0.11:5060", TRUNK] {
+            let forged =
+                in_dialog(&call.invite_a, &call.ok_a, method, cseq + 100, &format!("{from}{method}"));
+            let sent = site.send(from, &forged);
+            assert!(
+                to(&sent, TRUNK2).count() == 0 && request_to(&sent, TRUNK, method).is_none(),
+                "{}",
+                shown(&sent)
+            );
+            assert!(request_to(&sent, PBX, method).is_none(), "{}", shown(&sent));
+        }
+    }
+    // CSeq 2 is far below every forged one: it must still be heard.
+    let sent = site.send(PBX, &in_dialog(&call.invite_a, &call.ok_a, "INVITE", 2, "honest"));
+    assert!(request_to(&sent, TRUNK, "INVITE").is_some(), "the forged CSeq was taken: {}", shown(&sent));
+    let reinvite = request_to(&sent, TRUNK, "INVITE").unwrap();
+    let mut ok = Sip::response(&reinvite, 200, "OK", "x");
+    ok.add("Contact", &format!("<sip:callee@{TRUNK}>")).sdp(SDP);
+    let sent = site.send(TRUNK, &ok);
+    assert!(response_to(&sent, PBX, 200).is_some());
+    let mut ack = in_dialog(&call.invite_a, &call.ok_a, "ACK", 2, "honest");
+    ack.body.clear();
+    site.send(PBX, &ack);
+    site.hang_up(&call);
+    site.must_become_empty();
+}
+
+#[test]
+fn d2_another_address_of_the_same_peer_may_hang_up() {
+    let mut site =
+        Site::of(&yaml(&Shape::default()).replace("sources: [10.1.0.10]", "sources: [10.1.0.10, 10.1.0.77]"));
+    let call = site.establish("d2b");
+    let bye = in_dialog(&call.invite_a, &call.ok_a, "BYE", 7, "other");
+    let sent = site.send("10.1.0.77:5060", &bye);
+    assert!(request_to(&sent, TRUNK, "BYE").is_some(), "{}", shown(&sent));
+    assert_eq!(sent.iter().filter(|(at, _)| at.ip().to_string() == "10.1.0.77").count(), 1);
+}
+
+#[test]
+fn d3_a_forged_response_is_not_heard() {
+    let mut site = Site::new();
+    let sent = site.send(PBX, &invite("d3", "+12125550100"));
+    let invite_b = request_to(&sent, TRUNK, "INVITE").expect("an INVITE");
+    let mut ok = Sip::response(&invite_b, 200, "OK", "forger");
+    ok.add("Contact", "<sip:forger@192.0.2.66>").sdp(SDP);
+    for from in [STRANGER, TRUNK2, PBX] {
+        let sent = site.send(from, &ok);
+        assert!(sent.is_empty(), "a 200 from {from} was heard: {}", shown(&sent));
+    }
+    let branch = invite_b.branch().to_owned();
+    assert!(branch.len() >= 7 + 16, "fewer than 64 random bits in {branch}");
+    for guess in 0..64_u64 {
+        let mut guessed = ok.clone();
+        guessed.set("Via", &format!("SIP/2.0/UDP 203.0.113.1:5070;branch=z9hG4bK{guess:016x}"));
+        let sent = site.send(TRUNK, &guessed);
+        assert!(sent.is_empty(), "{}", shown(&sent));
+    }
+    let mut foreign_via = ok.clone();
+    foreign_via.set("Via", &format!("SIP/2.0/UDP 192.0.2.66:5070;branch={branch}"));
+    assert!(site.send(TRUNK, &foreign_via).is_empty(), "a response whose sent-by is not ours was heard");
+    ok.set("Contact", &format!("<sip:callee@{TRUNK}>"));
+    assert!(response_to(&site.send(TRUNK, &ok), PBX, 200).is_some(), "the true 200 was not heard");
+}
+
+#[test]
+fn d4_a_flood_of_200s_is_acknowledged_and_goes_no_further() {
+    let mut site = Site::new();
+    let call = site.establish("d4");
+    for _ in 0..200 {
+        let sent = site.send(TRUNK, &call.ok_b);
+        assert!(
+            to(&sent, TRUNK).all(|message| message.method() == "ACK") && to(&sent, PBX).count() == 0,
+            "{}",
+            shown(&sent)
+        );
+        assert!(sent.len() <= 1);
+    }
+    site.hang_up(&call);
+    site.must_become_empty();
+}
+
+#[test]
+fn d4_sdp_that_surprises_in_an_ack_is_not_carried() {
+    let mut site = Site::new();
+    let invite_a = invite("d4b", "+12125550100");
+    let sent = site.send(PBX, &invite_a);
+    let invite_b = request_to(&sent, TRUNK, "INVITE").unwrap();
+    let mut ok = Sip::response(&invite_b, 200, "OK", "callee");
+    ok.add("Contact", &format!("<sip:callee@{TRUNK}>")).sdp(SDP);
+    let sent = site.send(TRUNK, &ok);
+    let acks: Vec<Sip> = to(&sent, TRUNK).filter(|message| message.method() == "ACK").collect();
+    let ok_a = response_to(&sent, PBX, 200).unwrap();
+    let mut ack = crate::site::ack(&invite_a, &ok_a, "z9hG4bKsurprise");
+    ack.sdp("v=0\r\no=- 2 2 IN IP4 192.0.2.66\r\ns=-\r\nt=0 0\r\n");
+    let sent = site.send(PBX, &ack);
+    for ack in acks.into_iter().chain(to(&sent, TRUNK)) {
+        assert!(!ack.has_sdp(), "{}", String::from_utf8_lossy(&ack.write()));
+    }
+}
+
+#[test]
+fn d5_a_to_tag_alone_opens_nothing() {
+    let mut site = Site::new();
+    for method in ["INVITE", "BYE", "INFO", "UPDATE", "MESSAGE", "REFER", "NOTIFY", "PRACK", "OPTIONS"] {
+        for tag in ["x", "0123456789abcdef"] {
+            let mut message = invite(&format!("d5{method}{tag}"), "+12125550100");
+            message.start = Sip::request(method, message.uri()).start;
+            message
+                .set("CSeq", &format!("1 {method}"))
+                .set("To", &format!("<sip:+12125550100@10.1.0.1:5060>;tag={tag}"));
+            let sent = site.send(PBX, &message);
+            assert_eq!(final_to(&sent, PBX), Some(481), "{method}: {}", shown(&sent));
+            assert_eq!(to(&sent, TRUNK).count(), 0);
+        }
+    }
+    let ack = request("ACK", "sip:10.1.0.1:5060", PBX, "d5ack");
+    assert!(site.send(PBX, &ack).is_empty(), "an ACK was answered");
+    site.must_become_empty();
+}
+
+#[test]
+fn d5_a_control_character_before_the_colon_is_400() {
+    let mut site = Site::new();
+    let text = String::from_utf8(invite("d5c", "+12125550100").write()).unwrap();
+    for trick in ["To\u{1}:", "To\u{b}:", "\u{1}To:", "To\u{0}:"] {
+        let sent = site.raw(PBX, text.replace("To:", trick).as_bytes());
+        assert_eq!(final_to(&sent, PBX), Some(400), "{trick:?}: {}", shown(&sent));
+    }
+}
+
+#[test]
+fn d6_a_route_leads_nowhere_but_to_us() {
+    let mut site = Site::new();
+    let mut ours = invite("d6own", "+12125550100");
+    ours.add("Route", "<sip:10.1.0.1:5060;lr>");
+    let sent = site.send(PBX, &ours);
+    let carried = request_to(&sent, TRUNK, "INVITE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+    assert!(carried.header("Route").is_none());
+    let foreign = [
+        vec!["<sip:192.0.2.66;lr>"],
+        vec!["<sip:10.1.0.1:5060;lr>", "<sip:192.0.2.66;lr>"],
+        vec!["<sip:evil.example>"],
+        vec!["<sip:198.51.100.20:5060;lr>"],
+    ];
+    for (index, routes) in foreign.into_iter().enumerate() {
+        let mut message = invite(&format!("d6{index}"), "+12125550100");
+        for route in &routes {
+            message.add("Route", route);
+        }
+        let sent = site.send(PBX, &message);
+        assert!(matches!(final_to(&sent, PBX), Some(403 | 400)), "{routes:?}: {}", shown(&sent));
+        assert_eq!(to(&sent, TRUNK).count(), 0, "{routes:?}");
+    }
+    let mut many = invite("d6many", "+12125550100");
+    for hop in 0..100 {
+        many.add("Route", &format!("<sip:192.0.2.{hop};lr>"));
+    }
+    let sent = site.send(PBX, &many);
+    assert!(final_to(&sent, PBX).is_some() && to(&sent, TRUNK).count() == 0, "{}", shown(&sent));
+}
+
+#[test]
+fn d8_a_contact_that_points_at_ourselves_or_nowhere_is_refused() {
+    let mut site = Site::new();
+    let contacts = [
+        "<sip:x@10.1.0.1:5060>",
+        "<sip:x@203.0.113.1:5070>",
+        "<sip:x@127.0.0.1>",
+        "<sip:x@[::1]>",
+        "<sip:x@224.0.0.1>",
+        "<sip:x@0.0.0.0>",
+        "<sip:x@255.255.255.255>",
+        "<sip:x@[::ffff:127.0.0.1]>",
+        "<sip:x@[::ffff:10.1.0.1]:5060>",
+    ];
+    for (index, contact) in contacts.into_iter().enumerate() {
+        let mut message = invite(&format!("d8{index}"), "+12125550100");
+        message.set("Contact", contact);
+        let sent = site.send(PBX, &message);
+        assert_eq!(final_to(&sent, PBX), Some(400), "{contact}: {}", shown(&sent));
+        assert_eq!(to(&sent, TRUNK).count(), 0);
+    }
+    assert!(site.alerted(32105));
+    site.must_become_empty();
+}
+
+#[test]
+fn d2_the_callee_s_dialog_is_guarded_as_well() {
+    let mut site = Site::new();
+    let call = site.establish("d2c");
+    for from in [STRANGER, TRUNK2, PBX] {
+        let sent = site.send(from, &by_callee(&call, "BYE", 77, from));
+        assert!(request_to(&sent, PBX, "BYE").is_none(), "{from} hung up: {}", shown(&sent));
+    }
+    let sent = site.send(TRUNK, &by_callee(&call, "BYE", 3, "true"));
+    assert!(request_to(&sent, PBX, "BYE").is_some(), "{}", shown(&sent));
+    site.pass(40 * SECOND);
+}
