@@ -286,10 +286,7 @@ impl Core {
     /// A 2xx that belongs to no dialog of this call (forked, or of a target given up): acknowledged and ended
     /// (RFC 3261 §13.2.2.4).
     pub fn end_stray(&self, message: &Message, flow: &Flow, context: &mut Context<'_>) {
-        let mut stray = self.b.stray();
-        if stray.established(message, flow, &self.policy).is_err() {
-            return;
-        }
+        let Ok(stray) = self.b.stray(message, flow, &self.policy) else { return };
         let cseq = message.cseq().number;
         let ack = Outgoing {
             method: &Method::Ack,

@@ -301,18 +301,20 @@ impl Leg {
         writer.pieces(HeaderName::CSeq, &[text(number.as_bytes()), text(b" "), text(method.as_bytes())]);
     }
 
-    /// The same names with no remote tag yet: for a 2xx of another dialog to the same INVITE.
-    pub fn stray(&self) -> Self {
-        Self {
+    /// The dialog of a 2xx that nobody waits for: of another fork, or of a target that was given up. Its names are those
+    /// that the response gives back, since this leg may have turned to another target meanwhile.
+    pub fn stray(&self, response: &Message, flow: &Flow, policy: &Policy) -> Result<Self, Cause> {
+        let answering = policy.peer_at(flow).and_then(|peer| policy.peer(peer));
+        let mut stray = Self {
             side: self.side,
-            peer: Arc::clone(&self.peer),
+            peer: Arc::clone(answering.unwrap_or(&self.peer)),
             status: Status::Idle,
             call_id: self.call_id.clone(),
             local_tag: self.local_tag,
             remote_tag: Box::default(),
-            local: self.local.clone(),
-            remote: self.remote.clone(),
-            target: self.target.clone(),
+            local: address(response.from())?,
+            remote: address(response.to())?,
+            target: Box::default(),
             routes: Box::default(),
             local_cseq: 0,
             remote_cseq: 0,
@@ -321,7 +323,9 @@ impl Leg {
             awaiting_ack: None,
             ack: None,
             reservations: SmallVec::new(),
-        }
+        };
+        stray.established(response, flow, policy)?;
+        Ok(stray)
     }
 
     /// Nothing is left on this leg; its reservations go back.

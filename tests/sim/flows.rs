@@ -134,7 +134,7 @@ fn failing_over() -> Vec<Flow> {
         over("no_failover_once_it_rang", &[RING, when(On::Start, 900, Act::Refuse(503))])
             .with(|flow| flow.finals = vec![480, 500, 200]),
         over("all_targets_fail", &refused).second(&refused).with(|flow| {
-            flow.finals = vec![500, 480];
+            flow.finals = vec![480, 500];
             flow.alerts = vec![32010];
         }),
         Flow::new("cancel_during_failover", &[487])
@@ -143,6 +143,7 @@ fn failing_over() -> Vec<Flow> {
             .with(|flow| flow.callee.silent = true),
         Flow::new("rings_too_long", &[480]).callee(&[RING]).alone(|shape| {
             shape.ring_max = "20s";
+            shape.post_dial_max = "10s";
             shape.second = false;
         }),
     ]

@@ -39,13 +39,22 @@ pub struct Shape {
     /// The cap from answer.
     pub max_duration: &'static str,
     pub ring_max: &'static str,
+    /// The longest wait for the first 18x.
+    pub post_dial_max: &'static str,
     /// Whether `trunk2` and `pbx2` stand in the policy as second targets.
     pub second: bool,
 }
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { transport: "udp", concurrent_calls: 50, max_duration: "4h", ring_max: "3m", second: true }
+        Self {
+            transport: "udp",
+            concurrent_calls: 50,
+            max_duration: "4h",
+            ring_max: "3m",
+            post_dial_max: "30s",
+            second: true,
+        }
     }
 }
 
@@ -58,8 +67,8 @@ pub fn yaml(shape: &Shape) -> String {
         peers.push_str(&format!(
             "  {name}:\n    side: {side}\n    listener: {side}\n    sources: [{host}]\n    targets: [\"{address}\"]\n    \
              transports: [{}]\n    plain_signalling: allow\n    plain_media: allow\n    concurrent_calls: {}\n    \
-             ring_max: {}\n    allow: [info]\n",
-            shape.transport, shape.concurrent_calls, shape.ring_max
+             ring_max: {}\n    post_dial_max: {}\n    allow: [info]\n",
+            shape.transport, shape.concurrent_calls, shape.ring_max, shape.post_dial_max
         ));
     }
     let (inside, outside, all) = if shape.second {
