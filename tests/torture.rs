@@ -112,7 +112,8 @@ const RFC5118: &[(&str, Must, Option<Must>)] = &[
     ("ipv6-in-sdp", CrossOr(POLICY), None),
     ("mult-ip-in-header", Answer(&[481]), None),
     ("mult-ip-in-sdp", CrossOr(POLICY), None),
-    ("ipv4-mapped-ipv6", CrossOr(POLICY), None),
+    // It is read, as the RFC asks; its Contact is then refused, since a mapped address hides who is called (D8).
+    ("ipv4-mapped-ipv6", Answer(BAD), None),
     ("ipv6-bug-abnf-3-colons", Answer(&[200, 403, 404, 480, 400]), None),
     ("ipv6-correct-abnf-2-colons", Answer(OPTIONS), None),
 ];
@@ -267,8 +268,8 @@ fn walk(set: &str, rows: &[(&str, Must, Option<Must>)]) {
             came.crossed.clear();
         }
         if set == "rfc5118" && came.broken {
-            // The surplus octets of the SDP files are no message: 400 for them, and the stream is closed.
-            came.finals.retain(|status| *status != 400);
+            // The surplus octets of the SDP files are no message: the stream is closed, perhaps with a 400 for them.
+            came.finals.truncate(1);
         }
         faults.extend(check(name, on_stream.unwrap_or(*over_udp), Transport::Tcp, &came));
     }

@@ -17,6 +17,11 @@ fn cancel_of(invite: &Sip) -> Sip {
     cancel
 }
 
+/// 481, or what a method that is not served gets before anybody looks for a dialog (RFC 3261 §8.2.1).
+fn refused(sent: &crate::site::Sent) -> bool {
+    matches!(final_to(sent, PBX), Some(481 | 405 | 403))
+}
+
 #[test]
 fn d1_a_cancel_from_elsewhere_or_with_another_branch_cancels_nothing() {
     let mut site = Site::new();
@@ -54,10 +59,10 @@ fn d2_guessed_tags_and_other_sources_neither_end_nor_advance_a_dialog() {
         let to_header = guessed.header("To").unwrap().split(";tag").next().unwrap().to_owned();
         guessed.set("To", &format!("{to_header};tag=0123456789abcdef"));
         let sent = site.send(PBX, &guessed);
-        assert_eq!(final_to(&sent, PBX), Some(481), "{method}: {}", shown(&sent));
+        assert!(refused(&sent), "{method}: {}", shown(&sent));
         let mut wrong_from = in_dialog(&call.invite_a, &call.ok_a, method, cseq + 50, "from");
         wrong_from.set("From", &format!("<sip:2001@{PBX}>;tag=wrong"));
-        assert_eq!(final_to(&site.send(PBX, &wrong_from), PBX), Some(481), "{method} with another From tag");
+        assert!(refused(&site.send(PBX, &wrong_from)), "{method} with another From tag");
         for from in [STRANGER, "10.1.0.11:5060", TRUNK] {
             let forged =
                 in_dialog(&call.invite_a, &call.ok_a, method, cseq + 100, &format!("{from}{method}"));
@@ -169,7 +174,7 @@ fn d5_a_to_tag_alone_opens_nothing() {
                 .set("CSeq", &format!("1 {method}"))
                 .set("To", &format!("<sip:+12125550100@10.1.0.1:5060>;tag={tag}"));
             let sent = site.send(PBX, &message);
-            assert_eq!(final_to(&sent, PBX), Some(481), "{method}: {}", shown(&sent));
+            assert!(refused(&sent), "{method}: {}", shown(&sent));
             assert_eq!(to(&sent, TRUNK).count(), 0);
         }
     }

@@ -170,7 +170,7 @@ pub fn ack(invite: &Sip, ok: &Sip, branch: &str) -> Sip {
 pub fn in_dialog(invite: &Sip, ok: &Sip, method: &str, cseq: u32, mark: &str) -> Sip {
     let mut request = Sip::request(method, ok.contact().unwrap_or_default());
     request
-        .add("Via", &format!("SIP/2.0/UDP {PBX};branch=z9hG4bK{mark}{cseq}{method};rport"))
+        .add("Via", &format!("SIP/2.0/UDP {PBX};branch=z9hG4bK{}{mark}{cseq}{method};rport", invite.branch()))
         .add("Max-Forwards", "70")
         .add("From", invite.header("From").unwrap_or_default())
         .add("To", ok.header("To").unwrap_or_default())

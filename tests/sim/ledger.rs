@@ -3,7 +3,7 @@
 //! Owns what was seen so far and what follows from it. Refuses to know how the engine works inside.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ringfence::call::CallRecord;
 use ringfence::engine::Gauges;
@@ -23,6 +23,8 @@ pub struct Ledger {
     attempts: BTreeMap<String, (u8, String)>,
     /// Records written, by the A leg's Call-ID.
     records: BTreeMap<String, usize>,
+    /// Who was made to seem to send a message of a dialog that is another's: address and Call-ID.
+    forged: BTreeSet<(IpAddr, String)>,
     /// Messages seen, without their repetitions.
     seen: BTreeSet<u64>,
     /// When the last message that was no repetition passed the edge.
@@ -52,6 +54,13 @@ impl Ledger {
         }
     }
 
+    /// The attacker sent a message under `from`; the answer may hold what the message held.
+    pub fn forged(&mut self, from: IpAddr, bytes: &[u8]) {
+        if let Ok(message) = Sip::read(bytes) {
+            self.forged.insert((from, message.call_id().to_owned()));
+        }
+    }
+
     /// The edge sent a message to `to`, which is peer `peer` of the site.
     pub fn sent(&mut self, at: Micros, to: SocketAddr, peer: Option<usize>, bytes: &[u8]) {
         self.note_news(at, bytes);
@@ -59,16 +68,19 @@ impl Ledger {
             self.violate(at, format!("sent to {to}, which is no peer: {}", String::from_utf8_lossy(bytes)));
             return;
         };
-        for secret in secrets_from(peer) {
-            if contains(bytes, secret.as_bytes()) {
-                let text = String::from_utf8_lossy(bytes).into_owned();
-                self.violate(at, format!("{secret:?} of another leg shown to {to}:\n{text}"));
-            }
-        }
         let Ok(message) = Sip::read(bytes) else {
             self.violate(at, format!("unreadable: {}", String::from_utf8_lossy(bytes)));
             return;
         };
+        let echo =
+            message.status().is_some() && self.forged.contains(&(to.ip(), message.call_id().to_owned()));
+        let shown = if echo { without_echo(&message) } else { bytes.to_vec() };
+        for secret in secrets_from(peer) {
+            if contains(&shown, secret.as_bytes()) {
+                let text = String::from_utf8_lossy(bytes).into_owned();
+                self.violate(at, format!("{secret:?} of another leg shown to {to}:\n{text}"));
+            }
+        }
         if message.status().is_none() && message.method() == "INVITE" && message.to_tag().is_none() {
             let number = user_of(message.uri());
             let hops: Option<u8> = message.header("Max-Forwards").and_then(|value| value.parse().ok());
@@ -167,6 +179,13 @@ fn secrets_from(peer: usize) -> Vec<String> {
         }
     }
     secrets
+}
+
+/// A response without what every response gives back of its request (RFC 3261 §8.2.6.2).
+fn without_echo(response: &Sip) -> Vec<u8> {
+    let mut bare = response.clone();
+    bare.headers.retain(|(name, _)| !matches!(name.as_str(), "Via" | "From" | "To" | "Call-ID" | "CSeq"));
+    bare.write()
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {

@@ -324,6 +324,7 @@ impl World {
         for packet in out {
             if let Some(attacker) = &mut self.attacker {
                 for (delay, forged) in attacker.react(&packet) {
+                    self.ledger.forged(forged.from.ip(), &forged.bytes);
                     self.agenda.note(self.at + delay, Event::ToEdge(forged));
                 }
             }
