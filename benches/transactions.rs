@@ -15,7 +15,7 @@ use ringfence::clock::Tick;
 use ringfence::engine::transactions::{Addresses, Arrival, Outcome, Owner, Transactions};
 use ringfence::sip::parse::{Limits, parse};
 use ringfence::sip::{ConnectionId, Flow, ListenerId, Message, Transport, Via};
-use ringfence::transaction::{Keys, Timing};
+use ringfence::transaction::{Keys, Sender, Timing};
 
 /// Everything is as it should be.
 struct Open;
@@ -86,11 +86,11 @@ fn server(method: &'static str, status: u16, ack: bool) -> impl FnMut(u64) {
         for _ in 0..count {
             let n = rounds.next() % requests.len();
             let (now, out) = (rounds.now, &mut rounds.out);
-            if let Arrival::New(server) = rounds.tables.request(now, flow(), &requests[n], out) {
+            if let Arrival::New(server) = rounds.tables.request(now, Sender(0), flow(), &requests[n], out) {
                 rounds.tables.respond(now, server, status, answer.clone(), out);
             }
             if ack {
-                rounds.tables.ack(now, flow(), &acks[n], out);
+                rounds.tables.ack(now, Sender(0), &acks[n], out);
             }
         }
     }
@@ -127,20 +127,20 @@ fn main() {
     let copies = requests("INVITE");
     let mut absorbed = Rounds::new();
     for copy in &copies {
-        absorbed.tables.request(absorbed.now, flow(), copy, &mut absorbed.out);
+        absorbed.tables.request(absorbed.now, Sender(0), flow(), copy, &mut absorbed.out);
     }
     let stray = message(text("SIP/2.0 200 OK", "INVITE", "z9hG4bK00000000deadbeef"));
     let mut strays = Rounds::new();
     meter::main(vec![
         Bench::new("key of a request", move |rounds| {
             for n in 0..rounds {
-                black_box(keys.server(ListenerId(0), &invites[n as usize % 4_096]));
+                black_box(keys.server(Sender(0), &invites[n as usize % 4_096]));
             }
         }),
         Bench::new("copy absorbed", move |rounds| {
             for n in 0..rounds {
                 let copy = &copies[n as usize % 4_096];
-                black_box(absorbed.tables.request(absorbed.now, flow(), copy, &mut absorbed.out));
+                black_box(absorbed.tables.request(absorbed.now, Sender(0), flow(), copy, &mut absorbed.out));
             }
         }),
         Bench::new("stray response", move |rounds| {

@@ -19,6 +19,7 @@ use crate::policy::sources::Bucket;
 use crate::policy::{Facts, Outcome, code, screen};
 use crate::sip::write::{Text, reason_phrase, response_to};
 use crate::sip::{HeaderName, Method, Uri};
+use crate::transaction::Sender;
 
 /// Seconds after which a peer may come back when the edge is full.
 const FULL_RETRY_SECONDS: u32 = 5;
@@ -49,7 +50,7 @@ impl Engine {
     /// RFC 3261 §17.1.1.3: an ACK is never answered. It belongs to a refused INVITE's transaction, or to a dialog.
     fn ack(&mut self, now: Now, arrived: &Arrived<'_>) {
         let message = arrived.message;
-        if self.transactions.ack(now.tick, arrived.flow, message, &mut self.outcomes) {
+        if self.transactions.ack(now.tick, Sender(arrived.peer.id.0), message, &mut self.outcomes) {
             return;
         }
         let Some((key, side)) = self.dialog_of(arrived) else {
@@ -61,9 +62,7 @@ impl Engine {
 
     /// RFC 3261 §9.2. The answer needs no memory: it is the same for every copy of the CANCEL.
     fn cancel(&mut self, now: Now, arrived: &Arrived<'_>) {
-        let policy = std::sync::Arc::clone(&self.policy);
-        let known = super::addresses::Known { policy: &policy, retired: &self.retired };
-        match self.transactions.cancel_target(arrived.flow, arrived.message, &known) {
+        match self.transactions.cancel_target(Sender(arrived.peer.id.0), arrived.message) {
             CancelTarget::Pending(server, owner) => {
                 self.reply(arrived, 200);
                 self.flush();
@@ -75,7 +74,7 @@ impl Engine {
                 }
             }
             CancelTarget::Answered => self.reply(arrived, 200),
-            CancelTarget::Foreign | CancelTarget::Unknown => {
+            CancelTarget::Unknown => {
                 self.counts.stray_cancels += 1;
                 self.reply(arrived, 481);
             }
@@ -85,7 +84,13 @@ impl Engine {
     /// Every other request: seen before, or new.
     fn open(&mut self, now: Now, arrived: &Arrived<'_>) {
         let (flow, message) = (arrived.flow, arrived.message);
-        match self.transactions.request(now.tick, flow, message, &mut self.outcomes) {
+        match self.transactions.request(
+            now.tick,
+            Sender(arrived.peer.id.0),
+            flow,
+            message,
+            &mut self.outcomes,
+        ) {
             Arrival::New(server) => self.screen(now, arrived, server),
             Arrival::Retransmission => self.counts.retransmissions += 1,
             // RFC 3261 §8.2.2.2.

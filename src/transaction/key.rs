@@ -8,10 +8,14 @@ use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::num::NonZeroU64;
 
-use crate::sip::{Host, ListenerId, Message, Method, Via};
+use crate::sip::{Host, Message, Method, Via};
 
 /// RFC 3261 §8.1.1.7.
 const MAGIC_COOKIE: &[u8] = b"z9hG4bK";
+
+/// Who sends: the number of a peer, which is met on one listener. No two peers share a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sender(pub u16);
 
 /// A server transaction's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,10 +114,10 @@ impl Keys {
 
     /// The server transaction a request starts or belongs to; an ACK belongs to its INVITE's.
     #[must_use]
-    pub fn server(&self, listener: ListenerId, request: &Message) -> ServerKey {
+    pub fn server(&self, sender: Sender, request: &Message) -> ServerKey {
         match request.method() {
             // RFC 3261 §17.2.3: the method matches, save for ACK, whose transaction an INVITE made.
-            Method::Ack => self.server_of(listener, request, &Method::Invite),
+            Method::Ack => self.server_of(sender, request, &Method::Invite),
             Method::Invite
             | Method::Bye
             | Method::Cancel
@@ -127,31 +131,31 @@ impl Keys {
             | Method::Subscribe
             | Method::Notify
             | Method::Publish
-            | Method::Other(_) => self.server_of(listener, request, request.method()),
+            | Method::Other(_) => self.server_of(sender, request, request.method()),
         }
     }
 
     /// The INVITE server transaction a CANCEL means (RFC 3261 §9.2: as if the CANCEL were that INVITE).
     #[must_use]
-    pub fn cancelled(&self, listener: ListenerId, cancel: &Message) -> ServerKey {
-        self.server_of(listener, cancel, &Method::Invite)
+    pub fn cancelled(&self, sender: Sender, cancel: &Message) -> ServerKey {
+        self.server_of(sender, cancel, &Method::Invite)
     }
 
-    fn server_of(&self, listener: ListenerId, request: &Message, method: &Method) -> ServerKey {
+    fn server_of(&self, sender: Sender, request: &Message, method: &Method) -> ServerKey {
         let via = request.top_via();
         let mut hasher = self.keyed.clone();
         match rfc3261_branch(&via) {
             Some(branch) => {
                 // RFC 3261 §17.2.3: branch, sent-by and method. 0 is no port: absent is kept apart from 5060, as the
                 // peer wrote it in every message of the transaction.
-                hasher.write_u64(head(RFC_3261, listener, via.port.unwrap_or(0)));
+                hasher.write_u64(head(RFC_3261, sender, via.port.unwrap_or(0)));
                 host(&mut hasher, &via);
                 field(&mut hasher, method.as_bytes());
                 field(&mut hasher, branch);
             }
             None => {
                 // RFC 3261 §17.2.3, for RFC 2543 peers: Request-URI, tags, Call-ID, CSeq and the whole top Via.
-                hasher.write_u64(head(RFC_2543, listener, 0));
+                hasher.write_u64(head(RFC_2543, sender, 0));
                 hasher.write_u64(u64::from(request.cseq().number));
                 field(&mut hasher, method.as_bytes());
                 field(&mut hasher, request.request_uri());
@@ -172,7 +176,7 @@ impl Keys {
     /// What would show `request` to be a merged one; `None` where RFC 3261 §8.2.2.2 does not ask: with a To tag, for
     /// ACK and CANCEL, and for OPTIONS, which may be answered as often as it comes.
     #[must_use]
-    pub fn merged(&self, request: &Message) -> Option<MergedKey> {
+    pub fn merged(&self, sender: Sender, request: &Message) -> Option<MergedKey> {
         let asked = match request.method() {
             Method::Ack | Method::Cancel | Method::Options => false,
             Method::Invite
@@ -192,7 +196,7 @@ impl Keys {
             return None;
         }
         let mut hasher = self.keyed.clone();
-        hasher.write_u64(head(MERGED, ListenerId(0), 0));
+        hasher.write_u64(head(MERGED, sender, 0));
         hasher.write_u64(u64::from(request.cseq().number));
         field(&mut hasher, request.method().as_bytes());
         optional(&mut hasher, request.from_tag());
@@ -206,9 +210,9 @@ const RFC_3261: u64 = 1;
 const RFC_2543: u64 = 2;
 const MERGED: u64 = 3;
 
-/// The small fields in one word. The listener is among them: who reaches one cannot take the branches of another.
-fn head(kind: u64, listener: ListenerId, port: u16) -> u64 {
-    kind | (u64::from(listener.0) << 16) | (u64::from(port) << 32)
+/// The small fields in one word. The sender is among them: another peer that overhears a branch cannot take its transaction.
+fn head(kind: u64, sender: Sender, port: u16) -> u64 {
+    kind | (u64::from(sender.0) << 16) | (u64::from(port) << 32)
 }
 
 /// Whether a request's top Via is matched by RFC 2543's fields for want of an RFC 3261 branch.

@@ -20,7 +20,7 @@ use smallvec::SmallVec;
 pub use client::Client;
 pub use invite_client::InviteClient;
 pub use invite_server::InviteServer;
-pub use key::{ClientKey, KeyHasher, Keys, MergedKey, ServerKey};
+pub use key::{ClientKey, KeyHasher, Keys, MergedKey, Sender, ServerKey};
 pub use server::Server;
 pub use timing::{Lettered, Terms, Timing};
 

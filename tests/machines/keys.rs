@@ -2,12 +2,11 @@
 //!
 //! Owns the tables of matching: RFC 3261, RFC 2543, ACK, CANCEL, merged requests.
 
-use ringfence::sip::ListenerId;
-use ringfence::transaction::{ClientKey, Keys};
+use ringfence::transaction::{ClientKey, Keys, Sender};
 
 use super::words::{message, request, written};
 
-const HERE: ListenerId = ListenerId(0);
+const HERE: Sender = Sender(0);
 
 fn keys() -> Keys {
     Keys::new([1, 2])
@@ -96,10 +95,10 @@ fn a_cancel_means_the_invite_of_its_branch() {
 }
 
 #[test]
-fn a_key_holds_for_one_listener_and_one_secret() {
+fn a_key_holds_for_one_sender_and_one_secret() {
     let invite = message(&request("INVITE", "z9hG4bK1", ""));
     let key = keys().server(HERE, &invite);
-    assert_ne!(key, keys().server(ListenerId(1), &invite));
+    assert_ne!(key, keys().server(Sender(1), &invite));
     assert_ne!(key, Keys::new([1, 3]).server(HERE, &invite));
     assert_ne!(key, Keys::new([3, 2]).server(HERE, &invite));
     assert_eq!(format!("{:?}", keys()), "Keys([redacted])");
@@ -107,7 +106,7 @@ fn a_key_holds_for_one_listener_and_one_secret() {
 
 #[test]
 fn f8_merged_requests_differ_in_their_path_alone() {
-    let merged = |text: &str| keys().merged(&message(text));
+    let merged = |text: &str| keys().merged(HERE, &message(text));
     let base = request("INVITE", "z9hG4bK1", "");
     for (what, same, other) in [
         ("another branch", true, request("INVITE", "z9hG4bK2", "")),
@@ -119,6 +118,7 @@ fn f8_merged_requests_differ_in_their_path_alone() {
     ] {
         assert_eq!(merged(&base) == merged(&other), same, "{what}");
     }
+    assert_ne!(merged(&base), keys().merged(Sender(1), &message(&base)), "another peer's copy");
     for (what, asked, text) in [
         ("INVITE", true, base.clone()),
         ("MESSAGE", true, request("MESSAGE", "z9hG4bK1", "")),

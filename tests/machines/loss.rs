@@ -12,7 +12,7 @@ use ringfence::clock::Tick;
 use ringfence::engine::transactions::{Arrival, CallKey, Matched, Outcome, Owner, Transactions};
 use ringfence::sip::parse::{Limits, parse};
 use ringfence::sip::{Message, Method};
-use ringfence::transaction::Timing;
+use ringfence::transaction::{Sender, Timing};
 
 use super::tables::Known;
 use super::words::{BOB, flow, hop, response, written};
@@ -135,11 +135,11 @@ impl World {
     fn serve(&mut self, message: &Message, text: &str) {
         let (from, mut out) = (flow(OURS, self.connection()), Vec::new());
         if *message.method() == Method::Ack {
-            self.acknowledged += u32::from(self.server.ack(self.now, from, message, &mut out));
+            self.acknowledged += u32::from(self.server.ack(self.now, Sender(0), message, &mut out));
             self.again.clear();
             return self.act(out);
         }
-        match self.server.request(self.now, from, message, &mut out) {
+        match self.server.request(self.now, Sender(0), from, message, &mut out) {
             Arrival::New(server) => {
                 assert!(!self.asked.contains(&server));
                 self.asked.push(server);

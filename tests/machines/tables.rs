@@ -12,7 +12,7 @@ use ringfence::engine::transactions::{
     Addresses, Arrival, CallKey, CancelTarget, Matched, Outcome, Owner, Transactions, response_hop,
 };
 use ringfence::sip::{ListenerId, Transport, Via};
-use ringfence::transaction::Timing;
+use ringfence::transaction::{Sender, Timing};
 
 use super::words::{ALICE, BOB, flow, hop, message, request, response, written};
 
@@ -29,6 +29,15 @@ impl Addresses for Known {
     fn same_peer(&self, _: ListenerId, one: SocketAddr, other: SocketAddr) -> bool {
         let list = ["192.0.2.9", "192.0.2.10"];
         [one, other].iter().all(|address| list.contains(&address.ip().to_string().as_str()))
+    }
+}
+
+/// Which peer an address is.
+fn sender(from: &str) -> Sender {
+    match from.split(':').next() {
+        Some("192.0.2.1") => Sender(1),
+        Some("192.0.2.9" | "192.0.2.10") => Sender(2),
+        _ => Sender(3),
     }
 }
 
@@ -54,7 +63,7 @@ impl Edge {
         self.request_on(ALICE, 0, text)
     }
     fn request_on(&mut self, from: &str, connection: u64, text: &str) -> Arrival {
-        self.tables.request(self.now, flow(from, connection), &message(text), &mut self.out)
+        self.tables.request(self.now, sender(from), flow(from, connection), &message(text), &mut self.out)
     }
     fn started(&mut self, text: &str) -> ringfence::call::ServerId {
         let Arrival::New(server) = self.request(text) else { panic!("not new: {text}") };
@@ -64,7 +73,7 @@ impl Edge {
         self.tables.respond(self.now, server, status, Bytes::from(text.to_owned()), &mut self.out)
     }
     fn ack(&mut self, text: &str) -> bool {
-        self.tables.ack(self.now, flow(ALICE, 0), &message(text), &mut self.out)
+        self.tables.ack(self.now, sender(ALICE), &message(text), &mut self.out)
     }
     fn invite(&mut self) -> String {
         self.send("INVITE", 0)
@@ -83,7 +92,7 @@ impl Edge {
         self.tables.response(self.now, flow(from, connection), &message(text), &Known, &mut self.out)
     }
     fn cancel_target(&self, from: &str, text: &str) -> CancelTarget {
-        self.tables.cancel_target(flow(from, 0), &message(text), &Known)
+        self.tables.cancel_target(sender(from), &message(text))
     }
     /// Lets time pass, deadline by deadline.
     fn wait(&mut self, time: Duration) -> Vec<String> {
@@ -273,6 +282,21 @@ fn f6_the_table_is_bounded_and_calls_can_still_be_ended() {
 }
 
 #[test]
+fn d2_a_peer_that_overhears_a_branch_cannot_take_its_transaction() {
+    let mut edge = Edge::new();
+    let bye = request("BYE", "z9hG4bK1", ";tag=b");
+    assert!(matches!(edge.request_on("192.0.2.66:5060", 0, &bye), Arrival::New(_)));
+    assert!(matches!(edge.request_on(BOB, 0, &bye), Arrival::New(_)), "the true one was taken for a copy");
+    assert_eq!(edge.request_on("192.0.2.10:5060", 0, &bye), Arrival::Retransmission);
+    let invite = request("INVITE", "z9hG4bK2", "");
+    assert!(matches!(edge.request_on("192.0.2.66:5060", 0, &invite), Arrival::New(_)));
+    assert!(
+        matches!(edge.request_on(BOB, 0, &invite), Arrival::New(_)),
+        "the true one was taken for a merged one"
+    );
+}
+
+#[test]
 fn d1_a_cancel_counts_only_from_the_peer_that_called() {
     let mut edge = Edge::new();
     let Arrival::New(server) = edge.request_on(BOB, 0, &request("INVITE", "z9hG4bK1", "")) else { panic!() };
@@ -282,7 +306,7 @@ fn d1_a_cancel_counts_only_from_the_peer_that_called() {
         (BOB, CancelTarget::Pending(server, OWNER)),
         ("192.0.2.9:9999", CancelTarget::Pending(server, OWNER)),
         ("192.0.2.10:5060", CancelTarget::Pending(server, OWNER)),
-        ("192.0.2.66:5060", CancelTarget::Foreign),
+        ("192.0.2.66:5060", CancelTarget::Unknown),
     ] {
         assert_eq!(edge.cancel_target(from, &cancel), means, "{from}");
     }

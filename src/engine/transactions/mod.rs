@@ -16,7 +16,7 @@ use crate::call::{Branch, Failure, ServerId, Side};
 use crate::clock::Tick;
 use crate::policy::PeerId;
 use crate::sip::{Flow, Hop, ListenerId, Message, Transport, Via};
-use crate::transaction::{Keys, Timing};
+use crate::transaction::{Keys, Sender, Timing};
 
 use super::timers::Wheel;
 use armed::{Due, Work};
@@ -99,9 +99,7 @@ pub enum CancelTarget {
     Pending(ServerId, Owner),
     /// An INVITE that has had its final response: the CANCEL is answered 200 and changes nothing.
     Answered,
-    /// The INVITE came from somebody else: 481, the call stays.
-    Foreign,
-    /// No such INVITE: 481.
+    /// No such INVITE of this sender: 481, and whatever call was meant stays.
     Unknown,
 }
 
@@ -146,9 +144,16 @@ impl Transactions {
     }
 
     /// A request. An ACK belongs to `ack`, and starts nothing here.
-    pub fn request(&mut self, now: Tick, flow: Flow, request: &Message, out: &mut Vec<Outcome>) -> Arrival {
+    pub fn request(
+        &mut self,
+        now: Tick,
+        sender: Sender,
+        flow: Flow,
+        request: &Message,
+        out: &mut Vec<Outcome>,
+    ) -> Arrival {
         let mut work = Work { now, timing: &self.timing, wheel: &mut self.wheel, out };
-        self.servers.request(flow, request, &mut work)
+        self.servers.request(sender, flow, request, &mut work)
     }
 
     /// Names whom a server transaction serves (`Nobody` until then); false when it is gone.
@@ -191,15 +196,15 @@ impl Transactions {
     }
 
     /// An ACK: true when a server transaction took it, false when it belongs to a dialog's 2xx (or to nothing).
-    pub fn ack(&mut self, now: Tick, flow: Flow, ack: &Message, out: &mut Vec<Outcome>) -> bool {
+    pub fn ack(&mut self, now: Tick, sender: Sender, ack: &Message, out: &mut Vec<Outcome>) -> bool {
         let mut work = Work { now, timing: &self.timing, wheel: &mut self.wheel, out };
-        self.servers.ack(flow, ack, &mut work)
+        self.servers.ack(sender, ack, &mut work)
     }
 
     /// The INVITE a CANCEL means (RFC 3261 §9.2).
     #[must_use]
-    pub fn cancel_target(&self, flow: Flow, cancel: &Message, addresses: &impl Addresses) -> CancelTarget {
-        self.servers.cancel_target(flow, cancel, addresses)
+    pub fn cancel_target(&self, sender: Sender, cancel: &Message) -> CancelTarget {
+        self.servers.cancel_target(sender, cancel)
     }
 
     /// Starts a client transaction and sends its request. `invite` says whether it is an INVITE's.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::armed::{Armed, Due, Work};
-use super::{Addresses, Arrival, CancelTarget, Outcome, Owner, response_hop};
+use super::{Arrival, CancelTarget, Outcome, Owner, response_hop};
 use crate::call::ServerId;
 use crate::engine::slab::{Slab, SlabKey};
 use crate::engine::timers::Wheel;
@@ -17,7 +17,7 @@ use crate::transaction::hop_by_hop::same_to_tag;
 use crate::transaction::invite_server::{self, InviteServer};
 use crate::transaction::key::{BuildKeyHasher, is_rfc2543};
 use crate::transaction::server::{self, Server};
-use crate::transaction::{Effect, Effects, Keys, Lettered, MergedKey, ServerKey};
+use crate::transaction::{Effect, Effects, Keys, Lettered, MergedKey, Sender, ServerKey};
 
 /// Map entries kept when the table is empty; above that the memory goes back.
 const ENTRIES_KEPT: usize = 128;
@@ -75,19 +75,19 @@ impl Servers {
         self.entries.len()
     }
 
-    pub fn request(&mut self, flow: Flow, request: &Message, work: &mut Work<'_>) -> Arrival {
+    pub fn request(&mut self, sender: Sender, flow: Flow, request: &Message, work: &mut Work<'_>) -> Arrival {
         if *request.method() == Method::Ack {
             // An ACK never starts a transaction; one that comes here is at most a copy.
-            self.ack(flow, request, work);
+            self.ack(sender, request, work);
             return Arrival::Retransmission;
         }
-        let key = self.keys.server(flow.listener, request);
+        let key = self.keys.server(sender, request);
         if let Some(&at) = self.by_key.get(&key) {
             self.copy(at, flow, request, work);
             return Arrival::Retransmission;
         }
         // RFC 3261 §8.2.2.2: the same request on another path.
-        let merged = self.keys.merged(request);
+        let merged = self.keys.merged(sender, request);
         if merged.is_some_and(|merged| self.merged.contains_key(&merged)) {
             return Arrival::Merged;
         }
@@ -182,8 +182,8 @@ impl Servers {
         self.remove(SlabKey::from_bits(server.0), wheel).is_some()
     }
 
-    pub fn ack(&mut self, flow: Flow, ack: &Message, work: &mut Work<'_>) -> bool {
-        let key = self.keys.server(flow.listener, ack);
+    pub fn ack(&mut self, sender: Sender, ack: &Message, work: &mut Work<'_>) -> bool {
+        let key = self.keys.server(sender, ack);
         let Some(&at) = self.by_key.get(&key) else { return false };
         let Some(Entry { machine: Machine::Invite(machine), .. }) = self.entries.find(at) else {
             return false;
@@ -195,15 +195,11 @@ impl Servers {
         !self.on_invite(at, invite_server::Event::Ack, work)
     }
 
-    pub fn cancel_target(&self, flow: Flow, cancel: &Message, addresses: &impl Addresses) -> CancelTarget {
-        let key = self.keys.cancelled(flow.listener, cancel);
+    /// RFC 3261 §9.2 lets a UAS ask who cancels: nobody but the peer that called finds its INVITE.
+    pub fn cancel_target(&self, sender: Sender, cancel: &Message) -> CancelTarget {
+        let key = self.keys.cancelled(sender, cancel);
         let Some(&at) = self.by_key.get(&key) else { return CancelTarget::Unknown };
         let Some(entry) = self.entries.find(at) else { return CancelTarget::Unknown };
-        // RFC 3261 §9.2 lets a UAS ask who cancels: nobody but the peer that called.
-        let (from, called_from) = (flow.remote, entry.hop.remote);
-        if from.ip() != called_from.ip() && !addresses.same_peer(flow.listener, called_from, from) {
-            return CancelTarget::Foreign;
-        }
         if entry.machine.is_open() {
             CancelTarget::Pending(ServerId(at.bits()), entry.owner)
         } else {
