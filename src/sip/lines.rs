@@ -3,7 +3,7 @@
 //! Owns the one place that knows line ends, so that the reader of datagrams and the framer of streams cannot differ.
 //! Only CRLF ends a line. Read first: RFC 3261 §7.3.1, §25.1.
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 use super::grammar::{self, TOKEN};
 use super::headers::HeaderName;
@@ -75,18 +75,24 @@ impl<'a> Lines<'a> {
 /// it: a control character there would let two readers see two names.
 #[inline]
 pub(crate) fn split(line: &[u8]) -> Option<Split<'_>> {
-    let (name, rest) = grammar::run(TOKEN, line);
-    let mut rest = rest;
+    let colon = memchr(b':', line)?;
+    let (name, value) = (line.get(..colon)?, line.get(colon + 1..)?);
+    let value = grammar::trim(value);
+    // A name we know needs no look at its characters.
+    match HeaderName::read(name) {
+        HeaderName::Unknown => unknown(name, value),
+        word => Some(Split { word, name, value }),
+    }
+}
+
+fn unknown<'a>(name: &'a [u8], value: &'a [u8]) -> Option<Split<'a>> {
+    let (token, mut blanks) = grammar::run(TOKEN, name);
     // RFC 3261 §25.1: HCOLON = *( SP / HTAB ) ":" SWS
-    while let [b' ' | b'\t', tail @ ..] = rest {
-        rest = tail;
+    while let [b' ' | b'\t', tail @ ..] = blanks {
+        blanks = tail;
     }
-    match rest {
-        [b':', value @ ..] if !name.is_empty() => {
-            Some(Split { word: HeaderName::read(name), name, value: grammar::trim(value) })
-        }
-        _ => None,
-    }
+    let good = blanks.is_empty() && !token.is_empty();
+    good.then(|| Split { word: HeaderName::read(token), name: token, value })
 }
 
 /// What a head says of its body's length.

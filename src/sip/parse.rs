@@ -6,7 +6,7 @@ use bytes::{Buf as _, Bytes};
 
 use super::error::{Cause, Malformed};
 use super::grammar::{self, TOKEN, Values};
-use super::headers::{CSeq, HeaderName, NameAddr, SINGLE_ALWAYS, SINGLE_IN_REQUEST, Via};
+use super::headers::{CSeq, HeaderName, NameAddr, SINGLE_ALWAYS, SINGLE_IN_REQUEST, Tag, Via};
 use super::lines::{self, Broken, Length, Lines};
 use super::message::{Line, Message, Method, NameAddrSpans, StartLine, ViaSpans};
 use super::refuse::{self, Fault};
@@ -368,8 +368,9 @@ fn hops(value: &[u8]) -> Result<u8, Fault> {
 }
 
 fn params_below(params: &[u8], limits: &Limits) -> Result<(), Fault> {
-    // Every parameter has a `;` of its own.
-    if memchr::memchr_iter(b';', params).count() > limits.params_max {
+    // Every parameter has a `;` of its own and a name.
+    if params.len() / 2 >= limits.params_max && memchr::memchr_iter(b';', params).count() > limits.params_max
+    {
         return Err(Fault::new(Cause::Oversize, 400, "Too Many Parameters"));
     }
     Ok(())
@@ -381,16 +382,13 @@ fn name_addr(
     reason: &'static str,
     limits: &Limits,
 ) -> Result<NameAddrSpans, Fault> {
-    let read = NameAddr::read(value).map_err(|_| bad(reason))?;
+    let (read, tag) = NameAddr::read_tagged(value).map_err(|_| bad(reason))?;
     params_below(read.params, limits)?;
-    let mut tags = read.params().filter_map(Result::ok).filter(|param| param.is("tag"));
-    let tag = match (tags.next(), tags.next()) {
-        (None, _) => None,
-        // A tag without a value, or two of them, would let two readers see two dialogs.
-        (Some(tag), None) if tag.value.is_some_and(|value| !value.starts_with(b"\"")) => tag.value,
-        (Some(_), _) => return Err(bad(reason)),
-    };
-    Ok(NameAddrSpans::new(bytes, &read, tag))
+    match tag {
+        Tag::Absent => Ok(NameAddrSpans::new(bytes, &read, None)),
+        Tag::One(tag) => Ok(NameAddrSpans::new(bytes, &read, Some(tag))),
+        Tag::Unclear => Err(bad(reason)),
+    }
 }
 
 /// RFC 4475 §3.1.2.13: a Contact that can be read two ways is refused, and not inferred.

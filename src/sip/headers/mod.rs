@@ -23,6 +23,7 @@ pub use identity::{Contact, Identity, Privacy, asserted};
 pub use name::HeaderName;
 pub(crate) use name::{SINGLE_ALWAYS, SINGLE_IN_REQUEST};
 pub use name_addr::NameAddr;
+pub(crate) use name_addr::Tag;
 pub use reason::{Diversion, HistoryInfo, Reason};
 pub use session::{RAck, Refresher, SessionExpires, delta_seconds, retry_after, rseq};
 pub use via::{MAGIC_COOKIE, Via};

@@ -157,7 +157,8 @@ impl HeaderName {
         }
         let mut place = slot(name);
         while let Some((spelling, word)) = SPELLINGS.get(usize::from(SLOTS[place as usize])) {
-            if name.eq_ignore_ascii_case(spelling.as_bytes()) {
+            // Most peers write the RFC's case: one comparison of memory then.
+            if name == spelling.as_bytes() || name.eq_ignore_ascii_case(spelling.as_bytes()) {
                 return *word;
             }
             place = place.wrapping_add(1);

@@ -24,6 +24,11 @@ impl<'a> NameAddr<'a> {
     /// Reads one value. The URI must have a scheme and no blank, quote, bracket or control character; its own grammar
     /// is checked by [`Self::uri`].
     pub fn read(value: &'a [u8]) -> Result<Self, Cause> {
+        Self::read_tagged(value).map(|(read, _)| read)
+    }
+
+    /// Reads one value and its tag in one walk.
+    pub(crate) fn read_tagged(value: &'a [u8]) -> Result<(Self, Tag<'a>), Cause> {
         let value = grammar::trim(value);
         let (display, rest) = display_name(value)?;
         let (raw_uri, params) = match rest.split_first() {
@@ -46,13 +51,17 @@ impl<'a> NameAddr<'a> {
         if !grammar::all(URI, raw_uri) || uri::scheme(raw_uri).is_none() {
             return Err(Cause::HeaderValue);
         }
+        let mut tag = Tag::Absent;
         for (at, param) in Params::new(params).enumerate() {
-            param?;
+            let param = param?;
             if at >= PARAMS_MAX {
                 return Err(Cause::Oversize);
             }
+            if param.is("tag") {
+                tag = tag.and(param.value);
+            }
         }
-        Ok(Self { display, raw_uri, params })
+        Ok((Self { display, raw_uri, params }, tag))
     }
 
     /// The URI read.
@@ -82,6 +91,26 @@ impl<'a> NameAddr<'a> {
     #[must_use]
     pub fn tag(&self) -> Option<&'a [u8]> {
         self.param("tag")
+    }
+}
+
+/// The tag of a value, as far as it can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tag<'a> {
+    /// None: an RFC 2543 peer, or a request outside a dialog.
+    Absent,
+    /// One.
+    One(&'a [u8]),
+    /// Without a value, quoted, or twice: two readers would see two dialogs.
+    Unclear,
+}
+
+impl<'a> Tag<'a> {
+    fn and(self, value: Option<&'a [u8]>) -> Self {
+        match (self, value) {
+            (Self::Absent, Some(value)) if value.first() != Some(&b'"') => Self::One(value),
+            (Self::Absent | Self::One(_) | Self::Unclear, _) => Self::Unclear,
+        }
     }
 }
 
