@@ -199,6 +199,7 @@ fn mistakes_in_values_are_told() {
         ("a sink that is none", "sites:", root("alerts: stdoud")),
         ("two streams in one file", "sites:", root("alerts: { file: a.log }\nrecords: { file: a.log }")),
         ("a log filter that is none", "sites:", root("log: verbose")),
+        ("a path that is none", "sites:", root("control: \"a\\u001bb\"")),
         ("a socket path that is too long", "sites:", root(&format!("control: /run/{}", "x".repeat(120)))),
         ("a product with spaces", "sites:", root("product: My Edge")),
     ];

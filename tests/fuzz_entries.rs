@@ -14,6 +14,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+#[path = "../fuzz/entries/config.rs"]
+mod config;
 #[path = "../fuzz/entries/differential.rs"]
 mod differential;
 #[path = "../fuzz/entries/engine.rs"]
@@ -234,6 +236,11 @@ fn uris_hold() {
 #[test]
 fn second_opinions_agree() {
     run("differential", differential::entry, &MESSAGES);
+}
+
+#[test]
+fn policy_files_hold() {
+    run("config", config::entry, &["config"]);
 }
 
 #[test]

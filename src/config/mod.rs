@@ -10,6 +10,8 @@ mod fields;
 mod keys;
 mod peers;
 pub mod problem;
+#[cfg(test)]
+mod reference_tests;
 mod routes;
 mod rules;
 mod schema;

@@ -2,7 +2,7 @@
 //!
 //! Owns the step from `routes:` to the policy's words. Refuses to know which route would win. Read first: `table.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::fields::{Fields, Item, word_of};
@@ -66,25 +66,23 @@ fn route(name: &str, fields: &Fields<'_>, peers: &BTreeMap<&str, PeerId>) -> Rou
 
 /// Patterns in their order; the exact ones become one list.
 fn patterns(fields: &Fields<'_>, name: &str) -> Vec<Pattern> {
-    let mut exact: Vec<Arc<str>> = Vec::new();
+    let mut exact: BTreeSet<Arc<str>> = BTreeSet::new();
     let mut patterns = Vec::new();
     for (pattern, item) in fields.words(name, |text| pattern(text, name)) {
         match pattern {
-            Pattern::Exact(number) if exact.contains(&number) => {
-                fields.desk().error(
-                    item.node.place,
-                    &item.path,
-                    Cause::new(format!("{} stands here twice", quoted(&number))),
-                );
+            Pattern::Exact(number) => {
+                let cause = format!("{} stands here twice", quoted(&number));
+                if !exact.insert(number) {
+                    fields.desk().error(item.node.place, &item.path, Cause::new(cause).cure("remove one"));
+                }
             }
-            Pattern::Exact(number) => exact.push(number),
             Pattern::Prefix(_) | Pattern::List(_) | Pattern::SiteDid | Pattern::Any => patterns.push(pattern),
         }
     }
-    match exact.as_slice() {
-        [] => {}
-        [only] => patterns.insert(0, Pattern::Exact(Arc::clone(only))),
-        _ => patterns.insert(0, Pattern::List(exact.into())),
+    match exact.len() {
+        0 => {}
+        1 => patterns.extend(exact.into_iter().map(Pattern::Exact)),
+        _ => patterns.push(Pattern::List(exact.into_iter().collect())),
     }
     patterns
 }

@@ -8,6 +8,7 @@ use super::Source;
 use super::fields::{Fields, word_of};
 use super::keys::{Kind, Section};
 use super::problem::{Cause, Desk, Place, quoted};
+use super::settings::path;
 use super::table::{CALL_RULES, NUMBERS_MAX, SCREEN_RULES};
 use super::tree::Value;
 use super::values;
@@ -85,7 +86,7 @@ fn blocklist(fields: &Fields<'_>, source: &Source) -> Option<(Rule, Option<Obser
     let mut prefixes: Vec<String> =
         fields.words("prefixes", prefix).into_iter().map(|(text, _)| text).collect();
     let numbers: Vec<String> = fields.words("numbers", number).into_iter().map(|(text, _)| text).collect();
-    if let Some(file) = fields.checked("prefixes_file", |text| Ok(text.to_owned())) {
+    if let Some(file) = fields.checked("prefixes_file", |text| path(text).map(|()| text.to_owned())) {
         prefixes.extend(listed_prefixes(&file, fields, source, prefix));
     }
     if !["prefixes", "numbers", "prefixes_file"].into_iter().any(|name| fields.is_set(name)) {

@@ -24,8 +24,9 @@ fn resolved(folder: &Path, text: &str) -> PathBuf {
     folder.join(text)
 }
 
-fn path(text: &str) -> Result<(), Cause> {
-    if text.is_empty() || text.contains('\0') {
+/// What can be a file's path.
+pub fn path(text: &str) -> Result<(), Cause> {
+    if text.is_empty() || text.chars().any(char::is_control) {
         return Err(Cause::new(format!("{} is not a path", quoted(text))));
     }
     Ok(())

@@ -1,0 +1,156 @@
+//! The key table, `config/reference.yaml` and the reader are held together: every key stands in the reference, with its
+//! default and its line of why.
+
+use std::collections::BTreeSet;
+
+use super::keys::{Key, Kind, LeftOut, Section};
+use super::problem::Desk;
+use super::table::ROOT;
+use super::tree::{Entry, Node, Value, read};
+
+const REFERENCE: &str = include_str!("../../config/reference.yaml");
+
+/// The reference with every key that stands behind a `#` brought to life.
+fn alive() -> String {
+    let key = |line: &str| {
+        let word = line.trim_start_matches("- ");
+        let name: String =
+            word.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_' || c.is_ascii_digit()).collect();
+        !name.is_empty() && word.get(name.len()..).is_some_and(|rest| rest == ":" || rest.starts_with(": "))
+    };
+    let line = |line: &str| {
+        let indent = line.len() - line.trim_start().len();
+        match line.trim_start().strip_prefix("# ") {
+            Some(rest) if key(rest.trim_start()) => format!("{}{rest}\n", " ".repeat(indent)),
+            Some(_) | None => format!("{line}\n"),
+        }
+    };
+    REFERENCE.lines().map(line).collect()
+}
+
+fn tree(text: &str) -> Node {
+    let desk = Desk::new("reference.yaml", text);
+    match read(text, &desk) {
+        Some(node) => node,
+        None => panic!("{}\n{text}", desk.close().unwrap_err()),
+    }
+}
+
+/// A value as it would be written on one line.
+fn written(node: &Node) -> String {
+    match &node.value {
+        Value::Scalar(text) => text.clone(),
+        Value::List(nodes) => format!("[{}]", nodes.iter().map(written).collect::<Vec<_>>().join(", ")),
+        Value::Nothing | Value::Untold | Value::Map(_) => String::new(),
+    }
+}
+
+#[derive(Default)]
+struct Walk {
+    found: BTreeSet<(&'static str, &'static str)>,
+    wrong: Vec<String>,
+}
+
+impl Walk {
+    fn section(&mut self, section: &'static Section, node: &Node) {
+        let Value::Map(entries) = &node.value else { return };
+        for entry in entries {
+            match section.key(&entry.key) {
+                Some(key) => self.key(section, key, entry),
+                None => self.wrong.push(format!("{} has no key {}", section.name, entry.key)),
+            }
+        }
+    }
+
+    fn key(&mut self, section: &'static Section, key: &'static Key, entry: &Entry) {
+        self.found.insert((section.name, key.name));
+        if let (LeftOut::Value(default), Value::Scalar(_) | Value::List(_)) =
+            (key.left_out, &entry.value.value)
+            && written(&entry.value) != default
+        {
+            let line = entry.place.line;
+            self.wrong
+                .push(format!("line {line}: {} of {} is {default} when left out", key.name, section.name));
+        }
+        self.kind(key.kind, &entry.value);
+    }
+
+    fn kind(&mut self, kind: Kind, node: &Node) {
+        match (kind, &node.value) {
+            (Kind::Section(section) | Kind::OneOf(section), Value::Map(_)) => self.section(section, node),
+            (Kind::Named(section, _), Value::Map(entries)) => {
+                entries.iter().for_each(|entry| self.section(section, &entry.value));
+            }
+            (Kind::List(kind, _), Value::List(nodes)) => nodes.iter().for_each(|node| self.kind(*kind, node)),
+            (Kind::Either(kinds), _) => kinds.iter().for_each(|kind| self.kind(*kind, node)),
+            _ => {}
+        }
+    }
+}
+
+/// Every key of the table, by section.
+fn table(section: &'static Section, into: &mut Vec<(&'static str, &'static Key)>) {
+    if into.iter().any(|(name, _)| *name == section.name) {
+        return;
+    }
+    into.extend(section.keys.iter().map(|key| (section.name, key)));
+    section.keys.iter().for_each(|key| below(key.kind, into));
+}
+
+fn below(kind: Kind, into: &mut Vec<(&'static str, &'static Key)>) {
+    match kind {
+        Kind::Section(section) | Kind::OneOf(section) | Kind::Named(section, _) => table(section, into),
+        Kind::List(kind, _) => below(*kind, into),
+        Kind::Either(kinds) => kinds.iter().for_each(|kind| below(*kind, into)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_reference_holds_every_key_with_its_default() {
+    let mut keys = Vec::new();
+    table(&ROOT, &mut keys);
+    assert!(keys.len() > 90, "{}", keys.len());
+    let mut walk = Walk::default();
+    walk.section(&ROOT, &tree(&alive()));
+    assert_eq!(walk.wrong, Vec::<String>::new());
+    let missing: Vec<_> = keys
+        .iter()
+        .filter(|(section, key)| !walk.found.contains(&(section, key.name)))
+        .map(|(section, key)| format!("{section}: {}", key.name))
+        .collect();
+    assert_eq!(missing, Vec::<String>::new());
+}
+
+#[test]
+fn the_reference_says_why_in_the_words_of_the_table() {
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+    let remarks: String = REFERENCE
+        .lines()
+        .filter_map(|line| line.split_once("# ").map(|(_, remark)| remark.trim_start_matches(['#', ' '])))
+        .map(|remark| format!("{remark} "))
+        .collect();
+    let remarks = words(&remarks);
+    let mut keys = Vec::new();
+    table(&ROOT, &mut keys);
+    let unsaid: Vec<_> =
+        keys.iter().filter(|(_, key)| !remarks.contains(&words(key.why))).map(|(_, key)| key.why).collect();
+    assert_eq!(unsaid, Vec::<&str>::new());
+}
+
+#[test]
+fn every_default_of_the_table_is_a_value_the_reader_takes() {
+    let mut keys = Vec::new();
+    table(&ROOT, &mut keys);
+    for (section, key) in keys {
+        let LeftOut::Value(text) = key.left_out else { continue };
+        let refused = match key.kind {
+            Kind::Time(least, most) => super::values::time(text, least, most).err(),
+            Kind::Count(least, most) => super::values::count(text, least, most).err(),
+            Kind::Size(least, most) => super::values::size(text, least, most).err(),
+            Kind::Word(words) => (!words.contains(&text)).then(|| super::problem::Cause::new("no such word")),
+            _ => None,
+        };
+        assert_eq!(refused, None, "{section}: {}", key.name);
+    }
+}
