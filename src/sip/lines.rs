@@ -78,11 +78,9 @@ pub(crate) fn split(line: &[u8]) -> Option<Split<'_>> {
     let colon = memchr(b':', line)?;
     let (name, value) = (line.get(..colon)?, line.get(colon + 1..)?);
     let value = grammar::trim(value);
+    let word = HeaderName::read(name);
     // A name we know needs no look at its characters.
-    match HeaderName::read(name) {
-        HeaderName::Unknown => unknown(name, value),
-        word => Some(Split { word, name, value }),
-    }
+    if word == HeaderName::Unknown { unknown(name, value) } else { Some(Split { word, name, value }) }
 }
 
 fn unknown<'a>(name: &'a [u8], value: &'a [u8]) -> Option<Split<'a>> {
