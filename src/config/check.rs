@@ -244,6 +244,7 @@ fn owned(policy: &Policy, site: &Site) -> String {
 fn routes(policy: &Policy) -> Vec<String> {
     let mut out: Vec<String> = policy.routes.iter().map(|route| routed(policy, route)).collect();
     out.push("Every other call is refused.".to_owned());
+    out.push("This holds for what passes here: a PBX must own no other way out.".to_owned());
     out
 }
 

@@ -79,11 +79,12 @@ fn patterns(fields: &Fields<'_>, name: &str) -> Vec<Pattern> {
             Pattern::Prefix(_) | Pattern::List(_) | Pattern::SiteDid | Pattern::Any => patterns.push(pattern),
         }
     }
-    match exact.len() {
-        0 => {}
-        1 => patterns.extend(exact.into_iter().map(Pattern::Exact)),
-        _ => patterns.push(Pattern::List(exact.into_iter().collect())),
-    }
+    let exact = match exact.len() {
+        0 => return patterns,
+        1 => exact.into_iter().map(Pattern::Exact).collect(),
+        _ => vec![Pattern::List(exact.into_iter().collect())],
+    };
+    patterns.splice(0..0, exact);
     patterns
 }
 
