@@ -141,8 +141,13 @@ impl Hangup {
             }
             Event::Gone { branch } => core.forget_ack(branch),
             Event::Timer(timer) => self.timer(core, timer, context),
-            // Our final answer is out already, and the end is under way.
-            Event::Cancel { .. } | Event::End(_) => {}
+            // Our final answer is out already.
+            Event::Cancel { .. } => {}
+            // Told again, since there is no time left: a BYE that waits for an ACK waits no longer.
+            Event::End(_) => {
+                give_up_ack(core, Side::A, context);
+                give_up_ack(core, Side::B, context);
+            }
         }
         settle(core, self, context)
     }

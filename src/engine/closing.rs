@@ -87,7 +87,9 @@ impl Engine {
         match self.closing {
             Closing::Draining { until } if until <= now.tick => self.farewell(now, FAREWELL),
             Closing::Ending { until, cut } if until <= now.tick => {
-                // Whoever has not answered a BYE by now is not waited for; the records were written with it.
+                // Whoever has not answered a BYE by now is not waited for; the records were written with it. A leg that
+                // never acknowledged its 2xx has had no BYE yet: it gets one to go with.
+                self.end_all(now, EndCause::Stopping);
                 for key in self.calls.keys() {
                     self.remove(key);
                 }

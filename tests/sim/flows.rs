@@ -233,7 +233,10 @@ fn ending() -> Vec<Flow> {
 }
 
 fn operating() -> Vec<Flow> {
-    let passive = |name| Flow::new(name, &[200]).callee(&[RING, ANSWER]);
+    // A farewell that the wire loses is not repeated for ever; people hang up in the end.
+    let late = when(On::Up, 90_000, Act::Bye);
+    let passive =
+        |name| Flow::new(name, &[200, 480, 487, 500, 503]).caller(&[late]).callee(&[RING, ANSWER, late]);
     let at = |second: u64, deed| vec![(second * SECOND, deed)];
     vec![
         plain("reload_in_mid_call").alone(|_| {}).with(|flow| flow.deeds = at(3, Deed::Reload)),

@@ -5,6 +5,7 @@
 use ringfence::sip::Transport;
 
 use super::agent::Agent;
+use super::agent::plan::{Act, On, when};
 use super::attacker::Attacker;
 use super::dice::Dice;
 use super::edge::Edge;
@@ -98,8 +99,11 @@ fn cast_flow(world: &mut World, dice: &mut Dice, index: usize, flow: &Flow, begi
     for copy in 0..flow.calls {
         let number = format!("{prefix}{:04}", index * 10 + copy);
         for (agent, plan) in [(first, &flow.callee), (second, &flow.second)] {
+            let mut plan = plan.clone();
+            // A phone does not ring for ever, should the wire have lost whatever would end it.
+            plan.rules.push(when(On::Start, 400_000, Act::StopRinging));
             if let Some(agent) = world.agents.get_mut(agent) {
-                agent.expected.push((number.clone(), index, plan.clone()));
+                agent.expected.push((number.clone(), index, plan));
             }
         }
         let caller_number = format!("+4930555{:04}", 9_000 + index);

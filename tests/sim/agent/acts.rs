@@ -80,6 +80,11 @@ impl Agent {
             Act::Reinvite => self.reinvite(index),
             Act::Ask(method) => self.ask(index, method),
             Act::Storm(copies) => self.storm(&first, copies),
+            Act::StopRinging => {
+                if let Some(dialog) = self.dialogs.get_mut(index).filter(|dialog| dialog.stage < Stage::Up) {
+                    dialog.stage = Stage::Over;
+                }
+            }
             Act::Vanish => {
                 if let Some(dialog) = self.dialogs.get_mut(index) {
                     dialog.vanished = true;

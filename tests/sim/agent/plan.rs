@@ -42,6 +42,8 @@ pub enum Act {
     Ask(&'static str),
     /// The INVITE's bytes again, that many times at once.
     Storm(u16),
+    /// Callee: stops ringing, since nobody seems to call any more; nothing is sent.
+    StopRinging,
     /// Falls silent for good in this call, as a machine that lost its power.
     Vanish,
 }
