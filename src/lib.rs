@@ -12,6 +12,10 @@
 //! floor 0   sip    clock.rs             words and time
 //! ```
 
+// The tests inside the crate share the fixtures of those beside it.
+#[cfg(test)]
+extern crate self as ringfence;
+
 pub mod admin;
 pub mod app;
 pub mod call;

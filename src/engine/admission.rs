@@ -25,7 +25,7 @@ use crate::sip::{HeaderName, Method, NameAddr, Uri};
 const BUSY_RETRY_SECONDS: u32 = 10;
 
 /// Who calls whom, as read from the message.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Users<'a> {
     /// From's user.
     pub caller: Cow<'a, str>,
@@ -39,7 +39,7 @@ impl<'a> Users<'a> {
     /// Reads them; what cannot be read is empty and told in `fault`.
     #[must_use]
     pub fn read(arrived: &Arrived<'a>) -> Self {
-        let mut users = Self { caller: Cow::Borrowed(""), called: Cow::Borrowed(""), fault: None };
+        let mut users = Self::default();
         match arrived.message.from().uri().map(|uri| checks::user(&uri)) {
             Ok(Ok(caller)) => users.caller = caller,
             Ok(Err(why)) => {

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use super::slab::{Slab, SlabKey};
 use super::timers::TimerId;
 use super::transactions::CallKey;
-use crate::call::{Call, LocalTag, Side, Timer};
+use crate::call::{Branch, Call, LocalTag, ServerId, Side, Timer};
 use crate::policy::{PeerId, Policy};
 
 /// A live call with what the engine keeps beside it.
@@ -32,6 +32,13 @@ pub struct Entry {
     pub tags: SmallVec<[LocalTag; 2]>,
     /// Its armed deadlines, one of a kind.
     pub armed: SmallVec<[(Timer, TimerId); 2]>,
+    /// Requests it has been handed and has not finally answered.
+    pub unanswered: SmallVec<[ServerId; 2]>,
+    /// The last INVITE it sent.
+    pub invited: Option<Branch>,
+    /// Panics that a test planted in it.
+    #[cfg(test)]
+    pub planted: u8,
 }
 
 impl Entry {
@@ -46,6 +53,21 @@ impl Entry {
             panicked: false,
             tags: SmallVec::new(),
             armed: SmallVec::new(),
+            unanswered: SmallVec::new(),
+            invited: None,
+            #[cfg(test)]
+            planted: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Entry {
+    /// Panics if a test planted that.
+    pub fn trip(planted: &mut u8) {
+        if let Some(rest) = planted.checked_sub(1) {
+            *planted = rest;
+            std::panic::resume_unwind(Box::new("planted"));
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::sip::error::{Cause, Malformed};
 use crate::sip::grammar::Values;
 use crate::sip::parse::{Answerable, Limits, parse};
 use crate::sip::write::{self, Text};
-use crate::sip::{Flow, HeaderName, Hop, Message, Via};
+use crate::sip::{ConnectionId, Flow, HeaderName, Hop, Message, Via};
 
 /// The longest keep-alive: two CRLF.
 const KEEP_ALIVE_BYTES_MAX: usize = 4;
@@ -78,6 +78,10 @@ impl Engine {
             return true;
         }
         self.sources.charge(&self.policy, now, flow, verdict);
+        // A stream is closed at its first byte where its peer was taken out of the policy meanwhile.
+        if !listed && flow.connection != ConnectionId::NONE {
+            self.outputs.push_back(Output::Close { connection: flow.connection });
+        }
         if verdict == (SourceVerdict::Stranger { sample: true }) {
             self.sample(flow, bytes);
         }

@@ -11,7 +11,7 @@ use super::calls::Entry;
 use super::peers::EdgeGate;
 use super::transactions::{CallKey, Owner};
 use crate::call::event::EndCause;
-use crate::call::{Begin, Branch, Call, Context, Effect, Effects, Event, Failure, Timer};
+use crate::call::{Begin, Branch, Call, Context, Effect, Effects, Event, Failure, ServerId, Side, Timer};
 use crate::clock::Now;
 use crate::policy::{Alert, Policy, code};
 
@@ -58,7 +58,7 @@ impl Engine {
             return false;
         };
         let key = self.calls.insert(Box::new(Entry::new(call, Arc::clone(policy), from)));
-        self.transactions.set_owner(server, Owner::Call { key, side: crate::call::Side::A });
+        self.hand_over(server, key, Side::A);
         self.carry_out(now, key, effects);
         true
     }
@@ -76,12 +76,24 @@ impl Engine {
             gate: &mut gate,
             effects: &mut effects,
         };
-        let call = &mut entry.call;
         // What was asked for before a panic is carried out: the legs already count on it.
-        let lives = catch_unwind(AssertUnwindSafe(|| call.on(event, &mut context))).is_ok();
+        let lives = catch_unwind(AssertUnwindSafe(|| {
+            entry.call.on(event, &mut context);
+            #[cfg(test)]
+            Entry::trip(&mut entry.planted);
+        }))
+        .is_ok();
         self.carry_out(now, key, effects);
         if !lives {
             self.abandon(now, key);
+        }
+    }
+
+    /// Makes a request a call's to answer.
+    pub(super) fn hand_over(&mut self, server: ServerId, key: CallKey, side: Side) {
+        self.transactions.set_owner(server, Owner::Call { key, side });
+        if let Some(entry) = self.calls.at(key) {
+            entry.unanswered.push(server);
         }
     }
 
@@ -93,7 +105,7 @@ impl Engine {
         self.alert(Box::new(Alert::new(code::CALLS_CUT, now.wall, text.to_owned())));
         let Some(entry) = self.calls.at(key) else { return };
         if std::mem::replace(&mut entry.panicked, true) {
-            return self.remove(key);
+            return self.give_up(now, key);
         }
         let mut effects = std::mem::take(&mut self.effects);
         let mut gate =
@@ -105,12 +117,25 @@ impl Engine {
             gate: &mut gate,
             effects: &mut effects,
         };
-        let call = &mut entry.call;
-        let told = catch_unwind(AssertUnwindSafe(|| call.abandon(&mut context))).is_ok();
+        let told = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            Entry::trip(&mut entry.planted);
+            entry.call.abandon(&mut context);
+        }))
+        .is_ok();
         self.carry_out(now, key, effects);
         if !told {
-            self.remove(key);
+            self.give_up(now, key);
         }
+    }
+
+    /// Takes a call out that can no longer be asked anything.
+    fn give_up(&mut self, now: Now, key: CallKey) {
+        // RFC 3261 §9.1: an INVITE that rings would do so for ever.
+        if let Some(branch) = self.calls.at(key).and_then(|entry| entry.invited) {
+            self.transactions.cancel(now.tick, branch, bytes::Bytes::new(), &mut self.outcomes);
+        }
+        self.remove(key);
     }
 
     /// Takes a call and everything it owns out of the tables.
@@ -121,6 +146,10 @@ impl Engine {
         }
         for (_, id) in &entry.armed {
             self.deadlines.cancel(*id);
+        }
+        // Only a bug leaves a request without an answer; it must not wait for one for ever.
+        for server in &entry.unanswered {
+            self.transactions.forget(*server);
         }
         drop(entry);
         if !self.retired.is_empty() {
@@ -145,6 +174,9 @@ impl Engine {
         match effect {
             Effect::Request { branch, side, invite, hop, bytes } => {
                 let owner = Owner::Call { key, side };
+                if invite && let Some(entry) = self.calls.at(key) {
+                    entry.invited = Some(branch);
+                }
                 self.transactions.start(now.tick, branch, invite, hop, bytes, owner, &mut self.outcomes);
             }
             Effect::Cancel { branch, reason } => {
@@ -155,6 +187,11 @@ impl Engine {
                 self.outputs.push_back(super::Output::Send { hop, bytes });
             }
             Effect::Respond { server, status, bytes } => {
+                if status >= 200
+                    && let Some(entry) = self.calls.at(key)
+                {
+                    entry.unanswered.retain(|waiting| *waiting != server);
+                }
                 self.transactions.respond(now.tick, server, status, bytes, &mut self.outcomes);
             }
             Effect::Resend { server, bytes } => {
@@ -236,3 +273,7 @@ impl Engine {
         keys.len()
     }
 }
+
+#[cfg(test)]
+#[path = "live_tests.rs"]
+mod tests;

@@ -14,6 +14,7 @@ pub mod calls;
 mod checks;
 mod closing;
 pub mod counts;
+mod fullness;
 pub mod input;
 mod intake;
 mod live;
@@ -40,6 +41,7 @@ use crate::policy::{Alert, Counters, Policy, Sources};
 use calls::{Calls, Dialogs};
 use closing::Closing;
 use counts::Counts;
+use fullness::{Nearness, Shedding};
 use live::Happened;
 use peers::Peers;
 use standalone::Carried;
@@ -65,6 +67,9 @@ pub struct Settings {
     pub transactions_max: usize,
 }
 
+/// Places a queue keeps when it is empty.
+const IDLE_QUEUE: usize = 1_024;
+
 /// The engine. Never blocks, never panics on input, allocates nothing for a dropped frame.
 #[derive(Debug)]
 pub struct Engine {
@@ -85,6 +90,9 @@ pub struct Engine {
     carried: Carried,
     closing: Closing,
     counts: Counts,
+    servers_near: Nearness,
+    calls_near: Nearness,
+    shedding: Shedding,
     outputs: VecDeque<Output>,
     /// What the transactions said during this input; drained before anything else happens.
     outcomes: Vec<Outcome>,
@@ -123,6 +131,9 @@ impl Engine {
             carried: Carried::default(),
             closing: Closing::Serving,
             counts: Counts::default(),
+            servers_near: Nearness::default(),
+            calls_near: Nearness::default(),
+            shedding: Shedding::default(),
             outputs: VecDeque::new(),
             outcomes: Vec::new(),
             effects: Effects::new(),
@@ -157,7 +168,20 @@ impl Engine {
 
     /// The next effect; `Wait` is always the last one and says when to come back without input.
     pub fn poll_output(&mut self) -> Output {
-        self.outputs.pop_front().unwrap_or_else(|| self.wait())
+        if let Some(output) = self.outputs.pop_front() {
+            return output;
+        }
+        // What a burst made the queues grow by is given back.
+        if self.outputs.capacity() > IDLE_QUEUE {
+            self.outputs.shrink_to(IDLE_QUEUE);
+        }
+        if self.outcomes.capacity() > IDLE_QUEUE {
+            self.outcomes.shrink_to(IDLE_QUEUE);
+        }
+        if self.happened.capacity() > IDLE_QUEUE {
+            self.happened.shrink_to(IDLE_QUEUE);
+        }
+        self.wait()
     }
 
     fn wake(&mut self, now: Now) {

@@ -66,7 +66,7 @@ impl Engine {
 
     /// A target sent a response.
     pub(super) fn heard(&mut self, now: Now, peer: PeerId, address: SocketAddr) {
-        if self.peers.any_down() && self.peers.heard(peer, address) == Change::CameUp {
+        if self.peers.heard(peer, address) == Change::CameUp {
             let text = "A peer answers again (recovered).";
             self.alert(reach_alert(now, &self.policy, peer, address, text));
         }

@@ -91,7 +91,10 @@ impl Engine {
             message,
             &mut self.outcomes,
         ) {
-            Arrival::New(server) => self.screen(now, arrived, server),
+            Arrival::New(server) => {
+                self.near_limit(now);
+                self.screen(now, arrived, server);
+            }
             Arrival::Retransmission => self.counts.retransmissions += 1,
             // RFC 3261 §8.2.2.2.
             Arrival::Merged => {
@@ -105,7 +108,12 @@ impl Engine {
                 self.counts.table_full += 1;
                 let wrong = Wrong::new(503, code::SHEDDING, "the table of transactions is full")
                     .retry_after(FULL_RETRY_SECONDS);
-                self.refuse_stateless(now, arrived, &wrong);
+                self.refuse_quietly(arrived, &wrong);
+                if let Some(count) = self.shedding.tells(now.tick) {
+                    let mut alert = refusal_alert(now, arrived, &wrong);
+                    alert.count = count;
+                    self.alert(alert);
+                }
             }
         }
     }
@@ -129,7 +137,7 @@ impl Engine {
             }
         }
         let mut judged = Judged::default();
-        let users = Users::read(arrived);
+        let users = if outside_dialog { Users::read(arrived) } else { Users::default() };
         let facts = self.facts(now, arrived, &users.caller, &users.called);
         let mut screened = screen(arrived.policy, &facts);
         judged.trail.append(&mut screened.trail);
@@ -192,18 +200,9 @@ impl Engine {
             }
             self.trying(now, arrived, server);
         }
-        self.hand_over(
-            now,
-            server,
-            key,
-            side,
-            Event::Request { side, server, peer: Some(arrived.peer.id), flow, message },
-        );
-    }
-
-    fn hand_over(&mut self, now: Now, server: ServerId, key: CallKey, side: Side, event: Event<'_>) {
-        self.transactions.set_owner(server, Owner::Call { key, side });
-        self.drive(now, key, event);
+        self.hand_over(server, key, side);
+        let peer = Some(arrived.peer.id);
+        self.drive(now, key, Event::Request { side, server, peer, flow, message });
     }
 
     /// What is neither a call nor a message and names no dialog.

@@ -18,7 +18,6 @@ impl Engine {
         self.counts.responses += 1;
         let policy = Arc::clone(&self.policy);
         let known = Known { policy: &policy, retired: &self.retired };
-        let peer = known.peer_at(flow.listener, flow.remote.ip()).map(|(peer, _)| peer);
         let matched = self.transactions.response(now.tick, flow, message, &known, &mut self.outcomes);
         // A call acts on its response before what else the tables have to say is carried out.
         let (branch, owner) = match matched {
@@ -30,7 +29,9 @@ impl Engine {
                 return;
             }
         };
-        if let Some(peer) = peer {
+        if self.peers.any_down()
+            && let Some((peer, _)) = known.peer_at(flow.listener, flow.remote.ip())
+        {
             self.heard(now, peer, flow.remote);
         }
         match owner {

@@ -210,7 +210,8 @@ pub type Status = (Gauges, Vec<(String, u64)>, Vec<(String, bool)>);
 
 /// The engine with its clock.
 pub struct Edge {
-    engine: Engine,
+    /// The engine.
+    pub engine: Engine,
     now: Now,
     wait: Option<Tick>,
 }
