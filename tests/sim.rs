@@ -5,6 +5,7 @@
 //! `SIM_FLOW=name` plays one flow on a calm wire and prints its ladder.
 
 #![allow(missing_docs, clippy::panic, clippy::unwrap_used, clippy::print_stderr, reason = "a test crate")]
+#![allow(dead_code, reason = "the simulator's modules serve several test crates")]
 
 #[path = "sim/mod.rs"]
 mod sim;

@@ -13,7 +13,7 @@ use super::hangup::{self, Unanswered};
 use super::invite;
 use super::leg::{self, Status, failure_of};
 use super::record::{Disposition, EndedBy, LegRecord};
-use super::talk::Talk;
+use super::talk::{Talk, reason_text};
 use super::{Branch, Closed, Context, Effect, EndCause, Event, Failure, Phase, Side, Timer};
 use crate::policy::route::Candidate;
 use crate::policy::{Refusal, code};
@@ -152,7 +152,10 @@ impl Setup {
             }
             Event::Timer(timer) => self.timer(core, timer, context),
             Event::End(cause) => {
-                let ending = Ending::new(EndedBy::Edge, Disposition::Failed, cause.status(), cause.why());
+                let ending = Ending {
+                    reason: reason_text(cause.why()),
+                    ..Ending::new(EndedBy::Edge, Disposition::Failed, cause.status(), cause.why())
+                };
                 self.end(core, &ending, None, context)
             }
             Event::Gone { branch } => {

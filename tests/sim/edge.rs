@@ -33,7 +33,6 @@ pub struct Edge {
     /// Outputs not yet taken.
     pub said: Said,
     gauges: Gauges,
-    counts: Vec<(String, u64)>,
 }
 
 /// Both clocks at a virtual time; the wall stands at 2026-01-01 when the simulation begins.
@@ -47,14 +46,8 @@ impl Edge {
     pub fn new(settings: Settings, policy: Arc<Policy>, seed: [u8; 32]) -> Self {
         let listeners = policy.listeners.iter().flatten().map(|known| (known.bind, known.id)).collect();
         let engine = Engine::new(now(0), settings, policy, Random::new(seed));
-        let mut edge = Self {
-            engine,
-            listeners,
-            until: None,
-            said: Said::default(),
-            gauges: Gauges::default(),
-            counts: Vec::new(),
-        };
+        let mut edge =
+            Self { engine, listeners, until: None, said: Said::default(), gauges: Gauges::default() };
         edge.drain();
         edge
     }
@@ -96,11 +89,6 @@ impl Edge {
         &self.gauges
     }
 
-    /// A running count by its name, as of the last `gauges`.
-    pub fn count(&self, name: &str) -> u64 {
-        self.counts.iter().find(|(known, _)| known == name).map_or(0, |(_, count)| *count)
-    }
-
     fn drain(&mut self) {
         loop {
             match self.engine.poll_output() {
@@ -109,10 +97,7 @@ impl Edge {
                 Output::Record(record) => self.said.records.push(*record),
                 Output::Alert(alert) => self.said.alerts.push(*alert),
                 Output::Reply { id: _, reply } => match *reply {
-                    Reply::Status { gauges, counts, .. } => {
-                        self.gauges = gauges;
-                        self.counts = counts;
-                    }
+                    Reply::Status { gauges, .. } => self.gauges = gauges,
                 },
                 Output::Drained { cut } => self.said.drained = Some(cut),
                 Output::Wait { until, reason: _ } => {

@@ -35,6 +35,7 @@ fn setting_up() -> Vec<Flow> {
     vec![
         plain("caller_hangs_up"),
         Flow::new("callee_hangs_up", &[200]).callee(&[RING, ANSWER, HANG_UP]),
+        plain("inbound_call").with(|flow| flow.way = Way::Inbound),
         plain("answered_without_ringing").callee(&[when(On::Start, 300, Act::Answer)]),
         plain("callee_sends_no_100").with(|flow| flow.callee.trying = false),
         plain("late_offer").with(|flow| flow.caller.late_offer = true),

@@ -15,7 +15,7 @@ pub struct Ladder {
 
 #[derive(Debug, Clone)]
 enum Row {
-    Arrow { at_ms: u64, from: usize, to: usize, label: String },
+    Arrow { at_ms: u64, from: usize, to: usize, label: String, times: usize },
     Note { at_ms: u64, text: String },
 }
 
@@ -25,15 +25,16 @@ const SPAN: usize = 34;
 const MARGIN: usize = 9;
 
 impl Ladder {
-    /// A ladder with these columns and nothing on it.
-    pub fn new(columns: &[&str]) -> Self {
-        Self { columns: columns.iter().map(|name| (*name).to_owned()).collect(), ..Self::default() }
-    }
-
-    /// An arrow; unknown columns are added at the right.
+    /// An arrow; unknown columns are added at the right. The same arrow again at the same time is counted, not drawn.
     pub fn arrow(&mut self, at_ms: u64, from: &str, to: &str, label: impl Into<String>) {
-        let (from, to) = (self.column(from), self.column(to));
-        self.rows.push(Row::Arrow { at_ms, from, to, label: label.into() });
+        let (from, to, label) = (self.column(from), self.column(to), label.into());
+        if let Some(Row::Arrow { at_ms: at, from: f, to: t, label: same, times }) = self.rows.last_mut()
+            && (*at, *f, *t, same.as_str()) == (at_ms, from, to, label.as_str())
+        {
+            *times += 1;
+            return;
+        }
+        self.rows.push(Row::Arrow { at_ms, from, to, label, times: 1 });
     }
 
     /// A line across the ladder: a timer, a reload, anything that no message shows.
@@ -111,7 +112,12 @@ impl fmt::Display for Ladder {
         writeln!(f, "{}", heading.into_iter().collect::<String>().trim_end())?;
         for row in &self.rows {
             let line = match row {
-                Row::Arrow { at_ms, from, to, label } => arrow(self.columns.len(), *at_ms, *from, *to, label),
+                Row::Arrow { at_ms, from, to, label, times: 1 } => {
+                    arrow(self.columns.len(), *at_ms, *from, *to, label)
+                }
+                Row::Arrow { at_ms, from, to, label, times } => {
+                    arrow(self.columns.len(), *at_ms, *from, *to, &format!("{label} ({times} times)"))
+                }
                 Row::Note { at_ms, text } => {
                     let mut line = rails(self.columns.len());
                     overlay(&mut line, 0, &format!("{at_ms:>MARGIN$}"));

@@ -174,7 +174,7 @@ impl Sip {
     }
 
     /// From's tag.
-    pub fn from_tag(&self) -> Option<&str> {
+    pub fn calling_tag(&self) -> Option<&str> {
         self.header("From").and_then(tag_of)
     }
 

@@ -25,7 +25,7 @@ impl Agent {
             local_uri: format!("sip:{caller}@{}", self.address),
             remote_uri: target.clone(),
             target,
-            cseq: 1,
+            cseq: 0,
             remote_cseq: None,
             inviting: None,
             invited: None,
@@ -95,10 +95,8 @@ impl Agent {
 
     fn answer(&mut self, index: usize, invited: Option<String>, status: u16, sdp: bool) {
         let Some(key) = invited.filter(|key| self.is_open(key)) else { return };
-        if status > 100 && status < 200 {
-            if let Some(dialog) = self.dialogs.get_mut(index) {
-                dialog.stage = dialog.stage.max(Stage::Early);
-            }
+        if let Some(dialog) = self.dialogs.get_mut(index).filter(|_| (101..200).contains(&status)) {
+            dialog.stage = dialog.stage.max(Stage::Early);
         }
         let sdp = sdp.then(|| self.sdp(index));
         self.respond(&key, status, sdp.as_deref());

@@ -273,9 +273,12 @@ impl Agent {
         if !no_ack {
             self.acknowledge_2xx(key, index, response);
         }
-        if was_over && is_first_invite || cancelled && is_first_invite {
+        if is_first_invite && (was_over || cancelled) {
             self.send_bye(index);
         } else if is_first_invite {
+            if let Some(dialog) = self.dialogs.get_mut(index) {
+                dialog.up_told = true;
+            }
             self.happened(index, On::Up);
         } else {
             self.heard_final(index, 200, "INVITE");

@@ -75,7 +75,7 @@ impl Agent {
             stage: Stage::Begun,
             call_id: request.call_id().to_owned(),
             local_tag: self.token(),
-            remote_tag: request.from_tag().map(str::to_owned),
+            remote_tag: request.calling_tag().map(str::to_owned),
             local_uri: uri("To"),
             remote_uri: uri("From"),
             target: request.contact().unwrap_or_default().to_owned(),
@@ -106,7 +106,7 @@ impl Agent {
     fn receive_in_dialog(&mut self, key: &str, request: &Sip) {
         let method = request.method().to_owned();
         let named =
-            |dialog: &Dialog| dialog.is_named(request.call_id(), request.to_tag(), request.from_tag());
+            |dialog: &Dialog| dialog.is_named(request.call_id(), request.to_tag(), request.calling_tag());
         let Some(index) = self.dialogs.iter().position(named) else {
             self.complain(&format!("{method} for a dialog that never was"));
             self.respond(key, 481, None);
@@ -115,7 +115,7 @@ impl Agent {
         self.own(key, index);
         let Some(dialog) = self.dialogs.get_mut(index) else { return };
         if dialog.remote_tag.is_none() {
-            dialog.remote_tag = request.from_tag().map(str::to_owned);
+            dialog.remote_tag = request.calling_tag().map(str::to_owned);
         }
         let number = request.cseq().0;
         if dialog.remote_cseq.is_some_and(|seen| number <= seen) {
@@ -223,7 +223,7 @@ impl Agent {
             }
             return;
         }
-        let named = |dialog: &Dialog| dialog.is_named(ack.call_id(), ack.to_tag(), ack.from_tag());
+        let named = |dialog: &Dialog| dialog.is_named(ack.call_id(), ack.to_tag(), ack.calling_tag());
         let Some(index) = self.dialogs.iter().position(named) else {
             self.complain("ACK for a dialog that never was");
             return;
@@ -370,7 +370,7 @@ fn objection(request: &Sip) -> Option<String> {
     if !request.branch().starts_with("z9hG4bK") || request.branch().len() < 7 + 13 {
         return Some(format!("branch {:?}", request.branch()));
     }
-    if request.from_tag().is_none_or(|tag| tag.len() < 13) {
+    if request.calling_tag().is_none_or(|tag| tag.len() < 13) {
         return Some("From tag missing or short".to_owned());
     }
     if request.method() == "INVITE" && request.contact().is_none() {
