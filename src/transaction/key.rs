@@ -143,31 +143,32 @@ impl Keys {
 
     fn server_of(&self, sender: Sender, request: &Message, method: &Method) -> ServerKey {
         let via = request.top_via();
-        let mut hasher = self.keyed.clone();
+        let mut fields = Fields::new(&self.keyed);
         match rfc3261_branch(&via) {
             Some(branch) => {
                 // RFC 3261 §17.2.3: branch, sent-by and method. 0 is no port: absent is kept apart from 5060, as the
                 // peer wrote it in every message of the transaction.
-                hasher.write_u64(head(RFC_3261, sender, via.port.unwrap_or(0)));
-                host(&mut hasher, &via);
-                field(&mut hasher, method.as_bytes());
-                field(&mut hasher, branch);
+                fields.head(Kind::Rfc3261, sender, via.port.unwrap_or(0));
+                fields.host(&via);
+                fields.field(method.as_bytes());
+                fields.field(branch);
             }
             None => {
                 // RFC 3261 §17.2.3, for RFC 2543 peers: Request-URI, tags, Call-ID, CSeq and the whole top Via.
-                hasher.write_u64(head(RFC_2543, sender, 0));
-                hasher.write_u64(u64::from(request.cseq().number));
-                field(&mut hasher, method.as_bytes());
-                field(&mut hasher, request.request_uri());
-                optional(&mut hasher, request.from_tag());
-                field(&mut hasher, request.call_id());
-                field(&mut hasher, via.raw);
+                fields.head(Kind::Rfc2543, sender, 0);
+                fields.field(&request.cseq().number.to_le_bytes());
+                fields.field(method.as_bytes());
+                fields.field(request.request_uri());
+                fields.optional(request.from_tag());
+                fields.field(request.call_id());
+                fields.field(via.raw);
                 // An ACK carries the tag of the response, which its INVITE had not: the table compares that one.
                 if *method != Method::Invite {
-                    optional(&mut hasher, request.to_tag());
+                    fields.optional(request.to_tag());
                 }
             }
         }
+        let mut hasher = fields.hasher();
         let first = hasher.finish();
         hasher.write_u64(self.between);
         ServerKey([first, hasher.finish()])
@@ -195,24 +196,14 @@ impl Keys {
         if !asked {
             return None;
         }
-        let mut hasher = self.keyed.clone();
-        hasher.write_u64(head(MERGED, sender, 0));
-        hasher.write_u64(u64::from(request.cseq().number));
-        field(&mut hasher, request.method().as_bytes());
-        optional(&mut hasher, request.from_tag());
-        field(&mut hasher, request.call_id());
-        NonZeroU64::new(hasher.finish()).map(MergedKey)
+        let mut fields = Fields::new(&self.keyed);
+        fields.head(Kind::Merged, sender, 0);
+        fields.field(&request.cseq().number.to_le_bytes());
+        fields.field(request.method().as_bytes());
+        fields.optional(request.from_tag());
+        fields.field(request.call_id());
+        NonZeroU64::new(fields.hasher().finish()).map(MergedKey)
     }
-}
-
-/// What is hashed; no two kinds write the same.
-const RFC_3261: u64 = 1;
-const RFC_2543: u64 = 2;
-const MERGED: u64 = 3;
-
-/// The small fields in one word. The sender is among them: another peer that overhears a branch cannot take its transaction.
-fn head(kind: u64, sender: Sender, port: u16) -> u64 {
-    kind | (u64::from(sender.0) << 16) | (u64::from(port) << 32)
 }
 
 /// Whether a request's top Via is matched by RFC 2543's fields for want of an RFC 3261 branch.
@@ -229,36 +220,81 @@ fn rfc3261_branch<'a>(via: &Via<'a>) -> Option<&'a [u8]> {
     })
 }
 
-/// Octets with their count before them, so that no two lists of fields write the same. Whole words where there are
-/// words: the hasher takes them in one step.
-fn field(hasher: &mut DefaultHasher, octets: &[u8]) {
-    hasher.write_u64(octets.len() as u64);
-    let (words, rest) = octets.as_chunks::<8>();
-    words.iter().for_each(|word| hasher.write_u64(u64::from_le_bytes(*word)));
-    if !rest.is_empty() {
-        let mut last = [0_u8; 8];
-        last.iter_mut().zip(rest).for_each(|(place, octet)| *place = *octet);
-        hasher.write_u64(u64::from_le_bytes(last));
+/// What is hashed; no two kinds write the same.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Rfc3261 = 1,
+    Rfc2543 = 2,
+    Merged = 3,
+}
+
+/// Octets that gather before the hasher takes them: it takes one long stretch much faster than many short ones.
+const GATHERED: usize = 128;
+
+/// A list of fields on its way through the hasher.
+struct Fields {
+    hasher: DefaultHasher,
+    gathered: [u8; GATHERED],
+    filled: usize,
+}
+
+impl Fields {
+    fn new(keyed: &DefaultHasher) -> Self {
+        Self { hasher: keyed.clone(), gathered: [0; GATHERED], filled: 0 }
     }
-}
 
-fn optional(hasher: &mut DefaultHasher, octets: Option<&[u8]>) {
-    hasher.write_u64(u64::from(octets.is_some()));
-    field(hasher, octets.unwrap_or_default());
-}
+    fn put(&mut self, octets: &[u8]) {
+        let end = self.filled + octets.len();
+        if let Some(place) = self.gathered.get_mut(self.filled..end) {
+            place.copy_from_slice(octets);
+            self.filled = end;
+        } else {
+            self.flush();
+            self.hasher.write(octets);
+        }
+    }
 
-/// The host of sent-by: names are compared without case, addresses as such.
-fn host(hasher: &mut DefaultHasher, via: &Via<'_>) {
-    match via.host {
-        Host::Address(IpAddr::V4(address)) => field(hasher, &address.octets()),
-        Host::Address(IpAddr::V6(address)) => field(hasher, &address.octets()),
-        Host::Name(name) => {
-            hasher.write_u64(name.len() as u64);
-            for part in name.chunks(8) {
-                let mut word = [0_u8; 8];
-                word.iter_mut().zip(part).for_each(|(place, octet)| *place = octet.to_ascii_lowercase());
-                hasher.write_u64(u64::from_le_bytes(word));
+    fn flush(&mut self) {
+        self.hasher.write(self.gathered.get(..self.filled).unwrap_or_default());
+        self.filled = 0;
+    }
+
+    /// The small fields. The sender is among them: another peer that overhears a branch cannot take its transaction.
+    fn head(&mut self, kind: Kind, sender: Sender, port: u16) {
+        let [a, b] = sender.0.to_le_bytes();
+        let [c, d] = port.to_le_bytes();
+        self.put(&[kind as u8, a, b, c, d]);
+    }
+
+    /// Octets with their count before them, so that no two lists of fields write the same.
+    fn field(&mut self, octets: &[u8]) {
+        self.put(&u32::try_from(octets.len()).unwrap_or(u32::MAX).to_le_bytes());
+        self.put(octets);
+    }
+
+    fn optional(&mut self, octets: Option<&[u8]>) {
+        self.put(&[u8::from(octets.is_some())]);
+        self.field(octets.unwrap_or_default());
+    }
+
+    /// The host of sent-by: names are compared without case, addresses as such.
+    fn host(&mut self, via: &Via<'_>) {
+        match via.host {
+            Host::Address(IpAddr::V4(address)) => self.field(&address.octets()),
+            Host::Address(IpAddr::V6(address)) => self.field(&address.octets()),
+            Host::Name(name) => {
+                self.field(&name.len().to_le_bytes());
+                for part in name.chunks(16) {
+                    let mut lower = [0_u8; 16];
+                    lower.iter_mut().zip(part).for_each(|(place, octet)| *place = octet.to_ascii_lowercase());
+                    self.put(&lower);
+                }
             }
         }
+    }
+
+    fn hasher(mut self) -> DefaultHasher {
+        self.flush();
+        self.hasher
     }
 }

@@ -315,3 +315,14 @@ impl Clients {
         self.entries.find_mut(at)?.waiting.as_mut()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_transaction_costs_about_a_quarter_kilobyte_besides_its_bytes() {
+        let entry = size_of::<Entry>() + size_of::<(ClientKey, SlabKey)>();
+        assert!(entry <= 272, "{entry}: {} {}", size_of::<Entry>(), size_of::<Machine>());
+    }
+}

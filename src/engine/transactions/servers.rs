@@ -280,3 +280,15 @@ impl Servers {
         Some(entry.owner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_transaction_costs_less_than_a_quarter_kilobyte_besides_its_bytes() {
+        let entry =
+            size_of::<Entry>() + size_of::<(ServerKey, SlabKey)>() + size_of::<(MergedKey, SlabKey)>();
+        assert!(entry <= 256, "{entry}: {} {}", size_of::<Entry>(), size_of::<Machine>());
+    }
+}
