@@ -2,7 +2,7 @@
 //!
 //! Owns the only `unsafe` of the crate, each block with its proof. Refuses to know listeners, SIP and the loop.
 //! Read first: recvmmsg(2), sendmmsg(2), ip(7), ipv6(7).
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "recvmmsg and sendmmsg have no safe face; each block is proven beside it")]
 
 use std::fmt;
 use std::io;
@@ -26,7 +26,6 @@ const STRIDE: usize = 65_536 + 17 * 64;
 /// Room for one address of either family: a `sockaddr_in` fits into a `sockaddr_in6`.
 type Name = libc::sockaddr_in6;
 
-#[allow(clippy::cast_possible_truncation)]
 const NAME_BYTES: libc::socklen_t = size_of::<Name>() as libc::socklen_t;
 
 /// A datagram that waits to be sent.
@@ -220,7 +219,6 @@ fn address(name: &Name, length: libc::socklen_t) -> Option<SocketAddr> {
 }
 
 /// Writes an address for the kernel; returns how many bytes of `name` it takes.
-#[allow(clippy::cast_possible_truncation)]
 fn write_address(name: &mut Name, remote: SocketAddr) -> libc::socklen_t {
     match remote {
         SocketAddr::V4(remote) => {

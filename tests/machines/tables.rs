@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::words::{ALICE, BOB, flow, hop, message, request, response, written};
 use bytes::Bytes;
 use ringfence::call::{Branch, Failure, Side};
 use ringfence::clock::Tick;
@@ -13,8 +14,6 @@ use ringfence::engine::transactions::{
 };
 use ringfence::sip::{ListenerId, Transport, Via};
 use ringfence::transaction::{Sender, Timing};
-
-use super::words::{ALICE, BOB, flow, hop, message, request, response, written};
 
 const OWNER: Owner = Owner::Call { key: CallKey { index: 3, generation: 9 }, side: Side::B };
 const BRANCH: Branch = Branch(0x0123_4567_89ab_cdef);

@@ -138,7 +138,6 @@ impl Streams {
         place.generation = place.generation.checked_add(1).unwrap_or(1);
         let id = ConnectionId(u64::from(place.generation) << 32 | u64::from(index));
         let interest = Interest::READABLE | Interest::WRITABLE;
-        #[allow(clippy::cast_possible_truncation)]
         let token = Token(id.0 as usize);
         if self.registry.register(&mut socket, token, interest).is_err() {
             self.free.push(index);
@@ -186,7 +185,6 @@ impl Streams {
         let index = (id.0 & u64::from(u32::MAX)) as usize;
         let Some(place) = self.slots.get_mut(index) else { return };
         let Some(connection) = place.connection.take_if(|c| c.flow.connection == id) else { return };
-        #[allow(clippy::cast_possible_truncation)]
         self.free.push(index as u32);
         self.live -= 1;
         self.deadlines.remove(&(connection.armed, id));
