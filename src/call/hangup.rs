@@ -92,7 +92,10 @@ fn cancel_reason(ending: &Ending, told: Option<&Message>) -> bytes::Bytes {
 
 /// Stays, or says that nothing is left.
 fn settle(core: &Core, hangup: Hangup, context: &mut Context<'_>) -> Phase {
-    let quiet = |side: Side| matches!(core.leg(side).status, Status::Over | Status::Idle);
+    let quiet = |side: Side| {
+        let leg = core.leg(side);
+        matches!(leg.status, Status::Over | Status::Idle) && leg.unacked.is_none()
+    };
     if quiet(Side::A) && quiet(Side::B) && core.abandoned.is_empty() {
         finish(core, context);
         return Phase::Over;
@@ -224,8 +227,11 @@ impl Hangup {
             Timer::AckA => give_up_ack(core, Side::A, context),
             Timer::AckB => give_up_ack(core, Side::B, context),
             Timer::Linger => {
-                core.a.close();
-                core.b.close();
+                for side in [Side::A, Side::B] {
+                    let leg = core.leg_mut(side);
+                    leg.close();
+                    leg.unacked = None;
+                }
                 core.abandoned.clear();
             }
             Timer::Try | Timer::Progress | Timer::Ring | Timer::Duration => {}

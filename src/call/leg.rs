@@ -332,8 +332,11 @@ impl Leg {
     pub fn close(&mut self) {
         self.status = Status::Over;
         self.reservations.clear();
-        self.unacked = None;
         self.awaiting_ack = None;
+        // RFC 3261 §13.3.1.4: a 2xx of ours is repeated until its ACK, even to a peer that has said BYE meanwhile.
+        if let Some(unacked) = self.unacked.as_mut() {
+            unacked.bye = None;
+        }
     }
 }
 

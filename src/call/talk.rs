@@ -150,8 +150,6 @@ impl Talk {
         context: &mut Context<'_>,
     ) -> Phase {
         core.answer(side, server, message, source, &Answer::bare(200), context);
-        context.effects.push(Effect::Disarm(side.retransmit()));
-        context.effects.push(Effect::Disarm(side.ack()));
         if let Some((cseq, branch)) = core.leg(side).awaiting_ack {
             core.acknowledge(side, cseq, branch, None, context);
         }

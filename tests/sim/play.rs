@@ -2,6 +2,10 @@
 //!
 //! Owns the casting and the judgement at the end. Refuses to know how the engine decides.
 
+use std::collections::BTreeSet;
+
+use ringfence::call::CallRecord;
+use ringfence::call::record::Disposition;
 use ringfence::sip::Transport;
 
 use super::agent::Agent;
@@ -32,14 +36,25 @@ pub fn storm(seed: u64) -> Outcome {
     let all = flows::all();
     let Some(first) = dice.pick(&all).cloned() else { panic!("no flows") };
     let mut cast = vec![first];
-    let alone = cast.iter().any(|flow| flow.alone);
-    if !alone {
+    if !cast.iter().any(|flow| flow.alone) {
         for _ in 0..dice.below(4) {
             cast.extend(dice.pick(&all).filter(|flow| !flow.alone).cloned());
         }
     }
-    let attacked = dice.percent(60);
-    play(&cast, Weather::STORM, seed, attacked)
+    play(&cast, Weather::STORM, seed, is_attacked(seed))
+}
+
+/// Flows by their names under a seed: what once failed fails again, whatever flows are added to the table.
+pub fn again(seed: u64, names: &[&str]) -> Outcome {
+    let all = flows::all();
+    let find = |name: &&str| all.iter().find(|flow| flow.name == *name).cloned();
+    let cast: Vec<Flow> = names.iter().filter_map(find).collect();
+    assert_eq!(cast.len(), names.len(), "a flow of {names:?} is not in the table");
+    play(&cast, Weather::STORM, seed, is_attacked(seed))
+}
+
+fn is_attacked(seed: u64) -> bool {
+    Dice::new(seed, 5).percent(60)
 }
 
 /// One flow on a calm wire.
@@ -137,14 +152,26 @@ fn judge(world: &World, index: usize, flow: &Flow, calm: bool, faults: &mut Vec<
         if !fits {
             faults.push(format!("{}: the caller heard {heard:?}, expected of {:?}", flow.name, flow.finals));
         }
+        let named =
+            |record: &&CallRecord| record.legs.first().is_some_and(|leg| leg.call_id == dialog.call_id);
+        if let (Some(record), [status]) = (world.records.iter().find(named), heard.as_slice()) {
+            let answered = record.disposition == Disposition::Answered;
+            if record.status != *status || answered != (*status == 200) {
+                let (disposition, written) = (record.disposition, record.status);
+                faults.push(format!(
+                    "{}: heard {status}, the record says {written} {disposition:?}",
+                    flow.name
+                ));
+            }
+        }
     }
     if !calm {
         return;
     }
-    for code in &flow.alerts {
-        if !world.alerts.iter().any(|alert| alert.code.number == *code) {
-            faults.push(format!("{}: no alert {code}", flow.name));
-        }
+    let wanted: BTreeSet<u32> = flow.alerts.iter().copied().collect();
+    let raised: BTreeSet<u32> = world.alerts.iter().map(|alert| alert.code.number).collect();
+    if wanted != raised {
+        faults.push(format!("{}: alerts {raised:?} were raised, expected {wanted:?}", flow.name));
     }
     for line in &flow.diary {
         if !dialogs().any(|dialog| dialog.diary.iter().any(|entry| entry == line)) {
@@ -165,6 +192,9 @@ fn judge_agents(world: &World, cast: &[Flow], faults: &mut Vec<String>) {
                 .filter(|text| !tolerated(text))
                 .map(|text| format!("complaint of {text}")),
         );
+        for request in agent.unanswered() {
+            faults.push(format!("{} never had a final response to {request}", agent.name));
+        }
         if !agent.is_quiet() {
             faults.push(format!("{} still believes in a call: {}", agent.name, beliefs(agent)));
         }

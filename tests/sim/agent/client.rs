@@ -361,6 +361,14 @@ impl Agent {
         }
     }
 
+    /// Requests of living dialogs that never had a final response.
+    pub fn unanswered(&self) -> impl Iterator<Item = String> {
+        let open = |client: &&Client| matches!(client.step, Step::Calling | Step::Proceeding);
+        let alive = |client: &&Client| self.dialogs.get(client.dialog).is_some_and(|dialog| !dialog.vanished);
+        let named = |client: &Client| format!("{} {}", client.request.method(), client.request.cseq().0);
+        self.clients.values().filter(open).filter(alive).map(named)
+    }
+
     /// RFC 3261 §9.1: 64*T1 after a CANCEL the INVITE counts as cancelled; a good peer has answered it by then.
     pub(super) fn cancel_over(&mut self, key: &str) {
         if self.clients.get(key).is_some_and(|client| client.step == Step::Proceeding) {
