@@ -68,7 +68,7 @@ pub fn run(file: &Path) -> Result<Ended, Failed> {
 }
 
 fn serve(file: &Path, source: &Source, config: Config, names: Names) -> Result<Ended, Failed> {
-    let limit = FileLimit::raise();
+    let limit = FileLimit::raise(config.net.connections_max);
     limit.check(config.net.connections_max).map_err(Failed)?;
     let control = match &config.admin.socket {
         Some(path) => Some(ControlSocket::bind(path).map_err(Failed::new)?),

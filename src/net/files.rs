@@ -15,19 +15,24 @@ pub struct FileLimit {
 }
 
 impl FileLimit {
-    /// Raises the soft limit as far as it goes and says what holds now.
+    /// Raises the soft limit to the hard one, and the hard one too where so many connections need more and this user may
+    /// (root may). Says what holds now.
     #[must_use]
-    pub fn raise() -> Self {
+    pub fn raise(connections_max: usize) -> Self {
+        let needed = needed(connections_max);
         let before = getrlimit(Resource::Nofile);
-        let raised = Rlimit { current: before.maximum, maximum: before.maximum };
-        // Where raising is forbidden the old limit stands, which the check below then judges.
-        let _ = setrlimit(Resource::Nofile, raised);
+        let raise =
+            |maximum: Option<u64>| setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
+        let more = before.maximum.is_some_and(|maximum| maximum < needed) && raise(Some(needed));
+        if !more && !raise(before.maximum) {
+            tracing::debug!("the limit on open files cannot be raised; what it is must do");
+        }
         Self { granted: getrlimit(Resource::Nofile).current }
     }
 
     /// Whether so many streams fit; if not, one sentence with the cure.
     pub fn check(self, connections_max: usize) -> Result<(), String> {
-        let needed = (connections_max as u64).saturating_add(OTHER_FILES);
+        let needed = needed(connections_max);
         match self.granted {
             Some(granted) if granted < needed => Err(format!(
                 "the system grants {granted} open files, but `streams` allows {connections_max} connections, which \
@@ -37,6 +42,10 @@ impl FileLimit {
             Some(_) | None => Ok(()),
         }
     }
+}
+
+fn needed(connections_max: usize) -> u64 {
+    (connections_max as u64).saturating_add(OTHER_FILES)
 }
 
 #[cfg(test)]
@@ -54,6 +63,6 @@ mod tests {
 
     #[test]
     fn raising_reaches_the_hard_limit() {
-        assert_eq!(FileLimit::raise().granted, getrlimit(Resource::Nofile).maximum);
+        assert_eq!(FileLimit::raise(1).granted, getrlimit(Resource::Nofile).maximum);
     }
 }

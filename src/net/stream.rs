@@ -279,6 +279,10 @@ impl Streams {
 
 /// The connection of an id, if it still lives. A function of the slots alone, so that other fields stay free.
 fn slot(slots: &mut [Slot], id: ConnectionId) -> Option<&mut Connection> {
-    let index = (id.0 & u64::from(u32::MAX)) as usize;
-    slots.get_mut(index)?.connection.as_mut().filter(|c| c.flow.connection == id)
+    slots.get_mut(slot_index(id) as usize)?.connection.as_mut().filter(|c| c.flow.connection == id)
+}
+
+/// The lower half of an id is its place; the upper half says whose turn it is there.
+fn slot_index(id: ConnectionId) -> u32 {
+    u32::try_from(id.0 & u64::from(u32::MAX)).unwrap_or(u32::MAX)
 }

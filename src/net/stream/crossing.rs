@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::io::{self, Read};
 
 use super::connection::{Connection, Cut, Flush, Stage};
-use super::{News, Reading, Streams, WAITING_HOPS_MAX, slot};
+use super::{News, Reading, Streams, WAITING_HOPS_MAX, slot, slot_index};
 use crate::clock::Tick;
 use crate::sip::{ConnectionId, Hop, Transport};
 
@@ -134,8 +134,7 @@ impl Streams {
     }
 
     pub(super) fn connection(&self, id: ConnectionId) -> Option<&Connection> {
-        let index = (id.0 & u64::from(u32::MAX)) as usize;
-        self.slots.get(index)?.connection.as_ref().filter(|c| c.flow.connection == id)
+        self.slots.get(slot_index(id) as usize)?.connection.as_ref().filter(|c| c.flow.connection == id)
     }
 
     pub(super) fn mark_dirty(&mut self, id: ConnectionId) {
