@@ -280,7 +280,7 @@ fn f9_reload_takes_a_good_policy_and_keeps_the_old_one_from_a_bad_one() {
     // Half a file, written in place, is nobody's policy; asked for, it is refused.
     let file = edge.folder().join("ringfence.yaml");
     let whole = fs::read_to_string(&file).expect("the policy is there");
-    fs::write(&file, &whole[..whole.len() / 2]).expect("the folder is writable");
+    fs::write(&file, &whole.as_bytes()[..whole.len() / 2]).expect("the folder is writable");
     std::thread::sleep(Duration::from_millis(700));
     assert_eq!(edge.number("/generation"), 2, "writing is not asking");
     let refused = command(&edge, "reload");
