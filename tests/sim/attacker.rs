@@ -44,6 +44,9 @@ impl Attacker {
         if self.dice.percent(10) {
             forged.extend(self.guessed(packet));
         }
+        if self.dice.percent(15) {
+            forged.extend(self.usurped(packet));
+        }
         if self.dice.percent(10) {
             forged.push((self.delay(), self.noise(packet)));
         }
@@ -66,6 +69,28 @@ impl Attacker {
         let mut copy = packet.clone();
         copy.from = address(other);
         copy.to = address(if inside { EDGE_INSIDE } else { EDGE_OUTSIDE });
+        Some((self.delay(), copy))
+    }
+
+    /// A request of its own in a dialog that was overheard, every name right, from another peer of the site.
+    fn usurped(&mut self, packet: &Packet) -> Option<(Micros, Packet)> {
+        let mut message = Sip::read(&packet.bytes).ok()?;
+        let (_, other, inside) = *self.dice.pick(&PEERS)?;
+        let in_dialog = message.to_tag().is_some() && message.status().is_none();
+        if !in_dialog || packet.connection != 0 || address(other).ip() == packet.from.ip() {
+            return None;
+        }
+        let method = *self.dice.pick(&["BYE", "INVITE", "INFO", "OPTIONS"])?;
+        let (bits, number) = (self.dice.roll(), message.cseq().0 + 100);
+        let uri = message.uri().to_owned();
+        message.start = Sip::request(method, &uri).start;
+        message.set("CSeq", &format!("{number} {method}"));
+        message.set("Via", &format!("SIP/2.0/UDP {other};branch=z9hG4bKusurp{bits:016x};rport"));
+        message.set("Contact", &format!("<sip:usurper@{other}>"));
+        let mut copy = packet.clone();
+        copy.from = address(other);
+        copy.to = address(if inside { EDGE_INSIDE } else { EDGE_OUTSIDE });
+        copy.bytes = message.write();
         Some((self.delay(), copy))
     }
 

@@ -74,6 +74,9 @@ impl Ledger {
         };
         let echo =
             message.status().is_some() && self.forged.contains(&(to.ip(), message.call_id().to_owned()));
+        if echo && message.status().is_some_and(|status| (200..300).contains(&status)) {
+            self.violate(at, format!("{to} had its way in a dialog that is another's: {}", message.method()));
+        }
         let shown = if echo { without_echo(&message) } else { bytes.to_vec() };
         for secret in secrets_from(peer) {
             if contains(&shown, secret.as_bytes()) {

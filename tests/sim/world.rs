@@ -324,7 +324,9 @@ impl World {
         for packet in out {
             if let Some(attacker) = &mut self.attacker {
                 for (delay, forged) in attacker.react(&packet) {
-                    self.ledger.forged(forged.from.ip(), &forged.bytes);
+                    if forged.from.ip() != packet.from.ip() {
+                        self.ledger.forged(forged.from.ip(), &forged.bytes);
+                    }
                     self.agenda.note(self.at + delay, Event::ToEdge(forged));
                 }
             }
