@@ -10,8 +10,8 @@ use bytes::Bytes;
 use super::answer::{Answer, Pending};
 use super::leg::{Leg, Outgoing, Status, Unacked};
 use super::record::{CallRecord, Disposition, EndedBy, LegRecord};
-use super::{Branch, Context, Effect, ServerId, Side, Timer};
-use crate::clock::Wall;
+use super::{Branch, Context, Effect, LocalTag, ServerId, Side, Timer};
+use crate::clock::{Tick, Wall};
 use crate::policy::code::Code;
 use crate::policy::verdict::Step;
 use crate::policy::{Alert, Direction, PeerId, PeerSide, Policy, Refusal, Trail};
@@ -22,6 +22,9 @@ pub(super) const MAX_FORWARDS: u8 = 70;
 
 /// Longest random pause told with 500 in Retry-After (RFC 3261 §14.2: 0 to 10 seconds).
 pub(super) const RETRY_AFTER_BELOW: u32 = 10;
+
+/// Dialogs of forks, or of targets that were given up, that a call ends; of more, each is left to end itself.
+pub(super) const STRAYS_MAX: usize = 16;
 
 /// The record in the making.
 #[derive(Debug)]
@@ -96,6 +99,10 @@ pub(super) struct Core {
     pub recorded: bool,
     /// INVITEs to targets that were given up and have no final answer yet.
     pub abandoned: Vec<Branch>,
+    /// Dialogs that nobody waited for and that were ended: INVITE and To tag, until that INVITE's time is over.
+    pub strays: Vec<(Branch, Box<[u8]>)>,
+    /// When the answer came; the cap runs from here.
+    pub answered_at: Tick,
     /// A's INVITE while it waits for its final answer; kept here so that a bug in a phase cannot lose it.
     pub invite: Option<Pending>,
 }
@@ -284,9 +291,13 @@ impl Core {
     }
 
     /// A 2xx that belongs to no dialog of this call (forked, or of a target given up): acknowledged and ended
-    /// (RFC 3261 §13.2.2.4).
-    pub fn end_stray(&self, message: &Message, flow: &Flow, context: &mut Context<'_>) {
+    /// (RFC 3261 §13.2.2.4). A copy of it is acknowledged again and nothing more; so many dialogs are ended at most.
+    pub fn end_stray(&mut self, invite: Branch, message: &Message, flow: &Flow, context: &mut Context<'_>) {
         let Ok(stray) = self.b.stray(message, flow, &self.policy) else { return };
+        let ended = self.strays.iter().any(|(of, tag)| *of == invite && *tag == stray.remote_tag);
+        if !ended && self.strays.len() >= STRAYS_MAX {
+            return;
+        }
         let cseq = message.cseq().number;
         let ack = Outgoing {
             method: &Method::Ack,
@@ -298,6 +309,10 @@ impl Core {
         };
         let (hop, bytes) = stray.request(&self.policy, context.settings, &ack);
         context.effects.push(Effect::Send { hop, bytes });
+        if ended {
+            return;
+        }
+        self.strays.push((invite, stray.remote_tag.clone()));
         let branch = Branch(context.random.bits());
         let bye = Outgoing { method: &Method::Bye, branch, cseq: cseq.saturating_add(1), ..ack };
         let (hop, bytes) = stray.request(&self.policy, context.settings, &bye);
@@ -318,6 +333,16 @@ impl Core {
         false
     }
 
+    /// Whether a 2xx is of a dialog that stands: an older one than the last acknowledged. It was acknowledged in its
+    /// time, and ends nothing.
+    pub fn is_of_a_leg(&self, message: &Message) -> bool {
+        let ours = message.from_tag().and_then(LocalTag::read);
+        let theirs = message.to_tag().unwrap_or_default();
+        [&self.a, &self.b]
+            .into_iter()
+            .any(|leg| ours == Some(leg.local_tag) && !theirs.is_empty() && theirs == &*leg.remote_tag)
+    }
+
     /// A final answer to, or the end of, an INVITE that was given up; true when it was one.
     pub fn abandoned_ends(&mut self, branch: Branch) -> bool {
         let before = self.abandoned.len();
@@ -327,6 +352,10 @@ impl Core {
 
     /// The 2xx of this INVITE cannot come again; its ACK is forgotten.
     pub fn forget_ack(&mut self, branch: Branch) {
+        if !self.strays.is_empty() {
+            self.strays.retain(|(of, _)| *of != branch);
+            self.strays.shrink_to_fit();
+        }
         for leg in [&mut self.a, &mut self.b] {
             if leg.ack.as_ref().is_some_and(|ack| ack.0 == branch) {
                 leg.ack = None;

@@ -216,7 +216,8 @@ impl Hangup {
             Some((side, open)) if open == branch => {
                 core.acknowledge(side, message.cseq().number, branch, None, context);
             }
-            Some(_) | None => core.end_stray(message, flow, context),
+            Some(_) | None if core.is_of_a_leg(message) => {}
+            Some(_) | None => core.end_stray(branch, message, flow, context),
         }
     }
 

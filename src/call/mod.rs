@@ -19,7 +19,7 @@ mod talk;
 use std::sync::Arc;
 
 use crate::clock::Now;
-use crate::policy::{Peer, Policy, Refusal, Reservation, Trail, route::Candidate};
+use crate::policy::{Peer, Policy, Refusal, Reservation, Trail, code, route::Candidate};
 use crate::sip::{Flow, Message};
 
 pub use effect::{Effect, Effects};
@@ -168,6 +168,8 @@ impl Call {
             duration_max: begin.duration_max,
             recorded: false,
             abandoned: Vec::new(),
+            strays: Vec::new(),
+            answered_at: context.now.tick,
             invite: None,
         };
         core.invite = Some(answer::Pending { server, message: invite.clone(), source: flow.remote });
@@ -175,6 +177,7 @@ impl Call {
             Ok(()) => Box::new(setup::Setup::new(candidates)).next_target(&mut core, context),
             Err(_) => {
                 let why = "Contact, Record-Route or Call-ID is too long or cannot be read";
+                core.alert(code::HEADER_VALUE_INVALID, why, Some(400), context);
                 let ending = core::Ending::new(record::EndedBy::Edge, record::Disposition::Refused, 400, why);
                 hangup::begin(&mut core, hangup::Unanswered::default(), &ending, None, context)
             }

@@ -182,7 +182,7 @@ impl Setup {
                 core.abandoned_ends(branch);
             }
             if (200..300).contains(&status) && *message.method() == Method::Invite {
-                core.end_stray(message, flow, context);
+                core.end_stray(branch, message, flow, context);
             }
             return Phase::Setup(self);
         };
@@ -251,6 +251,7 @@ impl Setup {
         let bytes = core.answer(Side::A, server, &invite, source, &answer, context);
         core.a.status = Status::Up;
         core.story.answered = Some(context.now.wall);
+        core.answered_at = context.now.tick;
         core.accept(Side::A, server, invite.cseq().number, bytes, context);
         for timer in [Timer::Try, Timer::Progress, Timer::Ring] {
             context.effects.push(Effect::Disarm(timer));
@@ -324,6 +325,8 @@ impl Setup {
         let current = self.attempt.as_ref().filter(|attempt| attempt.branch == branch);
         let Some((heard, candidate)) = current.map(|attempt| (attempt.heard, attempt.candidate.clone()))
         else {
+            // Nobody answered an INVITE that was given up; its time is over.
+            core.abandoned_ends(branch);
             return Phase::Setup(self);
         };
         context.gate.failed(context.now, &candidate, failure);

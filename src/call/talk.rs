@@ -11,7 +11,7 @@ use super::hangup::{self, Unanswered};
 use super::leg::{Outgoing, text};
 use super::record::{Disposition, EndedBy};
 use super::{Branch, Context, Effect, Event, Failure, Phase, ServerId, Side, Timer};
-use crate::policy::code;
+use crate::policy::{Live, Review, code, review};
 use crate::sip::{Flow, HeaderName, Message, Method};
 
 /// A re-INVITE on its way from one leg to the other.
@@ -279,9 +279,10 @@ impl Talk {
             leg.awaiting_ack.is_some_and(|(_, invite)| invite == branch)
                 && message.to_tag().unwrap_or_default() == &*leg.remote_tag
         });
-        if twohundred && !waiting && !core.repeat_ack(branch, message, context) {
+        if twohundred && !waiting && !core.repeat_ack(branch, message, context) && !core.is_of_a_leg(message)
+        {
             // A second 2xx from another branch of a fork behind the trunk.
-            core.end_stray(message, flow, context);
+            core.end_stray(branch, message, flow, context);
         }
         Phase::Talk(self)
     }
@@ -377,6 +378,7 @@ impl Talk {
                 context,
             );
         }
+        core.abandoned_ends(branch);
         Phase::Talk(self)
     }
 
@@ -386,20 +388,32 @@ impl Talk {
             Timer::Retransmit2xxB => core.repeat(Side::B, context),
             Timer::AckA => return self.ack_missing(core, Side::A, context),
             Timer::AckB => return self.ack_missing(core, Side::B, context),
-            Timer::Duration => {
-                let words =
-                    "the call reached the longest time the policy allows and was ended (`max_duration`)";
-                core.alert(code::MAX_DURATION_REACHED, words, None, context);
-                let ending = Ending {
-                    code: Some(code::MAX_DURATION_REACHED.number),
-                    reason: reason_text("maximum duration reached"),
-                    ..Ending::new(EndedBy::Edge, Disposition::Answered, 200, code::MAX_DURATION_REACHED.name)
-                };
-                return self.end(core, &ending, None, context);
-            }
+            Timer::Duration => return self.reviewed(core, context),
             Timer::Try | Timer::Progress | Timer::Ring | Timer::Linger => {}
         }
         Phase::Talk(self)
+    }
+
+    /// The policy's third stage: whether the call may go on.
+    fn reviewed(self, core: &mut Core, context: &mut Context<'_>) -> Phase {
+        let live = Live { peer: core.a.peer.id, answered: core.answered_at, duration_max: core.duration_max };
+        match review(&live, context.now.tick) {
+            Review::GoesOn(at) => {
+                context.effects.push(Effect::Arm { timer: Timer::Duration, at });
+                Phase::Talk(self)
+            }
+            Review::End(code) => {
+                let words =
+                    "the call reached the longest time the policy allows and was ended (`max_duration`)";
+                core.alert(code, words, None, context);
+                let ending = Ending {
+                    code: Some(code.number),
+                    reason: reason_text("maximum duration reached"),
+                    ..Ending::new(EndedBy::Edge, Disposition::Answered, 200, code.name)
+                };
+                self.end(core, &ending, None, context)
+            }
+        }
     }
 
     /// RFC 3261 §13.3.1.4: no ACK within 64*T1, the session is ended with BYE.

@@ -133,7 +133,7 @@ impl Engine {
     }
 
     /// What must hold of an INVITE before policy is asked where it goes.
-    fn may_begin(&self, arrived: &Arrived<'_>) -> Result<(), Wrong> {
+    fn may_begin(&mut self, arrived: &Arrived<'_>) -> Result<(), Wrong> {
         let (message, policy, peer) = (arrived.message, arrived.policy, arrived.peer);
         checks::route(message, policy, peer)?;
         checks::contact(message, &arrived.flow, policy)?;
@@ -146,6 +146,7 @@ impl Engine {
             ));
         }
         if !self.closing.is_open() {
+            self.counts.draining += 1;
             // Not a 503: a PBX must not take its calls to another way out because this edge restarts.
             let wrong = Wrong::by_policy(code::CONCURRENCY_EXCEEDED, peer, "this edge is stopping");
             return Err(wrong.retry_after(BUSY_RETRY_SECONDS));

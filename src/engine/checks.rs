@@ -15,13 +15,15 @@ use crate::sip::{Flow, HeaderName, Host, Message, NameAddr, Uri, Via};
 /// SIP extensions served; a Require that names another is refused (RFC 3261 §8.2.2.3).
 pub const SUPPORTED: &[&str] = &[];
 
-/// RFC 3261 §8.2.2.3: every Require tag must be one of ours.
+/// RFC 3261 §8.2.2.3, §16.3 step 5: every tag of Require and Proxy-Require must be one of ours, for the request ends
+/// here and a new one leaves: neither crosses.
 pub fn extensions(message: &Message) -> Result<(), Wrong> {
     let known = |tag: &[u8]| SUPPORTED.iter().any(|ours| tag.eq_ignore_ascii_case(ours.as_bytes()));
-    if message.values(HeaderName::Require).all(known) {
+    let required = || message.values(HeaderName::Require).chain(message.values(HeaderName::ProxyRequire));
+    if required().all(known) {
         return Ok(());
     }
-    let unknown: Vec<&[u8]> = message.values(HeaderName::Require).filter(|tag| !known(tag)).collect();
+    let unknown: Vec<&[u8]> = required().filter(|tag| !known(tag)).collect();
     let wrong = Wrong::new(420, code::PARAMETER_UNSUPPORTED, "Require names an extension that is not served");
     Err(wrong.adding(Adds::Unsupported(unknown.join(&b", "[..]))))
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{Engine, Output};
 use crate::call::event::EndCause;
 use crate::clock::{Now, Tick};
+use crate::policy::{Alert, code};
 
 /// After the calls were ended, how long their BYEs may take when draining.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -79,6 +80,14 @@ impl Engine {
 
     fn farewell(&mut self, now: Now, wait: Duration) {
         let cut = self.end_all(now, EndCause::Stopping);
+        if cut > 0 {
+            let text = format!(
+                "{cut} call(s) were ended on both legs because this edge stops; `drain` says how long they may go on."
+            );
+            let mut alert = Alert::new(code::CALLS_CUT, now.wall, text);
+            alert.evidence.push(("calls", cut.to_string()));
+            self.alert(Box::new(alert));
+        }
         self.closing = Closing::Ending { until: now.tick.after(wait), cut };
     }
 

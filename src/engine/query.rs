@@ -62,7 +62,8 @@ impl Engine {
             timers: self.transactions.timers() + self.deadlines.len(),
             reserved: self.counters.gauges().collect(),
         };
-        let counts = self.counts.named().into_iter().map(|(name, count)| (name.to_owned(), count));
+        let counts = self.counts.named().into_iter().chain(self.sources.counts().named());
+        let counts = counts.map(|(name, count)| (name.to_owned(), count));
         let up = |peer: &std::sync::Arc<crate::policy::Peer>| {
             (peer.name.to_string(), self.peers.peer_is_up(peer.id))
         };

@@ -5,7 +5,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::admission::{Judged, Users};
+use super::admission::{Judged, Users, is_attempt};
 use super::checks::{self, SUPPORTED};
 use super::intake::Arrived;
 use super::refuse::{self, Adds, Wrong};
@@ -92,6 +92,7 @@ impl Engine {
             &mut self.outcomes,
         ) {
             Arrival::New(server) => {
+                self.counts.attempts += u64::from(is_attempt(arrived));
                 self.near_limit(now);
                 self.screen(now, arrived, server);
             }
@@ -231,8 +232,9 @@ impl Engine {
 
     /// RFC 3261 §11.2: OPTIONS is answered by this edge for itself.
     fn capabilities(&mut self, now: Now, arrived: &Arrived<'_>, server: ServerId) {
-        // While draining the answer is 503: no call is refused by it, and a balancer that probes goes elsewhere.
-        let status = if self.closing.is_open() { 200 } else { 503 };
+        // While draining a balancer that probes learns that it should go elsewhere; never by a 503, after which a PBX would
+        // take its calls to another way out.
+        let status = if self.closing.is_open() { 200 } else { 480 };
         let phrase = Text::new(reason_phrase(status).as_bytes()).unwrap_or(Text::fixed("OK"));
         let tag = hex16(self.random.bits());
         let mut writer = response_to(arrived.message, arrived.flow.remote, status, phrase, Text::new(&tag));

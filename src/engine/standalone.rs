@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::Engine;
 use super::admission::Judged;
+use super::checks;
 use super::intake::Arrived;
 use super::probe::{advertised, text, via};
 use super::refuse::{self, Wrong};
@@ -19,7 +20,7 @@ use crate::call::{Branch, Failure, ServerId};
 use crate::clock::Now;
 use crate::policy::route::Candidate;
 use crate::policy::verdict::Candidates;
-use crate::policy::{Facts, Outcome, Peer, Policy, admit, code};
+use crate::policy::{Alert, Facts, Outcome, Peer, Policy, admit, code};
 use crate::sip::write::{Text, Writer, reason_phrase, response_to};
 use crate::sip::{ConnectionId, Flow, HeaderName, Hop, Message, Method, Transport};
 
@@ -76,6 +77,9 @@ impl Engine {
             let wrong =
                 Wrong::by_policy(code::CALL_RATE_EXCEEDED, arrived.peer, "no more messages are carried now");
             return self.refuse(now, arrived, server, &wrong.retry_after(5), judged);
+        }
+        if let Err(wrong) = checks::route(arrived.message, arrived.policy, arrived.peer) {
+            return self.refuse(now, arrived, server, &wrong, judged);
         }
         let verdict = admit(arrived.policy, &self.counters, facts);
         for alert in verdict.alerts {
@@ -149,6 +153,12 @@ impl Engine {
         let tag = hex16(self.random.bits());
         let bytes = refuse::answer(&errand.request, &errand.flow, &errand.peer, wrong, &tag);
         self.counts.rejected += 1;
+        let mut alert = Alert::new(wrong.refusal.code, now.wall, wrong.refusal.text.clone());
+        alert.peer = Some(Arc::clone(&errand.peer.name));
+        alert.source = Some(errand.flow.remote);
+        alert.transport = Some(errand.flow.transport);
+        alert.sip_status = Some(wrong.refusal.status);
+        self.alert(Box::new(alert));
         self.transactions.respond(now.tick, errand.server, wrong.refusal.status, bytes, &mut self.outcomes);
     }
 

@@ -102,6 +102,21 @@ pub struct SourceCounts {
     pub sampled: u64,
 }
 
+impl SourceCounts {
+    /// Every count with its stable name.
+    #[must_use]
+    pub const fn named(&self) -> [(&'static str, u64); 6] {
+        [
+            ("listed_frames", self.listed),
+            ("over_bucket", self.over_bucket),
+            ("stranger_frames", self.strangers),
+            ("banned_frames", self.banned),
+            ("bans", self.bans),
+            ("sampled_frames", self.sampled),
+        ]
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Ban {
     until: Tick,

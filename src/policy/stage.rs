@@ -204,7 +204,7 @@ impl Policy {
         from: PeerId,
         charges: &[Charge],
     ) -> Result<Reservation, Refused> {
-        self.reserve(counters, from, charges).map_err(|full| self.full(from, full))
+        self.reserve(counters, charges).map_err(|full| self.full(from, full))
     }
 
     /// The gate of one target, asked each time a call turns to it: the cap of the peer that is called and the channels of
@@ -218,10 +218,10 @@ impl Policy {
         let Some(peer) = self.peer(candidate.peer) else {
             return Err(Box::new(self.no_target(from)));
         };
-        self.reserve(counters, from, &leg_charges(peer)).map_err(|full| self.full(from, full))
+        self.reserve(counters, &leg_charges(peer)).map_err(|full| self.full(from, full))
     }
 
-    fn reserve(&self, counters: &Counters, _from: PeerId, charges: &[Charge]) -> Result<Reservation, Full> {
+    fn reserve(&self, counters: &Counters, charges: &[Charge]) -> Result<Reservation, Full> {
         charges.iter().try_fold(Reservation::empty(), |held, charge| {
             counters.reserve(*charge, self.limit(*charge)).map(|more| held.with(more))
         })

@@ -65,6 +65,13 @@ fn options_says_nothing_of_product_or_version() {
 fn what_a_new_call_must_hold() {
     table(&[
         ("require", "INVITE", |r| r.more += "Require: 100rel, foo\r\n", 420, ("Unsupported", "foo")),
+        (
+            "proxy-require",
+            "INVITE",
+            |r| r.more += "Proxy-Require: sec-agree\r\n",
+            420,
+            ("Unsupported", "sec-agree"),
+        ),
         ("require on options", "OPTIONS", |r| r.more += "Require: foo\r\n", 420, ("Unsupported", "foo")),
         ("scheme", "OPTIONS", |r| r.uri = "soap.beep://192.0.2.103:3002".into(), 416, NONE),
         ("urn", "INVITE", |r| r.uri = "urn:service:sos".into(), 416, NONE),

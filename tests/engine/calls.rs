@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use ringfence::sip::Message;
+
 use super::edge::{Edge, PBX, TRUNK, alter, from, plan, settings};
 use super::texts::{Request, answer, tag};
 
 /// A call that is up, with what both sides know of it.
 pub struct Talk {
     invite: Request,
+    /// The INVITE of the edge on leg B.
+    pub invite_b: Message,
     /// The tag of the edge on A's dialog.
     pub local_a: String,
 }
@@ -30,7 +34,7 @@ impl Talk {
         let ok = seen.to(PBX).remove(0);
         assert_eq!(ok.status(), Some(200));
         let local_a = tag(ok.to_tag());
-        let mut talk = Self { invite, local_a };
+        let mut talk = Self { invite, invite_b: leaving, local_a };
         let seen_ack = edge.hear(from(PBX), &talk.request_a("ACK", talk.invite.cseq).text());
         let acked = seen.to(TRUNK).into_iter().chain(seen_ack.to(TRUNK));
         assert!(acked.into_iter().any(|message| message.method().as_bytes() == b"ACK"));
@@ -156,4 +160,76 @@ fn a_trunk_that_cannot_be_reached_ends_in_the_status_of_no_target() {
     assert_eq!(seen.records.len(), 1);
     edge.pass(Duration::from_secs(70));
     edge.assert_empty();
+}
+
+fn requests(seen: &super::edge::Seen, method: &str) -> usize {
+    seen.to(TRUNK).iter().filter(|message| message.method().as_bytes() == method.as_bytes()).count()
+}
+
+#[test]
+fn a_late_copy_of_the_first_200_does_not_end_a_call_that_was_re_invited_since() {
+    let mut edge = Edge::new();
+    let talk = Talk::begin(&mut edge);
+    let again = talk.request_a("INVITE", 2).with(|r| {
+        let first = Request::new("INVITE", PBX);
+        (r.more, r.body) = (first.more, first.body);
+    });
+    let leaving = edge.hear(from(PBX), &again.text()).to(TRUNK).remove(0);
+    let seen = edge.hear(from(TRUNK), &answer(&leaving, 200, "", TRUNK));
+    assert_eq!(seen.statuses(PBX), [200]);
+    edge.hear(from(PBX), &talk.request_a("ACK", 2).text());
+    let seen = edge.hear(from(TRUNK), &answer(&talk.invite_b, 200, "b-1", TRUNK));
+    assert_eq!(requests(&seen, "BYE"), 0, "{:?}", seen.sent);
+    let seen = edge.hear(from(PBX), &talk.request_a("BYE", 3).text());
+    assert_eq!((seen.statuses(PBX), requests(&seen, "BYE")), (vec![200], 1));
+}
+
+#[test]
+fn d4_each_fork_that_answers_is_ended_once_and_a_flood_of_them_is_bounded() {
+    let mut edge = Edge::new();
+    let talk = Talk::begin(&mut edge);
+    let fork = answer(&talk.invite_b, 200, "b-2", TRUNK);
+    let first = edge.hear(from(TRUNK), &fork);
+    assert_eq!((requests(&first, "ACK"), requests(&first, "BYE")), (1, 1));
+    let copy = edge.hear(from(TRUNK), &fork);
+    assert_eq!((requests(&copy, "ACK"), requests(&copy, "BYE")), (1, 0));
+    let mut byes = 0;
+    for nth in 0..200 {
+        let flood = answer(&talk.invite_b, 200, &format!("flood-{nth}"), TRUNK);
+        byes += requests(&edge.hear(from(TRUNK), &flood), "BYE");
+    }
+    assert_eq!(byes, 15, "sixteen with the first");
+    let seen = edge.hear(from(PBX), &talk.request_a("BYE", 2).text());
+    assert_eq!((seen.statuses(PBX), requests(&seen, "BYE")), (vec![200], 1), "the call itself stayed");
+    edge.pass(Duration::from_secs(130));
+    edge.assert_empty();
+}
+
+#[test]
+fn a_target_that_was_given_up_and_never_answers_does_not_outlive_its_timer() {
+    const SECOND: &str = "198.51.100.5:5062";
+    let two = plan(|plan| {
+        alter(plan, 1, |trunk| {
+            let mut second = trunk.targets[0].clone();
+            second.address = SECOND.parse().unwrap();
+            trunk.targets.push(second);
+        });
+    });
+    let mut edge = Edge::under(two);
+    edge.hear(from(PBX), &Request::new("INVITE", PBX).text());
+    let leaving = edge.pass(Duration::from_secs(5)).to(SECOND).remove(0);
+    let seen = edge.hear(from(SECOND), &answer(&leaving, 200, "b-1", SECOND));
+    let local_a = tag(seen.to(PBX)[0].to_tag());
+    let within = |method: &str, cseq| {
+        Request::new(method, PBX).with(|r| {
+            r.to_tag = local_a.clone();
+            r.cseq = cseq;
+            r.branch = format!("z9hG4bK-{method}");
+        })
+    };
+    edge.hear(from(PBX), &within("ACK", 1).text());
+    edge.pass(Duration::from_secs(40));
+    let bye = edge.hear(from(PBX), &within("BYE", 2).text()).to(SECOND).remove(0);
+    edge.hear(from(SECOND), &answer(&bye, 200, "", SECOND));
+    assert_eq!(edge.status().0.calls, 0, "the call goes with its last BYE");
 }

@@ -79,6 +79,8 @@ fn a_reload_lists_a_stranger_and_lifts_its_ban() {
     for _ in 0..100 {
         edge.hear(from(STRANGER), &Request::new("OPTIONS", STRANGER).text());
     }
+    let seen = ["stranger_frames", "banned_frames", "bans"].map(|name| edge.count(name));
+    assert_eq!((seen[0] + seen[1], seen[2]), (100, 1), "what was met with silence is counted");
     let listed = plan(|plan| {
         plan.generation = 2;
         alter(plan, 1, |trunk| trunk.sources.push(at(STRANGER).ip().into()));
@@ -101,9 +103,12 @@ fn draining_takes_no_new_calls_waits_and_then_ends_what_lives() {
     let seen = edge.hear(from(PBX), &second.text());
     assert_eq!(seen.statuses(PBX), [480], "never 503: the PBX must not go elsewhere");
     let probe = edge.hear(from(OTHER), &Request::new("OPTIONS", OTHER).text());
-    assert_eq!(probe.statuses(OTHER), [503], "a balancer's probe learns that it should");
+    assert_eq!(probe.statuses(OTHER), [480], "nor to a probe; a balancer learns that it should all the same");
+
+    assert_eq!(edge.count("draining"), 1);
 
     let seen = edge.pass(Duration::from_secs(11));
+    assert_eq!(seen.codes().iter().filter(|code| **code == 39803).count(), 1, "{:?}", seen.codes());
     let byes = |address| {
         seen.to(address).into_iter().filter(|m| m.method().as_bytes() == b"BYE").collect::<Vec<_>>()
     };

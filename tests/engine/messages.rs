@@ -53,3 +53,21 @@ fn a_message_too_large_for_udp_goes_by_tcp() {
     let (hop, _) = seen.sent.iter().find(|(hop, _)| hop.remote.to_string() == TRUNK).unwrap();
     assert_eq!(hop.transport, ringfence::sip::Transport::Tcp);
 }
+
+#[test]
+fn d6_a_message_with_a_route_to_another_host_is_refused_and_never_repaired() {
+    let mut edge = Edge::new();
+    let routed = Request::new("MESSAGE", OTHER).with(|r| r.more += "Route: <sip:192.0.2.99;lr>\r\n");
+    let seen = edge.hear(from(OTHER), &routed.text());
+    assert_eq!((seen.statuses(OTHER), seen.codes()), (vec![403], vec![39207]));
+    assert!(seen.to(TRUNK).is_empty());
+}
+
+#[test]
+fn a_message_without_a_target_that_answers_is_told() {
+    let mut edge = Edge::new();
+    let seen = edge.hear(from(OTHER), &Request::new("MESSAGE", OTHER).text());
+    let seen = edge.hear(from(TRUNK), &answer(&seen.to(TRUNK).remove(0), 503, "t", TRUNK));
+    assert_eq!((seen.statuses(OTHER), seen.codes()), (vec![480], vec![32010]));
+    assert_eq!(seen.alerts[0].sip_status, Some(480));
+}
