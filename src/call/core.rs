@@ -34,6 +34,7 @@ pub(super) struct Story {
     pub from: Box<str>,
     pub to: Box<str>,
     pub began: Wall,
+    pub began_at: Tick,
     pub rang: Option<Wall>,
     pub answered: Option<Wall>,
     pub caller: LegRecord,
@@ -145,6 +146,13 @@ impl Core {
             Side::A => &mut self.a,
             Side::B => &mut self.b,
         }
+    }
+
+    /// The wall time of a tick: the call's beginning and what has passed since, so that a clock that is set meanwhile
+    /// makes no call longer or shorter.
+    pub fn moment(&self, tick: Tick) -> Wall {
+        let passed = i64::try_from(tick.since(self.story.began_at).as_micros()).unwrap_or(i64::MAX);
+        Wall::from_micros(self.story.began.micros().saturating_add(passed))
     }
 
     /// Which leg's BYE this branch is.
@@ -382,6 +390,7 @@ impl Core {
         if std::mem::replace(&mut self.recorded, true) {
             return;
         }
+        let ended = self.moment(context.now.tick);
         let story = &mut self.story;
         let mut caller = story.caller.clone();
         caller.status = Some(if story.answered.is_some() { 200 } else { ending.status });
@@ -397,7 +406,7 @@ impl Core {
             began: story.began,
             rang: story.rang,
             answered: story.answered,
-            ended: context.now.wall,
+            ended,
             disposition: ending.disposition,
             ended_by: ending.by,
             status: if story.answered.is_some() { 200 } else { ending.status },

@@ -142,6 +142,7 @@ impl Call {
             from: begin.caller.into(),
             to: begin.called.into(),
             began: context.now.wall,
+            began_at: context.now.tick,
             rang: None,
             answered: None,
             caller: record::LegRecord {

@@ -201,7 +201,7 @@ impl Setup {
             101..=199 => {
                 if attempt.heard != Heard::Progress {
                     attempt.heard = Heard::Progress;
-                    core.story.rang = Some(context.now.wall);
+                    core.story.rang = Some(core.moment(context.now.tick));
                     let patience = core.b.peer.ring_max;
                     context.effects.push(Effect::Disarm(Timer::Try));
                     context.effects.push(Effect::Disarm(Timer::Progress));
@@ -250,7 +250,7 @@ impl Setup {
         };
         let bytes = core.answer(Side::A, server, &invite, source, &answer, context);
         core.a.status = Status::Up;
-        core.story.answered = Some(context.now.wall);
+        core.story.answered = Some(core.moment(context.now.tick));
         core.answered_at = context.now.tick;
         core.accept(Side::A, server, invite.cseq().number, bytes, context);
         for timer in [Timer::Try, Timer::Progress, Timer::Ring] {

@@ -233,3 +233,17 @@ fn a_target_that_was_given_up_and_never_answers_does_not_outlive_its_timer() {
     edge.hear(from(SECOND), &answer(&bye, 200, "", SECOND));
     assert_eq!(edge.status().0.calls, 0, "the call goes with its last BYE");
 }
+
+#[test]
+fn f9_a_clock_that_jumps_an_hour_changes_no_call_s_length() {
+    for jump in [-3_600, 3_600] {
+        let mut edge = Edge::new();
+        let talk = Talk::begin(&mut edge);
+        edge.set_clock(jump);
+        edge.pass(Duration::from_secs(10));
+        let mut seen = edge.hear(from(PBX), &talk.request_a("BYE", 2).text());
+        let record = seen.records.remove(0);
+        let micros = record.ended.micros() - record.answered.unwrap().micros();
+        assert_eq!(micros, 10_000_000, "a jump of {jump} s");
+    }
+}

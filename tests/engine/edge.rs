@@ -275,6 +275,11 @@ impl Edge {
         panic!("the engine wakes without end");
     }
 
+    /// Sets the wall clock by so many seconds; the monotonic one goes on.
+    pub fn set_clock(&mut self, seconds: i64) {
+        self.now.wall = Wall::from_micros(self.now.wall.micros() + seconds * 1_000_000);
+    }
+
     /// Gauges and counts.
     pub fn status(&mut self) -> Status {
         let seen = self.input(Input::Query { id: 1, query: Query::Status });

@@ -270,7 +270,10 @@ fn operating() -> Vec<Flow> {
             flow.deeds = at(3, Deed::Drain(20_000));
             flow.finals = vec![200, 480];
         }),
-        passive("drain_cuts_what_lasts").alone(|_| {}).with(|flow| flow.deeds = at(3, Deed::Drain(10_000))),
+        passive("drain_cuts_what_lasts").alone(|_| {}).with(|flow| {
+            flow.deeds = at(3, Deed::Drain(10_000));
+            flow.alerts = vec![39803];
+        }),
         Flow::new("drain_takes_no_new_call", &[480, 503, 500, 403, 200])
             .caller(&[HANG_UP])
             .callee(&[RING, ANSWER])
@@ -282,10 +285,12 @@ fn operating() -> Vec<Flow> {
             }),
         passive("stop_ends_at_once").alone(|_| {}).with(|flow| {
             flow.deeds = at(4, Deed::Stop);
+            flow.alerts = vec![39803];
             flow.tolerated = vec!["a 2xx was never acknowledged"];
         }),
         Flow::new("stop_while_ringing", &[480, 487, 500, 503]).callee(&[RING]).alone(|_| {}).with(|flow| {
             flow.deeds = at(1, Deed::Stop);
+            flow.alerts = vec![39803];
             flow.tolerated = vec!["a 2xx was never acknowledged"];
         }),
     ]
