@@ -4,6 +4,7 @@
 //! Read first: RFC 3261 §8.2, §9.2, §11.2, §12.2.2, §17.2.3.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use super::admission::{Judged, Users, is_attempt};
 use super::checks::{self, SUPPORTED};
@@ -16,7 +17,7 @@ use crate::call::{Event, LocalTag, ServerId, Side};
 use crate::clock::Now;
 use crate::policy::alert::{Alert, shortened};
 use crate::policy::sources::Bucket;
-use crate::policy::{Facts, Outcome, code, screen};
+use crate::policy::{Facts, Outcome, Peer, Policy, code, screen};
 use crate::sip::write::{Text, reason_phrase, response_to};
 use crate::sip::{HeaderName, Method, Uri};
 use crate::transaction::Sender;
@@ -94,7 +95,13 @@ impl Engine {
             Arrival::New(server) => {
                 self.counts.attempts += u64::from(is_attempt(arrived));
                 self.near_limit(now);
-                self.screen(now, arrived, server);
+                match self.admitted_under(arrived) {
+                    Some((policy, peer)) => {
+                        let arrived = Arrived { policy: &policy, peer: &peer, ..*arrived };
+                        self.screen(now, &arrived, server);
+                    }
+                    None => self.screen(now, arrived, server),
+                }
             }
             Arrival::Retransmission => self.counts.retransmissions += 1,
             // RFC 3261 §8.2.2.2.
@@ -117,6 +124,18 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// The policy that admitted the call a request belongs to, where a reload has put another in force: live calls
+    /// finish under it, or a stricter one would refuse their BYE.
+    fn admitted_under(&mut self, arrived: &Arrived<'_>) -> Option<(Arc<Policy>, Arc<Peer>)> {
+        let (key, _) = self.dialog_of(arrived)?;
+        let policy = &self.calls.at(key)?.policy;
+        if Arc::ptr_eq(policy, arrived.policy) {
+            return None;
+        }
+        let peer = policy.peer(arrived.peer.id)?;
+        Some((Arc::clone(policy), Arc::clone(peer)))
     }
 
     /// What must hold of every request, whatever it asks for.

@@ -140,3 +140,27 @@ fn stopping_ends_everything_within_about_a_second() {
     edge.pass(Duration::from_secs(130));
     edge.assert_empty();
 }
+
+#[test]
+fn a_live_call_is_ended_under_the_policy_that_admitted_it_although_a_reload_is_stricter() {
+    let mut edge = Edge::new();
+    let talk = Talk::begin(&mut edge);
+    let stricter = plan(|plan| {
+        plan.generation = 2;
+        alter(plan, 0, |pbx| pbx.plain_signalling = false);
+    });
+    edge.input(Input::Reload(stricter));
+    let second = Request::new("INVITE", PBX).with(|r| {
+        r.branch = "z9hG4bK-2".into();
+        r.call_id = "second@example.com".into();
+    });
+    let seen = edge.hear(from(PBX), &second.text());
+    assert_eq!(
+        (seen.statuses(PBX), seen.codes()),
+        (vec![403], vec![32209]),
+        "a new call obeys the new policy"
+    );
+    let seen = edge.hear(from(PBX), &talk.request_a("BYE", 2).text());
+    assert_eq!(seen.statuses(PBX), [200]);
+    assert!(seen.to(TRUNK).iter().any(|message| message.method().as_bytes() == b"BYE"));
+}
