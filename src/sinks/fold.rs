@@ -14,6 +14,13 @@ use crate::policy::Alert;
 /// Different alerts folded at once; one more is written by itself.
 const FOLDED_MAX: usize = 1_024;
 
+/// Lines of one code about one peer that are told apart inside a window; what comes beyond is one line with a count. The
+/// call records still name each attempt.
+const APART_MAX: u32 = 20;
+
+/// Codes and peers whose lines are counted at once; one more is not held to `APART_MAX`.
+const CROWDS_MAX: usize = 1_024;
+
 /// What makes two alerts the same: everything but the times, the ports, the Call-ID and the words.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
@@ -44,6 +51,16 @@ struct Folded {
     repeats: Option<Due>,
 }
 
+/// The lines of one code about one peer in this window.
+#[derive(Debug)]
+struct Crowd {
+    opened: Tick,
+    told: u32,
+    rest: Option<Due>,
+}
+
+type CrowdKey = (u32, Option<Arc<str>>);
+
 /// A line that is due.
 #[derive(Debug)]
 pub struct Due {
@@ -60,17 +77,19 @@ pub struct Due {
 pub struct Fold {
     window: Duration,
     table: HashMap<Key, Folded>,
+    crowds: HashMap<CrowdKey, Crowd>,
 }
 
 impl Fold {
     /// Folds within `window`.
     #[must_use]
     pub fn new(window: Duration) -> Self {
-        Self { window, table: HashMap::new() }
+        Self { window, table: HashMap::new(), crowds: HashMap::new() }
     }
 
     /// The first of its kind is due at once; repeats inside the window wait for its end.
     pub fn push(&mut self, now: Tick, alert: Box<Alert>) -> Option<Due> {
+        let alert = self.crowded(now, alert)?;
         let key = Key::of(&alert);
         let (count, first_seen) = (alert.count, alert.at);
         if let Some(folded) = self.table.get_mut(&key) {
@@ -89,6 +108,27 @@ impl Fold {
         Some(Due { alert, count, first_seen })
     }
 
+    /// Takes an alert in that comes after too many of its code and peer; gives any other back.
+    fn crowded(&mut self, now: Tick, alert: Box<Alert>) -> Option<Box<Alert>> {
+        let key = (alert.code.number, alert.peer.clone());
+        if !self.crowds.contains_key(&key) && self.crowds.len() >= CROWDS_MAX {
+            return Some(alert);
+        }
+        let crowd = self.crowds.entry(key).or_insert(Crowd { opened: now, told: 0, rest: None });
+        if crowd.told < APART_MAX {
+            crowd.told += 1;
+            return Some(alert);
+        }
+        match &mut crowd.rest {
+            Some(due) => due.count = due.count.saturating_add(alert.count),
+            None => {
+                let (count, first_seen) = (alert.count, alert.at);
+                crowd.rest = Some(Due { alert, count, first_seen });
+            }
+        }
+        None
+    }
+
     /// What is due because its window has ended. A kind that went quiet is forgotten.
     pub fn expire(&mut self, now: Tick, mut write: impl FnMut(Due)) {
         let window = self.window;
@@ -99,17 +139,26 @@ impl Fold {
             folded.opened = now;
             folded.repeats.take().map(&mut write).is_some()
         });
+        self.crowds.retain(|_, crowd| {
+            if crowd.opened.after(window) > now {
+                return true;
+            }
+            crowd.opened = now;
+            crowd.told = 0;
+            crowd.rest.take().map(&mut write).is_some()
+        });
     }
 
     /// All that is left, before the end.
     pub fn finish(&mut self, mut write: impl FnMut(Due)) {
         self.table.drain().filter_map(|(_, folded)| folded.repeats).for_each(&mut write);
+        self.crowds.drain().filter_map(|(_, crowd)| crowd.rest).for_each(&mut write);
     }
 
     /// Whether `expire` has anything to look at.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
+        self.table.is_empty() && self.crowds.is_empty()
     }
 }
 
@@ -127,6 +176,24 @@ mod tests {
 
     fn tick(millis: u64) -> Tick {
         Tick::from_micros(millis * 1_000)
+    }
+
+    #[test]
+    fn a_crowd_of_different_alerts_of_one_peer_becomes_one_line_and_the_counts_add_up() {
+        let mut fold = Fold::new(Duration::from_secs(1));
+        let mut lines = Vec::new();
+        for n in 0..1_000 {
+            let mut one = alert("a", n);
+            one.to = Some(format!("+1900{n}"));
+            lines.extend(fold.push(tick(1), one));
+        }
+        assert_eq!(lines.len(), 20, "each of the first is told by itself");
+        fold.expire(tick(1_002), |due| lines.push(due));
+        assert_eq!(lines.len(), 21);
+        assert_eq!(lines.iter().map(|due| due.count).sum::<u64>(), 1_000);
+        let mut later = alert("a", 2_000);
+        later.to = Some("+19005550100".into());
+        assert!(fold.push(tick(1_010), later).is_some(), "a new window tells them apart again");
     }
 
     #[test]
