@@ -89,6 +89,15 @@ pub struct Judged {
     pub trail: Trail,
     /// Whether its alerts were raised with the verdict.
     pub alerted: bool,
+    /// Caller and called as they were read for the verdict, bounded; `None` before.
+    pub users: Option<(String, String)>,
+}
+
+impl Judged {
+    /// Keeps for the record what the verdict was asked about.
+    fn about(self, facts: &Facts<'_>) -> Self {
+        Self { users: Some((shortened(facts.caller), shortened(facts.called))), ..self }
+    }
 }
 
 impl Engine {
@@ -102,7 +111,7 @@ impl Engine {
         mut judged: Judged,
     ) {
         if let Err(wrong) = self.may_begin(arrived) {
-            return self.refuse(now, arrived, server, &wrong, judged);
+            return self.refuse(now, arrived, server, &wrong, judged.about(facts));
         }
         let mut verdict = admit(arrived.policy, &self.counters, facts);
         judged.direction = verdict.direction;
@@ -117,7 +126,7 @@ impl Engine {
             }
             Outcome::Refuse(refusal) => {
                 judged.alerted = true;
-                self.refuse(now, arrived, server, &Wrong::from(*refusal), judged);
+                self.refuse(now, arrived, server, &Wrong::from(*refusal), judged.about(facts));
             }
             Outcome::Admit(candidates) => {
                 match arrived.policy.charge(&self.counters, facts.peer, &verdict.charges) {
@@ -213,7 +222,10 @@ impl Engine {
 
     /// The record of an attempt that never became a call.
     fn refused(&mut self, now: Now, arrived: &Arrived<'_>, wrong: &Wrong, judged: Judged) -> CallRecord {
-        let users = Users::read(arrived);
+        let (from, to) = judged.users.unwrap_or_else(|| {
+            let users = Users::read(arrived);
+            (shortened(&users.caller), shortened(&users.called))
+        });
         let refusal = &wrong.refusal;
         let leg = LegRecord {
             peer: Arc::clone(&arrived.peer.name),
@@ -225,8 +237,8 @@ impl Engine {
         CallRecord {
             id: u128::from(self.random.bits()) << 64 | u128::from(self.random.bits()),
             direction: judged.direction,
-            from: shortened(&users.caller),
-            to: shortened(&users.called),
+            from,
+            to,
             legs: vec![leg],
             began: now.wall,
             rang: None,

@@ -89,7 +89,6 @@ impl Fold {
 
     /// The first of its kind is due at once; repeats inside the window wait for its end.
     pub fn push(&mut self, now: Tick, alert: Box<Alert>) -> Option<Due> {
-        let alert = self.crowded(now, alert)?;
         let key = Key::of(&alert);
         let (count, first_seen) = (alert.count, alert.at);
         if let Some(folded) = self.table.get_mut(&key) {
@@ -102,6 +101,7 @@ impl Fold {
             }
             return None;
         }
+        let alert = self.crowded(now, alert)?;
         if self.table.len() < FOLDED_MAX {
             self.table.insert(key, Folded { opened: now, repeats: None });
         }

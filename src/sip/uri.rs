@@ -83,6 +83,23 @@ pub(crate) fn address(text: &[u8]) -> Option<IpAddr> {
     }
 }
 
+/// Four numbers of 0 to 255 without leading zeros, with dots between them.
+fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
+    let mut octets = [0_u8; 4];
+    let mut parts = text.split(|byte| *byte == b'.');
+    for octet in &mut octets {
+        let part = parts.next()?;
+        if part.is_empty() || part.len() > 3 || (part.len() > 1 && part.first() == Some(&b'0')) {
+            return None;
+        }
+        for byte in part {
+            let digit = if byte.is_ascii_digit() { byte - b'0' } else { return None };
+            *octet = octet.checked_mul(10)?.checked_add(digit)?;
+        }
+    }
+    if parts.next().is_some() { None } else { Some(Ipv4Addr::from(octets)) }
+}
+
 fn ipv6(text: &[u8]) -> Option<Ipv6Addr> {
     if let Ok(address) = std::str::from_utf8(text).ok()?.parse() {
         return Some(address);
@@ -110,7 +127,7 @@ impl<'a> Host<'a> {
         // RFC 3261 §25.1: the last label of a name is not a number, so this is an IPv4 literal or nothing. Other
         // spellings of addresses (one number, octal, hex) are nothing too.
         if last.first().is_some_and(u8::is_ascii_digit) {
-            if let Ok(address) = std::str::from_utf8(text).unwrap_or_default().parse::<Ipv4Addr>() {
+            if let Some(address) = ipv4(text) {
                 return Ok(Self::Address(IpAddr::V4(address)));
             }
             if last.iter().all(u8::is_ascii_digit) || last.starts_with(b"0x") || last.starts_with(b"0X") {

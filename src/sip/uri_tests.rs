@@ -155,3 +155,28 @@ fn b3_escapes_are_undone_once() {
         assert_eq!(unescape(raw.as_bytes()).as_deref(), want.map(str::as_bytes), "{raw}");
     }
 }
+
+#[test]
+fn an_ipv4_literal_is_read_as_the_standard_library_reads_it() {
+    for text in [
+        "0.0.0.0",
+        "255.255.255.255",
+        "256.0.0.1",
+        "1.2.3",
+        "1.2.3.4.5",
+        "01.2.3.4",
+        "1.2.3.04",
+        "1..2.3",
+        "1.2.3.",
+        ".1.2.3",
+        "1.2.3.4a",
+        "1.2.3.1000",
+        "10.0.0.10",
+        "",
+        "1.2.3.-4",
+        "1.2.3.+4",
+        "00.0.0.0",
+    ] {
+        assert_eq!(ipv4(text.as_bytes()), text.parse().ok(), "{text}");
+    }
+}
