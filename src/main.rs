@@ -16,7 +16,6 @@ use serde_json::Value;
 use ringfence::admin::ask::{Unanswered, ask};
 use ringfence::admin::{Request, table};
 use ringfence::config::{self, Source};
-use ringfence::policy::Names;
 use ringfence::{app, config::check};
 
 #[global_allocator]
@@ -198,13 +197,10 @@ fn ask_edge(edge: Edge, config: &Path, request: Request, tell: impl Fn(&Value) -
 
 /// The control socket that a policy file names.
 fn socket_of(file: &Path) -> Result<PathBuf, String> {
-    let config = Source::read(file)
-        .and_then(|source| config::load(&source, &mut Names::default(), 1))
-        .map_err(|errors| format!("{errors}\nname the control socket with --socket instead"))?;
-    config
-        .admin
-        .socket
-        .ok_or_else(|| format!("{} has no `control`, so its edge cannot be asked", file.display()))
+    let instead = "name the edge's control socket with --socket";
+    let source = Source::read(file).map_err(|errors| format!("{errors}; {instead}"))?;
+    config::control_of(&source)
+        .ok_or_else(|| format!("no `control` can be read in {}; {instead}", file.display()))
 }
 
 fn tell_reload(answer: &Value) -> String {

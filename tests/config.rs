@@ -23,12 +23,14 @@ peers:
     sources: [127.0.0.1]
     targets: ["127.0.0.1:5080"]
     plain_signalling: allow
+    plain_media: allow
   trunk:
     side: outside
     listener: outside
     sources: [127.0.0.1]
     targets: ["127.0.0.1:5090"]
     plain_signalling: allow
+    plain_media: allow
 sites:
   lab:
     peers: [pbx, trunk]
@@ -160,6 +162,11 @@ fn mistakes_in_values_are_told() {
         ("an IPv4 address as IPv6", "sources: [127.0.0.1]", "sources: [\"::ffff:127.0.0.1\"]".to_owned()),
         ("a bind without a port", "bind: \"127.0.0.1:5060\"", "bind: 127.0.0.1".to_owned()),
         ("a bind that is a name", "bind: \"127.0.0.1:5060\"", "bind: \"localhost:5060\"".to_owned()),
+        (
+            "a wildcard is advertised",
+            "bind: \"127.0.0.1:5070\"",
+            "bind: \"127.0.0.1:5070\", advertise: \"0.0.0.0:5060\"".to_owned(),
+        ),
         ("a wildcard bind", "bind: \"127.0.0.1:5060\"", "bind: \"0.0.0.0:5060\"".to_owned()),
         (
             "an advertised name that is none",
@@ -261,7 +268,7 @@ fn entries_that_do_not_fit_each_other_are_told() {
             "  - name: out\n    direction: outbound\n    from: [pbx]\n    to: [trunk]\n",
             "",
         ),
-        ("plain media", "    side: inside", "    side: inside\n    plain_media: allow"),
+        ("speech that nothing here can encrypt", "    plain_media: allow\n", ""),
         ("plain transports, and plain refused", "    plain_signalling: allow\n", ""),
     ]);
     insta::assert_snapshot!("together", told);
@@ -433,4 +440,13 @@ fn the_schema_knows_the_keys_that_the_reader_knows() {
     assert_eq!(peer["required"], serde_json::json!(["side", "listener", "sources"]));
     assert_eq!(peer["properties"]["concurrent_calls"]["minimum"], 1);
     insta::assert_snapshot!("schema_peer", serde_json::to_string_pretty(peer).unwrap());
+}
+
+#[test]
+fn a_broken_file_still_says_where_its_edge_is_asked() {
+    let named = |text: String| config::control_of(&Source::of_text("edge.yaml", text));
+    let broken = BASE.replace("side: inside", "sied: inside");
+    assert_eq!(named(format!("{broken}\ncontrol: /run/edge.sock\n")), Some("/run/edge.sock".into()));
+    assert_eq!(named(broken), None);
+    assert_eq!(named("a: [".to_owned()), None);
 }

@@ -56,15 +56,26 @@ fn peers(page: &mut String, status: &Value) {
     for (name, state) in peers {
         let calls = reserved(status, name);
         line(page, &format!("  {name:<38}  {:<8}  {calls:>5}", show(state)));
+        for target in down(status, name) {
+            line(page, &format!("    {target:<36}  down"));
+        }
     }
+}
+
+/// The targets of a peer that are down.
+fn down<'a>(status: &'a Value, peer: &str) -> impl Iterator<Item = &'a str> {
+    let list = status.pointer("/targets_down").and_then(Value::as_array);
+    let of_peer = move |entry: &&Value| entry.pointer("/0").and_then(Value::as_str) == Some(peer);
+    list.into_iter().flatten().filter(of_peer).filter_map(|entry| entry.pointer("/1").and_then(Value::as_str))
 }
 
 /// Calls a peer holds, from the gauge that leaves zero ones out.
 fn reserved(status: &Value, peer: &str) -> u64 {
     let list = status.pointer("/gauges/reserved").and_then(Value::as_array);
+    let name = format!("peer {peer}");
     list.into_iter()
         .flatten()
-        .find(|entry| entry.pointer("/0").and_then(Value::as_str) == Some(peer))
+        .find(|entry| entry.pointer("/0").and_then(Value::as_str) == Some(&*name))
         .and_then(|entry| entry.pointer("/1").and_then(Value::as_u64))
         .unwrap_or(0)
 }
@@ -132,9 +143,10 @@ mod tests {
     fn the_page_fits_80_columns_and_leaves_zeros_out() {
         let status = json!({
             "version": "0.1.0", "uptime_s": 93_784, "generation": 3, "draining": true,
-            "gauges": { "calls": 12, "timers": 0, "reserved": [["office-pbx", 12]] },
+            "gauges": { "calls": 12, "timers": 0, "reserved": [["peer office-pbx", 12], ["site office-pbx", 7]] },
             "counts": { "requests": 1_234_567, "responses": 7, "a_very_long_name_that_nobody_chose_well_at_all": 5 },
             "peers": { "office-pbx": "up", "trunk": "down" },
+            "targets_down": [["trunk", "203.0.113.65:5060"]],
             "net": { "connections": 2 }, "heap_bytes": 12_345_678, "resident_bytes": 23_456_789,
         });
         let page = draw(&status);
@@ -145,6 +157,7 @@ mod tests {
         peer                                      state     calls
           office-pbx                              up           12
           trunk                                   down          0
+            203.0.113.65:5060                     down
 
         gauges
           calls                             12

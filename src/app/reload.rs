@@ -94,7 +94,8 @@ fn told(errors: &Errors) -> Vec<String> {
 
 fn problem_line(problem: &Problem) -> String {
     let cure = problem.cure.as_deref().map(|cure| format!(" ({cure})")).unwrap_or_default();
-    format!("{}:{}: {}: {}{cure}", problem.file, problem.place.line, problem.path, problem.cause)
+    let path = if problem.path.is_empty() { String::new() } else { format!("{}: ", problem.path) };
+    format!("{}:{}: {path}{}{cure}", problem.file, problem.place.line, problem.cause)
 }
 
 /// Sockets are opened at the start. A policy that speaks of others would promise what is not there.
@@ -120,7 +121,8 @@ fn refused(wall: Wall, why: &[String]) -> Read {
     let first = why.first().cloned().unwrap_or_default();
     tracing::error!(errors = why.len(), first, "the policy file was not taken; the policy in force stays");
     let text = format!(
-        "The policy file was not taken and the policy in force stays: {first}. `ringfence check FILE` shows all of it."
+        "The policy file was not taken and the policy in force stays: {first}{}",
+        if why.len() > 1 { "; `ringfence reload` tells the rest" } else { "" }
     );
     let mut alert = Alert::new(code::POLICY_REJECTED, wall, text);
     alert.evidence.push(("errors", why.len().to_string()));

@@ -14,7 +14,7 @@ use crate::sinks::SinkCounts;
 /// Puts the answer together.
 #[must_use]
 pub fn status(answer: Answer, sinks: SinkCounts, uptime_s: u64, draining: bool) -> Value {
-    let Reply::Status { gauges, counts, peers, generation } = answer.reply;
+    let Reply::Status { gauges, counts, peers, targets_down, generation } = answer.reply;
     let counts: Map<String, Value> = counts.into_iter().map(|(name, count)| (name, json!(count))).collect();
     let state = |up| if up { "up" } else { "down" };
     let peers: Map<String, Value> = peers.into_iter().map(|(name, up)| (name, json!(state(up)))).collect();
@@ -32,6 +32,7 @@ pub fn status(answer: Answer, sinks: SinkCounts, uptime_s: u64, draining: bool) 
         "resident_bytes": resident_bytes(),
         "gauges": gauges,
         "peers": peers,
+        "targets_down": targets_down,
         "counts": counts,
         "net": net,
         "streams": answer.streams,

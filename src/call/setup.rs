@@ -79,7 +79,7 @@ impl Setup {
             None => Refusal::new(
                 code::NO_TARGET_AVAILABLE,
                 &core.a.peer.refusal,
-                "no target of the route answered; look at the trunk, then at `ringfence status`".to_owned(),
+                "no target of the route answered; look at alert 32011 and `ringfence status`".to_owned(),
             ),
         };
         let disposition = if self.refused.is_some() { Disposition::Refused } else { Disposition::Failed };

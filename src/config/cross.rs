@@ -91,7 +91,7 @@ impl<'a> Cast<'a> {
     }
 
     fn listeners_apart(&self) {
-        for (index, one) in self.listeners.iter().enumerate() {
+        for (index, one) in self.listeners.iter().enumerate().filter(|(_, one)| is_placed(&one.value)) {
             let twin = self.listeners.iter().take(index).find(|other| other.value.bind == one.value.bind);
             if let Some(twin) = twin {
                 let cause =
@@ -106,7 +106,8 @@ impl<'a> Cast<'a> {
 
     fn targets_fit(&self) {
         for Read { value: peer, fields } in self.sound_peers() {
-            let Some(listener) = self.listener(peer.listener) else { continue };
+            let placed = self.listener(peer.listener).filter(|listener| is_placed(&listener.value));
+            let Some(listener) = placed else { continue };
             for (target, item) in peer.targets.iter().zip(fields.list("targets")) {
                 let error = |cause: Cause| fields.desk().error(item.node.place, &item.path, cause);
                 let bind = listener.value.bind;
@@ -230,6 +231,17 @@ impl<'a> Cast<'a> {
                 fields.warning(
                     "plain_media",
                     Cause::new(cause).cure("keep this to a network that nobody else can listen on"),
+                );
+            } else if peer.plain_signalling {
+                // Speech crosses unchanged: a promise that it is encrypted could not be kept.
+                let cause = format!(
+                    "calls of {} would pass, and this version cannot see to it that their speech is encrypted",
+                    quoted(&peer.name)
+                );
+                fields.error(
+                    "plain_media",
+                    Cause::new(cause)
+                        .cure("write plain_media: allow if the network between is trusted, else leave out plain_signalling"),
                 );
             }
         }
@@ -385,6 +397,11 @@ impl<'a> Cast<'a> {
             }
         }
     }
+}
+
+/// Whether a listener's address could be read: of one that could not, nothing else need be said.
+fn is_placed(listener: &Listener) -> bool {
+    listener.bind.port() != 0
 }
 
 fn is_ours(listener: &Listener, address: std::net::SocketAddr) -> bool {

@@ -131,6 +131,17 @@ pub fn load(source: &Source, names: &mut Names, generation: u64) -> Result<Confi
     }
 }
 
+/// The control socket that a policy file names, even if something else in the file is wrong: whoever has just broken the
+/// file must still be able to ask the running edge.
+#[must_use]
+pub fn control_of(source: &Source) -> Option<PathBuf> {
+    let desk = Desk::new(&source.name, &source.text);
+    let node = tree::read(&source.text, &desk)?;
+    let place = Place { line: 1, column: 1, length: 1 };
+    let root = Fields::open(&desk, &table::ROOT, &node, place, String::new())?;
+    settings::admin(&root, &source.folder).socket
+}
+
 fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u64) -> Option<Config> {
     let listeners = peers::listeners(root, names);
     let by_name: BTreeMap<&str, _> =

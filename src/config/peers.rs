@@ -4,7 +4,7 @@
 //! Read first: `table.rs`; RFC 3261 §18.1.1.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::fields::{Fields, NamedFields, choose};
@@ -73,7 +73,7 @@ pub fn listeners<'a>(root: &Fields<'a>, names: &mut Names) -> Vec<Read<'a, Liste
             Ok(bind)
         });
         let transports = transports(&fields);
-        let advertise = fields.checked("advertise", values::host_and_port);
+        let advertise = fields.checked("advertise", advertised);
         // Placeholder for what is already told; nothing is built from a file with errors.
         let bind = bind.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
         let own_host = match bind {
@@ -92,6 +92,19 @@ pub fn listeners<'a>(root: &Fields<'a>, names: &mut Names) -> Vec<Read<'a, Liste
         Some(Read { value: listener, fields })
     };
     root.named("listeners").into_iter().filter_map(read).collect()
+}
+
+/// A host that peers can send to, and a port.
+fn advertised(text: &str) -> Result<(String, Option<u16>), Cause> {
+    let (host, port) = values::host_and_port(text)?;
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    match bare.parse::<IpAddr>() {
+        Ok(ip) if ip.is_unspecified() || ip.is_multicast() => {
+            let cause = Cause::new(format!("{} is an address that nobody can answer to", quoted(text)));
+            Err(cause.cure("write the address or name by which peers reach this listener"))
+        }
+        Ok(_) | Err(_) => Ok((host, port)),
+    }
 }
 
 /// Reads `peers:`.

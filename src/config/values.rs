@@ -24,7 +24,7 @@ pub fn count(text: &str, least: u64, most: u64) -> Result<u64, Cause> {
     }
     match text.parse::<u64>() {
         Ok(number) if (least..=most).contains(&number) => Ok(number),
-        _ => Err(Cause::new(format!("{text} is out of range: {least} to {most}"))),
+        _ => Err(Cause::new(format!("{text} is out of range")).cure(format!("write {least} to {most}"))),
     }
 }
 
@@ -55,8 +55,8 @@ pub fn time(text: &str, least: Duration, most: Duration) -> Result<Duration, Cau
     }
     let duration = Duration::from_millis(total);
     if duration < least || duration > most {
-        let range = format!("{} to {}", time_text(least), time_text(most));
-        return Err(Cause::new(format!("{text} is out of range: {range}")));
+        let range = format!("write {} to {}", time_text(least), time_text(most));
+        return Err(Cause::new(format!("{text} is out of range")).cure(range));
     }
     Ok(duration)
 }
@@ -103,7 +103,11 @@ pub fn size(text: &str, least: u64, most: u64) -> Result<u64, Cause> {
     if (least..=most).contains(&bytes) {
         return Ok(bytes);
     }
-    Err(Cause::new(format!("{text} is out of range: {} to {}", size_text(least), size_text(most))))
+    Err(Cause::new(format!("{text} is out of range")).cure(format!(
+        "write {} to {}",
+        size_text(least),
+        size_text(most)
+    )))
 }
 
 /// A size as `size` reads it, in the largest unit that divides it.
@@ -202,8 +206,8 @@ pub fn network(text: &str) -> Result<IpNet, Cause> {
         None => longest,
         Some((Ok(length), false)) if length <= longest => length,
         Some(_) => {
-            let cause = format!("{} is not a network: a prefix is 0 to {longest}", quoted(text));
-            return Err(Cause::new(cause));
+            let cause = Cause::new(format!("{} is not a network", quoted(text)));
+            return Err(cause.cure(format!("a prefix is at most {longest}, as in {ip}/{longest}")));
         }
     };
     plain(ip, text)?;
@@ -336,8 +340,9 @@ mod tests {
             let said = time(text, least, most).unwrap_err().text;
             assert_eq!(said, format!("{} is not a duration", quoted(text)));
         }
-        assert_eq!(time("9ms", least, most).unwrap_err().text, "9ms is out of range: 10ms to 2d");
-        assert_eq!(time("3d", least, most).unwrap_err().text, "3d is out of range: 10ms to 2d");
+        let short = time("9ms", least, most).unwrap_err();
+        assert_eq!((&*short.text, short.cure.as_deref()), ("9ms is out of range", Some("write 10ms to 2d")));
+        assert_eq!(time("3d", least, most).unwrap_err().text, "3d is out of range");
     }
 
     #[test]
@@ -351,7 +356,7 @@ mod tests {
         for text in ["", "64", "64mb", "MB", "-1MB", "64 MB", "99999999999999GB"] {
             assert!(size(text, 1, u64::MAX).is_err(), "{text}");
         }
-        assert_eq!(size("2kB", 1, 1_000).unwrap_err().text, "2kB is out of range: 1B to 1kB");
+        assert_eq!(size("2kB", 1, 1_000).unwrap_err().text, "2kB is out of range");
     }
 
     #[test]
@@ -361,7 +366,7 @@ mod tests {
             assert!(count(text, 0, 100_000).unwrap_err().text.ends_with("is not a whole number"), "{text}");
         }
         for text in ["0", "6", "99999999999999999999999"] {
-            assert_eq!(count(text, 1, 5).unwrap_err().text, format!("{text} is out of range: 1 to 5"));
+            assert_eq!(count(text, 1, 5).unwrap_err().text, format!("{text} is out of range"));
         }
     }
 
@@ -371,9 +376,9 @@ mod tests {
             assert!(network(text).is_ok(), "{text}");
         }
         for (text, said) in [
-            ("10.0.0.0/33", "\"10.0.0.0/33\" is not a network: a prefix is 0 to 32"),
-            ("10.0.0.0/+8", "\"10.0.0.0/+8\" is not a network: a prefix is 0 to 32"),
-            ("2001:db8::/129", "\"2001:db8::/129\" is not a network: a prefix is 0 to 128"),
+            ("10.0.0.0/33", "\"10.0.0.0/33\" is not a network"),
+            ("10.0.0.0/+8", "\"10.0.0.0/+8\" is not a network"),
+            ("2001:db8::/129", "\"2001:db8::/129\" is not a network"),
             ("10.0.0.5/8", "\"10.0.0.5/8\" has bits set behind its prefix"),
             ("0.0.0.0/0", "\"0.0.0.0/0\" is everybody"),
             ("::/0", "\"::/0\" is everybody"),

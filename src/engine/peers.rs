@@ -152,6 +152,11 @@ impl Peers {
         self.down > 0
     }
 
+    /// The targets that are down.
+    pub fn down(&self) -> impl Iterator<Item = (PeerId, SocketAddr)> + '_ {
+        self.targets.iter().filter(|target| !target.up).map(|target| (target.peer, target.address))
+    }
+
     /// Whether a peer has a target that is up (or none to be down).
     #[must_use]
     pub fn peer_is_up(&self, peer: PeerId) -> bool {
@@ -193,7 +198,7 @@ fn part(length: Duration, random: &mut Random) -> Duration {
     Duration::from_millis(u64::from(random.below(millis)))
 }
 
-/// 32011: a peer is not reached, or is reached again.
+/// 32011: a peer is not reached, or is reached again. `text` goes on where the peer's name and target end.
 pub(super) fn reach_alert(
     now: Now,
     policy: &Policy,
@@ -201,8 +206,10 @@ pub(super) fn reach_alert(
     address: SocketAddr,
     text: &str,
 ) -> Box<Alert> {
-    let mut alert = Alert::new(code::PEER_UNREACHABLE, now.wall, text.to_owned());
-    alert.peer = policy.peer(peer).map(|peer| Arc::clone(&peer.name));
+    let name = policy.peer(peer).map(|peer| Arc::clone(&peer.name));
+    let who = name.as_deref().unwrap_or("a peer");
+    let mut alert = Alert::new(code::PEER_UNREACHABLE, now.wall, format!("{who} at {address} {text}"));
+    alert.peer = name;
     alert.evidence.push(("target", address.to_string()));
     Box::new(alert)
 }
@@ -244,10 +251,10 @@ impl Gate for EdgeGate<'_> {
             // It answered, so it lives; that it cannot serve is the call's affair.
             Failure::Unavailable => return,
             Failure::Timeout => {
-                "A peer did not answer a call in time; the next target is tried. Check that it runs."
+                "did not answer a call in time; the next target of the route is tried, if there is one. Check that it runs."
             }
             Failure::Transport => {
-                "A peer cannot be reached; the next target is tried. Check its address and the way there."
+                "cannot be reached; the next target of the route is tried, if there is one. Check its address, its transport and the way there."
             }
         };
         self.peers.lost(peer, address);

@@ -58,8 +58,7 @@ impl Engine {
 
     fn lost(&mut self, now: Now, peer: PeerId, address: SocketAddr) {
         if self.peers.lost(peer, address) == Change::WentDown {
-            let text =
-                "A peer does not answer probes; calls go to other targets until it does. Check that it runs.";
+            let text = "does not answer probes; no calls go there until it does. Check that it runs and answers OPTIONS.";
             self.alert(reach_alert(now, &self.policy, peer, address, text));
         }
     }
@@ -67,7 +66,7 @@ impl Engine {
     /// A target sent a response.
     pub(super) fn heard(&mut self, now: Now, peer: PeerId, address: SocketAddr) {
         if self.peers.heard(peer, address) == Change::CameUp {
-            let text = "A peer answers again (recovered).";
+            let text = "answers again (recovered).";
             self.alert(reach_alert(now, &self.policy, peer, address, text));
         }
     }

@@ -2,7 +2,10 @@
 //!
 //! Owns gauges and their names. Refuses to know who asks. Read first: DESIGN.md law 9.
 
+use std::net::SocketAddr;
+
 use super::{Engine, Output};
+use crate::policy::PeerId;
 
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +27,7 @@ pub struct Gauges {
     pub client_transactions: usize,
     /// Armed timers.
     pub timers: usize,
-    /// Concurrent calls reserved, by peer name, zero ones left out.
+    /// Calls held by `peer NAME` and channels by `site NAME`, zero ones left out.
     pub reserved: Vec<(String, u32)>,
 }
 
@@ -39,6 +42,8 @@ pub enum Reply {
         counts: Vec<(String, u64)>,
         /// Peers by name: up or down.
         peers: Vec<(String, bool)>,
+        /// Targets that are down: the peer's name and the address.
+        targets_down: Vec<(String, String)>,
         /// Policy generation in force.
         generation: u64,
     },
@@ -71,7 +76,15 @@ impl Engine {
             gauges,
             counts: counts.collect(),
             peers: self.policy.peers.iter().flatten().map(up).collect(),
+            targets_down: self.targets_down(),
             generation: self.policy.generation,
         }
+    }
+
+    fn targets_down(&self) -> Vec<(String, String)> {
+        let named = |(id, address): (PeerId, SocketAddr)| {
+            self.policy.peer(id).map(|peer| (peer.name.to_string(), address.to_string()))
+        };
+        self.peers.down().filter_map(named).collect()
     }
 }

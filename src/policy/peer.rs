@@ -67,7 +67,7 @@ pub type Transports = SmallVec<[Transport; 4]>;
 pub struct Target {
     /// Address and port.
     pub address: SocketAddr,
-    /// Transports the peer has there, preferred first.
+    /// Transports the peer has there: requests go by the first; TCP beside UDP carries those too large for UDP.
     pub transports: Transports,
 }
 

@@ -136,6 +136,7 @@ pub fn admit(policy: &Policy, counters: &Counters, facts: &Facts<'_>) -> Verdict
         PeerSide::Inside => Direction::Outbound,
         PeerSide::Outside => Direction::Inbound,
     });
+    verdict.direction = Some(judged_as);
     if !verdict.ask(policy.rules.of(judged_as), &question) {
         return verdict;
     }

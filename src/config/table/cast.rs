@@ -49,7 +49,12 @@ pub static PEER: Section = Section {
             "no calls go to it",
             "where calls to it are sent, in order",
         ),
-        Key::value("transports", TRANSPORTS, "[udp, tcp]", "how its targets are reached, preferred first"),
+        Key::value(
+            "transports",
+            TRANSPORTS,
+            "[udp, tcp]",
+            "how its targets are reached: by the first; tcp beside udp carries the requests too large for udp",
+        ),
         Key::means(
             "request_host",
             Kind::Host,

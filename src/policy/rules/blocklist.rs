@@ -17,6 +17,9 @@ const PLACES: usize = 32;
 const END: u8 = 14;
 const FOREIGN: u8 = 15;
 
+/// Entries that `check` tells one by one.
+const TOLD_MAX: usize = 8;
+
 /// An entry that cannot stand in a blocklist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadEntry {
@@ -179,7 +182,13 @@ impl Blocklist {
     }
 
     pub(super) fn describe(&self) -> String {
-        format!("calls to {} listed numbers and prefixes are refused", self.len())
+        let names = self.names.iter().map(|name| Found::Name(name));
+        let all = names.chain(self.rows.iter().map(Found::Row));
+        let told: Vec<String> = all.take(TOLD_MAX).map(|found| found.text()).collect();
+        match self.len().saturating_sub(told.len()) {
+            0 => format!("calls to {} are refused", told.join(", ")),
+            more => format!("calls to {} and {more} more entries are refused", told.join(", ")),
+        }
     }
 
     /// Whether everything that `older` blocks is still blocked.

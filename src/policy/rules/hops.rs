@@ -28,7 +28,7 @@ impl Hops {
     pub(super) fn judge(&self, question: &Question<'_>) -> Opinion {
         let facts = question.facts;
         let left = facts.max_forwards.unwrap_or(MAX_FORWARDS_DEFAULT);
-        let saw = Saw::Count { value: u64::from(left), limit: 0 };
+        let saw = Saw::Count { value: facts.via_count as u64, limit: self.vias_max as u64 };
         if ends_here(facts.method) {
             return Opinion::pass(saw);
         }
