@@ -12,7 +12,7 @@ use super::leg::{Leg, Outgoing, Status, Unacked};
 use super::record::{CallRecord, Disposition, EndedBy, LegRecord};
 use super::{Branch, Context, Effect, LocalTag, ServerId, Side, Timer};
 use crate::clock::{Tick, Wall};
-use crate::policy::code::Code;
+use crate::policy::code::{self, Code};
 use crate::policy::verdict::Step;
 use crate::policy::{Alert, Direction, PeerId, PeerSide, Policy, Refusal, Trail};
 use crate::sip::{Flow, Message, Method};
@@ -23,7 +23,7 @@ pub(super) const MAX_FORWARDS: u8 = 70;
 /// Longest random pause told with 500 in Retry-After (RFC 3261 §14.2: 0 to 10 seconds).
 pub(super) const RETRY_AFTER_BELOW: u32 = 10;
 
-/// Dialogs of forks, or of targets that were given up, that a call ends; of more, each is left to end itself.
+/// Dialogs of forks, or of targets that were given up, that a call ends; of more, each is left to end itself (39105).
 pub(super) const STRAYS_MAX: usize = 16;
 
 /// The record in the making.
@@ -304,6 +304,8 @@ impl Core {
         let Ok(stray) = self.b.stray(message, flow, &self.policy) else { return };
         let ended = self.strays.iter().any(|(of, tag)| *of == invite && *tag == stray.remote_tag);
         if !ended && self.strays.len() >= STRAYS_MAX {
+            let words = "a far side answered one INVITE in more and more dialogs; those were not answered";
+            self.alert(code::AMPLIFICATION_REFUSED, words, None, context);
             return;
         }
         let cseq = message.cseq().number;

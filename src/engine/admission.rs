@@ -75,7 +75,7 @@ fn called<'a>(arrived: &Arrived<'a>) -> Result<Cow<'a, str>, &'static str> {
         }
     };
     match uri {
-        Uri::Sip(_) | Uri::Tel { .. } => checks::user(&uri),
+        Uri::Sip(_) | Uri::Tel { .. } => checks::number(&uri),
         Uri::Urn(_) | Uri::Other(_) => Err("the number dialled stands in a URI that is not served"),
     }
 }

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
@@ -13,7 +14,29 @@ use super::slab::{Slab, SlabKey};
 use super::timers::TimerId;
 use super::transactions::CallKey;
 use crate::call::{Branch, Call, LocalTag, ServerId, Side, Timer};
+use crate::clock::Tick;
 use crate::policy::{PeerId, Policy};
+
+/// Requests of one side within one call, BYE aside: one in so long, and so many at once. Speech needs a few, DTMF by INFO
+/// some ten a second.
+const PACE_INTERVAL: Duration = Duration::from_millis(50);
+const PACE_BURST: u32 = 100;
+
+/// When the next request would come if all came evenly (the generic cell rate algorithm).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pace(Option<Tick>);
+
+impl Pace {
+    /// Whether one more may come now; counts it.
+    pub fn admits(&mut self, now: Tick) -> bool {
+        let due = self.0.map_or(now, |due| due.max(now));
+        if due > now.after(PACE_INTERVAL.saturating_mul(PACE_BURST)) {
+            return false;
+        }
+        self.0 = Some(due.after(PACE_INTERVAL));
+        true
+    }
+}
 
 /// A live call with what the engine keeps beside it.
 #[derive(Debug)]
@@ -36,6 +59,8 @@ pub struct Entry {
     pub unanswered: SmallVec<[ServerId; 2]>,
     /// The last INVITE it sent.
     pub invited: Option<Branch>,
+    /// How fast each side asks.
+    paces: [Pace; 2],
     /// Panics that a test planted in it.
     #[cfg(test)]
     pub planted: u8,
@@ -55,8 +80,20 @@ impl Entry {
             armed: SmallVec::new(),
             unanswered: SmallVec::new(),
             invited: None,
+            paces: [Pace::default(); 2],
             #[cfg(test)]
             planted: 0,
+        }
+    }
+}
+
+impl Entry {
+    /// How fast one side asks.
+    pub fn pace_mut(&mut self, side: Side) -> &mut Pace {
+        let [a, b] = &mut self.paces;
+        match side {
+            Side::A => a,
+            Side::B => b,
         }
     }
 }

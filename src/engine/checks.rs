@@ -153,6 +153,7 @@ fn contact_address(address: IpAddr, flow: &Flow) -> Result<(), &'static str> {
 }
 
 fn is_localhost(name: &[u8]) -> bool {
+    let name = name.strip_suffix(b".").unwrap_or(name);
     name.eq_ignore_ascii_case(b"localhost")
         || name.len() > 10
             && name.get(name.len() - 10..).is_some_and(|end| end.eq_ignore_ascii_case(b".localhost"))
@@ -189,9 +190,11 @@ pub fn passed_before(message: &Message, policy: &Policy) -> bool {
 /// Longest user part taken for a caller or a called number.
 pub const USER_BYTES_MAX: usize = 128;
 
-/// A user part as policy may read it: unescaped once, UTF-8, without controls, and of a bearable length.
+/// A user part as policy may read it: without its parameters, unescaped once, UTF-8, without controls, and of a bearable
+/// length.
 pub fn user<'a>(uri: &Uri<'a>) -> Result<Cow<'a, str>, &'static str> {
-    let raw = uri.user().unwrap_or_default();
+    // RFC 3261 §19.1.6, RFC 3966 §3: from `;` on stand the parameters of a telephone number; they name nobody.
+    let raw = uri.user().unwrap_or_default().split(|byte| *byte == b';').next().unwrap_or_default();
     let text = match unescape(raw).ok_or("a broken escape in a user part")? {
         Cow::Borrowed(bytes) => Cow::Borrowed(std::str::from_utf8(bytes).map_err(|_| NOT_UTF8)?),
         Cow::Owned(bytes) => Cow::Owned(String::from_utf8(bytes).map_err(|_| NOT_UTF8)?),
@@ -201,6 +204,19 @@ pub fn user<'a>(uri: &Uri<'a>) -> Result<Cow<'a, str>, &'static str> {
     }
     if text.chars().any(char::is_control) {
         return Err("a control character in a user part");
+    }
+    Ok(text)
+}
+
+/// The number dialled: a user part that reads the same however often the far side unescapes it, and whose digits are
+/// those of everybody.
+pub fn number<'a>(uri: &Uri<'a>) -> Result<Cow<'a, str>, &'static str> {
+    let text = user(uri)?;
+    if text.contains('%') {
+        return Err("an escape within an escape in the number dialled");
+    }
+    if text.chars().any(|letter| !letter.is_ascii() && letter.is_numeric()) {
+        return Err("digits of another script in the number dialled");
     }
     Ok(text)
 }

@@ -25,6 +25,9 @@ use crate::transaction::Sender;
 /// Seconds after which a peer may come back when the edge is full.
 const FULL_RETRY_SECONDS: u32 = 5;
 
+/// Seconds after which it may ask again within a call.
+const PACE_RETRY_SECONDS: u32 = 1;
+
 impl Engine {
     /// A request of a listed peer.
     pub(super) fn request(&mut self, now: Now, arrived: &Arrived<'_>) {
@@ -211,9 +214,17 @@ impl Engine {
         let Some((key, side)) = self.dialog_of(arrived) else {
             self.counts.unknown_dialogs += 1;
             let wrong = Wrong::new(481, code::UNKNOWN_DIALOG, "no such dialog");
-            return self.refuse(now, arrived, server, &wrong, judged);
+            // No bucket bounds these, so they leave no state: whoever may use a peer's address could fill the table.
+            self.transactions.forget(server);
+            return self.refuse_stateless(now, arrived, &wrong);
         };
         let (flow, message) = (arrived.flow, arrived.message);
+        let ends = *message.method() == Method::Bye;
+        if !ends && !self.calls.at(key).is_none_or(|entry| entry.pace_mut(side).admits(now.tick)) {
+            let wrong = Wrong::new(500, code::CALL_RATE_EXCEEDED, "too many requests within one call");
+            self.transactions.forget(server);
+            return self.refuse_stateless(now, arrived, &wrong.retry_after(PACE_RETRY_SECONDS));
+        }
         if *message.method() == Method::Invite {
             if let Err(wrong) = checks::session_body(message) {
                 return self.refuse(now, arrived, server, &wrong, judged);

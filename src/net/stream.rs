@@ -224,7 +224,9 @@ impl Streams {
             return;
         }
         let id = ConnectionId(token as u64);
-        let Some(connection) = self.connection(id) else { return };
+        let Some(connection) = slot(&mut self.slots, id) else { return };
+        // The poll tells an end once; it may come together with bytes that do not fill a read.
+        connection.ended |= event.is_read_closed() || event.is_error();
         let connecting = matches!(connection.stage, Stage::Connecting { .. });
         if connecting {
             self.on_connected(now, id);

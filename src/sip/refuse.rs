@@ -10,8 +10,8 @@ use super::lines::{self, Broken, Lines};
 use super::parse::{Answerable, Limits};
 use super::text;
 
-/// Lines kept for an answer. With the bound on a line this bounds the answer.
-const LINES_MAX: usize = 100;
+/// Via lines kept for an answer, the top ones. With the bound on a line this bounds the answer.
+const VIA_LINES_MAX: usize = 100;
 
 /// Why reading stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,20 +46,20 @@ fn answerable(bytes: &[u8], limits: &Limits) -> Option<Answerable> {
         return None;
     }
     let mut answer = Answerable { method: method.to_vec(), lines: Vec::new() };
-    let (mut seen, mut count) = (0u128, 0);
-    while answer.lines.len() < LINES_MAX && count < limits.header_lines_max {
-        count += 1;
+    let (mut seen, mut vias) = (0u128, 0);
+    loop {
         let line = match walk.header() {
             Ok(Some(line)) => line,
             Ok(None) | Err(Broken::Unended | Broken::LineEnd) => break,
         };
         let Some(split) = lines::split(line) else { continue };
         let via = split.word == HeaderName::Via;
+        vias += usize::from(via);
         let wanted = via
             || [HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq].contains(&split.word);
         let clean = line.len() <= limits.header_line_bytes_max && memchr::memchr(0, split.value).is_none();
         // Of a header that must stand once the first is kept.
-        if wanted && clean && (via || seen & split.word.bit() == 0) {
+        if wanted && clean && if via { vias <= VIA_LINES_MAX } else { seen & split.word.bit() == 0 } {
             seen |= split.word.bit();
             answer.lines.push((split.word, text::unfold(split.value).into_owned()));
         }

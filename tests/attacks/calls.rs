@@ -179,3 +179,31 @@ fn c8_every_way_to_end_gives_the_channel_back() {
         });
     }
 }
+
+#[test]
+fn b1_the_number_that_leaves_is_the_number_that_was_judged() {
+    let mut site = Site::new();
+    for (dialled, leaves) in [
+        ("+12125550100;isub=1", Some("+12125550100")),
+        ("+12125550100;npdi;rn=+19005550100", Some("+12125550100")),
+        ("+12125550100;phone-context=+1900", Some("+12125550100")),
+        ("%252B12125550100", None),
+        ("+1%25302125550100", None),
+        ("+1%EF%BC%99005550100", None),
+    ] {
+        let mark = dialled.replace(|letter: char| !letter.is_ascii_alphanumeric(), "");
+        let sent = site.send(PBX, &invite(&mark, dialled));
+        let out = request_to(&sent, TRUNK, "INVITE")
+            .map(|invite| String::from_utf8_lossy(&invite.write()).into_owned());
+        match leaves {
+            Some(number) => {
+                let out = out.unwrap_or_else(|| panic!("{dialled}: {}", shown(&sent)));
+                assert!(out.starts_with(&format!("INVITE sip:{number}@")), "{dialled}: {out}");
+            }
+            None => {
+                assert!(out.is_none(), "{dialled}: {out:?}");
+                assert_eq!(final_to(&sent, PBX), Some(484), "{dialled}");
+            }
+        }
+    }
+}

@@ -145,6 +145,29 @@ fn d4_a_flood_of_200s_is_acknowledged_and_goes_no_further() {
 }
 
 #[test]
+fn d4_a_flood_of_200s_that_open_dialogs_is_bounded() {
+    let mut site = Site::new();
+    let call = site.establish("d4f");
+    let before = site.gauges();
+    let (mut acks, mut byes) = (0, 0);
+    for fork in 0..500 {
+        let mut ok = Sip::response(&call.invite_b, 200, "OK", &format!("fork{fork}"));
+        ok.add("Contact", &format!("<sip:callee@{TRUNK}>")).sdp(SDP);
+        for _ in 0..2 {
+            let sent = site.send(TRUNK, &ok);
+            acks += to(&sent, TRUNK).filter(|message| message.method() == "ACK").count();
+            byes += to(&sent, TRUNK).filter(|message| message.method() == "BYE").count();
+        }
+    }
+    let after = site.gauges();
+    assert!(byes == 16 && acks == 32, "{byes} BYEs and {acks} ACKs");
+    assert!(after.client_transactions <= before.client_transactions + 16, "{before:?} {after:?}");
+    assert!(site.alerted(39105));
+    site.hang_up(&call);
+    site.must_become_empty();
+}
+
+#[test]
 fn d4_sdp_that_surprises_in_an_ack_is_not_carried() {
     let mut site = Site::new();
     let invite_a = invite("d4b", "+12125550100");
@@ -180,6 +203,43 @@ fn d5_a_to_tag_alone_opens_nothing() {
     }
     let ack = request("ACK", "sip:10.1.0.1:5060", PBX, "d5ack");
     assert!(site.send(PBX, &ack).is_empty(), "an ACK was answered");
+    site.must_become_empty();
+}
+
+#[test]
+fn d5_f6_a_flood_of_unknown_dialogs_leaves_no_state() {
+    let mut site = Site::new();
+    for index in 0..1_000 {
+        let mut bye = request("BYE", "sip:10.1.0.1:5060", PBX, &format!("d5f{index}"));
+        bye.set("To", &format!("<sip:x@10.1.0.1>;tag={index:016x}"));
+        let sent = site.send(PBX, &bye);
+        assert_eq!(final_to(&sent, PBX), Some(481), "{}", shown(&sent));
+    }
+    assert_eq!(site.gauges().server_transactions, 0);
+    site.must_become_empty();
+}
+
+#[test]
+fn d5_f6_a_flood_within_one_call_is_bounded_and_bye_is_served() {
+    let mut site = Site::new();
+    let call = site.establish("d5p");
+    let mut served = 0;
+    for index in 0..1_000 {
+        let options = in_dialog(&call.invite_a, &call.ok_a, "OPTIONS", 10 + index, "p");
+        match final_to(&site.send(PBX, &options), PBX) {
+            Some(200) => served += 1,
+            Some(500) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!((100..=130).contains(&served), "{served}");
+    assert!(site.gauges().server_transactions <= 135, "{:?}", site.gauges());
+    assert!(site.alerted(32001));
+    let bye = in_dialog(&call.invite_a, &call.ok_a, "BYE", 9_000, "bye");
+    let sent = site.send(PBX, &bye);
+    assert!(response_to(&sent, PBX, 200).is_some(), "{}", shown(&sent));
+    let bye = request_to(&sent, TRUNK, "BYE").unwrap();
+    site.send(TRUNK, &Sip::response(&bye, 200, "OK", "x"));
     site.must_become_empty();
 }
 

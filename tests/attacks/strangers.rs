@@ -119,6 +119,11 @@ fn d7_two_hundred_vias_are_too_many() {
     let sent = site.send(PBX, &message);
     assert!(matches!(final_to(&sent, PBX), Some(400 | 513 | 483 | 482)), "{}", shown(&sent));
     assert_eq!(to(&sent, TRUNK).count(), 0);
+    // Those that stand before everything else must not hide what the answer is made of.
+    let text = String::from_utf8(invite("first", "+12125550100").write()).unwrap();
+    let vias = "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx\r\n".repeat(190);
+    let sent = site.raw(PBX, text.replace("Max-Forwards", &format!("{vias}Max-Forwards")).as_bytes());
+    assert_eq!(final_to(&sent, PBX), Some(400), "{}", shown(&sent));
 }
 
 #[test]

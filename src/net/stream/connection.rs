@@ -75,6 +75,8 @@ pub(super) struct Connection {
     pub waiting: SmallVec<[Hop; 1]>,
     /// Stands in the list of connections to flush.
     pub dirty: bool,
+    /// The far side has closed its side; nobody will say so again, so reads go on to the end.
+    pub ended: bool,
     /// When the table will look at its deadlines again.
     pub armed: Tick,
     began: Tick,
@@ -107,6 +109,7 @@ impl Connection {
             framer: Framer::default(),
             waiting: SmallVec::new(),
             dirty: false,
+            ended: false,
             armed: Tick::ZERO,
             began: now,
             heard: now,

@@ -53,13 +53,14 @@ impl Streams {
         }
     }
 
-    /// Takes the framer back and sets the deadlines. `true`: the read filled the buffer, so there may be more.
+    /// Takes the framer back and sets the deadlines. `true`: there may be more, or the end is to be read.
     pub fn give_back(&mut self, now: Tick, reading: Reading) -> bool {
         let Some(connection) = slot(&mut self.slots, reading.flow.connection) else { return false };
         connection.heard(now, reading.messages, reading.framer.pending());
         connection.framer = reading.framer;
+        let more = reading.full || connection.ended;
         self.rearm(reading.flow.connection);
-        reading.full
+        more
     }
 
     /// Sends over the hop's own connection while it lives, else over any living one between the same ends, else over a

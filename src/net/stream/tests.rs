@@ -131,6 +131,20 @@ fn is_closed(client: &mut TcpStream) -> bool {
 }
 
 #[test]
+fn f1_an_end_that_comes_with_the_last_bytes_is_seen() {
+    let mut bench = Bench::new(|_| {});
+    for _ in 0..5 {
+        let mut client = bench.client();
+        client.write_all(OPTIONS).unwrap();
+        drop(client);
+        std::thread::sleep(Duration::from_millis(20));
+        let seen = bench.until(|seen| seen.news.iter().any(|news| matches!(news, News::Closed(_))));
+        assert_eq!(seen.messages.len(), 1);
+    }
+    assert_eq!(bench.streams.live(), 0);
+}
+
+#[test]
 fn messages_cross_however_they_are_cut_and_answers_use_the_same_connection() {
     let mut bench = Bench::new(|_| {});
     let mut client = bench.client();

@@ -14,6 +14,8 @@ pub const SYMBOLS_MAX: usize = 31;
 type Packed = u128;
 const BITS: usize = 4;
 const PLACES: usize = 32;
+const HASH: u8 = 12;
+const PLUS: u8 = 13;
 const END: u8 = 14;
 const FOREIGN: u8 = 15;
 
@@ -49,8 +51,8 @@ const fn symbol(byte: u8) -> u8 {
     match byte {
         b'0'..=b'9' => byte - b'0' + 1,
         b'*' => 11,
-        b'#' => 12,
-        b'+' => 13,
+        b'#' => HASH,
+        b'+' => PLUS,
         _ => FOREIGN,
     }
 }
@@ -58,6 +60,11 @@ const fn symbol(byte: u8) -> u8 {
 /// RFC 3966 §5.1.1: visual separators carry no meaning.
 const fn is_separator(byte: u8) -> bool {
     matches!(byte, b'-' | b'.' | b'(' | b')' | b' ')
+}
+
+/// A name without what stands behind a `;`, which names nobody.
+fn head(called: &str) -> &str {
+    called.split(';').next().unwrap_or(called)
 }
 
 fn pack(symbols: impl Iterator<Item = u8>) -> (Packed, usize) {
@@ -92,7 +99,7 @@ impl Blocklist {
         }
         for text in numbers {
             if !text.is_empty() && text.bytes().any(|byte| symbol(byte) == FOREIGN && !is_separator(byte)) {
-                list.names.push(text.into());
+                list.names.push(text.to_ascii_lowercase().into());
                 continue;
             }
             match read(text) {
@@ -139,12 +146,27 @@ impl Blocklist {
         self.rows.is_empty() && self.names.is_empty()
     }
 
-    /// The longest entry that blocks this number, as a place in the list; allocates nothing.
+    /// The longest entry that blocks this number in any way a trunk may read it; allocates nothing.
     fn find(&self, called: &str) -> Option<Found<'_>> {
-        if let Ok(place) = self.names.binary_search_by(|name| (**name).cmp(called)) {
+        let name = || head(called).bytes().map(|byte| byte.to_ascii_lowercase());
+        if let Ok(place) = self.names.binary_search_by(|listed| listed.bytes().cmp(name())) {
             return self.names.get(place).map(|name| Found::Name(name));
         }
-        let symbols = called.bytes().filter(|byte| !is_separator(*byte)).map(symbol);
+        let symbols = || called.bytes().filter(|byte| !is_separator(*byte)).map(symbol);
+        let as_dialled = self.row(symbols());
+        let first = called.bytes().find(|byte| byte.is_ascii() && !is_separator(*byte));
+        if as_dialled.is_some() || !first.is_some_and(|byte| byte == b'+' || byte.is_ascii_digit()) {
+            return as_dialled;
+        }
+        // Some read a number up to the first sign that is none (`,1` dials on, `#` ends it), some skip such signs.
+        let ends = |symbol: &u8| *symbol != FOREIGN && *symbol != HASH;
+        self.row(symbols().take_while(ends)).or_else(|| {
+            let known = || symbols().filter(|symbol| *symbol != FOREIGN);
+            self.row(known().take(1).chain(known().skip(1).filter(|symbol| *symbol != PLUS)))
+        })
+    }
+
+    fn row(&self, symbols: impl Iterator<Item = u8>) -> Option<Found<'_>> {
         let (number, _) = pack(symbols.chain([END]));
         let mut place = self.rows.partition_point(|row| row.key <= number).checked_sub(1)?;
         loop {
@@ -286,12 +308,42 @@ mod tests {
             ("+371279130001", None),
             ("conference", Some("conference")),
             ("conferences", None),
+            ("Conference", Some("conference")),
             ("", None),
             ("+1900abc", Some("+1900...")),
             ("sip:+1900", None),
         ];
         for (called, expected) in table {
             assert_eq!(list.blocked_by(called).as_deref(), expected, "{called}");
+        }
+    }
+
+    #[test]
+    fn b1_another_spelling_of_a_listed_number_is_that_number() {
+        let list = Blocklist::new(["+1900", "1900", "*72"], ["+12125550199", "conference"]).unwrap();
+        for called in [
+            "+1/9005550100",
+            "+1_900",
+            "+1,900",
+            "++19005550100",
+            "+ +1900",
+            "+1+900",
+            "+1\u{200b}9005550100",
+            "\u{202d}+1900",
+            "1~9005550100",
+            "+12125550199;x=y",
+            "+12125550199,1",
+            "+12125550199w1",
+            "+12125550199x5",
+            "+12125550199#",
+            "+1/2125550199",
+            "CONFERENCE",
+            "conference;x",
+        ] {
+            assert!(list.blocked_by(called).is_some(), "{called}");
+        }
+        for called in ["+12125550198", "+121255501990", "a1900", "*1900", "#1900", "+1", "2;1900"] {
+            assert_eq!(list.blocked_by(called), None, "{called}");
         }
     }
 
