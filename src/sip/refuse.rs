@@ -6,7 +6,7 @@
 use super::error::{Cause, Malformed};
 use super::grammar::{self, TOKEN};
 use super::headers::HeaderName;
-use super::lines::{self, Broken, Lines};
+use super::lines::{self, Lines};
 use super::parse::{Answerable, Limits};
 use super::text;
 
@@ -47,11 +47,8 @@ fn answerable(bytes: &[u8], limits: &Limits) -> Option<Answerable> {
     }
     let mut answer = Answerable { method: method.to_vec(), lines: Vec::new() };
     let (mut seen, mut vias) = (0u128, 0);
-    loop {
-        let line = match walk.header() {
-            Ok(Some(line)) => line,
-            Ok(None) | Err(Broken::Unended | Broken::LineEnd) => break,
-        };
+    // What comes after a line that is not ended, or not ended by CRLF, is not read.
+    while let Ok(Some(line)) = walk.header() {
         let Some(split) = lines::split(line) else { continue };
         let via = split.word == HeaderName::Via;
         vias += usize::from(via);
