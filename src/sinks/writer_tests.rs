@@ -17,6 +17,8 @@ fn file(path: &Path) -> LineFile {
 fn alert(text: &str) -> Item {
     let mut alert = Alert::new(code::NUMBER_BLOCKED, Wall::from_micros(0), "x".into());
     alert.to = Some(text.into());
+    // Of a peer of its own, so that no two are a crowd.
+    alert.peer = Some(text.into());
     Item::Alert(Box::new(alert))
 }
 
