@@ -76,7 +76,8 @@ impl Cause {
     /// The same with a cure.
     #[must_use]
     pub fn cure(self, cure: impl Into<String>) -> Self {
-        Self { cure: Some(cure.into()), ..self }
+        // A cure may quote what was written.
+        Self { cure: Some(printable(&cure.into())), ..self }
     }
 
     /// The same with `did you mean "x"?` where a known word is near.
