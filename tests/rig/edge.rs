@@ -126,9 +126,12 @@ impl Edge {
         records
     }
 
-    /// How many records were written, rotated files not counted.
+    /// How many records were written, those in the last rotated file included.
     pub fn records_written(&self) -> usize {
-        fs::read_to_string(self.folder.join("records.jsonl")).unwrap_or_default().lines().count()
+        ["records.jsonl", "records.jsonl.1"]
+            .into_iter()
+            .map(|file| fs::read_to_string(self.folder.join(file)).unwrap_or_default().lines().count())
+            .sum()
     }
 
     /// Waits for an alert of this code.
