@@ -104,12 +104,14 @@ fn uri_of(user: &[u8], host: &str, parameter: &str) -> Vec<u8> {
     out
 }
 
-/// A user part with everything escaped that RFC 3261 §25.1 does not let stand, and `;`, which would read as a parameter.
-fn escape_user(user: &[u8]) -> Vec<u8> {
+/// A user part with everything escaped that RFC 3261 §25.1 does not let stand, and `;`, `?` and `/`, which some reader
+/// may take for the start of parameters, headers or a path.
+#[must_use]
+pub fn escape_user(user: &[u8]) -> Vec<u8> {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let mut out = Vec::with_capacity(user.len());
     for byte in user {
-        if byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,?/".contains(byte) {
+        if byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,".contains(byte) {
             out.push(*byte);
         } else {
             out.extend_from_slice(&[b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);

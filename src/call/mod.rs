@@ -25,6 +25,7 @@ use crate::sip::{Flow, Message};
 pub use effect::{Effect, Effects};
 pub use event::{EndCause, Event, Failure, Timer};
 pub use identity::{Branch, LocalTag, Random};
+pub use invite::escape_user;
 pub use record::CallRecord;
 
 /// A leg of a call: A called us, B is called by us.

@@ -246,20 +246,9 @@ fn leaving(
     Err(Wrong::new(513, code::OVERSIZE, "the message is too large for the target's transport"))
 }
 
-/// A user part as it may stand in a URI (RFC 3261 §25.1: unreserved and user-unreserved, all else escaped).
+/// A user part as it may stand in a URI, escaped as a call's is.
 fn escaped(user: &str) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::with_capacity(user.len());
-    for byte in user.bytes() {
-        let plain = byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,".contains(&byte);
-        if plain {
-            out.push(char::from(byte));
-        } else {
-            // Writing into a String does not fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
+    String::from_utf8_lossy(&crate::call::escape_user(user.as_bytes())).into_owned()
 }
 
 #[cfg(test)]
