@@ -13,8 +13,8 @@ use ringfence::policy::peer::{CalledFrom, Methods};
 use ringfence::policy::route::{Pattern, Route, RouteTarget};
 use ringfence::policy::rules::{Blocklist, ConcurrentCalls, Entry, MaxDuration, Rule, Rules};
 use ringfence::policy::{
-    Charge, Counters, Facts, Listener, Outcome, Peer, PeerId, PeerSide, Plan, Policy, Presets, Site, SiteId,
-    Sources, Target, admit, screen, sources,
+    Charge, Counters, Facts, Listener, Outcome, Peer, PeerId, PeerSide, Plan, Policy, Presets, Reservation,
+    Site, SiteId, Sources, Target, admit, screen, sources,
 };
 use ringfence::sip::{ConnectionId, Flow, Host, ListenerId, Method, Transport};
 
@@ -163,7 +163,8 @@ fn charged(policy: &Policy, counters: &Counters) -> bool {
     let verdict = admit(policy, counters, &facts("+12125550100"));
     let Outcome::Admit(candidates) = &verdict.outcome else { return false };
     let held = policy.charge(counters, PBX, &verdict.charges);
-    let gate = candidates.first().map(|candidate| policy.gate(counters, PBX, candidate));
+    let gate =
+        candidates.first().map(|candidate| policy.gate(counters, PBX, candidate, &Reservation::empty()));
     held.is_ok() && gate.is_some_and(|gate| gate.is_ok())
 }
 

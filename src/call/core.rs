@@ -14,7 +14,7 @@ use super::{Branch, Context, Effect, LocalTag, ServerId, Side, Timer};
 use crate::clock::{Tick, Wall};
 use crate::policy::code::{self, Code};
 use crate::policy::verdict::Step;
-use crate::policy::{Alert, Direction, PeerId, PeerSide, Policy, Refusal, Trail};
+use crate::policy::{Alert, Direction, PeerId, PeerSide, Policy, Refusal, Reservation, Trail};
 use crate::sip::{Flow, Message, Method};
 
 /// Max-Forwards of requests that begin here.
@@ -89,6 +89,14 @@ impl Ending {
     }
 }
 
+/// An INVITE to a target that was given up: until its end a phone there may ring, and its place is taken.
+#[derive(Debug)]
+pub(super) struct Abandoned {
+    pub branch: Branch,
+    /// Shared with the target the call turned to, where that is counted by the same gauge.
+    pub reservation: Reservation,
+}
+
 /// Both legs and the story.
 #[derive(Debug)]
 pub(super) struct Core {
@@ -99,7 +107,7 @@ pub(super) struct Core {
     pub duration_max: std::time::Duration,
     pub recorded: bool,
     /// INVITEs to targets that were given up and have no final answer yet.
-    pub abandoned: Vec<Branch>,
+    pub abandoned: Vec<Abandoned>,
     /// Dialogs that nobody waited for and that were ended: INVITE and To tag, until that INVITE's time is over.
     pub strays: Vec<(Branch, Box<[u8]>)>,
     /// When the answer came; the cap runs from here.
@@ -353,10 +361,27 @@ impl Core {
             .any(|leg| ours == Some(leg.local_tag) && !theirs.is_empty() && theirs == &*leg.remote_tag)
     }
 
+    /// Gives up the INVITE that leg B waits for; its place stays taken.
+    pub fn give_up(&mut self, branch: Branch) {
+        let held = std::mem::take(&mut self.b.reservations);
+        let reservation = held.into_iter().fold(Reservation::empty(), Reservation::with);
+        self.abandoned.push(Abandoned { branch, reservation });
+    }
+
+    /// What this call holds at targets it gave up.
+    pub fn holds(&mut self) -> Reservation {
+        self.abandoned.iter_mut().fold(Reservation::empty(), |holds, given_up| {
+            let reservation = std::mem::replace(&mut given_up.reservation, Reservation::empty());
+            let (kept, shared) = reservation.share();
+            given_up.reservation = kept;
+            holds.with(shared)
+        })
+    }
+
     /// A final answer to, or the end of, an INVITE that was given up; true when it was one.
     pub fn abandoned_ends(&mut self, branch: Branch) -> bool {
         let before = self.abandoned.len();
-        self.abandoned.retain(|given_up| *given_up != branch);
+        self.abandoned.retain(|given_up| given_up.branch != branch);
         self.abandoned.len() < before
     }
 

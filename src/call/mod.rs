@@ -52,8 +52,8 @@ pub enum Closed {
 
 /// What a call asks of the policy each time it turns to another target. The engine implements it.
 pub trait Gate {
-    /// Admits and reserves, or says why not.
-    fn open(&mut self, now: Now, candidate: &Candidate) -> Result<Reservation, Closed>;
+    /// Admits and reserves, or says why not. What the call `holds` at targets it gave up is not taken again.
+    fn open(&mut self, candidate: &Candidate, holds: &Reservation) -> Result<Reservation, Closed>;
     /// A target did not answer or broke its transport: the engine may mark it.
     fn failed(&mut self, now: Now, candidate: &Candidate, failure: Failure);
 }

@@ -60,7 +60,7 @@ impl Setup {
         core.b.status = Status::Idle;
         while let Some(candidate) = self.candidates.get(self.next).cloned() {
             self.next += 1;
-            match context.gate.open(context.now, &candidate) {
+            match context.gate.open(&candidate, &core.holds()) {
                 Ok(reservation) => {
                     core.b.reservations.push(reservation);
                     self.call(core, candidate, context);
@@ -438,7 +438,7 @@ impl Setup {
         if let Some(attempt) = &self.attempt {
             context.gate.failed(context.now, &attempt.candidate, failure);
             context.effects.push(Effect::Cancel { branch: attempt.branch, reason: bytes::Bytes::new() });
-            core.abandoned.push(attempt.branch);
+            core.give_up(attempt.branch);
         }
         self.next_target(core, context)
     }

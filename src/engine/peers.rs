@@ -237,12 +237,11 @@ impl<'a> EdgeGate<'a> {
 }
 
 impl Gate for EdgeGate<'_> {
-    fn open(&mut self, now: Now, candidate: &Candidate) -> Result<Reservation, Closed> {
-        let _ = now;
+    fn open(&mut self, candidate: &Candidate, holds: &Reservation) -> Result<Reservation, Closed> {
         if !self.peers.is_up(candidate.peer, candidate.target.address) {
             return Err(Closed::Down);
         }
-        self.policy.gate(self.counters, self.from, candidate).map_err(Closed::Refused)
+        self.policy.gate(self.counters, self.from, candidate, holds).map_err(Closed::Refused)
     }
 
     fn failed(&mut self, now: Now, candidate: &Candidate, failure: Failure) {

@@ -31,9 +31,37 @@ pub struct Full {
     pub limit: u32,
 }
 
+/// One unit of a gauge, given back when it is dropped.
+#[derive(Debug)]
+struct Unit(Arc<AtomicU32>);
+
+impl Drop for Unit {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Who holds a unit.
+#[derive(Debug)]
+enum Held {
+    /// One holder, as nearly always.
+    Alone(Unit),
+    /// Several of one call; the last one gives it back.
+    Together(Arc<Unit>),
+}
+
+impl Held {
+    fn is_of(&self, gauge: &Arc<AtomicU32>) -> bool {
+        match self {
+            Self::Alone(unit) => Arc::ptr_eq(&unit.0, gauge),
+            Self::Together(unit) => Arc::ptr_eq(&unit.0, gauge),
+        }
+    }
+}
+
 /// Units of gauges (a call's places on one leg); dropping it gives each unit back, exactly once.
 #[derive(Debug)]
-pub struct Reservation(SmallVec<[Arc<AtomicU32>; 2]>);
+pub struct Reservation(SmallVec<[Held; 2]>);
 
 impl Reservation {
     /// Holds what both held.
@@ -48,13 +76,25 @@ impl Reservation {
     pub fn empty() -> Self {
         Self(SmallVec::new())
     }
-}
 
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        for gauge in &self.0 {
-            gauge.fetch_sub(1, Ordering::Relaxed);
-        }
+    /// A second holder of the same units: they are given back when both are dropped.
+    #[must_use]
+    pub fn share(self) -> (Self, Self) {
+        let units = self.0.into_iter().map(|held| match held {
+            Held::Alone(unit) => Arc::new(unit),
+            Held::Together(unit) => unit,
+        });
+        let (one, other) =
+            units.map(|unit| (Held::Together(Arc::clone(&unit)), Held::Together(unit))).unzip();
+        (Self(one), Self(other))
+    }
+
+    /// The unit of a gauge, if it is one of those that may be shared.
+    fn shared(&self, gauge: &Arc<AtomicU32>) -> Option<Self> {
+        self.0.iter().find(|held| held.is_of(gauge)).and_then(|held| match held {
+            Held::Alone(_) => None,
+            Held::Together(unit) => Some(Self(SmallVec::from_iter([Held::Together(Arc::clone(unit))]))),
+        })
     }
 }
 
@@ -107,13 +147,17 @@ impl Counters {
     }
 
     /// Takes one unit, never past `limit`. An unknown gauge is full: what cannot be counted is refused.
-    pub fn reserve(&self, charge: Charge, limit: u32) -> Result<Reservation, Full> {
+    /// A unit that the same call holds already, and shares, is not taken again: a limit counts calls.
+    pub fn reserve(&self, charge: Charge, limit: u32, holds: &Reservation) -> Result<Reservation, Full> {
         let Some(gauge) = self.gauge(charge) else {
             return Err(Full { charge, value: 0, limit });
         };
+        if let Some(unit) = holds.shared(&gauge.held) {
+            return Ok(unit);
+        }
         let more = |held: u32| if held < limit { held.checked_add(1) } else { None };
         match gauge.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
-            Ok(_) => Ok(Reservation(SmallVec::from_iter([Arc::clone(&gauge.held)]))),
+            Ok(_) => Ok(Reservation(SmallVec::from_iter([Held::Alone(Unit(Arc::clone(&gauge.held)))]))),
             Err(value) => Err(Full { charge, value, limit }),
         }
     }
@@ -135,5 +179,31 @@ fn grow(gauges: &mut Vec<Option<Gauge>>, id: usize, name: &Arc<str>) {
     }
     if let Some(slot @ None) = gauges.get_mut(id) {
         *slot = Some(Gauge { name: Arc::clone(name), held: Arc::default() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLACE: Charge = Charge::Channel(SiteId(0));
+
+    /// A call that turns from one target to another may have an INVITE alive at both, and is one call all the same.
+    #[test]
+    fn c8_a_call_at_two_targets_takes_one_place_until_it_left_both() {
+        let mut counters = Counters::default();
+        grow(&mut counters.channels, 0, &Arc::from("office"));
+        let nothing = Reservation::empty();
+        let first = counters.reserve(PLACE, 1, &nothing).unwrap();
+        assert!(counters.reserve(PLACE, 1, &first).is_err(), "what was not shared is held by one");
+        let (first, holds) = first.share();
+        let second = counters.reserve(PLACE, 1, &holds).unwrap();
+        drop(holds);
+        assert_eq!(counters.held(PLACE), 1);
+        assert!(counters.reserve(PLACE, 1, &nothing).is_err(), "another call");
+        drop(first);
+        assert_eq!(counters.held(PLACE), 1);
+        drop(second);
+        assert_eq!(counters.held(PLACE), 0);
     }
 }

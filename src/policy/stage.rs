@@ -205,26 +205,32 @@ impl Policy {
         from: PeerId,
         charges: &[Charge],
     ) -> Result<Reservation, Refused> {
-        self.reserve(counters, charges).map_err(|full| self.full(from, full))
+        self.reserve(counters, charges, &Reservation::empty()).map_err(|full| self.full(from, full))
     }
 
     /// The gate of one target, asked each time a call turns to it: the cap of the peer that is called and the channels of
-    /// its site. `from` is the caller, whose presets give the status.
+    /// its site. `from` is the caller, whose presets give the status; what the call `holds` already is not taken again.
     pub fn gate(
         &self,
         counters: &Counters,
         from: PeerId,
         candidate: &Candidate,
+        holds: &Reservation,
     ) -> Result<Reservation, Refused> {
         let Some(peer) = self.peer(candidate.peer) else {
             return Err(Box::new(self.no_target(from)));
         };
-        self.reserve(counters, &leg_charges(peer)).map_err(|full| self.full(from, full))
+        self.reserve(counters, &leg_charges(peer), holds).map_err(|full| self.full(from, full))
     }
 
-    fn reserve(&self, counters: &Counters, charges: &[Charge]) -> Result<Reservation, Full> {
+    fn reserve(
+        &self,
+        counters: &Counters,
+        charges: &[Charge],
+        holds: &Reservation,
+    ) -> Result<Reservation, Full> {
         charges.iter().try_fold(Reservation::empty(), |held, charge| {
-            counters.reserve(*charge, self.limit(*charge)).map(|more| held.with(more))
+            counters.reserve(*charge, self.limit(*charge), holds).map(|more| held.with(more))
         })
     }
 

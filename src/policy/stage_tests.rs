@@ -287,12 +287,12 @@ fn c8_caps_hold_exactly_and_every_place_comes_back() {
         let verdict = admit(&policy, &counters, &facts());
         assert_eq!(refused(&verdict), None, "{held} of 3");
         let caller = policy.charge(&counters, PBX, &verdict.charges).unwrap();
-        calls.push((caller, policy.gate(&counters, PBX, &candidate).unwrap()));
+        calls.push((caller, policy.gate(&counters, PBX, &candidate, &Reservation::empty()).unwrap()));
     }
     let verdict = admit(&policy, &counters, &facts());
     assert_eq!(refused(&verdict), Some((10004, 480)));
     assert_eq!(verdict.trail.last().map(|step| &*step.rule), Some("peers.pbx.concurrent_calls"));
-    let full = policy.gate(&counters, PBX, &candidate).unwrap_err();
+    let full = policy.gate(&counters, PBX, &candidate, &Reservation::empty()).unwrap_err();
     assert_eq!((full.code.number, full.status, full.retry_after), (10004, 480, Some(10)));
     let held: Vec<_> = counters.gauges().collect();
     assert_eq!(
@@ -315,13 +315,16 @@ fn c8_channels_of_the_site_hold_over_all_its_trunks_and_a_refused_gate_takes_not
     let verdict = admit(&policy, &counters, &inbound());
     assert_eq!(verdict.charges.as_slice(), [Charge::Call(TRUNK), Charge::Channel(OFFICE)]);
     let incoming = policy.charge(&counters, TRUNK, &verdict.charges).unwrap();
-    let outgoing = policy.gate(&counters, PBX, &at(SPARE)).unwrap();
-    assert!(policy.gate(&counters, PBX, &at(SPARE)).is_err());
+    let outgoing = policy.gate(&counters, PBX, &at(SPARE), &Reservation::empty()).unwrap();
+    assert!(policy.gate(&counters, PBX, &at(SPARE), &Reservation::empty()).is_err());
     assert_eq!(counters.held(Charge::Call(SPARE)), 1, "what did not fit whole is not held in part");
     let full = admit(&policy, &counters, &inbound());
     assert_eq!(refused(&full), Some((10004, 480)));
     assert_eq!(full.trail.last().map(|step| &*step.rule), Some("sites.office.channels"));
-    assert!(policy.gate(&counters, TRUNK, &at(PBX)).is_ok(), "towards the PBX no channel is needed");
+    assert!(
+        policy.gate(&counters, TRUNK, &at(PBX), &Reservation::empty()).is_ok(),
+        "towards the PBX no channel is needed"
+    );
     drop((incoming, outgoing));
     assert_eq!(counters.gauges().count(), 0);
 }
@@ -344,7 +347,10 @@ fn c8_counters_survive_a_reload_and_a_peer_that_is_gone() {
     assert_eq!(screen(&third, &facts()).outcome, Outcome::Silence);
     drop(held);
     assert_eq!(counters.held(Charge::Call(PBX)), 0);
-    assert!(counters.reserve(Charge::Call(PeerId(77)), 5).is_err(), "what nobody counts is full");
+    assert!(
+        counters.reserve(Charge::Call(PeerId(77)), 5, &Reservation::empty()).is_err(),
+        "what nobody counts is full"
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::sim::play;
 use crate::sim::policy::{EDGE_INSIDE, EDGE_OUTSIDE, Shape, yaml};
 use crate::sim::text::Sip;
 use crate::sim::wire::SECOND;
-use crate::site::{PBX, SDP, Site, TRUNK, final_to, invite, request_to, response_to, shown, to};
+use crate::site::{PBX, SDP, Site, TRUNK, TRUNK2, final_to, invite, request_to, response_to, shown, to};
 
 /// Plays a flow of the simulation's table on a calm wire, changed or not.
 fn flow(name: &str, change: impl FnOnce(&mut crate::sim::flow::Flow)) {
@@ -178,6 +178,30 @@ fn c8_every_way_to_end_gives_the_channel_back() {
             flow.shape.concurrent_calls = 1;
         });
     }
+}
+
+/// A phone may still ring at a target that was given up: its place is taken until that INVITE has ended.
+#[test]
+fn c8_a_target_that_was_given_up_keeps_its_place_until_its_invite_ends() {
+    let mut site = Site::of(&yaml(&Shape { post_dial_max: "5s", ..Shape::default() }));
+    let held = |site: &mut Site, name: &str| {
+        let reserved = site.gauges().reserved;
+        reserved.into_iter().find(|(holder, _)| holder == name).map_or(0, |(_, count)| count)
+    };
+    let sent = site.send(PBX, &invite("c8g", "+12125550100"));
+    let first = request_to(&sent, TRUNK, "INVITE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+    site.send(TRUNK, &Sip::response(&first, 100, "Trying", ""));
+    let sent = site.pass(6 * SECOND);
+    assert!(request_to(&sent, TRUNK, "CANCEL").is_some(), "{}", shown(&sent));
+    let second = request_to(&sent, TRUNK2, "INVITE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+    assert_eq!((held(&mut site, "peer trunk"), held(&mut site, "peer trunk2")), (1, 1));
+    assert_eq!(held(&mut site, "site lab"), 1, "one call takes one channel, wherever it rings");
+    site.send(TRUNK2, &Sip::response(&second, 486, "Busy Here", "busy"));
+    assert_eq!((held(&mut site, "peer trunk"), held(&mut site, "peer trunk2")), (1, 0));
+    assert_eq!(held(&mut site, "site lab"), 1);
+    site.send(TRUNK, &Sip::response(&first, 487, "Request Terminated", "gone"));
+    assert!(site.gauges().reserved.is_empty(), "{:?}", site.gauges().reserved);
+    site.must_become_empty();
 }
 
 #[test]
