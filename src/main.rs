@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
 
 use ringfence::admin::ask::{Unanswered, ask};
-use ringfence::admin::{Request, table};
+use ringfence::admin::{Request, record, table};
 use ringfence::config::{self, Source};
 use ringfence::{app, config::check};
 
@@ -46,6 +46,7 @@ Examples:
   ringfence status                            calls, peers, counts and memory of the running edge
   ringfence reload                            take the changed policy file; live calls go on
   ringfence stop                              no new calls; end when the live ones have ended
+  ringfence ladder                            the last call as a ladder: who sent what, and the verdict
 
 Exit codes:
   0  done (run: ended, and no call was cut)
@@ -101,6 +102,23 @@ enum Command {
         #[command(flatten)]
         edge: Edge,
     },
+    /// Draw a call from its record: a ladder of both legs, how it ended, and every rule that was asked
+    ///
+    /// Records are searched in the file that `records` of the policy names and in those put aside from it. Where records
+    /// go to standard output, pipe them in: `journalctl -u ringfence -o cat | ringfence ladder --file -`.
+    Ladder {
+        /// The record's id (its first 6 digits or more) or the Call-ID of one of its legs; else the last record
+        record: Option<String>,
+        /// The file that holds call records; - is standard input
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// Characters of a line; else the terminal's, or 80
+        #[arg(long, value_name = "N")]
+        width: Option<usize>,
+        /// For machines: the record itself
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the version
     Version,
 }
@@ -128,6 +146,10 @@ fn main() -> ExitCode {
             let patience = answer.pointer("/patience_s").and_then(Value::as_u64).unwrap_or(0);
             format!("stopping: no new calls; live ones may go on for {patience} s")
         }),
+        Command::Ladder { record: name, file, width, json } => {
+            let wanted = name.map_or(record::Wanted::Last, record::Wanted::Named);
+            ladder(file, &config, &wanted, width, json)
+        }
         Command::Version => print(&format!("ringfence {}", env!("CARGO_PKG_VERSION"))),
     }
 }
@@ -201,6 +223,38 @@ fn socket_of(file: &Path) -> Result<PathBuf, String> {
     let source = Source::read(file).map_err(|errors| format!("{errors}; {instead}"))?;
     config::control_of(&source)
         .ok_or_else(|| format!("no `control` can be read in {}; {instead}", file.display()))
+}
+
+fn ladder(
+    file: Option<PathBuf>,
+    config: &Path,
+    wanted: &record::Wanted,
+    width: Option<usize>,
+    json: bool,
+) -> ExitCode {
+    let file = match file.map_or_else(|| records_of(config), Ok) {
+        Ok(file) => file,
+        Err(text) => return fail(&text),
+    };
+    match record::find(&file, wanted) {
+        Ok(record) if json => print(&format!("{record:#}")),
+        Ok(record) => print(record::draw(&record, width.unwrap_or_else(terminal_width)).trim_end()),
+        Err(missing) => fail(&missing),
+    }
+}
+
+/// Characters of a line of the terminal; 80 where there is none.
+fn terminal_width() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
+    size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0).unwrap_or(80)
+}
+
+/// The file that a policy file sends call records to.
+fn records_of(file: &Path) -> Result<PathBuf, String> {
+    let instead = "name the file that holds call records with --file (- is standard input)";
+    let source = Source::read(file).map_err(|errors| format!("{errors}; {instead}"))?;
+    config::records_of(&source)
+        .ok_or_else(|| format!("{} sends call records to no file; {instead}", file.display()))
 }
 
 fn tell_reload(answer: &Value) -> String {

@@ -439,3 +439,35 @@ fn the_status_fits_a_terminal() {
     assert!(text.contains("office-pbx") && text.contains("trunk") && text.contains("heap"), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
 }
+
+#[test]
+fn a_call_is_drawn_from_its_record() {
+    let net = Net(116);
+    let mut edge = Edge::start("ladder", net, POLICY);
+    let (pbx, trunk, _) = call_up(net);
+    let _stopping = command(&edge, "stop");
+    let byes = [receive_until(&trunk, "BYE "), receive_until(&pbx, "BYE ")];
+    trunk.send_to(response(&byes[0], "200 OK", "").as_bytes(), net.outside()).expect("loopback takes it");
+    pbx.send_to(response(&byes[1], "200 OK", "").as_bytes(), net.inside()).expect("loopback takes it");
+    edge.ended(PATIENCE);
+    let record = edge.records(1).remove(0);
+    let policy = edge.folder().join("ringfence.yaml").to_string_lossy().into_owned();
+    let id = record["id"].as_str().expect("a record has an id");
+    let mut ladders = Vec::new();
+    for name in [id, id.get(..6).unwrap_or_default(), "held-call"] {
+        let drawn = ringfence(&["ladder", name, "--config", &policy]);
+        assert_eq!(drawn.status.code(), Some(0), "{}", said(&drawn));
+        let text = said(&drawn);
+        let rows: Vec<&str> = text.lines().skip(1).map(|line| line.get(9..).unwrap_or_default()).collect();
+        ladders.push(rows[..8].join("\n"));
+        assert!(text.lines().take(9).all(|line| line.chars().count() <= 80), "{text}");
+        assert!(text.contains("answered, 200 by edge") && text.contains("routes[0] (out): match"), "{text}");
+    }
+    insta::assert_snapshot!(ladders[0]);
+    assert!(ladders.iter().all(|ladder| *ladder == ladders[0]), "{ladders:?}");
+    let last = ringfence(&["ladder", "--json", "--config", &policy]);
+    assert_eq!(serde_json::from_slice::<Value>(&last.stdout).expect("the record itself"), record);
+    let missing = ringfence(&["ladder", "no-such-call", "--config", &policy]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(said(&missing).contains("no record fits"), "{}", said(&missing));
+}

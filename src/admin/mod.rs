@@ -1,9 +1,12 @@
 //! The local control socket: one JSON request, one JSON answer, file permissions as its lock.
 //!
-//! Owns the socket's file, both ends of its protocol and the table people read. Refuses to know who answers.
+//! Owns the socket's file, both ends of its protocol, the table people read, and the drawing of a call from its record.
+//! Refuses to know who answers.
 //! Read first: unix(7).
 
 pub mod ask;
+pub mod ladder;
+pub mod record;
 pub mod serve;
 pub mod table;
 

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::answer::{Answer, Pending};
 use super::leg::{Leg, Outgoing, Status, Unacked};
+use super::passed::Messages;
 use super::record::{CallRecord, Disposition, EndedBy, LegRecord};
 use super::{Branch, Context, Effect, LocalTag, ServerId, Side, Timer};
 use crate::clock::{Tick, Wall};
@@ -39,6 +40,8 @@ pub(super) struct Story {
     pub answered: Option<Wall>,
     pub caller: LegRecord,
     pub tried: Vec<LegRecord>,
+    /// What passed on both legs.
+    pub messages: Messages,
     /// Boxed to its size: a held call keeps it for as long as it lives.
     pub trail: Box<[Step]>,
 }
@@ -106,6 +109,8 @@ pub(super) struct Core {
     pub story: Story,
     pub duration_max: std::time::Duration,
     pub recorded: bool,
+    /// Effects of the transition under way whose messages are noted.
+    pub noted: usize,
     /// INVITEs to targets that were given up and have no final answer yet.
     pub abandoned: Vec<Abandoned>,
     /// Dialogs that nobody waited for and that were ended: INVITE and To tag, until that INVITE's time is over.
@@ -179,7 +184,7 @@ impl Core {
         context: &mut Context<'_>,
     ) -> Bytes {
         let bytes = self.leg(side).answer(&self.policy, context.settings, request, source, answer);
-        context.effects.push(Effect::Respond { server, status: answer.status, bytes: bytes.clone() });
+        context.effects.push(Effect::Respond { server, side, status: answer.status, bytes: bytes.clone() });
         bytes
     }
 
@@ -273,7 +278,7 @@ impl Core {
         let (hop, bytes) = leg.request(&policy, context.settings, &outgoing);
         leg.awaiting_ack = None;
         leg.ack = Some(Box::new((invite, hop, bytes.clone())));
-        context.effects.push(Effect::Send { hop, bytes });
+        context.effects.push(Effect::Send { side, hop, bytes });
     }
 
     /// Says BYE on a leg that is up: at once, or after the ACK of a 2xx that still waits for it.
@@ -326,7 +331,7 @@ impl Core {
             reason: b"",
         };
         let (hop, bytes) = stray.request(&self.policy, context.settings, &ack);
-        context.effects.push(Effect::Send { hop, bytes });
+        context.effects.push(Effect::Send { side: Side::B, hop, bytes });
         if ended {
             return;
         }
@@ -344,7 +349,7 @@ impl Core {
                 && *invite == branch
                 && message.to_tag().unwrap_or_default() == &*leg.remote_tag
             {
-                context.effects.push(Effect::Send { hop: *hop, bytes: bytes.clone() });
+                context.effects.push(Effect::Send { side: leg.side, hop: *hop, bytes: bytes.clone() });
                 return true;
             }
         }
@@ -414,6 +419,7 @@ impl Core {
 
     /// Writes the record, once.
     pub fn record(&mut self, ending: &Ending, context: &mut Context<'_>) {
+        self.note_sent(context);
         if std::mem::replace(&mut self.recorded, true) {
             return;
         }
@@ -440,6 +446,7 @@ impl Core {
             why: ending.why.clone(),
             code: ending.code,
             trail: Trail::from_vec(std::mem::take(&mut story.trail).into_vec()),
+            messages: std::mem::take(&mut story.messages),
         })));
     }
 }

@@ -31,11 +31,15 @@ pub enum Effect {
     Cancel {
         /// The INVITE's branch.
         branch: Branch,
+        /// The leg it was sent on.
+        side: Side,
         /// Reason header value, clean.
         reason: Bytes,
     },
     /// Send bytes outside any transaction: ACK for a 2xx.
     Send {
+        /// Which leg it belongs to.
+        side: Side,
         /// Where to.
         hop: Hop,
         /// The bytes.
@@ -45,6 +49,8 @@ pub enum Effect {
     Respond {
         /// Which.
         server: ServerId,
+        /// Which leg it belongs to.
+        side: Side,
         /// The status.
         status: u16,
         /// The bytes.

@@ -43,15 +43,15 @@ pub(super) fn begin(
         // RFC 3261 §15.1.2: requests that wait when BYE comes are answered 487.
         core.answer(*side, pending.server, &pending.message, pending.source, &Answer::bare(487), context);
     }
-    if let Some((_, branch)) = unanswered.open_invite {
-        context.effects.push(Effect::Cancel { branch, reason: ending.reason.clone() });
+    if let Some((side, branch)) = unanswered.open_invite {
+        context.effects.push(Effect::Cancel { branch, side, reason: ending.reason.clone() });
     }
     for side in [Side::A, Side::B] {
         match core.leg(side).status {
             Status::Up => core.say_bye(side, &ending.reason, told, context),
             Status::Calling(branch) => {
                 let reason = cancel_reason(ending, told);
-                context.effects.push(Effect::Cancel { branch, reason });
+                context.effects.push(Effect::Cancel { branch, side, reason });
             }
             Status::Idle => core.leg_mut(side).close(),
             Status::Invited(_) | Status::Ending(_) | Status::Over => {}

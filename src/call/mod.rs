@@ -11,6 +11,7 @@ mod hangup;
 pub mod identity;
 mod invite;
 pub mod leg;
+pub mod passed;
 pub mod record;
 pub mod rewrite;
 mod setup;
@@ -155,6 +156,7 @@ impl Call {
             },
             tried: Vec::with_capacity(1),
             trail: trail.into_vec().into_boxed_slice(),
+            messages: passed::Messages::with_room(),
         };
         let callee = candidates.first().and_then(|first| policy.peer(first.peer)).unwrap_or(&peer);
         let b = leg::Leg::callee(Arc::clone(callee), flow.back(), context.random);
@@ -169,12 +171,14 @@ impl Call {
             story,
             duration_max: begin.duration_max,
             recorded: false,
+            noted: context.effects.len(),
             abandoned: Vec::new(),
             strays: Vec::new(),
             answered_at: context.now.tick,
             invite: None,
         };
         core.invite = Some(answer::Pending { server, message: invite.clone(), source: flow.remote });
+        core.note_came(invite, None, context.now.tick);
         let phase = match readable {
             Ok(()) => Box::new(setup::Setup::new(candidates)).next_target(&mut core, context),
             Err(_) => {
@@ -184,21 +188,26 @@ impl Call {
                 hangup::begin(&mut core, hangup::Unanswered::default(), &ending, None, context)
             }
         };
+        core.note_sent(context);
         Self { core, phase }
     }
 
     /// One event.
     pub fn on(&mut self, event: Event<'_>, context: &mut Context<'_>) {
+        self.core.noted = context.effects.len();
+        self.core.note_event(&event, context.now.tick);
         self.phase = match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Setup(setup) => setup.on(&mut self.core, event, context),
             Phase::Talk(talk) => talk.on(&mut self.core, event, context),
             Phase::Hangup(hangup) => hangup.on(&mut self.core, event, context),
             Phase::Over => Phase::Over,
         };
+        self.core.note_sent(context);
     }
 
     /// After a panic inside `on`: ends both legs from what the legs still know; never uses the broken phase.
     pub fn abandon(&mut self, context: &mut Context<'_>) {
+        self.core.noted = context.effects.len();
         let why = EndCause::Bug.why();
         let ending = core::Ending {
             reason: talk::reason_text(why),

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::passed::Messages;
 use crate::clock::Wall;
 use crate::policy::{Direction, Trail};
 use crate::sip::Transport;
@@ -79,4 +80,6 @@ pub struct CallRecord {
     pub code: Option<u32>,
     /// Every rule asked.
     pub trail: Trail,
+    /// What passed on both legs until the record was written; empty for an attempt refused before it became a call.
+    pub messages: Messages,
 }

@@ -437,7 +437,8 @@ impl Setup {
     ) -> Phase {
         if let Some(attempt) = &self.attempt {
             context.gate.failed(context.now, &attempt.candidate, failure);
-            context.effects.push(Effect::Cancel { branch: attempt.branch, reason: bytes::Bytes::new() });
+            let reason = bytes::Bytes::new();
+            context.effects.push(Effect::Cancel { branch: attempt.branch, side: Side::B, reason });
             core.give_up(attempt.branch);
         }
         self.next_target(core, context)

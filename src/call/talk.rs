@@ -244,9 +244,11 @@ impl Talk {
             return;
         };
         let reason = message.header(HeaderName::Reason).map_or(&b""[..], |reason| text(reason).bytes());
-        context
-            .effects
-            .push(Effect::Cancel { branch: exchange.branch, reason: bytes::Bytes::copy_from_slice(reason) });
+        context.effects.push(Effect::Cancel {
+            branch: exchange.branch,
+            side: exchange.from.other(),
+            reason: bytes::Bytes::copy_from_slice(reason),
+        });
     }
 
     fn response(

@@ -32,6 +32,7 @@ pub use schema::schema;
 
 use crate::clock::Wall;
 use crate::policy::{Names, Plan, Policy};
+use crate::sinks::Sink;
 
 use cross::Cast;
 use fields::Fields;
@@ -140,6 +141,19 @@ pub fn control_of(source: &Source) -> Option<PathBuf> {
     let place = Place { line: 1, column: 1, length: 1 };
     let root = Fields::open(&desk, &table::ROOT, &node, place, String::new())?;
     settings::admin(&root, &source.folder).socket
+}
+
+/// The file that call records go to, of a file that may be wrong elsewhere; `None` where they go to no file.
+#[must_use]
+pub fn records_of(source: &Source) -> Option<PathBuf> {
+    let desk = Desk::new(&source.name, &source.text);
+    let node = tree::read(&source.text, &desk)?;
+    let place = Place { line: 1, column: 1, length: 1 };
+    let root = Fields::open(&desk, &table::ROOT, &node, place, String::new())?;
+    match settings::sinks(&root, &source.folder).records {
+        Sink::File { path, .. } => Some(path),
+        Sink::Stdout | Sink::Discard => None,
+    }
 }
 
 fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u64) -> Option<Config> {

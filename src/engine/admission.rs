@@ -12,6 +12,7 @@ use super::refuse::{self, Wrong};
 use super::requests::refusal_alert;
 use super::{Engine, Output};
 use crate::call::identity::hex16;
+use crate::call::passed::Messages;
 use crate::call::record::{Disposition, EndedBy, LegRecord};
 use crate::call::{Begin, CallRecord, ServerId};
 use crate::clock::Now;
@@ -250,6 +251,7 @@ impl Engine {
             why: format!("{}: {}", refusal.code.name, refusal.text),
             code: Some(refusal.code.number),
             trail: judged.trail,
+            messages: Messages::default(),
         }
     }
 }

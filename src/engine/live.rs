@@ -179,14 +179,14 @@ impl Engine {
                 }
                 self.transactions.start(now.tick, branch, invite, hop, bytes, owner, &mut self.outcomes);
             }
-            Effect::Cancel { branch, reason } => {
+            Effect::Cancel { branch, side: _, reason } => {
                 self.transactions.cancel(now.tick, branch, reason, &mut self.outcomes);
             }
-            Effect::Send { hop, bytes } => {
+            Effect::Send { side: _, hop, bytes } => {
                 self.flush();
                 self.outputs.push_back(super::Output::Send { hop, bytes });
             }
-            Effect::Respond { server, status, bytes } => {
+            Effect::Respond { server, side: _, status, bytes } => {
                 if status >= 200
                     && let Some(entry) = self.calls.at(key)
                 {

@@ -9,11 +9,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use serde::ser::SerializeMap;
+use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use serde_json::ser::{Formatter, Serializer as JsonSerializer};
 
 use crate::call::CallRecord;
+use crate::call::passed::Messages;
 use crate::call::record::{Disposition, EndedBy, LegRecord};
 use crate::clock::Wall;
 use crate::policy::verdict::{Saw, Step};
@@ -68,6 +69,7 @@ pub fn write_record(out: &mut Vec<u8>, record: &CallRecord) {
         total_ms: millis_between(begin, record.ended),
         legs: record.legs.iter().map(leg).collect(),
         trail: record.trail.iter().map(step).collect(),
+        messages: Passed(&record.messages),
     };
     write_line(out, &line);
 }
@@ -127,6 +129,30 @@ struct RecordLine<'a> {
     total_ms: u64,
     legs: Vec<LegLine<'a>>,
     trail: Vec<StepLine<'a>>,
+    #[serde(skip_serializing_if = "Passed::is_empty")]
+    messages: Passed<'a>,
+}
+
+/// What passed on the legs, one short text for each message; the last one counts what the list had no room for.
+struct Passed<'a>(&'a Messages);
+
+impl Passed<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.list().is_empty()
+    }
+}
+
+impl Serialize for Passed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        for passed in self.0.list() {
+            list.serialize_element(&format_args!("{passed}"))?;
+        }
+        if self.0.more() > 0 {
+            list.serialize_element(&format_args!("and {} more", self.0.more()))?;
+        }
+        list.end()
+    }
 }
 
 #[derive(Serialize)]

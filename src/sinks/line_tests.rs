@@ -6,6 +6,7 @@ use serde_json::Value;
 use smallvec::smallvec;
 
 use super::*;
+use crate::call::passed::Messages;
 use crate::policy::code;
 use crate::policy::verdict::Said;
 use crate::sip::Transport;
@@ -44,6 +45,7 @@ fn record() -> CallRecord {
             },
             Step { rule: Arc::from("routes[0]"), saw: Saw::Nothing, said: Said::Match },
         ],
+        messages: Messages::default(),
     }
 }
 

@@ -10,7 +10,6 @@ pub mod direct;
 pub mod edge;
 pub mod flow;
 pub mod flows;
-pub mod ladder;
 pub mod ledger;
 pub mod play;
 pub mod policy;

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use ringfence::admin::ladder::Ladder;
 use ringfence::call::CallRecord;
 use ringfence::call::record::Disposition;
 use ringfence::sip::Transport;
@@ -15,7 +16,6 @@ use super::dice::Dice;
 use super::edge::Edge;
 use super::flow::{Flow, Way};
 use super::flows;
-use super::ladder::Ladder;
 use super::policy::{PEERS, Shape, address, loads, yaml};
 use super::wire::{Micros, SECOND, Weather};
 use super::world::{Placement, World};

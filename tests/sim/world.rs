@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use ringfence::admin::ladder::Ladder;
 use ringfence::call::CallRecord;
 use ringfence::engine::Input;
 use ringfence::policy::{Alert, Policy};
@@ -15,7 +16,6 @@ use super::agent::{Agent, Alarm};
 use super::dice::Dice;
 use super::edge::Edge;
 use super::flow::Deed;
-use super::ladder::Ladder;
 use super::ledger::{Ledger, is_empty};
 use super::policy::{EDGE_INSIDE, EDGE_OUTSIDE, PEERS, address};
 use super::text::Sip;
