@@ -13,8 +13,8 @@ use ringfence::policy::peer::{CalledFrom, Methods};
 use ringfence::policy::route::{Pattern, Route, RouteTarget};
 use ringfence::policy::rules::{Blocklist, ConcurrentCalls, Entry, MaxDuration, Rule, Rules};
 use ringfence::policy::{
-    Charge, Counters, Facts, Listener, Outcome, Peer, PeerId, PeerSide, Plan, Policy, Presets, Reservation,
-    Site, SiteId, Sources, Target, admit, screen, sources,
+    Charge, Counters, Facts, Listener, Outcome, Pace, Peer, PeerId, PeerSide, Plan, Policy, Presets,
+    Reservation, Site, SiteId, Sources, Target, admit, screen, sources,
 };
 use ringfence::sip::{ConnectionId, Flow, Host, ListenerId, Method, Transport};
 
@@ -46,6 +46,7 @@ fn peer(id: PeerId, name: &str, side: PeerSide, address: [u8; 4]) -> Option<Arc<
         try_timeout: Duration::from_secs(4),
         ring_max: Duration::from_secs(180),
         post_dial_max: Duration::from_secs(30),
+        pace: Pace::default(),
     }))
 }
 

@@ -17,3 +17,5 @@ mod calls;
 mod life;
 #[path = "engine/messages.rs"]
 mod messages;
+#[path = "engine/targets.rs"]
+mod targets;

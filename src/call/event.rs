@@ -18,6 +18,8 @@ pub enum Failure {
 /// Deadlines a call arms; one of each kind at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Timer {
+    /// The turn in a target's line comes, or its time is over.
+    Pace,
     /// No response from the current target.
     Try,
     /// Only 100 heard from the current target for too long.
@@ -107,4 +109,22 @@ pub enum EndCause {
     Command,
     /// A bug inside this call.
     Bug,
+}
+
+impl EndCause {
+    pub(super) const fn status(self) -> u16 {
+        match self {
+            // Never 503 to a listed peer: it would dial out another way.
+            Self::Stopping | Self::Command => 480,
+            Self::Bug => 500,
+        }
+    }
+
+    pub(super) const fn why(self) -> &'static str {
+        match self {
+            Self::Stopping => "the edge is stopping",
+            Self::Command => "ended by command",
+            Self::Bug => "internal error",
+        }
+    }
 }

@@ -58,7 +58,7 @@ pub(super) fn begin(
         }
     }
     core.record(ending, context);
-    for timer in [Timer::Try, Timer::Progress, Timer::Ring, Timer::Duration] {
+    for timer in [Timer::Pace, Timer::Try, Timer::Progress, Timer::Ring, Timer::Duration] {
         context.effects.push(Effect::Disarm(timer));
     }
     // Twice 64*T1 covers the wait for an ACK and then for the answer to BYE; nothing outlives it.
@@ -110,7 +110,7 @@ pub(super) fn finish(core: &Core, context: &mut Context<'_>) {
         context.effects.push(Effect::Disarm(side.retransmit()));
         context.effects.push(Effect::Disarm(side.ack()));
     }
-    for timer in [Timer::Try, Timer::Progress, Timer::Ring, Timer::Duration, Timer::Linger] {
+    for timer in [Timer::Pace, Timer::Try, Timer::Progress, Timer::Ring, Timer::Duration, Timer::Linger] {
         context.effects.push(Effect::Disarm(timer));
     }
     context.effects.push(Effect::Ended);
@@ -235,7 +235,7 @@ impl Hangup {
                 }
                 core.abandoned.clear();
             }
-            Timer::Try | Timer::Progress | Timer::Ring | Timer::Duration => {}
+            Timer::Pace | Timer::Try | Timer::Progress | Timer::Ring | Timer::Duration => {}
         }
     }
 }

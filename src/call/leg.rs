@@ -9,7 +9,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::{Branch, Failure, LocalTag, Random, ServerId, Settings, Side, identity};
-use crate::policy::{Listener, Peer, Policy, Reservation, Target};
+use crate::policy::{Listener, Peer, Policy, Reservation, Target, Transports};
 use crate::sip::error::Cause;
 use crate::sip::{Flow, HeaderName, Hop, Host, Message, Method, NameAddr, Text, Transport, Uri, Writer};
 
@@ -196,7 +196,7 @@ impl Leg {
         let served = policy.listener(flow.listener).map_or(&[][..], |listener| &listener.transports);
         let transport = transport.filter(|wanted| served.contains(wanted) && !flow.transport.is_encrypted());
         // RFC 3261 §16.6 leaves loops to us: a target that is one of our own listeners is never sent to.
-        let ourselves = policy.listeners.iter().flatten().any(|listener| listener.bind == address);
+        let ourselves = policy.listeners.iter().flatten().any(|listener| listener.is_at(address));
         if own && !ourselves && (address.is_ipv4() == flow.remote.is_ipv4()) {
             self.hop.remote = address;
             self.hop.transport = match transport {
@@ -340,14 +340,23 @@ impl Leg {
     }
 }
 
-/// The hop of a candidate's target: its preferred transport among those of the listener.
-pub(super) fn hop_of(peer: &Peer, target: &Target) -> Hop {
+/// The hop of a candidate's target by one of its transports.
+pub(super) fn hop_of(peer: &Peer, target: &Target, transport: Transport) -> Hop {
     Hop {
         listener: peer.listener,
-        transport: target.transports.first().copied().unwrap_or(Transport::Udp),
+        transport,
         remote: target.address,
         connection: crate::sip::ConnectionId::NONE,
     }
+}
+
+/// The first transport of a target that it was not tried by. After an encrypted one never one in the clear: whoever
+/// can break a connection must not be able to take the encryption away.
+pub(super) fn next_transport(target: &Target, tried: &Transports) -> Option<Transport> {
+    let encrypted = tried.iter().any(|transport| transport.is_encrypted());
+    let open =
+        |transport: &&Transport| !tried.contains(transport) && (!encrypted || transport.is_encrypted());
+    target.transports.iter().find(open).copied()
 }
 
 /// What the record and the gate call a failure that a response told.

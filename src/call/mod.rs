@@ -16,12 +16,14 @@ pub mod record;
 pub mod rewrite;
 mod setup;
 mod talk;
+mod targets;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::clock::Now;
-use crate::policy::{Peer, Policy, Refusal, Reservation, Trail, code, route::Candidate};
-use crate::sip::{Flow, Message};
+use crate::clock::{Now, Tick};
+use crate::policy::{Peer, Place, Policy, Refusal, Reservation, Trail, code, route::Candidate};
+use crate::sip::{Flow, Message, Transport};
 
 pub use effect::{Effect, Effects};
 pub use event::{EndCause, Event, Failure, Timer};
@@ -47,16 +49,47 @@ pub struct ServerId(pub u64);
 pub enum Closed {
     /// It is down.
     Down,
+    /// Calls go there more slowly than they come, or it asked for a pause: it may open at this tick.
+    Busy(Tick),
     /// A cap or rule says no for this target.
     Refused(Box<Refusal>),
 }
 
+/// How much a call wants a target.
+#[derive(Debug, Clone, Copy)]
+pub enum Urge<'a> {
+    /// As one of several that are up.
+    Usual,
+    /// Even if it is down: every other one is as well.
+    LastResort,
+    /// It stood in its line; even if it went down meanwhile.
+    Turn(&'a Place),
+}
+
 /// What a call asks of the policy each time it turns to another target. The engine implements it.
 pub trait Gate {
+    /// Puts candidates whose peers fail half of their calls behind the others; the order stays otherwise.
+    fn prefer(&mut self, now: Now, candidates: &mut [Candidate]);
     /// Admits and reserves, or says why not. What the call `holds` at targets it gave up is not taken again.
-    fn open(&mut self, candidate: &Candidate, holds: &Reservation) -> Result<Reservation, Closed>;
+    fn open(
+        &mut self,
+        now: Now,
+        candidate: &Candidate,
+        urge: Urge<'_>,
+        holds: &Reservation,
+    ) -> Result<Reservation, Closed>;
+    /// Stands in the line of a busy candidate whose turn would come at `turn`, or says that this is too late.
+    fn join(&mut self, now: Now, candidate: &Candidate, turn: Tick) -> Result<Place, Box<Refusal>>;
+    /// The refusal of a call that waits no longer.
+    fn waited(&mut self, now: Now, candidate: &Candidate, turn: Tick) -> Box<Refusal>;
     /// A target did not answer or broke its transport: the engine may mark it.
     fn failed(&mut self, now: Now, candidate: &Candidate, failure: Failure);
+    /// One transport of a target cannot be reached; another is tried.
+    fn fell_back(&mut self, now: Now, candidate: &Candidate, from: Transport, to: Transport);
+    /// A target asked for a pause between calls.
+    fn held(&mut self, now: Now, candidate: &Candidate, pause: Duration);
+    /// A target answered a call: as one that works, or not (`failed` says so by itself).
+    fn noted(&mut self, now: Now, candidate: &Candidate, served: bool);
 }
 
 /// What a transition may use besides the event.
@@ -137,7 +170,8 @@ pub struct Call {
 impl Call {
     /// Begins: builds leg B towards the first open candidate.
     pub fn begin(begin: Begin<'_>, context: &mut Context<'_>) -> Self {
-        let Begin { invite, flow, server, peer, policy, candidates, reservations, trail, .. } = begin;
+        let Begin { invite, flow, server, peer, policy, mut candidates, reservations, trail, .. } = begin;
+        context.gate.prefer(context.now, &mut candidates);
         let story = core::Story {
             id: (u128::from(context.random.bits()) << 64) | u128::from(context.random.bits()),
             direction: begin.direction,

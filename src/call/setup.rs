@@ -1,6 +1,6 @@
 //! Setup: from A's INVITE to its final answer, over as many targets as the route names.
 //!
-//! Owns trying, fail-over and early cancelling. Read first: RFC 3261 §9, §13.2, §16.7 (as a model of fail-over).
+//! Owns trying, fail-over and early cancelling; which target is next is `targets`. Read first: RFC 3261 §9, §13.2, §16.7 (as a model of fail-over).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,9 +14,10 @@ use super::invite;
 use super::leg::{self, Status, failure_of};
 use super::record::{Disposition, EndedBy, LegRecord};
 use super::talk::{Talk, reason_text};
-use super::{Branch, Closed, Context, Effect, EndCause, Event, Failure, Phase, Side, Timer};
+use super::targets::{Next, Targets, pause_asked};
+use super::{Branch, Context, Effect, Event, Failure, Phase, Side, Timer};
 use crate::policy::route::Candidate;
-use crate::policy::{Refusal, code};
+use crate::policy::{Refusal, Transports, code};
 use crate::sip::{Flow, Message, Method};
 
 /// What was heard from the target that is being tried.
@@ -36,53 +37,57 @@ struct Attempt {
     branch: Branch,
     candidate: Candidate,
     heard: Heard,
+    /// Transports it was sent by, the last one waited on.
+    over: Transports,
 }
 
 /// The phase.
 #[derive(Debug)]
 pub(super) struct Setup {
-    candidates: SmallVec<[Candidate; 2]>,
-    next: usize,
+    targets: Targets,
     attempt: Option<Attempt>,
-    /// The refusal of a cap met on the way, told if no target is left.
-    refused: Option<Box<Refusal>>,
 }
 
 impl Setup {
     pub fn new(candidates: SmallVec<[Candidate; 2]>) -> Self {
-        Self { candidates, next: 0, attempt: None, refused: None }
+        Self { targets: Targets::new(candidates), attempt: None }
     }
 
-    /// Turns to the next candidate whose gate opens, or refuses the caller.
+    /// Turns to the next candidate whose gate opens, waits for its turn, or refuses the caller.
     pub fn next_target(mut self: Box<Self>, core: &mut Core, context: &mut Context<'_>) -> Phase {
         self.attempt = None;
         core.b.reservations.clear();
         core.b.status = Status::Idle;
-        while let Some(candidate) = self.candidates.get(self.next).cloned() {
-            self.next += 1;
-            match context.gate.open(&candidate, &core.holds()) {
-                Ok(reservation) => {
-                    core.b.reservations.push(reservation);
-                    self.call(core, candidate, context);
-                    return Phase::Setup(self);
-                }
-                Err(Closed::Down) => {}
-                Err(Closed::Refused(refusal)) => self.refused = Some(refusal),
+        let next = self.targets.next(core, context);
+        self.turn_to(core, next, context)
+    }
+
+    fn turn_to(mut self: Box<Self>, core: &mut Core, next: Next, context: &mut Context<'_>) -> Phase {
+        match next {
+            Next::Call(candidate, reservation) => {
+                core.b.reservations.push(reservation);
+                self.call(core, candidate, Transports::new(), context);
+                Phase::Setup(self)
             }
+            Next::Wait => {
+                context.effects.push(Effect::Disarm(Timer::Try));
+                context.effects.push(Effect::Disarm(Timer::Progress));
+                Phase::Setup(self)
+            }
+            Next::Nothing => self.nothing_left(core, context),
         }
-        self.nothing_left(core, context)
     }
 
     fn nothing_left(self: Box<Self>, core: &mut Core, context: &mut Context<'_>) -> Phase {
-        let refusal = match self.refused {
-            Some(ref refusal) => Refusal::clone(refusal),
-            None => Refusal::new(
-                code::NO_TARGET_AVAILABLE,
-                &core.a.peer.refusal,
-                "no target of the route answered; look at alert 32011 and `ringfence status`".to_owned(),
-            ),
+        let (refusal, disposition) = match self.targets.refused {
+            Some(ref refusal) => (Refusal::clone(refusal), Disposition::Refused),
+            None => {
+                let words = "no target of the route answered; look at alert 32011 and `ringfence status`";
+                let presets = &core.a.peer.refusal;
+                let refusal = Refusal::new(code::NO_TARGET_AVAILABLE, presets, words.to_owned());
+                (refusal, Disposition::Failed)
+            }
         };
-        let disposition = if self.refused.is_some() { Disposition::Refused } else { Disposition::Failed };
         self.refuse(core, &refusal, disposition, context)
     }
 
@@ -109,23 +114,31 @@ impl Setup {
         hangup::begin(core, Unanswered::default(), ending, told, context)
     }
 
-    /// Sends our INVITE to a candidate.
-    fn call(&mut self, core: &mut Core, candidate: Candidate, context: &mut Context<'_>) {
+    /// Sends our INVITE to a candidate by the first transport that it was not sent by.
+    fn call(
+        &mut self,
+        core: &mut Core,
+        candidate: Candidate,
+        mut over: Transports,
+        context: &mut Context<'_>,
+    ) {
         let policy = Arc::clone(&core.policy);
         let Some(peer) = policy.peer(candidate.peer) else { return };
+        let Some(transport) = leg::next_transport(&candidate.target, &over) else { return };
         core.b.peer = Arc::clone(peer);
-        core.b.hop = leg::hop_of(peer, &candidate.target);
+        core.b.hop = leg::hop_of(peer, &candidate.target, transport);
         core.b.remote_tag = Box::default();
         core.b.routes = Box::default();
         let branch = Branch(context.random.bits());
         let cseq = core.b.next_cseq();
         let mut hop = core.b.hop;
         let mut bytes = invite::write(core, &candidate, branch, cseq, hop.transport, context.settings);
-        let grown = core.b.hop_for(hop, bytes.len(), context.settings);
-        if grown.transport != hop.transport && candidate.target.transports.contains(&grown.transport) {
-            hop = grown;
+        let grown = core.b.hop_for(hop, bytes.len(), context.settings).transport;
+        if candidate.target.transports.contains(&grown) && !over.contains(&grown) {
+            hop.transport = grown;
             bytes = invite::write(core, &candidate, branch, cseq, hop.transport, context.settings);
         }
+        over.push(hop.transport);
         core.b.hop = hop;
         core.b.status = Status::Calling(branch);
         core.story.tried.push(LegRecord {
@@ -138,7 +151,7 @@ impl Setup {
         context.effects.push(Effect::Request { branch, side: Side::B, invite: true, hop, bytes });
         context.effects.push(Effect::Disarm(Timer::Progress));
         context.effects.push(Effect::Arm { timer: Timer::Try, at: context.now.tick.after(peer.try_timeout) });
-        self.attempt = Some(Attempt { branch, candidate, heard: Heard::Nothing });
+        self.attempt = Some(Attempt { branch, candidate, heard: Heard::Nothing, over });
     }
 
     /// One event of this phase.
@@ -186,6 +199,7 @@ impl Setup {
             }
             return Phase::Setup(self);
         };
+        self.targets.answered = true;
         match status {
             ..=100 => {
                 if attempt.heard == Heard::Nothing {
@@ -201,6 +215,7 @@ impl Setup {
             101..=199 => {
                 if attempt.heard != Heard::Progress {
                     attempt.heard = Heard::Progress;
+                    context.gate.noted(context.now, &attempt.candidate, true);
                     core.story.rang = Some(core.moment(context.now.tick));
                     let patience = core.b.peer.ring_max;
                     context.effects.push(Effect::Disarm(Timer::Try));
@@ -228,6 +243,7 @@ impl Setup {
         context: &mut Context<'_>,
     ) -> Phase {
         note_status(core, message.status());
+        self.note(true, context);
         let policy = Arc::clone(&core.policy);
         let readable = core.b.established(message, flow, &policy).is_ok();
         core.b.status = Status::Up;
@@ -263,9 +279,16 @@ impl Setup {
         Phase::Talk(Talk::default())
     }
 
+    /// Tells the gate how a target answered that nothing but 100 was heard from.
+    fn note(&self, served: bool, context: &mut Context<'_>) {
+        if let Some(attempt) = self.attempt.as_ref().filter(|attempt| attempt.heard != Heard::Progress) {
+            context.gate.noted(context.now, &attempt.candidate, served);
+        }
+    }
+
     /// A final answer that is no 2xx.
     fn refused(
-        self: Box<Self>,
+        mut self: Box<Self>,
         core: &mut Core,
         status: u16,
         message: &Message,
@@ -277,9 +300,18 @@ impl Setup {
         if let Some(failure) = failure_of(status)
             && let Some((Heard::Nothing | Heard::Trying, candidate)) = heard
         {
-            context.gate.failed(context.now, &candidate, failure);
+            match pause_asked(message) {
+                // It is as well as before: it counts neither as down nor as failing.
+                Some(pause) => {
+                    context.gate.held(context.now, &candidate, pause);
+                    self.targets.put_back(candidate);
+                }
+                None => context.gate.failed(context.now, &candidate, failure),
+            }
             return self.next_target(core, context);
         }
+        // 5xx is the target's own trouble, whatever is told to the caller; the rest is about who is called.
+        self.note(!(500..600).contains(&status), context);
         let presets = core.a.peer.refusal;
         match status {
             300..=399 => {
@@ -316,19 +348,28 @@ impl Setup {
     }
 
     fn failed(
-        self: Box<Self>,
+        mut self: Box<Self>,
         core: &mut Core,
         branch: Branch,
         failure: Failure,
         context: &mut Context<'_>,
     ) -> Phase {
         let current = self.attempt.as_ref().filter(|attempt| attempt.branch == branch);
-        let Some((heard, candidate)) = current.map(|attempt| (attempt.heard, attempt.candidate.clone()))
+        let Some((heard, candidate, over)) =
+            current.map(|attempt| (attempt.heard, attempt.candidate.clone(), attempt.over.clone()))
         else {
             // Nobody answered an INVITE that was given up; its time is over.
             core.abandoned_ends(branch);
             return Phase::Setup(self);
         };
+        // RFC 3261 §18.1.1, §8.1.3.1: the same target by its next transport, while nothing was heard from it.
+        if (failure, heard) == (Failure::Transport, Heard::Nothing)
+            && let (Some(from), Some(to)) = (over.last(), leg::next_transport(&candidate.target, &over))
+        {
+            context.gate.fell_back(context.now, &candidate, *from, to);
+            self.call(core, candidate, over, context);
+            return Phase::Setup(self);
+        }
         context.gate.failed(context.now, &candidate, failure);
         core.b.status = Status::Idle;
         match heard {
@@ -402,8 +443,12 @@ impl Setup {
         Phase::Setup(self)
     }
 
-    fn timer(self: Box<Self>, core: &mut Core, timer: Timer, context: &mut Context<'_>) -> Phase {
+    fn timer(mut self: Box<Self>, core: &mut Core, timer: Timer, context: &mut Context<'_>) -> Phase {
         match timer {
+            Timer::Pace => {
+                let next = self.targets.turn(core, context);
+                self.turn_to(core, next, context)
+            }
             Timer::Try => self.give_up_target(core, Failure::Timeout, context),
             Timer::Progress => {
                 let words = "the far side took the call and then said nothing: no ringing in time";
@@ -442,24 +487,6 @@ impl Setup {
             core.give_up(attempt.branch);
         }
         self.next_target(core, context)
-    }
-}
-
-impl EndCause {
-    const fn status(self) -> u16 {
-        match self {
-            // Never 503 to a listed peer: it would dial out another way.
-            Self::Stopping | Self::Command => 480,
-            Self::Bug => 500,
-        }
-    }
-
-    pub(super) const fn why(self) -> &'static str {
-        match self {
-            Self::Stopping => "the edge is stopping",
-            Self::Command => "ended by command",
-            Self::Bug => "internal error",
-        }
     }
 }
 

@@ -391,7 +391,7 @@ impl Talk {
             Timer::AckA => return self.ack_missing(core, Side::A, context),
             Timer::AckB => return self.ack_missing(core, Side::B, context),
             Timer::Duration => return self.reviewed(core, context),
-            Timer::Try | Timer::Progress | Timer::Ring | Timer::Linger => {}
+            Timer::Pace | Timer::Try | Timer::Progress | Timer::Ring | Timer::Linger => {}
         }
         Phase::Talk(self)
     }

@@ -175,6 +175,7 @@ fn peers(policy: &Policy) -> Vec<String> {
             grouped(peer.requests_per_second_max.into()),
             grouped(peer.requests_burst_max.into())
         ));
+        out.extend(paced(peer));
         out.push(format!("    {}", secrecy(peer)));
         out.extend(extras(peer).into_iter().map(|extra| format!("    {extra}")));
     }
@@ -194,6 +195,17 @@ fn reached(peer: &Peer) -> String {
         transports(first.transports.iter()),
         time_text(peer.try_timeout)
     )
+}
+
+fn paced(peer: &Peer) -> Option<String> {
+    let calls = peer.pace.per_second?;
+    Some(format!(
+        "    at most {} new calls to it a second ({} at once); {} more wait, {} each at most",
+        grouped(u64::from(calls.get())),
+        grouped(peer.pace.burst.into()),
+        grouped(peer.pace.queue_max.into()),
+        time_text(peer.pace.wait_max)
+    ))
 }
 
 fn secrecy(peer: &Peer) -> String {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::fields::{Fields, NamedFields, choose};
@@ -16,7 +17,7 @@ use crate::call::rewrite::may_be_passed;
 use crate::policy::names::Names;
 use crate::policy::peer::{CalledFrom, Methods, PassedHeader, Probe};
 use crate::policy::refusal::{Presets, RefusalClass};
-use crate::policy::{Listener, Peer, PeerId, PeerSide, Site, Target};
+use crate::policy::{Listener, Pace, Peer, PeerId, PeerSide, Site, Target};
 use crate::sip::{HeaderName, ListenerId, Transport};
 
 /// Something read, and the fields it was read from, so that later checks can point at them.
@@ -161,6 +162,7 @@ fn peer(name: &str, id: PeerId, fields: &Fields<'_>, listeners: &BTreeMap<&str, 
         try_timeout: fields.time("try_timeout"),
         post_dial_max: fields.time("post_dial_max"),
         ring_max: fields.time("ring_max"),
+        pace: pace(fields),
     };
     if peer.try_timeout > peer.post_dial_max {
         fields.error(
@@ -172,6 +174,24 @@ fn peer(name: &str, id: PeerId, fields: &Fields<'_>, listeners: &BTreeMap<&str, 
         fields.error("ring_max", Cause::new("ring_max is below post_dial_max").cure("raise ring_max"));
     }
     peer
+}
+
+fn pace(fields: &Fields<'_>) -> Pace {
+    let per_second = fields.count_if::<u32>("cps").and_then(NonZeroU32::new);
+    let burst = fields.count("cps_burst");
+    if per_second.is_none() && burst > 1 {
+        fields.error(
+            "cps_burst",
+            Cause::new("cps_burst bounds nothing without cps").cure("write cps, or remove it"),
+        );
+    }
+    Pace {
+        per_second,
+        burst,
+        queue_max: fields.count("cps_queue"),
+        wait_max: fields.time("cps_wait"),
+        hold_max: fields.time("retry_after_max"),
+    }
 }
 
 fn allowed(fields: &Fields<'_>, name: &str) -> bool {

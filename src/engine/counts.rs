@@ -61,6 +61,12 @@ counts! {
     table_full,
     /// Attempts refused because the edge drains.
     draining,
+    /// Calls that waited for their turn at a target.
+    paced,
+    /// Times that a call did not get its turn at a target in time.
+    paced_out,
+    /// Times that a target asked for a pause between calls.
+    targets_held,
     /// Probes sent.
     probes,
     /// Frames the shell could not send.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::calls::Entry;
-use super::peers::EdgeGate;
+use super::gate::EdgeGate;
 use super::transactions::{CallKey, Owner};
 use crate::call::event::EndCause;
 use crate::call::{Begin, Branch, Call, Context, Effect, Effects, Event, Failure, ServerId, Side, Timer};
@@ -36,12 +36,27 @@ pub enum Happened {
     },
 }
 
+/// The gate for calls of one peer; a macro, for the call's own tables stay free beside it.
+macro_rules! gate {
+    ($engine:ident, $policy:expr, $from:expr) => {
+        EdgeGate {
+            policy: $policy,
+            from: $from,
+            counters: &mut $engine.counters,
+            counts: &mut $engine.counts,
+            peers: &mut $engine.peers,
+            traffic: &mut $engine.traffic,
+            outputs: &mut $engine.outputs,
+        }
+    };
+}
+
 impl Engine {
     /// Brings a call to life. `false` when a bug kept it from being born; its reservations are back then.
     pub(super) fn begin(&mut self, now: Now, policy: &Arc<Policy>, begin: Begin<'_>) -> bool {
         let (server, from) = (begin.server, begin.peer.id);
         let mut effects = std::mem::take(&mut self.effects);
-        let mut gate = EdgeGate::new(policy, from, &mut self.counters, &mut self.peers, &mut self.outputs);
+        let mut gate = gate!(self, policy, from);
         let mut context = Context {
             now,
             random: &mut self.random,
@@ -67,8 +82,7 @@ impl Engine {
     pub(super) fn drive(&mut self, now: Now, key: CallKey, event: Event<'_>) {
         let Some(entry) = self.calls.at(key) else { return };
         let mut effects = std::mem::take(&mut self.effects);
-        let mut gate =
-            EdgeGate::new(&entry.policy, entry.from, &mut self.counters, &mut self.peers, &mut self.outputs);
+        let mut gate = gate!(self, &entry.policy, entry.from);
         let mut context = Context {
             now,
             random: &mut self.random,
@@ -108,8 +122,7 @@ impl Engine {
             return self.give_up(now, key);
         }
         let mut effects = std::mem::take(&mut self.effects);
-        let mut gate =
-            EdgeGate::new(&entry.policy, entry.from, &mut self.counters, &mut self.peers, &mut self.outputs);
+        let mut gate = gate!(self, &entry.policy, entry.from);
         let mut context = Context {
             now,
             random: &mut self.random,

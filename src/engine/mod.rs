@@ -6,7 +6,8 @@
 //!
 //! The way of a frame: `intake` (who sends, then the reader) -> `responses`, or `requests` -> in a dialog: `live`;
 //! outside: `admission` (INVITE), `standalone` (MESSAGE), or an answer of our own -> `refuse`. What a call asks for in
-//! return is carried out in `live`; `peers` and `probe` know which targets are up; `closing` ends it all.
+//! return is carried out in `live`, and what it asks before it turns to a target is answered by `gate`; `peers` and
+//! `probe` know which targets are up, `trouble` which fail their calls; `closing` ends it all.
 
 mod addresses;
 mod admission;
@@ -15,6 +16,7 @@ mod checks;
 mod closing;
 pub mod counts;
 mod fullness;
+mod gate;
 pub mod input;
 mod intake;
 mod live;
@@ -30,6 +32,7 @@ pub mod slab;
 mod standalone;
 pub mod timers;
 pub mod transactions;
+mod trouble;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -42,6 +45,7 @@ use calls::{Calls, Dialogs};
 use closing::Closing;
 use counts::Counts;
 use fullness::{Nearness, Shedding};
+use gate::Traffic;
 use live::Happened;
 use peers::Peers;
 use standalone::Carried;
@@ -87,6 +91,7 @@ pub struct Engine {
     counters: Counters,
     sources: Sources,
     peers: Peers,
+    traffic: Traffic,
     carried: Carried,
     closing: Closing,
     counts: Counts,
@@ -128,6 +133,7 @@ impl Engine {
             counters,
             sources,
             peers,
+            traffic: Traffic::default(),
             carried: Carried::default(),
             closing: Closing::Serving,
             counts: Counts::default(),

@@ -1,19 +1,16 @@
-//! Which targets are up, and the gate that a call asks before it turns to one.
+//! Which targets are up, and which have asked to be left alone for a while.
 //!
-//! Owns the health of every target and when it is probed next. Refuses to know what a probe looks like (`probe`) and
-//! how a call chooses among targets. Read first: RFC 3261 §8.1.3.1, §11; DESIGN.md law 6.
+//! Owns the health of every target and when it is probed next. Refuses to know what a probe looks like (`probe`), what a
+//! call may ask (`gate`) and how it chooses among targets. Read first: RFC 3261 §8.1.3.1, §11, §21.5.4; DESIGN.md law 6.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Output;
-use crate::call::{Branch, Closed, Failure, Gate, Random};
+use crate::call::{Branch, Random};
 use crate::clock::{Now, Tick};
 use crate::policy::alert::Alert;
-use crate::policy::route::Candidate;
-use crate::policy::{Counters, PeerId, Policy, Reservation, code};
+use crate::policy::{PeerId, Policy, code};
 
 /// The health of one target of one peer.
 #[derive(Debug, Clone)]
@@ -21,6 +18,8 @@ struct Target {
     peer: PeerId,
     address: SocketAddr,
     up: bool,
+    /// No call goes there before: it said 503 with Retry-After, or for the rate of calls.
+    held_until: Tick,
     probed: Option<Probing>,
 }
 
@@ -61,6 +60,8 @@ pub enum Change {
 pub struct Peers {
     targets: Vec<Target>,
     down: usize,
+    /// The latest of all `held_until`: most of the time it is past, and nothing has to be looked up.
+    held_until: Tick,
 }
 
 impl Peers {
@@ -92,6 +93,7 @@ impl Peers {
                     address: target.address,
                     // Without probes nothing would bring a target back: it counts as up.
                     up: interval.is_none() || known.is_none_or(|known| known.up),
+                    held_until: known.map_or(Tick::ZERO, |known| known.held_until),
                     probed: interval.map(probing),
                 });
             }
@@ -144,6 +146,26 @@ impl Peers {
                 .targets
                 .iter()
                 .any(|target| target.peer == peer && target.address == address && !target.up)
+    }
+
+    /// Keeps calls away from a target until `until`; it stays up.
+    pub fn hold(&mut self, peer: PeerId, address: SocketAddr, until: Tick) {
+        if let Some(target) =
+            self.targets.iter_mut().find(|target| target.peer == peer && target.address == address)
+        {
+            target.held_until = target.held_until.max(until);
+            self.held_until = self.held_until.max(until);
+        }
+    }
+
+    /// When a target that is held takes calls again; `None` when it takes them now.
+    #[must_use]
+    pub fn held(&self, now: Tick, peer: PeerId, address: SocketAddr) -> Option<Tick> {
+        if self.held_until <= now {
+            return None;
+        }
+        let held = self.targets.iter().find(|target| target.peer == peer && target.address == address);
+        held.map(|target| target.held_until).filter(|until| *until > now)
     }
 
     /// Whether any target is down: most of the time none is, and nothing has to be looked up.
@@ -212,51 +234,4 @@ pub(super) fn reach_alert(
     alert.peer = name;
     alert.evidence.push(("target", address.to_string()));
     Box::new(alert)
-}
-
-/// What a call may ask of the engine when it turns to a target.
-pub(super) struct EdgeGate<'a> {
-    policy: &'a Policy,
-    from: PeerId,
-    counters: &'a mut Counters,
-    peers: &'a mut Peers,
-    outputs: &'a mut VecDeque<Output>,
-}
-
-impl<'a> EdgeGate<'a> {
-    /// The gate for calls of one peer.
-    pub(super) fn new(
-        policy: &'a Policy,
-        from: PeerId,
-        counters: &'a mut Counters,
-        peers: &'a mut Peers,
-        outputs: &'a mut VecDeque<Output>,
-    ) -> Self {
-        Self { policy, from, counters, peers, outputs }
-    }
-}
-
-impl Gate for EdgeGate<'_> {
-    fn open(&mut self, candidate: &Candidate, holds: &Reservation) -> Result<Reservation, Closed> {
-        if !self.peers.is_up(candidate.peer, candidate.target.address) {
-            return Err(Closed::Down);
-        }
-        self.policy.gate(self.counters, self.from, candidate, holds).map_err(Closed::Refused)
-    }
-
-    fn failed(&mut self, now: Now, candidate: &Candidate, failure: Failure) {
-        let (peer, address) = (candidate.peer, candidate.target.address);
-        let text = match failure {
-            // It answered, so it lives; that it cannot serve is the call's affair.
-            Failure::Unavailable => return,
-            Failure::Timeout => {
-                "did not answer a call in time; the next target of the route is tried, if there is one. Check that it runs."
-            }
-            Failure::Transport => {
-                "cannot be reached; the next target of the route is tried, if there is one. Check its address, its transport and the way there."
-            }
-        };
-        self.peers.lost(peer, address);
-        self.outputs.push_back(Output::Alert(reach_alert(now, self.policy, peer, address, text)));
-    }
 }

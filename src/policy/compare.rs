@@ -88,6 +88,14 @@ fn peers(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
         new.requests_burst_max,
         weaker,
     );
+    let calls = |peer: &Peer| peer.pace.per_second.map_or(u32::MAX, std::num::NonZeroU32::get);
+    match (old.pace.per_second, new.pace.per_second) {
+        (Some(_), None) => {
+            weaker.push(format!("calls to peer {name} go as fast as they come (`cps` is gone)"))
+        }
+        (Some(_) | None, Some(_)) => raised(&format!("cps of peer {name}"), calls(old), calls(new), weaker),
+        (None, None) => {}
+    }
 }
 
 fn sites(old: &Site, new: &Site, weaker: &mut Vec<String>) {

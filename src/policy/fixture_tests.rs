@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use smallvec::smallvec;
 
+use super::pace::Pace;
 use super::peer::{CalledFrom, Listener, Methods, Peer, PeerId, PeerSide, Site, SiteId, Target};
 use super::refusal::Presets;
 use super::route::{Pattern, Route, RouteTarget};
@@ -48,6 +49,7 @@ pub(crate) fn peer(id: PeerId, name: &str, side: PeerSide, source: &str, target:
         try_timeout: Duration::from_secs(4),
         ring_max: Duration::from_secs(180),
         post_dial_max: Duration::from_secs(30),
+        pace: Pace::default(),
     }
 }
 

@@ -2,13 +2,14 @@
 //!
 //! Owns their settings. Refuses to know how they are written down. Read first: DESIGN.md §4.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
+use super::pace::Pace;
 use super::refusal::Presets;
 use crate::sip::{HeaderName, ListenerId, Transport};
 
@@ -57,6 +58,17 @@ pub struct Listener {
     pub advertise_port: u16,
     /// Transports served.
     pub transports: Vec<Transport>,
+}
+
+impl Listener {
+    /// Whether this address leads to it: the one it is bound to, or the one that peers are told.
+    #[must_use]
+    pub fn is_at(&self, address: SocketAddr) -> bool {
+        let host = self.advertise_host.trim_start_matches('[').trim_end_matches(']');
+        self.bind == address
+            || self.advertise_port == address.port()
+                && host.parse::<IpAddr>().is_ok_and(|told| told == address.ip())
+    }
 }
 
 /// Transports in order of preference; a few, and never on the heap.
@@ -144,6 +156,8 @@ pub struct Peer {
     pub post_dial_max: Duration,
     /// Ringing (or any provisional) without an answer for so long: CANCEL. Default 180 s.
     pub ring_max: Duration,
+    /// How fast calls go to it.
+    pub pace: Pace,
 }
 
 /// A header opened by `pass_headers`.

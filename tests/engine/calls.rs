@@ -153,11 +153,16 @@ fn the_edge_itself_takes_so_many_calls_and_no_more() {
 fn a_trunk_that_cannot_be_reached_ends_in_the_status_of_no_target() {
     let mut edge = Edge::new();
     let seen = edge.hear(from(PBX), &Request::new("INVITE", PBX).text());
-    let hop = seen.sent.iter().find(|(hop, _)| hop.remote.to_string() == TRUNK).unwrap().0;
-    let seen = edge.input(ringfence::engine::Input::Unsendable { hop });
+    let broken = |edge: &mut Edge, seen: &super::edge::Seen| {
+        let hop = seen.sent.iter().find(|(hop, _)| hop.remote.to_string() == TRUNK).unwrap().0;
+        edge.input(ringfence::engine::Input::Unsendable { hop })
+    };
+    let seen = broken(&mut edge, &seen);
+    assert_eq!((seen.statuses(PBX), seen.codes()), (vec![], vec![32011]), "it has TCP as well");
+    let seen = broken(&mut edge, &seen);
     assert_eq!(seen.statuses(PBX), [480]);
     assert!(seen.codes().contains(&32011), "{:?}", seen.codes());
-    assert_eq!(seen.records.len(), 1);
+    assert_eq!((seen.records.len(), seen.records[0].legs.len()), (1, 3));
     edge.pass(Duration::from_secs(70));
     edge.assert_empty();
 }

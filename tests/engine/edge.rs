@@ -13,7 +13,7 @@ use ringfence::engine::{Engine, Gauges, Input, Output, Query, Reply, Settings};
 use ringfence::policy::peer::{CalledFrom, Methods, Probe};
 use ringfence::policy::route::{Pattern, Route, RouteTarget};
 use ringfence::policy::{
-    Alert, Direction, Listener, Peer, PeerId, PeerSide, Plan, Policy, Presets, Site, SiteId, Target,
+    Alert, Direction, Listener, Pace, Peer, PeerId, PeerSide, Plan, Policy, Presets, Site, SiteId, Target,
 };
 use ringfence::sip::parse::{Limits, parse};
 use ringfence::sip::{ConnectionId, Flow, Hop, ListenerId, Message, Transport};
@@ -76,6 +76,7 @@ pub fn peer(id: u16, name: &str, side: PeerSide, listener: u16, address: &str) -
         try_timeout: Duration::from_secs(4),
         post_dial_max: Duration::from_secs(30),
         ring_max: Duration::from_secs(180),
+        pace: Pace::default(),
     }
 }
 
@@ -146,7 +147,7 @@ pub fn settings() -> Settings {
 /// A datagram's flow.
 pub fn from(address: &str) -> Flow {
     let remote = at(address);
-    let outside = [at(TRUNK).ip(), at(STRANGER).ip()].contains(&remote.ip());
+    let outside = address.starts_with("198.51.100.") || remote.ip() == at(STRANGER).ip();
     Flow {
         listener: ListenerId(u16::from(outside)),
         transport: Transport::Udp,

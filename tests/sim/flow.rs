@@ -4,7 +4,7 @@
 
 use super::agent::plan::{Plan, Rule};
 use super::policy::Shape;
-use super::wire::Micros;
+use super::wire::{Micros, SECOND};
 
 /// What the world does to the edge at a fixed time, besides messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +37,10 @@ pub struct Flow {
     pub way: Way,
     /// Whether it needs the edge for itself.
     pub alone: bool,
-    /// How many such calls begin, one second apart.
+    /// How many such calls begin.
     pub calls: usize,
+    /// How far apart.
+    pub apart: Micros,
     /// The called number, without the flow's own last digits; empty takes the usual one of the direction.
     pub number: &'static str,
     pub caller: Plan,
@@ -67,6 +69,7 @@ impl Flow {
             way: Way::Either,
             alone: false,
             calls: 1,
+            apart: SECOND,
             number: "",
             caller: Plan::of(&[]),
             callee: Plan::of(&[]),

@@ -27,6 +27,7 @@ pub fn all() -> Vec<Flow> {
     flows.extend(ending());
     flows.extend(operating());
     flows.extend(streaming());
+    flows.extend(super::paced::all());
     flows
 }
 

@@ -11,6 +11,7 @@ pub mod edge;
 pub mod flow;
 pub mod flows;
 pub mod ledger;
+pub mod paced;
 pub mod play;
 pub mod policy;
 pub mod text;

@@ -17,7 +17,7 @@ use super::edge::Edge;
 use super::flow::{Flow, Way};
 use super::flows;
 use super::policy::{PEERS, Shape, address, loads, yaml};
-use super::wire::{Micros, SECOND, Weather};
+use super::wire::{Micros, Weather};
 use super::world::{Placement, World};
 
 /// How a play ended.
@@ -124,7 +124,7 @@ fn cast_flow(world: &mut World, dice: &mut Dice, index: usize, flow: &Flow, begi
         let caller_number = format!("+4930555{:04}", 9_000 + index);
         let plan = flow.caller.clone();
         let placement = Placement { agent: caller, flow: index, caller: caller_number, number, plan };
-        world.place(begins + copy as u64 * SECOND, placement);
+        world.place(begins + copy as u64 * flow.apart, placement);
     }
     for (after, deed) in &flow.deeds {
         world.deed(begins + after, *deed);

@@ -41,6 +41,8 @@ pub struct Shape {
     pub ring_max: &'static str,
     /// The longest wait for the first 18x.
     pub post_dial_max: &'static str,
+    /// Calls a second that each peer takes, as text; empty for any.
+    pub cps: &'static str,
     /// Whether `trunk2` and `pbx2` stand in the policy as second targets.
     pub second: bool,
 }
@@ -53,6 +55,7 @@ impl Default for Shape {
             max_duration: "4h",
             ring_max: "3m",
             post_dial_max: "30s",
+            cps: "",
             second: true,
         }
     }
@@ -61,14 +64,15 @@ impl Default for Shape {
 /// The YAML of a site.
 pub fn yaml(shape: &Shape) -> String {
     let mut peers = String::new();
+    let pace = if shape.cps.is_empty() { String::new() } else { format!("    cps: {}\n", shape.cps) };
     for (name, address, inside) in PEERS.iter().filter(|(name, _, _)| shape.second || !name.ends_with('2')) {
         let side = if *inside { "inside" } else { "outside" };
         let host = address.split(':').next().unwrap_or_default();
         peers.push_str(&format!(
             "  {name}:\n    side: {side}\n    listener: {side}\n    sources: [{host}]\n    targets: [\"{address}\"]\n    \
              transports: [{}]\n    plain_signalling: allow\n    plain_media: allow\n    concurrent_calls: {}\n    \
-             ring_max: {}\n    post_dial_max: {}\n    allow: [info]\n",
-            shape.transport, shape.concurrent_calls, shape.ring_max, shape.post_dial_max
+             ring_max: {}\n    post_dial_max: {}\n    allow: [info]\n{}",
+            shape.transport, shape.concurrent_calls, shape.ring_max, shape.post_dial_max, pace
         ));
     }
     let (inside, outside, all) = if shape.second {

@@ -272,7 +272,9 @@ impl World {
             return;
         };
         let name = PEERS.get(peer).map_or("?", |(name, _, _)| *name);
-        if self.unreachable.contains(&hop.remote) {
+        let deaf = self.agents.get(peer).is_some_and(|agent| agent.transport == Transport::Udp)
+            && hop.transport == Transport::Tcp;
+        if deaf || self.unreachable.contains(&hop.remote) {
             self.ladder.arrow(self.at / MS, "edge", name, format!("x {}", label(&bytes)));
             self.agenda.note(self.at + MS, Event::Unsendable(hop));
             return;

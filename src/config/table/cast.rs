@@ -121,6 +121,31 @@ pub static PEER: Section = Section {
             "60",
             "how many may come at once above that rate",
         ),
+        Key::means(
+            "cps",
+            Kind::Count(1, 10_000),
+            "calls go to it as fast as they come",
+            "new calls a second that it takes; more wait for their turn (32001)",
+        ),
+        Key::value("cps_burst", Kind::Count(1, 10_000), "1", "calls that may go to it at once after a pause"),
+        Key::value(
+            "cps_queue",
+            Kind::Count(0, 10_000),
+            "100",
+            "calls to it that wait for their turn at once; more are refused (32001)",
+        ),
+        Key::value(
+            "cps_wait",
+            Kind::Time(ms(0), secs(10)),
+            "2s",
+            "a call whose turn does not come for so long is refused (32001)",
+        ),
+        Key::value(
+            "retry_after_max",
+            Kind::Time(secs(1), secs(300)),
+            "32s",
+            "the longest pause between calls that a target of it can ask for with 503 and Retry-After",
+        ),
         Key::value(
             "try_timeout",
             Kind::Time(ms(500), secs(32)),

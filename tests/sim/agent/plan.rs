@@ -79,6 +79,8 @@ pub struct Plan {
     pub reinvite_delay: Micros,
     /// A re-INVITE is refused with this.
     pub reinvite_refused: Option<u16>,
+    /// A 503 says Retry-After with so many seconds, and only the first INVITE of a number is refused.
+    pub pause: Option<u32>,
     /// Further header lines of the caller's INVITE.
     pub headers: Vec<(&'static str, &'static str)>,
 }

@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 
-use super::plan::On;
+use super::plan::{Act, On};
 use super::{Agent, Alarm, BINARY, Dialog, GIVE_UP, Stage, T1, T2};
 use crate::sim::text::{Sip, user_of};
 use crate::sim::wire::{MS, Packet};
@@ -60,7 +60,7 @@ impl Agent {
     fn receive_first_invite(&mut self, key: &str, request: &Sip) {
         let called = user_of(request.uri()).to_owned();
         let expected = self.expected.iter().find(|(number, _, _)| *number == called).cloned();
-        let Some((_, flow, plan)) = expected else {
+        let Some((_, flow, mut plan)) = expected else {
             self.complain(&format!("a call for {called:?}, which nobody made"));
             self.respond(key, 404, None);
             return;
@@ -68,6 +68,10 @@ impl Agent {
         let uri =
             |name: &str| request.header(name).map(crate::sim::text::uri_of).unwrap_or_default().to_owned();
         let trying = plan.trying;
+        let again = self.dialogs.iter().any(|dialog| !dialog.caller && dialog.flow == flow);
+        if again && plan.pause.is_some() {
+            plan.rules.retain(|rule| !matches!(rule.act, Act::Refuse(_)));
+        }
         let dialog = Dialog {
             flow,
             caller: false,
@@ -276,8 +280,10 @@ impl Agent {
         if invite && status > 100 && status < 400 {
             response.add("Contact", if status >= 300 { "<sip:+19005550100@192.0.2.200>" } else { &contact });
         }
-        if status == 500 {
-            response.add("Retry-After", "1");
+        let plan = server.dialog.and_then(|index| self.dialogs.get(index)).map(|dialog| &dialog.plan);
+        let pause = plan.and_then(|plan| plan.pause).filter(|_| status == 503);
+        if let Some(pause) = pause.or_else(|| (status == 500).then_some(1)) {
+            response.add("Retry-After", &pause.to_string());
         }
         response.add("Server", &agent);
         if let Some(sdp) = sdp {

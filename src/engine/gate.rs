@@ -1,0 +1,205 @@
+//! The gate: what a call asks of the engine each time it turns to a target.
+//!
+//! Owns the order of the questions (up, held, paced, capped) and what is told of targets that fail. Refuses to know how
+//! a call goes on. Read first: RFC 3261 §8.1.3.1, §21.5.4; DESIGN.md §1, laws 5, 6 and 9.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Output;
+use super::counts::Counts;
+use super::peers::{Peers, reach_alert};
+use super::trouble::{Troubles, Turn};
+use crate::call::{Closed, Failure, Gate, Urge};
+use crate::clock::{Now, Tick};
+use crate::policy::alert::Alert;
+use crate::policy::pace::Line;
+use crate::policy::route::Candidate;
+use crate::policy::{Counters, Pace, PeerId, Place, Policy, Refusal, Reservation, code};
+use crate::sip::Transport;
+
+/// The lines of all peers, by their numbers, and their last calls.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    lines: Vec<Line>,
+    troubles: Troubles,
+}
+
+impl Traffic {
+    fn line(&mut self, peer: PeerId) -> Option<&mut Line> {
+        let place = usize::from(peer.0);
+        if self.lines.len() <= place {
+            self.lines.resize_with(place + 1, Line::default);
+        }
+        self.lines.get_mut(place)
+    }
+}
+
+/// The gate for calls of one peer.
+pub(super) struct EdgeGate<'a> {
+    pub policy: &'a Policy,
+    pub from: PeerId,
+    pub counters: &'a mut Counters,
+    pub counts: &'a mut Counts,
+    pub peers: &'a mut Peers,
+    pub traffic: &'a mut Traffic,
+    pub outputs: &'a mut VecDeque<Output>,
+}
+
+impl EdgeGate<'_> {
+    fn pace(&self, peer: PeerId) -> Pace {
+        self.policy.peer(peer).map(|peer| peer.pace).unwrap_or_default()
+    }
+
+    fn name(&self, peer: PeerId) -> Arc<str> {
+        self.policy.peer(peer).map_or_else(|| Arc::from("a peer"), |peer| Arc::clone(&peer.name))
+    }
+
+    /// Whether it is this call's turn at a target, by rate and by the target's own wish; else when it comes.
+    fn turn(&mut self, now: Tick, candidate: &Candidate, place: Option<&Place>) -> Result<(), Tick> {
+        let pace = self.pace(candidate.peer);
+        let line = self.traffic.line(candidate.peer);
+        let ready = line.map_or(Ok(()), |line| line.ready(now, &pace, place));
+        match self.peers.held(now, candidate.peer, candidate.target.address) {
+            Some(until) => Err(ready.err().map_or(until, |turn| turn.max(until))),
+            None => ready,
+        }
+    }
+
+    /// 32001 towards the caller: its turn does not come in time.
+    fn too_fast(&mut self, now: Tick, candidate: &Candidate, turn: Tick) -> Box<Refusal> {
+        self.counts.paced_out += 1;
+        let name = self.name(candidate.peer);
+        let seconds = turn.since(now).as_millis().div_ceil(1_000).max(1);
+        let text = if self.peers.held(now, candidate.peer, candidate.target.address).is_some() {
+            format!("{name} asked for a pause between calls, which lasts {seconds} s more")
+        } else {
+            format!(
+                "calls to {name} come faster than its `cps` allows, and none waits longer than `cps_wait`"
+            )
+        };
+        let refusal = self.policy.refusal(self.from, code::CALL_RATE_EXCEEDED, text);
+        Box::new(refusal.retry_after(u32::try_from(seconds).unwrap_or(u32::MAX)))
+    }
+
+    fn tell(&mut self, now: Now, candidate: &Candidate, text: &str) {
+        let alert = reach_alert(now, self.policy, candidate.peer, candidate.target.address, text);
+        self.outputs.push_back(Output::Alert(alert));
+    }
+
+    /// 32011 for a peer as a whole.
+    fn tell_turn(&mut self, now: Now, peer: PeerId, turn: Turn) {
+        let text = match turn {
+            Turn::Same => return,
+            Turn::Worse => {
+                "fails half of its calls: while it does, every other target of a route is tried before it. Look at the answers in the call records, and ask whoever runs it."
+            }
+            Turn::Better => "is tried in its turn again (recovered).",
+        };
+        let name = self.name(peer);
+        let mut alert = Alert::new(code::PEER_UNREACHABLE, now.wall, format!("{name} {text}"));
+        alert.evidence.push(("calls", "the last 20 within 10 minutes".to_owned()));
+        alert.peer = Some(name);
+        self.outputs.push_back(Output::Alert(Box::new(alert)));
+    }
+}
+
+impl Gate for EdgeGate<'_> {
+    fn prefer(&mut self, now: Now, candidates: &mut [Candidate]) {
+        if candidates.len() < 2 {
+            return;
+        }
+        let mut any = false;
+        for candidate in &*candidates {
+            let (troubled, turn) = self.traffic.troubles.look(now.tick, candidate.peer);
+            self.tell_turn(now, candidate.peer, turn);
+            any |= troubled;
+        }
+        if any {
+            // A stable sort: priorities and shares hold among those that work, and among the others.
+            candidates.sort_by_key(|candidate| self.traffic.troubles.look(now.tick, candidate.peer).0);
+        }
+    }
+
+    fn open(
+        &mut self,
+        now: Now,
+        candidate: &Candidate,
+        urge: Urge<'_>,
+        holds: &Reservation,
+    ) -> Result<Reservation, Closed> {
+        let place = match urge {
+            Urge::Usual if !self.peers.is_up(candidate.peer, candidate.target.address) => {
+                return Err(Closed::Down);
+            }
+            Urge::Usual | Urge::LastResort => None,
+            Urge::Turn(place) => Some(place),
+        };
+        self.turn(now.tick, candidate, place).map_err(Closed::Busy)?;
+        let held = self.policy.gate(self.counters, self.from, candidate, holds).map_err(Closed::Refused)?;
+        let pace = self.pace(candidate.peer);
+        if let Some(line) = self.traffic.line(candidate.peer) {
+            line.leave(now.tick, &pace, place);
+        }
+        Ok(held)
+    }
+
+    fn join(&mut self, now: Now, candidate: &Candidate, turn: Tick) -> Result<Place, Box<Refusal>> {
+        let pace = self.pace(candidate.peer);
+        let place = self.traffic.line(candidate.peer).and_then(|line| line.join(now.tick, &pace, turn));
+        match place {
+            Some(place) => {
+                self.counts.paced += 1;
+                Ok(place)
+            }
+            None => Err(self.too_fast(now.tick, candidate, turn)),
+        }
+    }
+
+    fn waited(&mut self, now: Now, candidate: &Candidate, turn: Tick) -> Box<Refusal> {
+        self.too_fast(now.tick, candidate, turn)
+    }
+
+    fn failed(&mut self, now: Now, candidate: &Candidate, failure: Failure) {
+        self.noted(now, candidate, false);
+        let text = match failure {
+            // It answered, so it lives; that it cannot serve is the call's affair.
+            Failure::Unavailable => return,
+            Failure::Timeout => {
+                "did not answer a call in time; the next target of the route is tried, if there is one. Check that it runs."
+            }
+            Failure::Transport => {
+                "cannot be reached; the next target of the route is tried, if there is one. Check its address, its transport and the way there."
+            }
+        };
+        self.peers.lost(candidate.peer, candidate.target.address);
+        self.tell(now, candidate, text);
+    }
+
+    fn fell_back(&mut self, now: Now, candidate: &Candidate, from: Transport, to: Transport) {
+        let text = format!("cannot be reached by {from}; {to} is tried. Check that it listens for {from}.");
+        self.tell(now, candidate, &text);
+    }
+
+    fn held(&mut self, now: Now, candidate: &Candidate, pause: Duration) {
+        let pause = pause.min(self.pace(candidate.peer).hold_max);
+        self.counts.targets_held += 1;
+        self.peers.hold(candidate.peer, candidate.target.address, now.tick.after(pause));
+        let name = self.name(candidate.peer);
+        let words = format!(
+            "{name} at {} takes no calls for {} s, by its own word (503): calls wait or go elsewhere meanwhile. If this is frequent, set `cps` of {name} to the rate it allows.",
+            candidate.target.address,
+            pause.as_millis().div_ceil(1_000),
+        );
+        let mut alert = Alert::new(code::CALL_RATE_EXCEEDED, now.wall, words);
+        alert.peer = Some(name);
+        alert.evidence.push(("target", candidate.target.address.to_string()));
+        self.outputs.push_back(Output::Alert(Box::new(alert)));
+    }
+
+    fn noted(&mut self, now: Now, candidate: &Candidate, served: bool) {
+        let turn = self.traffic.troubles.note(now.tick, candidate.peer, !served);
+        self.tell_turn(now, candidate.peer, turn);
+    }
+}
