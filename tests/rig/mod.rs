@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part of the rig")]
 
 pub mod edge;
+pub mod phone;
 pub mod sipp;
 
 use std::path::PathBuf;
