@@ -8,15 +8,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::answer::{Answer, Pending};
-use super::leg::{Leg, Outgoing, Status, Unacked};
+use super::leg::{Carried, Leg, Offered, Outgoing, Status, Unacked};
 use super::passed::Messages;
 use super::record::{CallRecord, Disposition, EndedBy, LegRecord};
+use super::stray::declined;
 use super::{Branch, Context, Effect, LocalTag, ServerId, Side, Timer};
 use crate::clock::{Tick, Wall};
-use crate::policy::code::{self, Code};
+use crate::policy::code::Code;
 use crate::policy::verdict::Step;
 use crate::policy::{Alert, Direction, PeerId, PeerSide, Policy, Refusal, Reservation, Trail};
-use crate::sip::{Flow, Message, Method};
+use crate::sip::{Message, Method};
 
 /// Max-Forwards of requests that begin here.
 pub(super) const MAX_FORWARDS: u8 = 70;
@@ -259,26 +260,52 @@ impl Core {
         leg.unacked.take()
     }
 
-    /// Acknowledges a 2xx to our INVITE; the ACK's own body is that of `carried`.
+    /// Acknowledges a 2xx to our INVITE; the ACK takes `carried` along.
     pub fn acknowledge(
         &mut self,
         side: Side,
         cseq: u32,
         invite: Branch,
-        carried: Option<&Message>,
+        carried: Carried<'_>,
         context: &mut Context<'_>,
     ) {
         let branch = Branch(context.random.bits());
         let policy = Arc::clone(&self.policy);
         let leg = self.leg_mut(side);
         // RFC 3261 §13.2.2.4: the ACK carries the INVITE's number and is a transaction of its own.
-        let max_forwards =
-            carried.and_then(Message::max_forwards).map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1));
-        let outgoing = Outgoing { method: &Method::Ack, branch, cseq, max_forwards, carried, reason: b"" };
+        let outgoing = Outgoing { method: &Method::Ack, branch, cseq, carried, reason: b"" };
         let (hop, bytes) = leg.request(&policy, context.settings, &outgoing);
         leg.awaiting_ack = None;
         leg.ack = Some(Box::new((invite, hop, bytes.clone())));
         context.effects.push(Effect::Send { side, hop, bytes });
+    }
+
+    /// Acknowledges a 2xx whose offer nobody will answer any more, if one waits. RFC 3264 §5, RFC 3261 §13.2.2.4: an
+    /// offer is answered, even if only to take nothing.
+    pub fn decline_offer(&mut self, side: Side, context: &mut Context<'_>) {
+        if let Some(offered) = self.leg_mut(side).awaiting_ack.take() {
+            let Offered { cseq, branch, decline } = *offered;
+            self.acknowledge(side, cseq, branch, Carried::Sdp(&decline), context);
+        }
+    }
+
+    /// Keeps a 2xx with an offer until the other leg's answer is here.
+    pub fn await_answer(&mut self, side: Side, branch: Branch, message: &Message, context: &mut Context<'_>) {
+        let leg = self.leg_mut(side);
+        let decline = declined(leg, message, context.random);
+        leg.awaiting_ack = Some(Box::new(Offered { cseq: message.cseq().number, branch, decline }));
+    }
+
+    /// Acknowledges a 2xx that came when all was over.
+    pub fn acknowledge_late(
+        &mut self,
+        side: Side,
+        branch: Branch,
+        message: &Message,
+        context: &mut Context<'_>,
+    ) {
+        let declined = declined(self.leg(side), message, context.random);
+        self.acknowledge(side, message.cseq().number, branch, Carried::Sdp(&declined), context);
     }
 
     /// Says BYE on a leg that is up: at once, or after the ACK of a 2xx that still waits for it.
@@ -289,10 +316,8 @@ impl Core {
         carried: Option<&Message>,
         context: &mut Context<'_>,
     ) {
-        if let Some((cseq, invite)) = self.leg(side).awaiting_ack {
-            // A 2xx must be acknowledged before its dialog can end, even if the offer in it was never answered.
-            self.acknowledge(side, cseq, invite, None, context);
-        }
+        // A 2xx must be acknowledged before its dialog can end, even if the offer in it was never answered.
+        self.decline_offer(side, context);
         if let Some(unacked) = self.leg_mut(side).unacked.as_mut() {
             // RFC 3261 §15: the callee's side says BYE only after the ACK, or when it is given up.
             unacked.bye = Some(reason.clone());
@@ -302,44 +327,11 @@ impl Core {
         let policy = Arc::clone(&self.policy);
         let leg = self.leg_mut(side);
         let cseq = leg.next_cseq();
-        let max_forwards =
-            carried.and_then(Message::max_forwards).map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1));
-        let outgoing = Outgoing { method: &Method::Bye, branch, cseq, max_forwards, carried, reason };
+        let outgoing = Outgoing { method: &Method::Bye, branch, cseq, carried: carried.into(), reason };
         let (hop, bytes) = leg.request(&policy, context.settings, &outgoing);
         leg.status = Status::Ending(branch);
         leg.reservations.clear();
         context.effects.push(Effect::Request { branch, side, invite: false, hop, bytes });
-    }
-
-    /// A 2xx that belongs to no dialog of this call (forked, or of a target given up): acknowledged and ended
-    /// (RFC 3261 §13.2.2.4). A copy of it is acknowledged again and nothing more; so many dialogs are ended at most.
-    pub fn end_stray(&mut self, invite: Branch, message: &Message, flow: &Flow, context: &mut Context<'_>) {
-        let Ok(stray) = self.b.stray(message, flow, &self.policy) else { return };
-        let ended = self.strays.iter().any(|(of, tag)| *of == invite && *tag == stray.remote_tag);
-        if !ended && self.strays.len() >= STRAYS_MAX {
-            let words = "a far side answered one INVITE in more and more dialogs; those were not answered";
-            self.alert(code::AMPLIFICATION_REFUSED, words, None, context);
-            return;
-        }
-        let cseq = message.cseq().number;
-        let ack = Outgoing {
-            method: &Method::Ack,
-            branch: Branch(context.random.bits()),
-            cseq,
-            max_forwards: MAX_FORWARDS,
-            carried: None,
-            reason: b"",
-        };
-        let (hop, bytes) = stray.request(&self.policy, context.settings, &ack);
-        context.effects.push(Effect::Send { side: Side::B, hop, bytes });
-        if ended {
-            return;
-        }
-        self.strays.push((invite, stray.remote_tag.clone()));
-        let branch = Branch(context.random.bits());
-        let bye = Outgoing { method: &Method::Bye, branch, cseq: cseq.saturating_add(1), ..ack };
-        let (hop, bytes) = stray.request(&self.policy, context.settings, &bye);
-        context.effects.push(Effect::Request { branch, side: Side::B, invite: false, hop, bytes });
     }
 
     /// Repeats the ACK for a copy of a 2xx; false when this 2xx was not acknowledged by this call.

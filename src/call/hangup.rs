@@ -214,7 +214,7 @@ impl Hangup {
         }
         match self.open_invite {
             Some((side, open)) if open == branch => {
-                core.acknowledge(side, message.cseq().number, branch, None, context);
+                core.acknowledge_late(side, branch, message, context);
             }
             Some(_) | None if core.is_of_a_leg(message) => {}
             Some(_) | None => core.end_stray(branch, message, flow, context),
@@ -261,6 +261,6 @@ fn answered_too_late(
     // A 2xx whose Contact cannot be read is ended at the address the INVITE went to.
     let _unread = core.b.established(message, flow, &policy);
     core.b.status = Status::Up;
-    core.acknowledge(Side::B, message.cseq().number, branch, None, context);
+    core.acknowledge_late(Side::B, branch, message, context);
     core.say_bye(Side::B, &bytes::Bytes::new(), None, context);
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::core::MAX_FORWARDS;
 use super::{Branch, Failure, LocalTag, Random, ServerId, Settings, Side, identity};
 use crate::policy::{Listener, Peer, Policy, Reservation, Target, Transports};
 use crate::sip::error::Cause;
@@ -76,11 +77,51 @@ pub(super) struct Leg {
     pub remote_cseq: u32,
     pub hop: Hop,
     pub unacked: Option<Box<Unacked>>,
-    /// A 2xx to our INVITE of this CSeq number and branch waits for our ACK (late offer).
-    pub awaiting_ack: Option<(u32, Branch)>,
+    /// Whether our last INVITE on this leg held no offer, so that its 2xx does.
+    pub late_offer: bool,
+    /// A 2xx to our INVITE that waits for our ACK with the other leg's answer.
+    pub awaiting_ack: Option<Box<Offered>>,
     /// The ACK sent for the 2xx of this branch, for its copies.
     pub ack: Option<Box<(Branch, Hop, Bytes)>>,
     pub reservations: SmallVec<[Reservation; 2]>,
+}
+
+/// A 2xx with an offer (RFC 3261 §13.2.1).
+#[derive(Debug)]
+pub(super) struct Offered {
+    /// Its INVITE's CSeq number, which the ACK must carry.
+    pub cseq: u32,
+    /// Its INVITE.
+    pub branch: Branch,
+    /// The answer that takes nothing of it, should the call end first; empty where the offer cannot be read.
+    pub decline: Box<[u8]>,
+}
+
+/// What a request takes along besides its own headers.
+#[derive(Clone, Copy)]
+pub(super) enum Carried<'a> {
+    /// Nothing.
+    Nothing,
+    /// The allowed headers and the body of a message of the other leg.
+    Of(&'a Message),
+    /// SDP of our own; empty is no body.
+    Sdp(&'a [u8]),
+}
+
+impl<'a> From<Option<&'a Message>> for Carried<'a> {
+    fn from(message: Option<&'a Message>) -> Self {
+        message.map_or(Self::Nothing, Self::Of)
+    }
+}
+
+impl Carried<'_> {
+    /// Max-Forwards of the request: carried on and lowered by one (RFC 7332 §4).
+    pub fn hops(self) -> u8 {
+        match self {
+            Self::Of(message) => message.max_forwards().map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1)),
+            Self::Nothing | Self::Sdp(_) => MAX_FORWARDS,
+        }
+    }
 }
 
 /// What a request in the dialog is made of.
@@ -88,9 +129,7 @@ pub(super) struct Outgoing<'a> {
     pub method: &'a Method,
     pub branch: Branch,
     pub cseq: u32,
-    pub max_forwards: u8,
-    /// The message whose allowed headers and body cross, if any.
-    pub carried: Option<&'a Message>,
+    pub carried: Carried<'a>,
     /// A Reason value of our own.
     pub reason: &'a [u8],
 }
@@ -151,6 +190,7 @@ impl Leg {
             remote_cseq: 0,
             hop,
             unacked: None,
+            late_offer: false,
             awaiting_ack: None,
             ack: None,
             reservations: SmallVec::new(),
@@ -257,7 +297,7 @@ impl Leg {
         let uri = strict.map_or(&*self.target, |route| route.raw_uri);
         let mut writer = Writer::request(outgoing.method, text(uri));
         via(&mut writer, policy.listener(self.hop.listener), transport, outgoing.branch);
-        writer.number(HeaderName::MaxForwards, u64::from(outgoing.max_forwards));
+        writer.number(HeaderName::MaxForwards, u64::from(outgoing.carried.hops()));
         for route in self.routes.iter().skip(usize::from(strict.is_some())) {
             writer.header(HeaderName::Route, text(route));
         }
@@ -274,16 +314,20 @@ impl Leg {
         if !outgoing.reason.is_empty() {
             writer.header(HeaderName::Reason, text(outgoing.reason));
         }
-        let body = outgoing.carried.map_or(&b""[..], Message::body);
-        if let Some(carried) = outgoing.carried {
-            super::rewrite::cross(
-                &mut writer,
-                carried,
-                self.peer.side,
-                &self.peer.pass_headers,
-                !body.is_empty(),
-            );
-        }
+        let body = match outgoing.carried {
+            Carried::Nothing => b"",
+            Carried::Of(message) => {
+                let (side, passed) = (self.peer.side, &self.peer.pass_headers);
+                super::rewrite::cross(&mut writer, message, side, passed, !message.body().is_empty());
+                message.body()
+            }
+            Carried::Sdp(sdp) => {
+                if !sdp.is_empty() {
+                    writer.header(HeaderName::ContentType, text(b"application/sdp"));
+                }
+                sdp
+            }
+        };
         writer.finish(body)
     }
 
@@ -299,33 +343,6 @@ impl Leg {
         writer.header(HeaderName::CallId, text(&self.call_id));
         let number = cseq.to_string();
         writer.pieces(HeaderName::CSeq, &[text(number.as_bytes()), text(b" "), text(method.as_bytes())]);
-    }
-
-    /// The dialog of a 2xx that nobody waits for: of another fork, or of a target that was given up. Its names are those
-    /// that the response gives back, since this leg may have turned to another target meanwhile.
-    pub fn stray(&self, response: &Message, flow: &Flow, policy: &Policy) -> Result<Self, Cause> {
-        let answering = policy.peer_at(flow).and_then(|peer| policy.peer(peer));
-        let mut stray = Self {
-            side: self.side,
-            peer: Arc::clone(answering.unwrap_or(&self.peer)),
-            status: Status::Idle,
-            call_id: self.call_id.clone(),
-            local_tag: self.local_tag,
-            remote_tag: Box::default(),
-            local: address(response.from())?,
-            remote: address(response.to())?,
-            target: Box::default(),
-            routes: Box::default(),
-            local_cseq: 0,
-            remote_cseq: 0,
-            hop: self.hop,
-            unacked: None,
-            awaiting_ack: None,
-            ack: None,
-            reservations: SmallVec::new(),
-        };
-        stray.established(response, flow, policy)?;
-        Ok(stray)
     }
 
     /// Nothing is left on this leg; its reservations go back.
@@ -433,7 +450,7 @@ fn bounded(value: &[u8]) -> Result<Box<[u8]>, Cause> {
 }
 
 /// A name-addr without its parameters.
-fn address(value: NameAddr<'_>) -> Result<Box<[u8]>, Cause> {
+pub(super) fn address(value: NameAddr<'_>) -> Result<Box<[u8]>, Cause> {
     let mut out = Vec::with_capacity(value.display.len() + value.raw_uri.len() + 3);
     if !value.display.is_empty() {
         out.extend_from_slice(value.display);

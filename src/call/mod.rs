@@ -15,6 +15,7 @@ pub mod passed;
 pub mod record;
 pub mod rewrite;
 mod setup;
+mod stray;
 mod talk;
 mod targets;
 
@@ -30,6 +31,7 @@ pub use event::{EndCause, Event, Failure, Timer};
 pub use identity::{Branch, LocalTag, Random};
 pub use invite::escape_user;
 pub use record::CallRecord;
+pub use stray::{Farewell, Past};
 
 /// A leg of a call: A called us, B is called by us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -129,6 +129,7 @@ impl Setup {
         core.b.hop = leg::hop_of(peer, &candidate.target, transport);
         core.b.remote_tag = Box::default();
         core.b.routes = Box::default();
+        core.b.late_offer = core.invite.as_ref().is_some_and(|pending| pending.message.body().is_empty());
         let branch = Branch(context.random.bits());
         let cseq = core.b.next_cseq();
         let mut hop = core.b.hop;
@@ -247,13 +248,11 @@ impl Setup {
         let policy = Arc::clone(&core.policy);
         let readable = core.b.established(message, flow, &policy).is_ok();
         core.b.status = Status::Up;
-        let offered = core.invite.as_ref().is_some_and(|pending| !pending.message.body().is_empty());
-        let cseq = message.cseq().number;
-        if offered || !readable {
-            core.acknowledge(Side::B, cseq, branch, None, context);
-        } else {
+        if core.b.late_offer && readable {
             // RFC 3264 §4, RFC 3261 §13.2.1: the 2xx holds the offer, the caller's ACK will hold the answer.
-            core.b.awaiting_ack = Some((cseq, branch));
+            core.await_answer(Side::B, branch, message, context);
+        } else {
+            core.acknowledge_late(Side::B, branch, message, context);
         }
         if !readable {
             let ending =

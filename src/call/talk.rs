@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::answer::{Answer, Pending};
-use super::core::{Core, Ending, MAX_FORWARDS, RETRY_AFTER_BELOW};
+use super::core::{Core, Ending, RETRY_AFTER_BELOW};
 use super::hangup::{self, Unanswered};
-use super::leg::{Outgoing, text};
+use super::leg::{Carried, Outgoing, text};
 use super::record::{Disposition, EndedBy};
 use super::{Branch, Context, Effect, Event, Failure, Phase, ServerId, Side, Timer};
 use crate::policy::{Live, Review, code, review};
@@ -55,10 +55,11 @@ impl Talk {
             }
             Event::Ack { side, peer, message } => {
                 if core.acked(side, peer, message, context).is_some()
-                    && let Some((cseq, branch)) = core.leg(side.other()).awaiting_ack
+                    && let Some(offered) = core.leg_mut(side.other()).awaiting_ack.take()
                 {
                     // The late offer's answer crosses in the ACK.
-                    core.acknowledge(side.other(), cseq, branch, Some(message), context);
+                    let (cseq, branch) = (offered.cseq, offered.branch);
+                    core.acknowledge(side.other(), cseq, branch, Carried::Of(message), context);
                 }
                 Phase::Talk(self)
             }
@@ -150,9 +151,7 @@ impl Talk {
         context: &mut Context<'_>,
     ) -> Phase {
         core.answer(side, server, message, source, &Answer::bare(200), context);
-        if let Some((cseq, branch)) = core.leg(side).awaiting_ack {
-            core.acknowledge(side, cseq, branch, None, context);
-        }
+        core.decline_offer(side, context);
         core.leg_mut(side).close();
         let by = match side {
             Side::A => EndedBy::Caller,
@@ -230,8 +229,10 @@ impl Talk {
         let policy = Arc::clone(&core.policy);
         let leg = core.leg_mut(side);
         let cseq = leg.next_cseq();
-        let max_forwards = message.max_forwards().unwrap_or(MAX_FORWARDS).saturating_sub(1);
-        let outgoing = Outgoing { method, branch, cseq, max_forwards, carried: Some(message), reason: b"" };
+        if *method == Method::Invite {
+            leg.late_offer = message.body().is_empty();
+        }
+        let outgoing = Outgoing { method, branch, cseq, carried: Carried::Of(message), reason: b"" };
         let (hop, bytes) = leg.request(&policy, context.settings, &outgoing);
         context.effects.push(Effect::Request { branch, side, invite: *method == Method::Invite, hop, bytes });
         branch
@@ -278,7 +279,7 @@ impl Talk {
         let twohundred = status < 300 && *message.method() == Method::Invite;
         let waiting = [Side::A, Side::B].into_iter().any(|side| {
             let leg = core.leg(side);
-            leg.awaiting_ack.is_some_and(|(_, invite)| invite == branch)
+            leg.awaiting_ack.as_ref().is_some_and(|offered| offered.branch == branch)
                 && message.to_tag().unwrap_or_default() == &*leg.remote_tag
         });
         if twohundred && !waiting && !core.repeat_ack(branch, message, context) && !core.is_of_a_leg(message)
@@ -306,11 +307,10 @@ impl Talk {
         if status < 300 {
             let policy = Arc::clone(&core.policy);
             core.leg_mut(other).refresh(message, flow, &policy);
-            let cseq = message.cseq().number;
             if pending.message.body().is_empty() {
-                core.leg_mut(other).awaiting_ack = Some((cseq, branch));
+                core.await_answer(other, branch, message, context);
             } else {
-                core.acknowledge(other, cseq, branch, None, context);
+                core.acknowledge(other, message.cseq().number, branch, Carried::Nothing, context);
             }
             core.accept(from, pending.server, pending.message.cseq().number, bytes, context);
             return Phase::Talk(self);

@@ -57,8 +57,8 @@ pub struct Entry {
     pub armed: SmallVec<[(Timer, TimerId); 2]>,
     /// Requests it has been handed and has not finally answered.
     pub unanswered: SmallVec<[ServerId; 2]>,
-    /// The last INVITE it sent.
-    pub invited: Option<Branch>,
+    /// The INVITEs it sent whose transactions live, the last one last.
+    pub invited: SmallVec<[Branch; 2]>,
     /// How fast each side asks.
     paces: [Pace; 2],
     /// Panics that a test planted in it.
@@ -79,7 +79,7 @@ impl Entry {
             tags: SmallVec::new(),
             armed: SmallVec::new(),
             unanswered: SmallVec::new(),
-            invited: None,
+            invited: SmallVec::new(),
             paces: [Pace::default(); 2],
             #[cfg(test)]
             planted: 0,

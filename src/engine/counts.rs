@@ -33,6 +33,8 @@ counts! {
     responses,
     /// Responses that match no transaction of ours, or come from another peer than the one asked.
     stray_responses,
+    /// 2xx to INVITEs of calls that were over: acknowledged, and a fork's dialog ended.
+    late_answers,
     /// ACKs that match nothing.
     stray_acks,
     /// Requests that a transaction had already seen.

@@ -145,7 +145,8 @@ impl Engine {
     /// Takes a call out that can no longer be asked anything.
     fn give_up(&mut self, now: Now, key: CallKey) {
         // RFC 3261 §9.1: an INVITE that rings would do so for ever.
-        if let Some(branch) = self.calls.at(key).and_then(|entry| entry.invited) {
+        let invited = self.calls.at(key).map(|entry| entry.invited.clone()).unwrap_or_default();
+        for branch in invited {
             self.transactions.cancel(now.tick, branch, bytes::Bytes::new(), &mut self.outcomes);
         }
         self.remove(key);
@@ -164,6 +165,7 @@ impl Engine {
         for server in &entry.unanswered {
             self.transactions.forget(*server);
         }
+        self.pasts.keep(&entry, &mut self.transactions);
         drop(entry);
         if !self.retired.is_empty() {
             self.forget_retired();
@@ -188,7 +190,8 @@ impl Engine {
             Effect::Request { branch, side, invite, hop, bytes } => {
                 let owner = Owner::Call { key, side };
                 if invite && let Some(entry) = self.calls.at(key) {
-                    entry.invited = Some(branch);
+                    entry.invited.retain(|older| self.transactions.invite_owner(*older).is_some());
+                    entry.invited.push(branch);
                 }
                 self.transactions.start(now.tick, branch, invite, hop, bytes, owner, &mut self.outcomes);
             }
@@ -268,10 +271,12 @@ impl Engine {
                 Owner::Call { key, .. } => self.drive(now, key, Event::Failed { branch, failure }),
                 Owner::Probe(peer) => self.probe_failed(now, peer, branch, failure),
                 Owner::Standalone(number) => self.carried_failed(now, number, failure),
+                Owner::Past(key) => self.past_ends(key),
                 Owner::Nobody => {}
             },
             Happened::Gone { branch, owner } => match owner {
                 Owner::Call { key, .. } => self.drive(now, key, Event::Gone { branch }),
+                Owner::Past(key) => self.past_ends(key),
                 Owner::Probe(_) | Owner::Standalone(_) | Owner::Nobody => {}
             },
         }

@@ -6,8 +6,9 @@
 //!
 //! The way of a frame: `intake` (who sends, then the reader) -> `responses`, or `requests` -> in a dialog: `live`;
 //! outside: `admission` (INVITE), `standalone` (MESSAGE), or an answer of our own -> `refuse`. What a call asks for in
-//! return is carried out in `live`, and what it asks before it turns to a target is answered by `gate`; `peers` and
-//! `probe` know which targets are up, `trouble` which fail their calls; `closing` ends it all.
+//! return is carried out in `live`, and what it asks before it turns to a target is answered by `gate`; what is left of
+//! it when it is over stands in `past`. `peers` and `probe` know which targets are up, `trouble` which fail their calls;
+//! `closing` ends it all.
 
 mod addresses;
 mod admission;
@@ -21,6 +22,7 @@ pub mod input;
 mod intake;
 mod live;
 pub mod output;
+mod past;
 mod peers;
 mod probe;
 pub mod query;
@@ -47,6 +49,7 @@ use counts::Counts;
 use fullness::{Nearness, Shedding};
 use gate::Traffic;
 use live::Happened;
+use past::Pasts;
 use peers::Peers;
 use standalone::Carried;
 use timers::Wheel;
@@ -86,6 +89,7 @@ pub struct Engine {
     tag_seed: u64,
     transactions: Transactions,
     calls: Calls,
+    pasts: Pasts,
     dialogs: Dialogs,
     deadlines: Wheel<(CallKey, Timer)>,
     counters: Counters,
@@ -128,6 +132,7 @@ impl Engine {
             random,
             transactions,
             calls: Calls::default(),
+            pasts: Pasts::default(),
             dialogs: Dialogs::default(),
             deadlines: Wheel::new(),
             counters,

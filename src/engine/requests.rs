@@ -74,7 +74,7 @@ impl Engine {
                     Owner::Call { key, .. } => {
                         self.drive(now, key, Event::Cancel { server, message: arrived.message });
                     }
-                    Owner::Probe(_) | Owner::Standalone(_) | Owner::Nobody => {}
+                    Owner::Past(_) | Owner::Probe(_) | Owner::Standalone(_) | Owner::Nobody => {}
                 }
             }
             CancelTarget::Answered => self.reply(arrived, 200),

@@ -37,6 +37,7 @@ impl Engine {
         match owner {
             Owner::Call { key, .. } => self.drive(now, key, Event::Response { branch, flow, message }),
             Owner::Standalone(number) => self.carried_response(now, number, message),
+            Owner::Past(key) => self.past_response(now, key, &flow, message),
             Owner::Probe(_) => self.peers.answered(branch),
             Owner::Nobody => {}
         }

@@ -130,6 +130,15 @@ impl InviteClient {
         }
     }
 
+    /// Whether a 2xx may still come: the first one or, from another branch of a fork, one more (RFC 6026 §7.2).
+    #[must_use]
+    pub fn may_succeed(&self) -> bool {
+        match self {
+            Self::Calling { .. } | Self::Proceeding { .. } | Self::Accepted => true,
+            Self::Completed { .. } | Self::Terminated => false,
+        }
+    }
+
     /// One event.
     #[must_use]
     pub fn on(self, event: Event<'_>, terms: Terms<'_>) -> (Self, Effects) {

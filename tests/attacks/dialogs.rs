@@ -167,6 +167,62 @@ fn d4_a_flood_of_200s_that_open_dialogs_is_bounded() {
     site.must_become_empty();
 }
 
+/// The call is over, its INVITE's transaction not yet (RFC 6026): forks are ended, as few as in the call, and copies are
+/// acknowledged.
+#[test]
+fn d4_a_200_after_the_call_is_ended_and_a_flood_of_them_is_bounded() {
+    let mut site = Site::new();
+    let call = site.establish("d4p");
+    site.hang_up(&call);
+    assert_eq!(site.gauges().calls, 0);
+    let count = |sent: &crate::site::Sent, method| to(sent, TRUNK).filter(|m| m.method() == method).count();
+    let sent = site.send(TRUNK, &call.ok_b);
+    assert_eq!((count(&sent, "ACK"), count(&sent, "BYE")), (1, 0), "{}", shown(&sent));
+    let (mut acks, mut byes) = (0, 0);
+    for fork in 0..100 {
+        let mut ok = Sip::response(&call.invite_b, 200, "OK", &format!("fork{fork}"));
+        ok.add("Contact", &format!("<sip:callee@{TRUNK}>")).sdp(SDP);
+        for _ in 0..2 {
+            let sent = site.send(TRUNK, &ok);
+            assert_eq!(to(&sent, PBX).count(), 0, "{}", shown(&sent));
+            acks += count(&sent, "ACK");
+            byes += count(&sent, "BYE");
+        }
+    }
+    assert_eq!((acks, byes), (30, 15), "the call's own dialog is one of the 16");
+    assert!(site.alerted(39105));
+    let elsewhere = site.send(TRUNK2, &call.ok_b);
+    assert!(elsewhere.is_empty(), "only whom we asked is heard: {}", shown(&elsewhere));
+    site.must_become_empty();
+    assert!(site.send(TRUNK, &call.ok_b).is_empty(), "after timer M nothing is kept");
+}
+
+/// The caller hangs up before its ACK with the answer came: the callee's offer is answered, by taking nothing of it.
+#[test]
+fn d4_a_late_offer_that_nobody_answers_is_declined_in_the_ack() {
+    let mut site = Site::new();
+    let mut invite_a = invite("d4l", "+12125550100");
+    invite_a.body.clear();
+    invite_a.headers.retain(|(name, _)| name != "Content-Type");
+    invite_a.set("Content-Length", "0");
+    let sent = site.send(PBX, &invite_a);
+    let invite_b = request_to(&sent, TRUNK, "INVITE").unwrap();
+    let mut ok = Sip::response(&invite_b, 200, "OK", "callee");
+    ok.add("Contact", &format!("<sip:callee@{TRUNK}>")).sdp(SDP);
+    let sent = site.send(TRUNK, &ok);
+    assert!(request_to(&sent, TRUNK, "ACK").is_none(), "the answer is the caller's: {}", shown(&sent));
+    let ok_a = response_to(&sent, PBX, 200).unwrap();
+    let sent = site.send(PBX, &in_dialog(&invite_a, &ok_a, "BYE", 900, "bye"));
+    let ack = request_to(&sent, TRUNK, "ACK").unwrap_or_else(|| panic!("{}", shown(&sent)));
+    let body = String::from_utf8_lossy(&ack.body).into_owned();
+    assert!(ack.has_sdp() && body.contains("m=audio 0 RTP/AVP 0\r\n"), "{body}");
+    assert!(!body.contains("192.168.77.7") && !body.contains(PBX), "{body}");
+    assert!(request_to(&sent, TRUNK, "BYE").is_some(), "{}", shown(&sent));
+    let again = site.send(TRUNK, &ok);
+    let copy = request_to(&again, TRUNK, "ACK").map(|ack| ack.body);
+    assert_eq!(copy, Some(ack.body), "the copy of a 2xx hears the same ACK");
+}
+
 #[test]
 fn d4_sdp_that_surprises_in_an_ack_is_not_carried() {
     let mut site = Site::new();

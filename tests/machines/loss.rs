@@ -59,7 +59,9 @@ struct World {
 fn number(owner: Owner) -> u64 {
     match owner {
         Owner::Call { key, .. } => u64::from(key.index),
-        Owner::Probe(_) | Owner::Standalone(_) | Owner::Nobody => panic!("not an owner of these tests"),
+        Owner::Past(_) | Owner::Probe(_) | Owner::Standalone(_) | Owner::Nobody => {
+            panic!("not an owner of these tests")
+        }
     }
 }
 

@@ -6,15 +6,15 @@ use std::collections::BTreeSet;
 
 use ringfence::admin::ladder::Ladder;
 use ringfence::call::CallRecord;
-use ringfence::call::record::Disposition;
+use ringfence::call::record::{Disposition, EndedBy};
 use ringfence::sip::Transport;
 
-use super::agent::Agent;
 use super::agent::plan::{Act, On, when};
+use super::agent::{Agent, Dialog};
 use super::attacker::Attacker;
 use super::dice::Dice;
-use super::edge::Edge;
-use super::flow::{Flow, Way};
+use super::edge::{Edge, now};
+use super::flow::{Deed, Flow, Way};
 use super::flows;
 use super::policy::{PEERS, Shape, address, loads, yaml};
 use super::wire::{Micros, Weather};
@@ -142,19 +142,18 @@ fn judge(world: &World, index: usize, flow: &Flow, calm: bool, faults: &mut Vec<
     for dialog in dialogs().filter(|dialog| dialog.caller && !dialog.vanished) {
         let heard: Vec<u16> = dialog.finals.iter().map(|(status, _)| *status).collect();
         let fits = match heard.as_slice() {
-            [] => flow.finals.is_empty(),
+            [] => flow.finals.is_empty() || !calm && ended_by_stop_unheard(world, flow, dialog),
             [status] if calm && flow.calls == 1 => flow.finals.first() == Some(status),
             // Four INVITEs lost one after another: the target counts as silent, and there may be no other one.
             [480] if !calm && world.alerts.iter().any(|alert| alert.code.number == 32011) => true,
+            [480] if !calm && began_without_second(world, flow, dialog) => true,
             [status] => flow.finals.contains(status),
             _ => false,
         };
         if !fits {
             faults.push(format!("{}: the caller heard {heard:?}, expected of {:?}", flow.name, flow.finals));
         }
-        let named =
-            |record: &&CallRecord| record.legs.first().is_some_and(|leg| leg.call_id == dialog.call_id);
-        if let (Some(record), [status]) = (world.records.iter().find(named), heard.as_slice()) {
+        if let (Some(record), [status]) = (record_of(world, dialog), heard.as_slice()) {
             let answered = record.disposition == Disposition::Answered;
             if record.status != *status || answered != (*status == 200) {
                 let (disposition, written) = (record.disposition, record.status);
@@ -181,6 +180,27 @@ fn judge(world: &World, index: usize, flow: &Flow, calm: bool, faults: &mut Vec<
     }
 }
 
+/// The record of the call that a dialog is the caller's leg of.
+fn record_of<'a>(world: &'a World, dialog: &Dialog) -> Option<&'a CallRecord> {
+    let named = |record: &&CallRecord| record.legs.first().is_some_and(|leg| leg.call_id == dialog.call_id);
+    world.records.iter().find(named)
+}
+
+/// The wire kept the INVITE back until a reload had taken the second target away: then there is only the first.
+fn began_without_second(world: &World, flow: &Flow, dialog: &Dialog) -> bool {
+    let reloaded = flow.deeds.iter().filter(|(_, deed)| *deed == Deed::ReloadWithoutSecond);
+    let began = record_of(world, dialog).map(|record| record.began);
+    reloaded.into_iter().any(|(at, _)| began.is_some_and(|began| began >= now(*at).wall))
+}
+
+/// Every copy of the 200 was lost before a stop, after which nothing is repeated; BYE told the caller.
+fn ended_by_stop_unheard(world: &World, flow: &Flow, dialog: &Dialog) -> bool {
+    let stopped = flow.deeds.iter().any(|(_, deed)| *deed == Deed::Stop);
+    let told = dialog.caller && dialog.diary.iter().any(|entry| entry == "BYE");
+    let by_edge = |record: &CallRecord| record.status == 200 && record.ended_by == EndedBy::Edge;
+    stopped && told && record_of(world, dialog).is_some_and(by_edge)
+}
+
 fn judge_agents(world: &World, cast: &[Flow], faults: &mut Vec<String>) {
     for agent in &world.agents {
         let tolerated =
@@ -192,7 +212,10 @@ fn judge_agents(world: &World, cast: &[Flow], faults: &mut Vec<String>) {
                 .filter(|text| !tolerated(text))
                 .map(|text| format!("complaint of {text}")),
         );
-        for request in agent.unanswered() {
+        for (dialog, request) in agent.unanswered() {
+            if cast.get(dialog.flow).is_some_and(|flow| ended_by_stop_unheard(world, flow, dialog)) {
+                continue;
+            }
             faults.push(format!("{} never had a final response to {request}", agent.name));
         }
         if !agent.is_quiet() {

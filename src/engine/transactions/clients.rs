@@ -172,6 +172,22 @@ impl Clients {
         open
     }
 
+    pub fn invite_owner(&self, branch: Branch) -> Option<Owner> {
+        let at = self.by_key.get(&ClientKey::new(branch.0, Method::Invite.as_bytes()))?;
+        let entry = self.entries.find(*at)?;
+        match &entry.machine {
+            Machine::Invite(machine) => machine.may_succeed().then_some(entry.owner),
+            Machine::Other(_) => None,
+        }
+    }
+
+    pub fn set_invite_owner(&mut self, branch: Branch, owner: Owner) {
+        let at = self.by_key.get(&ClientKey::new(branch.0, Method::Invite.as_bytes()));
+        if let Some(entry) = at.and_then(|at| self.entries.find_mut(*at)) {
+            entry.owner = owner;
+        }
+    }
+
     pub fn unsendable(&mut self, hop: &Hop, work: &mut Work<'_>) {
         // Each one that fails leaves the list, so its next one becomes the first.
         while let Some(&at) = self.waiting.get(&destination(hop)) {

@@ -36,6 +36,8 @@ pub enum Owner {
         /// The leg.
         side: Side,
     },
+    /// What is kept of a call that is over.
+    Past(super::slab::SlabKey),
     /// A health probe of a peer.
     Probe(PeerId),
     /// A request carried outside any call; the number is the engine's.
@@ -244,6 +246,17 @@ impl Transactions {
     pub fn cancel(&mut self, now: Tick, branch: Branch, reason: Bytes, out: &mut Vec<Outcome>) -> bool {
         let mut work = Work { now, timing: &self.timing, wheel: &mut self.wheel, out };
         self.clients.cancel(branch, reason, &mut work)
+    }
+
+    /// Whom an INVITE of ours serves while a 2xx to it may come; `None` when none can.
+    #[must_use]
+    pub fn invite_owner(&self, branch: Branch) -> Option<Owner> {
+        self.clients.invite_owner(branch)
+    }
+
+    /// Names another owner for an INVITE of ours.
+    pub fn set_invite_owner(&mut self, branch: Branch, owner: Owner) {
+        self.clients.set_invite_owner(branch, owner);
     }
 
     /// The transport could not send to a hop: every client transaction that still sends there fails.

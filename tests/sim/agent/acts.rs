@@ -104,6 +104,10 @@ impl Agent {
 
     /// A second 2xx to the first INVITE, from another branch of a fork: another tag, another dialog.
     fn answer_fork(&mut self, index: usize, key: &str) {
+        // A CANCEL reaches every branch, and after a refusal no 2xx may follow (RFC 3261 §13.2.2.3, §16.7).
+        if self.is_refused(key) {
+            return;
+        }
         let Some(dialog) = self.dialogs.get(index) else { return };
         let mut fork = dialog.clone();
         fork.local_tag = self.token();

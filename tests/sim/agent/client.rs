@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 
 use super::plan::On;
-use super::{Agent, Alarm, BINARY, GIVE_UP, Stage, T1, T2};
+use super::{Agent, Alarm, BINARY, Dialog, GIVE_UP, Stage, T1, T2};
 use crate::sim::text::{Sip, host_port_of};
 use crate::sim::wire::{MS, SECOND};
 
@@ -362,11 +362,11 @@ impl Agent {
     }
 
     /// Requests of living dialogs that never had a final response.
-    pub fn unanswered(&self) -> impl Iterator<Item = String> {
+    pub fn unanswered(&self) -> impl Iterator<Item = (&Dialog, String)> {
         let open = |client: &&Client| matches!(client.step, Step::Calling | Step::Proceeding);
-        let alive = |client: &&Client| self.dialogs.get(client.dialog).is_some_and(|dialog| !dialog.vanished);
         let named = |client: &Client| format!("{} {}", client.request.method(), client.request.cseq().0);
-        self.clients.values().filter(open).filter(alive).map(named)
+        let with_dialog = move |client: &Client| Some((self.dialogs.get(client.dialog)?, named(client)));
+        self.clients.values().filter(open).filter_map(with_dialog).filter(|(dialog, _)| !dialog.vanished)
     }
 
     /// RFC 3261 §9.1: 64*T1 after a CANCEL the INVITE counts as cancelled; a good peer has answered it by then.

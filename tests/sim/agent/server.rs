@@ -349,6 +349,12 @@ impl Agent {
             .is_some_and(|server| server.last.as_ref().is_none_or(|(status, _)| *status < 200))
     }
 
+    /// Whether an INVITE was refused.
+    pub(super) fn is_refused(&self, key: &str) -> bool {
+        let last = self.servers.get(key).and_then(|server| server.last.as_ref());
+        last.is_some_and(|(status, _)| *status >= 300)
+    }
+
     /// A second server transaction beside `key`, as if another endpoint behind a fork had been asked too.
     pub(super) fn split(&mut self, key: &str, dialog: usize) -> String {
         let fork = format!("{key} fork");
