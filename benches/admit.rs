@@ -13,7 +13,7 @@ use ringfence::policy::peer::{CalledFrom, Methods};
 use ringfence::policy::route::{Pattern, Route, RouteTarget};
 use ringfence::policy::rules::{Blocklist, ConcurrentCalls, Entry, MaxDuration, Rule, Rules};
 use ringfence::policy::{
-    Charge, Counters, Facts, Listener, Outcome, Pace, Peer, PeerId, PeerSide, Plan, Policy, Presets,
+    Charge, Counters, Facts, Listener, Numbers, Outcome, Pace, Peer, PeerId, PeerSide, Plan, Policy, Presets,
     Reservation, Site, SiteId, Sources, Target, admit, screen, sources,
 };
 use ringfence::sip::{ConnectionId, Flow, Host, ListenerId, Method, Transport};
@@ -33,6 +33,7 @@ fn peer(id: PeerId, name: &str, side: PeerSide, address: [u8; 4]) -> Option<Arc<
         sources: vec![address.ip().into()],
         targets: vec![Target { address, transports: [Transport::Udp].into_iter().collect() }],
         request_host: None,
+        numbers: Numbers::default(),
         plain_signalling: true,
         plain_media: true,
         methods: Methods::default(),
@@ -128,6 +129,7 @@ fn facts(called: &str) -> Facts<'_> {
         called,
         max_forwards: Some(70),
         via_count: 1,
+        hidden: false,
         passed_before: false,
         draw: 0x9e37_79b9_7f4a_7c15,
         direction: None,

@@ -17,5 +17,7 @@ mod calls;
 mod life;
 #[path = "engine/messages.rs"]
 mod messages;
+#[path = "engine/numbers.rs"]
+mod numbers;
 #[path = "engine/targets.rs"]
 mod targets;

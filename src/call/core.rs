@@ -35,6 +35,10 @@ pub(super) struct Story {
     pub direction: Direction,
     pub from: Box<str>,
     pub to: Box<str>,
+    /// Whether the policy names `to` exactly.
+    pub named: bool,
+    /// Whether the caller asks not to be shown.
+    pub hidden: bool,
     pub began: Wall,
     pub began_at: Tick,
     pub rang: Option<Wall>,

@@ -4,6 +4,7 @@
 //! Read first: RFC 3261 §9, §12-15; RFC 6026; RFC 7332; RFC 3326.
 
 pub mod answer;
+pub mod caller;
 mod core;
 pub mod effect;
 pub mod event;
@@ -29,7 +30,6 @@ use crate::sip::{Flow, Message, Transport};
 pub use effect::{Effect, Effects};
 pub use event::{EndCause, Event, Failure, Timer};
 pub use identity::{Branch, LocalTag, Random};
-pub use invite::escape_user;
 pub use record::CallRecord;
 pub use stray::{Farewell, Past};
 
@@ -145,6 +145,10 @@ pub struct Begin<'a> {
     pub caller: &'a str,
     /// Called as dialled.
     pub called: &'a str,
+    /// Whether the policy names it exactly: then it may leave as it was dialled.
+    pub named: bool,
+    /// Whether the caller asks not to be shown.
+    pub hidden: bool,
     /// The direction routed.
     pub direction: crate::policy::Direction,
 }
@@ -179,6 +183,8 @@ impl Call {
             direction: begin.direction,
             from: begin.caller.into(),
             to: begin.called.into(),
+            named: begin.named,
+            hidden: begin.hidden,
             began: context.now.wall,
             began_at: context.now.tick,
             rang: None,

@@ -52,8 +52,13 @@ use Crossing::{Crosses, Rebuilt, Stays};
 /// The table. A header without a row stays behind in both directions.
 pub const TABLE: &[Row] = &[
     row(HeaderName::Via, Rebuilt, Rebuilt, "each leg is a transaction of its own"),
-    row(HeaderName::From, Rebuilt, Rebuilt, "caller's user and name kept, host and tag ours"),
-    row(HeaderName::To, Rebuilt, Rebuilt, "the number that was judged, host of the target"),
+    row(
+        HeaderName::From,
+        Rebuilt,
+        Rebuilt,
+        "the caller that was judged, as the peer wants it; nobody, where it is hidden",
+    ),
+    row(HeaderName::To, Rebuilt, Rebuilt, "the number that was judged, as the peer wants it"),
     row(HeaderName::CallId, Rebuilt, Rebuilt, "each leg is a dialog of its own"),
     row(HeaderName::CSeq, Rebuilt, Rebuilt, "each leg counts for itself"),
     row(HeaderName::Contact, Rebuilt, Rebuilt, "hides the addresses of the other side"),

@@ -133,11 +133,11 @@ impl Setup {
         let branch = Branch(context.random.bits());
         let cseq = core.b.next_cseq();
         let mut hop = core.b.hop;
-        let mut bytes = invite::write(core, &candidate, branch, cseq, hop.transport, context.settings);
+        let mut bytes = invite::write(core, branch, cseq, hop.transport, context.settings);
         let grown = core.b.hop_for(hop, bytes.len(), context.settings).transport;
         if candidate.target.transports.contains(&grown) && !over.contains(&grown) {
             hop.transport = grown;
-            bytes = invite::write(core, &candidate, branch, cseq, hop.transport, context.settings);
+            bytes = invite::write(core, branch, cseq, hop.transport, context.settings);
         }
         over.push(hop.transport);
         core.b.hop = hop;

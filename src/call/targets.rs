@@ -9,7 +9,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::core::Core;
-use super::{Closed, Context, Effect, Timer, Urge};
+use super::{Closed, Context, Effect, Timer, Urge, invite};
 use crate::clock::Tick;
 use crate::policy::route::Candidate;
 use crate::policy::{Place, Refusal, Reservation, code};
@@ -84,7 +84,10 @@ impl Targets {
     pub fn next(&mut self, core: &mut Core, context: &mut Context<'_>) -> Next {
         loop {
             match self.open(core, context) {
-                Found::Open(candidate, reservation) => return Next::Call(candidate, reservation),
+                Found::Open(candidate, reservation) => match invite::name(core, &candidate) {
+                    Ok(()) => return Next::Call(candidate, reservation),
+                    Err(refusal) => self.refused = Some(refusal),
+                },
                 Found::Busy(at, turn) => {
                     if self.wait(core, at, turn, context) {
                         return Next::Wait;
@@ -154,7 +157,10 @@ impl Targets {
         let Some(waiting) = self.waiting.take() else { return Next::Wait };
         let urge = Urge::Turn(&waiting.place);
         match context.gate.open(context.now, &waiting.candidate, urge, &core.holds()) {
-            Ok(reservation) => return Next::Call(waiting.candidate, reservation),
+            Ok(reservation) => match invite::name(core, &waiting.candidate) {
+                Ok(()) => return Next::Call(waiting.candidate, reservation),
+                Err(refusal) => self.refused = Some(refusal),
+            },
             Err(Closed::Busy(turn)) if context.now.tick < waiting.until => {
                 look_again(turn, waiting.until, context);
                 self.waiting = Some(waiting);

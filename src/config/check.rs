@@ -227,6 +227,7 @@ fn extras(peer: &Peer) -> Vec<String> {
         });
         out.push(format!("headers that also cross towards it: {}", several(names, "and")));
     }
+    out.extend(super::numbers::told(&peer.numbers));
     match peer.called_from {
         CalledFrom::RequestUri => {}
         CalledFrom::To => out.push("the number called is read from To".to_owned()),

@@ -8,6 +8,7 @@ pub mod check;
 mod cross;
 mod fields;
 mod keys;
+mod numbers;
 mod peers;
 pub mod problem;
 #[cfg(test)]

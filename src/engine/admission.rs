@@ -133,7 +133,8 @@ impl Engine {
                 match arrived.policy.charge(&self.counters, facts.peer, &verdict.charges) {
                     Ok(reservation) => {
                         let duration_max = verdict.duration_max;
-                        let born = Born { candidates, reservation, duration_max, judged };
+                        let named = verdict.named;
+                        let born = Born { candidates, reservation, duration_max, named, judged };
                         self.admitted(now, arrived, server, facts, born);
                     }
                     Err(refusal) => self.refuse(now, arrived, server, &Wrong::from(*refusal), judged),
@@ -185,6 +186,8 @@ impl Engine {
             duration_max: born.duration_max,
             caller: facts.caller,
             called: facts.called,
+            named: born.named,
+            hidden: facts.hidden,
             direction: direction.unwrap_or(Direction::Outbound),
         };
         if self.begin(now, arrived.policy, begin) {
@@ -261,6 +264,7 @@ struct Born {
     candidates: Candidates,
     reservation: Reservation,
     duration_max: std::time::Duration,
+    named: bool,
     judged: Judged,
 }
 

@@ -12,6 +12,7 @@ use super::intake::Arrived;
 use super::refuse::{self, Adds, Wrong};
 use super::transactions::{Arrival, CallKey, CancelTarget, Owner, response_hop};
 use super::{Engine, Output};
+use crate::call::caller::hides;
 use crate::call::identity::hex16;
 use crate::call::{Event, LocalTag, ServerId, Side};
 use crate::clock::Now;
@@ -315,6 +316,7 @@ impl Engine {
             request_host,
             replaces: message.has(HeaderName::Replaces) || message.has(HeaderName::Join),
             caller,
+            hidden: hides(message),
             called,
             max_forwards: message.max_forwards(),
             via_count: message.via_count(),

@@ -12,15 +12,17 @@ use super::Engine;
 use super::admission::Judged;
 use super::checks;
 use super::intake::Arrived;
-use super::probe::{advertised, text, via};
+use super::probe::{advertised, via};
 use super::refuse::{self, Wrong};
 use super::transactions::Owner;
+use crate::call::caller;
 use crate::call::identity::hex16;
 use crate::call::{Branch, Failure, ServerId};
 use crate::clock::Now;
+use crate::policy::form::Unwritable;
 use crate::policy::route::Candidate;
 use crate::policy::verdict::Candidates;
-use crate::policy::{Alert, Facts, Outcome, Peer, Policy, admit, code};
+use crate::policy::{Alert, Direction, Facts, Outcome, Peer, Policy, admit, code};
 use crate::sip::write::{Text, Writer, reason_phrase, response_to};
 use crate::sip::{ConnectionId, Flow, HeaderName, Hop, Message, Method, Transport};
 
@@ -44,7 +46,10 @@ struct Errand {
     policy: Arc<Policy>,
     request: Message,
     caller: Box<str>,
+    hidden: bool,
     called: Box<str>,
+    named: bool,
+    direction: Direction,
     candidates: Candidates,
 }
 
@@ -105,7 +110,10 @@ impl Engine {
                     policy: Arc::clone(arrived.policy),
                     request: arrived.message.clone(),
                     caller: facts.caller.into(),
+                    hidden: facts.hidden,
                     called: facts.called.into(),
+                    named: verdict.named,
+                    direction: verdict.direction.unwrap_or(Direction::Outbound),
                     candidates,
                 };
                 self.carried.errands.insert(number, Box::new(errand));
@@ -208,25 +216,34 @@ fn leaving(
     let [tag, call_id] = names.map(hex16);
     let us = advertised(listener);
     let host = peer.request_host.as_deref().map_or_else(|| address.to_string(), str::to_owned);
-    let (caller, called) = (escaped(&errand.caller), escaped(&errand.called));
-    let uri = if called.is_empty() { format!("sip:{host}") } else { format!("sip:{called}@{host}") };
-    let from = if caller.is_empty() { format!("<sip:{us}>") } else { format!("<sip:{caller}@{us}>") };
+    let refused = |code, why: Unwritable| Wrong::by_policy(code, &errand.peer, why.why());
+    let called = peer.numbers.called(&errand.called, errand.direction, errand.named);
+    let called = called.map_err(|why| refused(code::INVALID_PHONE_NUMBER, why))?;
+    let shown = if errand.hidden {
+        None
+    } else {
+        let written = peer.numbers.caller(&errand.caller, errand.direction);
+        written.map_err(|why| refused(code::CALLER_INVALID, why))?
+    };
+    let mut uri = Vec::with_capacity(64);
+    caller::uri(&mut uri, called, &host);
+    let from = caller::address(shown, b"", &us);
     for transport in &candidate.target.transports {
         let via = via(listener, *transport, branch);
-        let line = |value: &str, writer: &mut Writer, name| {
-            if let Some(value) = Text::new(value.as_bytes()) {
+        let line = |value: &[u8], writer: &mut Writer, name| {
+            if let Some(value) = Text::new(value) {
                 writer.header(name, value);
             }
         };
-        let Some(target) = Text::new(uri.as_bytes()) else { return Ok(None) };
+        let Some(target) = Text::new(&uri) else { return Ok(None) };
         let mut writer = Writer::request(&Method::Message, target);
-        line(&via, &mut writer, HeaderName::Via);
+        line(via.as_bytes(), &mut writer, HeaderName::Via);
         let hops = errand.request.max_forwards().unwrap_or(70).saturating_sub(1);
         writer.number(HeaderName::MaxForwards, u64::from(hops));
-        line(&format!("{from};tag={}", text(&tag)), &mut writer, HeaderName::From);
-        line(&format!("<{uri}>"), &mut writer, HeaderName::To);
-        line(text(&call_id), &mut writer, HeaderName::CallId);
-        line("1 MESSAGE", &mut writer, HeaderName::CSeq);
+        line(&[&from, &b";tag="[..], &tag].concat(), &mut writer, HeaderName::From);
+        line(&[&b"<"[..], &uri, b">"].concat(), &mut writer, HeaderName::To);
+        line(&call_id, &mut writer, HeaderName::CallId);
+        line(b"1 MESSAGE", &mut writer, HeaderName::CSeq);
         for header in errand.request.headers().filter(|header| CROSSING.contains(&header.name)) {
             writer.copy(&header);
         }
@@ -244,28 +261,4 @@ fn leaving(
         return Ok(Some((hop, bytes)));
     }
     Err(Wrong::new(513, code::OVERSIZE, "the message is too large for the target's transport"))
-}
-
-/// A user part as it may stand in a URI, escaped as a call's is.
-fn escaped(user: &str) -> String {
-    String::from_utf8_lossy(&crate::call::escape_user(user.as_bytes())).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_user_part_cannot_leave_its_place() {
-        let table = [
-            ("+12125550100", "+12125550100"),
-            ("a@b", "a%40b"),
-            ("x;y?z", "x%3By%3Fz"),
-            ("<>\" ", "%3C%3E%22%20"),
-            ("é", "%C3%A9"),
-        ];
-        for (user, written) in table {
-            assert_eq!(escaped(user), written);
-        }
-    }
 }

@@ -32,6 +32,8 @@ pub struct Facts<'a> {
     pub replaces: bool,
     /// From's user, unescaped once; empty when there is none.
     pub caller: &'a str,
+    /// Whether the caller asks not to be shown (RFC 3323). Rules see the caller all the same.
+    pub hidden: bool,
     /// The number or name dialled: the user part that `called_from` names, unescaped once, without parameters.
     pub called: &'a str,
     /// Max-Forwards as it came; `None` when absent.

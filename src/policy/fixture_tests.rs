@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use smallvec::smallvec;
 
+use super::form::Numbers;
 use super::pace::Pace;
 use super::peer::{CalledFrom, Listener, Methods, Peer, PeerId, PeerSide, Site, SiteId, Target};
 use super::refusal::Presets;
@@ -36,6 +37,7 @@ pub(crate) fn peer(id: PeerId, name: &str, side: PeerSide, source: &str, target:
         sources: vec![source.parse().unwrap()],
         targets: vec![Target { address: address(target), transports: smallvec![Transport::Tls] }],
         request_host: None,
+        numbers: Numbers::default(),
         plain_signalling: false,
         plain_media: false,
         methods: Methods::default(),
@@ -141,6 +143,7 @@ pub(crate) fn facts() -> Facts<'static> {
         called: "+37127913000",
         max_forwards: Some(70),
         via_count: 1,
+        hidden: false,
         passed_before: false,
         draw: 0,
         direction: None,

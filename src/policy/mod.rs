@@ -11,6 +11,7 @@ pub mod facts;
 #[cfg(test)]
 #[path = "fixture_tests.rs"]
 mod fixture;
+pub mod form;
 pub mod index;
 pub mod names;
 pub mod pace;
@@ -31,6 +32,7 @@ pub use alert::{Alert, Code, Level};
 pub use compare::compare;
 pub use counters::{Charge, Counters, Reservation};
 pub use facts::Facts;
+pub use form::Numbers;
 pub use index::{Index, Overlap};
 pub use names::Names;
 pub use pace::{Pace, Place};

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
+use super::form::Numbers;
 use super::pace::Pace;
 use super::refusal::Presets;
 use crate::sip::{HeaderName, ListenerId, Transport};
@@ -130,6 +131,8 @@ pub struct Peer {
     pub targets: Vec<Target>,
     /// The host of the Request-URI, From and To towards it; default: the target's address and port.
     pub request_host: Option<Arc<str>>,
+    /// How numbers are written towards it.
+    pub numbers: Numbers,
     /// Whether its signalling may be in the clear (default no: 32209).
     pub plain_signalling: bool,
     /// Whether its media may be in the clear (default no; judged when media is anchored).

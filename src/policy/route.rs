@@ -130,6 +130,15 @@ impl Route {
         }
     }
 
+    /// Whether it names a number exactly, alone, in a list or as one of the target's own.
+    pub(super) fn names(&self, policy: &Policy, called: &str, target: &Peer) -> bool {
+        self.called.iter().any(|pattern| match pattern {
+            Pattern::Exact(_) | Pattern::List(_) => pattern.fits(called),
+            Pattern::SiteDid => policy.owns(target, called),
+            Pattern::Prefix(_) | Pattern::Any => false,
+        })
+    }
+
     /// Whether it may be asked for a call of this direction. From trunk to trunk only where the route says `transit` and
     /// names the calling trunk.
     fn serves(&self, direction: Direction) -> bool {

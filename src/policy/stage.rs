@@ -13,11 +13,11 @@ use super::counters::{Charge, Counters, Full, Reservation};
 use super::facts::Facts;
 use super::peer::{Direction, Peer, PeerId, PeerSide};
 use super::refusal::Refusal;
-use super::route::{self, Candidate};
+use super::route::{self, Candidate, Routed};
 use super::rules::concurrent_calls::objection;
 use super::rules::max_duration::DURATION_DEFAULT;
 use super::rules::{Entry, Objection, Question};
-use super::verdict::{Outcome, Said, Saw, Step, Trail, Verdict};
+use super::verdict::{Candidates, Outcome, Said, Saw, Step, Trail, Verdict};
 use super::{Policy, code};
 use crate::clock::Tick;
 use crate::sip::Method;
@@ -30,6 +30,7 @@ impl Verdict {
         Self {
             outcome: Outcome::Admit(SmallVec::new()),
             direction: None,
+            named: false,
             charges: SmallVec::new(),
             alerts: SmallVec::new(),
             trail: SmallVec::new(),
@@ -147,11 +148,81 @@ pub fn admit(policy: &Policy, counters: &Counters, facts: &Facts<'_>) -> Verdict
     let rule = Arc::clone(&routed.route.path);
     verdict.trail.push(Step { rule, saw: Saw::Nothing, said: Said::Match });
     verdict.direction = Some(routed.direction);
+    let Some(candidates) = written(&mut verdict, &question, routed) else { return verdict };
     if *facts.method == Method::Invite && !charge(&mut verdict, &question) {
         return verdict;
     }
-    verdict.outcome = Outcome::Admit(routed.candidates);
+    verdict.outcome = Outcome::Admit(candidates);
     verdict
+}
+
+/// The targets towards which both numbers can be written; `None` when there is none and the call is refused.
+fn written(verdict: &mut Verdict, question: &Question<'_>, routed: Routed<'_>) -> Option<Candidates> {
+    let Routed { route, direction, mut candidates } = routed;
+    let (policy, facts) = (question.policy, question.facts);
+    let mut first = None;
+    candidates.retain(|candidate| {
+        let Some(peer) = policy.peer(candidate.peer) else { return false };
+        if peer.numbers.is_unchanged() {
+            return true;
+        }
+        let named = route.names(policy, facts.called, peer);
+        verdict.named |= named;
+        match unwritable(peer, facts, direction, named) {
+            None => true,
+            Some(objection) => {
+                first.get_or_insert((peer, objection));
+                false
+            }
+        }
+    });
+    if candidates.is_empty()
+        && let Some((peer, (key, objection))) = first
+    {
+        let path: Arc<str> = Arc::from(format!("peers.{}.{key}", peer.name));
+        verdict.trail.push(Step { rule: Arc::clone(&path), saw: Saw::Nothing, said: Said::Refuse });
+        verdict.refuse(&path, question, *objection);
+        return None;
+    }
+    Some(candidates)
+}
+
+/// Why a call cannot be written towards a peer, and the key that asks for it.
+fn unwritable(
+    peer: &Peer,
+    facts: &Facts<'_>,
+    direction: Direction,
+    named: bool,
+) -> Option<(&'static str, Box<Objection>)> {
+    let numbers = &peer.numbers;
+    if let Err(why) = numbers.called(facts.called, direction, named) {
+        let form = numbers.called.name();
+        let told = format!("{} cannot be dialled: {}", facts.called, why.why());
+        let text = format!(
+            "{} cannot be written towards {} ({form}): {}. Let the caller's machine dial + and the country code; a short \
+             code or name passes as it is where a route's `called` names it exactly.",
+            facts.called,
+            peer.name,
+            why.why()
+        );
+        return Some(("number_format", Objection::new(code::INVALID_PHONE_NUMBER, told, text)));
+    }
+    // A caller who is not shown needs no number that could be.
+    if facts.hidden {
+        return None;
+    }
+    let why = numbers.caller(facts.caller, direction).err()?;
+    let form = numbers.caller.name();
+    let told = format!("the caller {} cannot be shown: {}", facts.caller, why.why());
+    let text = format!(
+        "The caller {} cannot be written towards {} ({form}): {}. Let the caller's machine send + and the country code, \
+         or name a `default_caller` for {}.",
+        facts.caller,
+        peer.name,
+        why.why(),
+        peer.name
+    );
+    Some(("caller_format", Objection::new(code::CALLER_INVALID, told, text)))
 }
 
 /// The caps of the calling side; whether all have room.

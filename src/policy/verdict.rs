@@ -95,6 +95,8 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// Where it runs; `None` from `screen` and when no route was found.
     pub direction: Option<Direction>,
+    /// Whether the policy names the number called exactly: then it may leave as it was dialled, without being a number.
+    pub named: bool,
     /// What the engine must reserve, once, if it goes on.
     pub charges: SmallVec<[Charge; 4]>,
     /// Alerts to raise.

@@ -13,7 +13,8 @@ use ringfence::engine::{Engine, Gauges, Input, Output, Query, Reply, Settings};
 use ringfence::policy::peer::{CalledFrom, Methods, Probe};
 use ringfence::policy::route::{Pattern, Route, RouteTarget};
 use ringfence::policy::{
-    Alert, Direction, Listener, Pace, Peer, PeerId, PeerSide, Plan, Policy, Presets, Site, SiteId, Target,
+    Alert, Direction, Listener, Numbers, Pace, Peer, PeerId, PeerSide, Plan, Policy, Presets, Site, SiteId,
+    Target,
 };
 use ringfence::sip::parse::{Limits, parse};
 use ringfence::sip::{ConnectionId, Flow, Hop, ListenerId, Message, Transport};
@@ -63,6 +64,7 @@ pub fn peer(id: u16, name: &str, side: PeerSide, listener: u16, address: &str) -
         sources: vec![address.ip().into()],
         targets: vec![Target { address, transports: [Transport::Udp, Transport::Tcp].into_iter().collect() }],
         request_host: None,
+        numbers: Numbers::default(),
         plain_signalling: true,
         plain_media: true,
         methods: Methods::default(),

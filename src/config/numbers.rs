@@ -1,0 +1,169 @@
+//! How a peer wants numbers written: `number_format`, `caller_format` and the literal parts that they need.
+//!
+//! Owns the step from these keys to the policy's forms: a form without its parts, and parts without a form, are told.
+//! Refuses to know numbers that are dialled. Read first: `policy/form.rs`.
+
+use std::sync::Arc;
+
+use super::fields::{Fields, choose};
+use super::problem::{Cause, quoted};
+use super::values;
+use crate::policy::Numbers;
+use crate::policy::form::{Form, Substitute, e164, is_country_code};
+
+/// Characters of a prefix.
+const PREFIX_CHARACTERS_MAX: usize = 16;
+
+/// The forms by name; the parts are read beside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Unchanged,
+    E164Plus,
+    E164,
+    International,
+    National,
+    Tech,
+}
+
+const SHAPES: [(&str, Shape); 6] = [
+    ("unchanged", Shape::Unchanged),
+    ("e164_plus", Shape::E164Plus),
+    ("e164", Shape::E164),
+    ("international_prefix", Shape::International),
+    ("national", Shape::National),
+    ("tech_prefix", Shape::Tech),
+];
+
+/// The keys that name parts, and the shapes that use them.
+const PARTS: [(&str, &[Shape]); 4] = [
+    ("country_code", &[Shape::National]),
+    ("national_prefix", &[Shape::National]),
+    ("international_prefix", &[Shape::National, Shape::International]),
+    ("tech_prefix", &[Shape::Tech]),
+];
+
+/// Reads how numbers are written towards a peer.
+pub fn numbers(fields: &Fields<'_>) -> Numbers {
+    let shape = |key: &str, shapes: &[(&str, Shape)]| {
+        fields.checked(key, |text| choose(text, shapes)).unwrap_or(Shape::Unchanged)
+    };
+    let called = shape("number_format", &SHAPES);
+    let caller = shape("caller_format", SHAPES.get(..5).unwrap_or_default());
+    for (key, users) in PARTS {
+        if fields.is_set(key) && !users.contains(&called) && !users.contains(&caller) {
+            let cause = format!("nothing is written with {key} here");
+            let names = SHAPES.iter().filter(|(_, shape)| users.contains(shape)).map(|(name, _)| *name);
+            let cure =
+                format!("remove it, or write number_format: {}", names.collect::<Vec<_>>().join(" or "));
+            fields.error(key, Cause::new(cause).cure(cure));
+        }
+    }
+    let numbers = Numbers {
+        called: form(fields, "number_format", called),
+        caller: form(fields, "caller_format", caller),
+        short_digits_max: fields.count("short_digits"),
+        substitute: None,
+    };
+    Numbers { substitute: substitute(fields, &numbers.caller), ..numbers }
+}
+
+fn form(fields: &Fields<'_>, key: &str, shape: Shape) -> Form {
+    let part = |part: &str, example: &str, read: fn(&str) -> Result<Arc<str>, Cause>| {
+        if !fields.is_set(part) {
+            let word = SHAPES.iter().find(|(_, other)| *other == shape).map_or("", |(name, _)| *name);
+            let cause = format!("{word} needs {part} beside it");
+            fields.error(key, Cause::new(cause).cure(format!("add {part}: {example}")));
+        }
+        // What could not be read was told; nothing is built from a file with errors.
+        fields.checked(part, read).unwrap_or_default()
+    };
+    match shape {
+        Shape::Unchanged => Form::Unchanged,
+        Shape::E164Plus => Form::E164Plus,
+        Shape::E164 => Form::E164,
+        Shape::International => {
+            Form::International { prefix: part("international_prefix", "\"00\"", prefix) }
+        }
+        Shape::National => Form::National {
+            country: part("country_code", "49", country),
+            prefix: part("national_prefix", "\"0\", or none", prefix_or_none),
+            international: part("international_prefix", "\"00\"", prefix),
+        },
+        Shape::Tech => Form::Tech { prefix: part("tech_prefix", "\"1234#\"", prefix) },
+    }
+}
+
+fn country(text: &str) -> Result<Arc<str>, Cause> {
+    if is_country_code(text) {
+        return Ok(Arc::from(text));
+    }
+    let cause = Cause::new(format!("{} is not a country code", quoted(text)));
+    Err(cause.cure("write its digits alone, e.g. 1, 49 or 353"))
+}
+
+fn prefix(text: &str) -> Result<Arc<str>, Cause> {
+    let dialled = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'*' | b'#');
+    if !text.is_empty() && text.len() <= PREFIX_CHARACTERS_MAX && text.bytes().all(dialled) {
+        return Ok(Arc::from(text));
+    }
+    let cause = Cause::new(format!("{} is not a prefix", quoted(text)));
+    Err(cause.cure(format!("write digits, * and #, at most {PREFIX_CHARACTERS_MAX}")))
+}
+
+fn prefix_or_none(text: &str) -> Result<Arc<str>, Cause> {
+    if text == "none" { Ok(Arc::from("")) } else { prefix(text) }
+}
+
+/// Who stands in for a caller; a number must be one that the form can write.
+fn substitute(fields: &Fields<'_>, form: &Form) -> Option<Substitute> {
+    fields.checked("default_caller", |text| {
+        if text == "anonymous" {
+            return Ok(Substitute::Anonymous);
+        }
+        values::number(text)?;
+        let readable = *form == Form::Unchanged || e164(text).is_ok() && form.write(text).is_ok();
+        if readable {
+            return Ok(Substitute::Number(Arc::from(text)));
+        }
+        let cause = format!("{} cannot be written as {}", quoted(text), form.name());
+        Err(Cause::new(cause).cure("write it with + and the country code, e.g. \"+12125550100\""))
+    })
+}
+
+/// What the forms of a peer mean, one sentence each; nothing where numbers cross as they come.
+#[must_use]
+pub fn told(numbers: &Numbers) -> Vec<String> {
+    let mut out = Vec::new();
+    if numbers.called != Form::Unchanged {
+        out.push(format!(
+            "numbers called leave to it {}; without + only what a route names exactly, {} digits at most",
+            form_text(&numbers.called),
+            numbers.short_digits_max
+        ));
+    }
+    let otherwise = match &numbers.substitute {
+        Some(Substitute::Number(number)) => format!("any other as {number}"),
+        Some(Substitute::Anonymous) => "any other is not shown".to_owned(),
+        None => "any other is refused (32206)".to_owned(),
+    };
+    if numbers.caller != Form::Unchanged {
+        out.push(format!("callers are shown to it {}; {otherwise}", form_text(&numbers.caller)));
+    } else if numbers.substitute.is_some() {
+        out.push(format!("callers are shown to it as they come; where there is none, {otherwise}"));
+    }
+    out
+}
+
+fn form_text(form: &Form) -> String {
+    match form {
+        Form::Unchanged => "as they come".to_owned(),
+        Form::E164Plus => "as + and country code".to_owned(),
+        Form::E164 => "as country code without +".to_owned(),
+        Form::International { prefix } => format!("as {prefix} and country code"),
+        Form::National { country, prefix, international } => {
+            let home = if prefix.is_empty() { "bare" } else { prefix };
+            format!("as {home} and national number for +{country}, else as {international} and country code")
+        }
+        Form::Tech { prefix } => format!("as {prefix} and country code"),
+    }
+}
