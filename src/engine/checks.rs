@@ -179,12 +179,13 @@ pub fn is_sent_by(policy: &Policy, listener: &Listener, via: &Via<'_>) -> bool {
 /// RFC 5393 §4.2, and RFC 3261 §16.3 item 4: a Via that one of our own requests went out with says that it came back.
 /// The branch must have the shape of ours, so that a peer behind the same address is not taken for us.
 pub fn passed_before(message: &Message, policy: &Policy) -> bool {
-    message.values(HeaderName::Via).any(|value| {
-        Via::read(value).is_ok_and(|via| {
-            via.branch.is_some_and(|branch| Branch::read(branch).is_some())
-                && listeners(policy).any(|listener| is_sent_by(policy, listener, &via))
-        })
-    })
+    let ours = |via: &Via<'_>| {
+        via.branch.is_some_and(|branch| Branch::read(branch).is_some())
+            && listeners(policy).any(|listener| is_sent_by(policy, listener, via))
+    };
+    // The reader has read the first one already.
+    ours(&message.top_via())
+        || message.values(HeaderName::Via).skip(1).any(|value| Via::read(value).is_ok_and(|via| ours(&via)))
 }
 
 /// Longest user part taken for a caller or a called number.

@@ -10,8 +10,9 @@ use bytes::Bytes;
 use super::error::Cause;
 use super::grammar::{self, Values};
 use super::headers::{CSeq, Contact, HeaderName, NameAddr, Via};
+use super::ranges::{NameAddrSpans, UriSpans, ViaSpans};
 use super::span::Span;
-use super::uri::{Host, Uri};
+use super::uri::Uri;
 
 /// A request method; `Other` keeps an unknown one as written.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -143,84 +144,6 @@ pub(crate) struct Line {
     pub value: Span,
 }
 
-/// A name-addr as ranges.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct NameAddrSpans {
-    display: Span,
-    uri: Span,
-    params: Span,
-    tag: Option<Span>,
-}
-
-impl NameAddrSpans {
-    pub fn new(bytes: &[u8], read: &NameAddr<'_>, tag: Option<&[u8]>) -> Self {
-        Self {
-            display: Span::of(bytes, read.display),
-            uri: Span::of(bytes, read.raw_uri),
-            params: Span::of(bytes, read.params),
-            tag: tag.map(|tag| Span::of(bytes, tag)),
-        }
-    }
-
-    fn view<'a>(&self, bytes: &'a [u8]) -> NameAddr<'a> {
-        NameAddr {
-            display: self.display.slice(bytes),
-            raw_uri: self.uri.slice(bytes),
-            params: self.params.slice(bytes),
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum HostSpan {
-    Address(std::net::IpAddr),
-    Name(Span),
-}
-
-/// A Via value as ranges.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ViaSpans {
-    transport: Span,
-    host: HostSpan,
-    port: Option<u16>,
-    branch: Option<Span>,
-    rport: bool,
-    params: Span,
-    raw: Span,
-}
-
-impl ViaSpans {
-    pub fn new(bytes: &[u8], via: &Via<'_>) -> Self {
-        Self {
-            transport: Span::of(bytes, via.transport),
-            host: match via.host {
-                Host::Address(address) => HostSpan::Address(address),
-                Host::Name(name) => HostSpan::Name(Span::of(bytes, name)),
-            },
-            port: via.port,
-            branch: via.branch.map(|branch| Span::of(bytes, branch)),
-            rport: via.rport,
-            params: Span::of(bytes, via.params),
-            raw: Span::of(bytes, via.raw),
-        }
-    }
-
-    fn view<'a>(&self, bytes: &'a [u8]) -> Via<'a> {
-        Via {
-            transport: self.transport.slice(bytes),
-            host: match self.host {
-                HostSpan::Address(address) => Host::Address(address),
-                HostSpan::Name(name) => Host::Name(name.slice(bytes)),
-            },
-            port: self.port,
-            branch: self.branch.map(|branch| branch.slice(bytes)),
-            rport: self.rport,
-            params: self.params.slice(bytes),
-            raw: self.raw.slice(bytes),
-        }
-    }
-}
-
 /// A parsed message. The essentials (top Via, From, To, Call-ID, CSeq) were checked by the reader and never fail.
 #[derive(Clone)]
 pub struct Message {
@@ -232,6 +155,8 @@ pub struct Message {
     pub(crate) max_forwards: Option<u8>,
     /// The Request-URI or the reason phrase.
     pub(crate) subject: Span,
+    /// The Request-URI's parts; `None` for a response.
+    pub(crate) uri: Option<UriSpans>,
     pub(crate) lines: Vec<Line>,
     /// Which words stand among the lines.
     pub(crate) seen: u128,
@@ -291,10 +216,10 @@ impl Message {
         if self.is_request() { self.subject.slice(&self.bytes) } else { b"" }
     }
 
-    /// The Request-URI read; the reader has checked sip, sips and tel, other schemes are `Uri::Other`.
+    /// The Request-URI as the reader has read it; `None` for responses.
     #[must_use]
     pub fn uri(&self) -> Option<Uri<'_>> {
-        Uri::read(self.request_uri()).ok()
+        self.uri.map(|uri| uri.view(&self.bytes))
     }
 
     /// The reason phrase as written; empty for requests.

@@ -14,6 +14,7 @@ pub mod message;
 pub mod multipart;
 pub mod parse;
 mod phrase;
+mod ranges;
 mod refuse;
 mod span;
 pub mod text;

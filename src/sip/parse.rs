@@ -8,7 +8,8 @@ use super::error::{Cause, Malformed};
 use super::grammar::{self, TOKEN, Values};
 use super::headers::{CSeq, HeaderName, NameAddr, SINGLE_ALWAYS, SINGLE_IN_REQUEST, Tag, Via};
 use super::lines::{self, Broken, Length, Lines};
-use super::message::{Line, Message, Method, NameAddrSpans, StartLine, ViaSpans};
+use super::message::{Line, Message, Method, StartLine};
+use super::ranges::{NameAddrSpans, UriSpans, ViaSpans};
 use super::refuse::{self, Fault};
 use super::span::Span;
 use super::uri::Uri;
@@ -78,7 +79,7 @@ pub fn parse(mut bytes: Bytes, limits: &Limits) -> Result<Message, Box<Malformed
 
 /// A request's method as its range, or a response's status.
 enum Start {
-    Request { token: Span, known: Option<Method> },
+    Request { token: Span, known: Option<Method>, uri: UriSpans },
     Response(u16),
 }
 
@@ -100,14 +101,14 @@ impl Read {
             Some(method) => method,
             None => Method::Other(bytes.slice(token.range())),
         };
-        let (start, method) = match self.start {
-            Start::Request { token, known } => {
+        let (start, method, uri) = match self.start {
+            Start::Request { token, known, uri } => {
                 let method = named(known, token);
-                (StartLine::Request(method.clone()), method)
+                (StartLine::Request(method.clone()), method, Some(uri))
             }
             Start::Response(status) => {
                 let token = essentials.cseq_method;
-                (StartLine::Response(status), named(Method::known(token.slice(&bytes)), token))
+                (StartLine::Response(status), named(Method::known(token.slice(&bytes)), token), None)
             }
         };
         Message {
@@ -116,6 +117,7 @@ impl Read {
             cseq: essentials.cseq,
             max_forwards: essentials.max_forwards,
             subject: self.subject,
+            uri,
             lines: self.lines,
             seen: self.seen,
             top_via: essentials.top_via,
@@ -220,8 +222,9 @@ fn start_line(bytes: &[u8], line: &[u8], limits: &Limits) -> Result<(Start, Span
     if uri.len() > limits.uri_bytes_max {
         return Err(Fault::new(Cause::Oversize, 414, "Request-URI Too Long"));
     }
-    request_uri(uri)?;
-    Ok((Start::Request { token: Span::of(bytes, first), known: Method::known(first) }, Span::of(bytes, uri)))
+    let read = UriSpans::new(bytes, &request_uri(uri)?);
+    let start = Start::Request { token: Span::of(bytes, first), known: Method::known(first), uri: read };
+    Ok((start, Span::of(bytes, uri)))
 }
 
 fn version(text: &[u8]) -> Result<(), Fault> {
@@ -250,12 +253,12 @@ fn status_line(bytes: &[u8], code: &[u8], reason: &[u8]) -> Result<(Start, Span)
     }
 }
 
-fn request_uri(raw: &[u8]) -> Result<(), Fault> {
+fn request_uri(raw: &[u8]) -> Result<Uri<'_>, Fault> {
     let malformed = Fault::new(Cause::RequestUri, 400, "Malformed Request-URI");
     match Uri::read(raw).map_err(|_| malformed)? {
         // RFC 3261 §19.1.1: headers are not allowed in a Request-URI.
         Uri::Sip(sip) if !sip.headers.is_empty() => Err(malformed),
-        Uri::Sip(_) | Uri::Tel { .. } | Uri::Urn(_) | Uri::Other(_) => Ok(()),
+        uri @ (Uri::Sip(_) | Uri::Tel { .. } | Uri::Urn(_) | Uri::Other(_)) => Ok(uri),
     }
 }
 
