@@ -16,8 +16,8 @@ use super::command::Command;
 use super::shell::Shell;
 use crate::clock::{Clock, Now, Tick};
 use crate::engine::{Engine, Input, Query};
+use crate::net::Inbox;
 use crate::net::stream::{FIRST_TOKEN, READS_PER_WAKE_UP, Reading};
-use crate::net::{BATCH, Inbox};
 use crate::policy::Policy;
 use crate::sip::framing::Framed;
 use crate::sip::parse::Limits;
@@ -206,8 +206,7 @@ impl Loop {
                 self.engine.handle(now, Input::Frame { flow, bytes });
                 self.shell.drain(&mut self.engine, now);
             }
-            // A batch that is not full has emptied the socket; what comes later gives a new edge.
-            if count < BATCH {
+            if self.inbox.is_drained() {
                 self.rest(index);
                 return;
             }

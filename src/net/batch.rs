@@ -16,6 +16,10 @@ use bytes::Bytes;
 /// Datagrams for one call of the system at most.
 pub const BATCH: usize = 32;
 
+/// Datagrams asked for at least. What a call of the system costs here grows with what it is asked for, not only with what
+/// it brings, so a quiet socket is asked for few and a busy one for more.
+const ASKED_MIN: usize = 4;
+
 /// The largest datagram UDP can carry; nothing is ever cut off.
 pub const DATAGRAM_BYTES_MAX: usize = 65_535;
 
@@ -61,6 +65,9 @@ pub struct Inbox {
     buffers: Box<[u8]>,
     forms: Forms,
     received: usize,
+    /// Datagrams the next call asks for.
+    asks: usize,
+    drained: bool,
 }
 
 /// What it takes to send one batch, made once and used for every socket in turn.
@@ -84,21 +91,29 @@ impl Inbox {
     /// Buffers for `BATCH` datagrams of any size; pages that are never written to cost no memory.
     #[must_use]
     pub fn new() -> Self {
-        Self { buffers: vec![0; STRIDE * BATCH].into_boxed_slice(), forms: Forms::new(), received: 0 }
+        Self {
+            buffers: vec![0; STRIDE * BATCH].into_boxed_slice(),
+            forms: Forms::new(),
+            received: 0,
+            asks: ASKED_MIN,
+            drained: false,
+        }
     }
 
-    /// Takes what waits on a socket, without waiting; returns how many datagrams `datagram` now has.
-    /// Fewer than `BATCH` means that the socket is drained. `WouldBlock` when nothing waited.
+    /// Takes what waits on a socket, without waiting; returns how many datagrams `datagram` now has, `BATCH` at most.
+    /// `WouldBlock` when nothing waited.
     pub fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
         self.received = 0;
+        self.drained = false;
+        let asked = self.asks.clamp(ASKED_MIN, BATCH);
         let places = self.buffers.chunks_exact_mut(STRIDE).zip(self.forms.names.iter_mut());
         for (((buffer, name), vector), header) in
-            places.zip(self.forms.vectors.iter_mut()).zip(self.forms.headers.iter_mut())
+            places.zip(self.forms.vectors.iter_mut()).zip(self.forms.headers.iter_mut()).take(asked)
         {
             *vector = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: DATAGRAM_BYTES_MAX };
             *header = message(name, NAME_BYTES, vector);
         }
-        // SAFETY: `headers` holds BATCH initialised entries. Each points to one name, one vector and, through it, to
+        // SAFETY: the loop above wrote the first `asked` <= BATCH headers. Each points to one name, one vector and, through it, to
         // one buffer of STRIDE >= DATAGRAM_BYTES_MAX bytes; all live in boxes owned by `self`, which stays borrowed
         // until the call returns, and no two entries share memory. The kernel keeps no pointer after the call. A null
         // timeout is allowed.
@@ -106,13 +121,22 @@ impl Inbox {
             libc::recvmmsg(
                 socket.as_raw_fd(),
                 self.forms.headers.as_mut_ptr(),
-                BATCH as libc::c_uint,
+                asked as libc::c_uint,
                 libc::MSG_DONTWAIT as _,
                 ptr::null_mut(),
             )
         };
         self.received = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+        self.drained = self.received < asked;
+        // A full answer may have left a whole batch behind.
+        self.asks = if self.drained { self.received * 2 } else { BATCH };
         Ok(self.received)
+    }
+
+    /// Whether the last `receive` took all there was; what comes later gives a new edge.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.drained
     }
 
     /// A datagram of the last `receive`: who sent it, and its bytes. `None` past the last, and for an address that
@@ -265,15 +289,19 @@ mod tests {
         assert_eq!(outbox.send(from.as_fd(), &many).unwrap(), BATCH, "never more than a batch");
         assert_eq!(outbox.send(from.as_fd(), &many[BATCH..]).unwrap(), 3);
 
-        assert_eq!(inbox.receive(to.as_fd()).unwrap(), BATCH);
-        for n in 0..BATCH {
-            let (source, bytes) = inbox.datagram(n).unwrap();
-            assert_eq!(source, from.local_addr().unwrap());
-            assert_eq!(bytes, format!("datagram {n}").as_bytes());
+        let mut taken = 0;
+        for (asked, comes) in [(ASKED_MIN, ASKED_MIN), (BATCH, BATCH + 3 - ASKED_MIN)] {
+            assert_eq!(inbox.receive(to.as_fd()).unwrap(), comes);
+            assert_eq!(inbox.is_drained(), comes < asked);
+            for n in 0..comes {
+                let (source, bytes) = inbox.datagram(n).unwrap();
+                assert_eq!(source, from.local_addr().unwrap());
+                assert_eq!(bytes, format!("datagram {}", taken + n).as_bytes());
+            }
+            assert_eq!(inbox.datagram(comes), None, "nothing left over from the batch before");
+            taken += comes;
         }
-        assert_eq!(inbox.receive(to.as_fd()).unwrap(), 3);
-        assert_eq!(inbox.datagram(2).unwrap().1, format!("datagram {}", BATCH + 2).as_bytes());
-        assert_eq!(inbox.datagram(3), None, "nothing left over from the batch before");
+        assert_eq!(taken, many.len());
     }
 
     #[test]
