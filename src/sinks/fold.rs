@@ -4,8 +4,7 @@
 //! Refuses to know how a line is written.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::Arc;
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use crate::clock::{Tick, Wall};
@@ -21,30 +20,6 @@ const APART_MAX: u32 = 20;
 /// Codes and peers whose lines are counted at once; one more is not held to `APART_MAX`.
 const CROWDS_MAX: usize = 1_024;
 
-/// What makes two alerts the same: everything but the times, the ports, the Call-ID and the words.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Key {
-    code: u32,
-    rule: Option<Arc<str>>,
-    peer: Option<Arc<str>>,
-    source: Option<IpAddr>,
-    from: Option<String>,
-    to: Option<String>,
-}
-
-impl Key {
-    fn of(alert: &Alert) -> Self {
-        Self {
-            code: alert.code.number,
-            rule: alert.rule.clone(),
-            peer: alert.peer.clone(),
-            source: alert.source.map(|source| source.ip()),
-            from: alert.from.clone(),
-            to: alert.to.clone(),
-        }
-    }
-}
-
 #[derive(Debug)]
 struct Folded {
     opened: Tick,
@@ -58,8 +33,6 @@ struct Crowd {
     told: u32,
     rest: Option<Due>,
 }
-
-type CrowdKey = (u32, Option<Arc<str>>);
 
 /// A line that is due.
 #[derive(Debug)]
@@ -76,20 +49,29 @@ pub struct Due {
 #[derive(Debug)]
 pub struct Fold {
     window: Duration,
-    table: HashMap<Key, Folded>,
-    crowds: HashMap<CrowdKey, Crowd>,
+    /// Keys the hashes that stand for what makes two alerts the same: nobody outside can choose two that fall together,
+    /// and most alerts of a burst are folded without a copy of their words.
+    keys: RandomState,
+    table: HashMap<u64, Folded>,
+    crowds: HashMap<u64, Crowd>,
 }
 
 impl Fold {
     /// Folds within `window`.
     #[must_use]
     pub fn new(window: Duration) -> Self {
-        Self { window, table: HashMap::new(), crowds: HashMap::new() }
+        Self { window, keys: RandomState::new(), table: HashMap::new(), crowds: HashMap::new() }
+    }
+
+    /// What makes two alerts the same: everything but the times, the ports, the Call-ID and the words.
+    fn key(&self, alert: &Alert) -> u64 {
+        let source = alert.source.map(|source| source.ip());
+        self.keys.hash_one((alert.code.number, &alert.rule, &alert.peer, source, &alert.from, &alert.to))
     }
 
     /// The first of its kind is due at once; repeats inside the window wait for its end.
     pub fn push(&mut self, now: Tick, alert: Box<Alert>) -> Option<Due> {
-        let key = Key::of(&alert);
+        let key = self.key(&alert);
         let (count, first_seen) = (alert.count, alert.at);
         if let Some(folded) = self.table.get_mut(&key) {
             match &mut folded.repeats {
@@ -110,7 +92,7 @@ impl Fold {
 
     /// Takes an alert in that comes after too many of its code and peer; gives any other back.
     fn crowded(&mut self, now: Tick, alert: Box<Alert>) -> Option<Box<Alert>> {
-        let key = (alert.code.number, alert.peer.clone());
+        let key = self.keys.hash_one((alert.code.number, &alert.peer));
         if !self.crowds.contains_key(&key) && self.crowds.len() >= CROWDS_MAX {
             return Some(alert);
         }
@@ -164,6 +146,8 @@ impl Fold {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::policy::code;
 
