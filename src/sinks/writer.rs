@@ -22,7 +22,8 @@ use crate::policy::{Alert, code};
 
 /// The window in which repeats of an alert are folded.
 const FOLD_WINDOW: Duration = Duration::from_secs(1);
-/// How long lines gather before one write: the loop wakes this thread at most twenty times a second.
+/// How long lines gather before one write. While they flow this thread looks by itself so often, and the loop need not
+/// wake it. A crash of the process loses the lines of this time; a stop loses none.
 const GATHER: Duration = Duration::from_millis(50);
 /// A target that failed is tried again after.
 const RETRY: Duration = Duration::from_secs(1);
@@ -116,6 +117,8 @@ struct Writer {
     counts: Arc<Counts>,
     told_dropped: u64,
     failure: Option<Failure>,
+    /// Whether the last look into the queue found anything.
+    flows: bool,
     fold: Fold,
     clock: Clock,
     random: ChaCha12Rng,
@@ -137,6 +140,7 @@ impl Writer {
             counts,
             told_dropped: 0,
             failure: None,
+            flows: false,
             fold: Fold::new(FOLD_WINDOW),
             clock: Clock::start(),
             random: ChaCha12Rng::from_seed(seed),
@@ -165,28 +169,36 @@ impl Writer {
         self.write();
     }
 
-    /// Waits for an item, lets more gather, and takes them all. False when no more will ever come.
+    /// Lets items gather and takes them all; where none flow, waits for the first. False when no more will ever come.
     fn wait(&mut self) -> bool {
-        let idle = self.fold.is_empty() && self.file.is_empty() && self.told_dropped == self.dropped();
-        let first = if idle {
-            self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        } else {
-            self.queue.recv_timeout(RETRY)
-        };
-        match first {
-            Ok(item) => self.take(item),
-            Err(RecvTimeoutError::Timeout) => return true,
-            Err(RecvTimeoutError::Disconnected) => return false,
+        if !self.flows {
+            match self.first() {
+                Ok(item) => self.take(item),
+                Err(RecvTimeoutError::Timeout) => return true,
+                Err(RecvTimeoutError::Disconnected) => return false,
+            }
         }
         thread::sleep(GATHER);
+        self.flows = false;
         while !self.file.is_full() {
             match self.queue.try_recv() {
                 Ok(item) => self.take(item),
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
             }
+            self.flows = true;
         }
         true
+    }
+
+    /// The next item; comes back without one where something else may be due.
+    fn first(&self) -> Result<Item, RecvTimeoutError> {
+        let idle = self.fold.is_empty() && self.file.is_empty() && self.told_dropped == self.dropped();
+        if idle {
+            self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            self.queue.recv_timeout(RETRY)
+        }
     }
 
     fn take(&mut self, item: Item) {
