@@ -3,6 +3,7 @@
 //! Owns `Tick`, `Wall` and `Now`. The only file that reads a clock; everything else is handed a `Now`.
 //! Read first: nothing; it stands on floor 0.
 
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Monotonic microseconds since the process (or the simulation) began.
@@ -29,6 +30,15 @@ impl Tick {
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)))
+    }
+
+    /// The first multiple of `step` microseconds that is not before it.
+    #[must_use]
+    pub const fn up_to(self, step: NonZeroU64) -> Self {
+        match self.0.checked_next_multiple_of(step.get()) {
+            Some(micros) => Self(micros),
+            None => Self(u64::MAX),
+        }
     }
 
     /// How long ago `earlier` was; zero when it lies ahead.
@@ -58,10 +68,33 @@ impl Wall {
     /// RFC 3339 in UTC with milliseconds, e.g. `2026-11-21T23:45:00.123Z`.
     #[must_use]
     pub fn rfc3339(self) -> String {
-        jiff::Timestamp::from_microsecond(self.0)
-            .map(|at| format!("{at:.3}"))
-            .unwrap_or_else(|_| "1970-01-01T00:00:00.000Z".to_owned())
+        let Ok(at) = jiff::Timestamp::from_microsecond(self.0) else {
+            return "1970-01-01T00:00:00.000Z".to_owned();
+        };
+        let civil = jiff::tz::Offset::UTC.to_datetime(at);
+        let Ok(year @ 0..=9999) = u32::try_from(civil.year()) else { return format!("{at:.3}") };
+        let part = |number: i8| u32::from(number.unsigned_abs());
+        let mut text = String::with_capacity("1970-01-01T00:00:00.000Z".len());
+        // Two of these stand in every line, so each is written digit by digit.
+        digits(&mut text, year, 1_000, '-');
+        digits(&mut text, part(civil.month()), 10, '-');
+        digits(&mut text, part(civil.day()), 10, 'T');
+        digits(&mut text, part(civil.hour()), 10, ':');
+        digits(&mut text, part(civil.minute()), 10, ':');
+        digits(&mut text, part(civil.second()), 10, '.');
+        digits(&mut text, u32::from(civil.millisecond().unsigned_abs()), 100, 'Z');
+        text
     }
+}
+
+/// Adds a number with its leading zeros, from the place worth `unit` down, and what stands behind it.
+fn digits(text: &mut String, number: u32, unit: u32, behind: char) {
+    let mut unit = unit;
+    while unit > 0 {
+        text.push(char::from_digit(number / unit % 10, 10).unwrap_or('0'));
+        unit /= 10;
+    }
+    text.push(behind);
 }
 
 /// One reading of the clock: taken once for each wake-up of the loop and handed down.
@@ -98,5 +131,29 @@ impl Clock {
     #[must_use]
     pub fn instant(&self, tick: Tick) -> Instant {
         self.began.checked_add(Duration::from_micros(tick.0)).unwrap_or(self.began)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_rfc_3339_has_them() {
+        for (micros, written) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (1_795_304_700_123_999, "2026-11-21T23:45:00.123Z"),
+            (951_782_399_000_001, "2000-02-28T23:59:59.000Z"),
+            (951_868_799_999_999, "2000-02-29T23:59:59.999Z"),
+            (-1_000, "1969-12-31T23:59:59.999Z"),
+            (253_402_207_200_000_000, "9999-12-30T22:00:00.000Z"),
+            (i64::MAX, "1970-01-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(Wall::from_micros(micros).rfc3339(), written, "{micros}");
+        }
+        for micros in (0..4_000_000_000_000_000).step_by(98_765_432_123_457) {
+            let at = jiff::Timestamp::from_microsecond(micros).unwrap();
+            assert_eq!(Wall::from_micros(micros).rfc3339(), format!("{at:.3}"));
+        }
     }
 }

@@ -32,6 +32,13 @@ impl Lettered for Timer {
             Self::Trying | Self::Expired | Self::J => false,
         }
     }
+
+    fn sends(self) -> bool {
+        match self {
+            Self::Trying => true,
+            Self::Expired | Self::J => false,
+        }
+    }
 }
 
 /// Its states.

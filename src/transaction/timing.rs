@@ -70,6 +70,11 @@ pub struct Terms<'a> {
 pub trait Lettered: Copy {
     /// Whether it sends something again and may run beside the timer that ends the state.
     fn retransmits(self) -> bool;
+
+    /// Whether it sends anything when it fires: then it is not kept waiting for others.
+    fn sends(self) -> bool {
+        self.retransmits()
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Owns the tie between a machine's timers and the wheel. Refuses to know what the machines do with them.
 //! Read first: RFC 3261 table 4.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use crate::clock::Tick;
@@ -10,6 +11,10 @@ use crate::engine::timers::{TimerId, Wheel};
 use crate::transaction::{Lettered, Terms, Timing, client, invite_client, invite_server, server};
 
 use super::Outcome;
+
+/// Timers that send nothing end a wait of seconds. They fire together, up to so many microseconds late: at a thousand
+/// calls a second each would else wake the loop by itself.
+const END_STEP: NonZeroU64 = NonZeroU64::new(1 << 15).expect("not zero");
 
 /// What the wheel keeps: the slot of a transaction and which of its timers.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +55,9 @@ impl Armed {
     /// Arms a timer; one left in its place would be a timer without an owner, so it goes.
     pub fn arm(&mut self, timer: impl Lettered, after: Duration, due: Due, work: &mut Work<'_>) {
         self.disarm(timer, work.wheel);
-        *self.place(timer) = Some(work.wheel.insert(work.now.after(after), due));
+        let at = work.now.after(after);
+        let at = if timer.sends() { at } else { at.up_to(END_STEP) };
+        *self.place(timer) = Some(work.wheel.insert(at, due));
     }
 
     /// Disarms a timer, where it is armed.
