@@ -251,7 +251,7 @@ impl Engine {
             disposition: Disposition::Refused,
             ended_by: EndedBy::Edge,
             status: refusal.status,
-            why: format!("{}: {}", refusal.code.name, refusal.text),
+            why: [refusal.code.name, ": ", &refusal.text].concat(),
             code: Some(refusal.code.number),
             trail: judged.trail,
             messages: Messages::default(),

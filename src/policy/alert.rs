@@ -85,5 +85,9 @@ impl Alert {
 /// A sender's text, at most `SENDER_TEXT_CHARS_MAX` characters of it.
 #[must_use]
 pub fn shortened(text: &str) -> String {
+    // No more octets than that are no more characters: what nearly every text is.
+    if text.len() <= SENDER_TEXT_CHARS_MAX {
+        return text.to_owned();
+    }
     text.chars().take(SENDER_TEXT_CHARS_MAX).collect()
 }

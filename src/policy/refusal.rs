@@ -3,6 +3,8 @@
 //! Owns classes, presets, and the Reason and Warning values for inside peers. Refuses to know how a response is
 //! written. Read first: RFC 3261 §20.43, §21; RFC 3326; RFC 6432.
 
+use std::borrow::Cow;
+
 use super::alert::Code;
 use super::peer::PeerSide;
 
@@ -193,7 +195,8 @@ impl Refusal {
             return None;
         }
         // Q.850 cause 21, call rejected, for every class: 34 or 42 would read as congestion and send the call elsewhere.
-        Some(format!("Q.850;cause=21;text=\"{} {}\"", self.code.name, quoted(&self.text)))
+        let text = quoted(&self.text);
+        Some(["Q.850;cause=21;text=\"", self.code.name, " ", &text, "\""].concat())
     }
 
     /// The value of a Warning header for the peer that is answered: only an inside peer is told. Clean of CR, LF, NUL.
@@ -203,14 +206,19 @@ impl Refusal {
             PeerSide::Outside => None,
             PeerSide::Inside => {
                 let text = quoted(&self.text);
-                Some(format!("399 ringfence \"{} {} {text}\"", self.code.number, self.code.name))
+                let number = self.code.number.to_string();
+                Some(["399 ringfence \"", &number, " ", self.code.name, " ", &text, "\""].concat())
             }
         }
     }
 }
 
 /// The inside of a quoted-string (RFC 3261 §25.1): quotes and backslashes escaped, controls left out, length bounded.
-fn quoted(text: &str) -> String {
+fn quoted(text: &str) -> Cow<'_, str> {
+    let plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    if text.len() <= HEADER_TEXT_CHARS_MAX && text.as_bytes().iter().all(plain) {
+        return Cow::Borrowed(text);
+    }
     let mut out = String::with_capacity(text.len());
     for character in text.chars().filter(|character| !character.is_control()).take(HEADER_TEXT_CHARS_MAX) {
         if matches!(character, '"' | '\\') {
@@ -218,7 +226,7 @@ fn quoted(text: &str) -> String {
         }
         out.push(character);
     }
-    out
+    Cow::Owned(out)
 }
 
 #[cfg(test)]

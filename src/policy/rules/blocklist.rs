@@ -195,11 +195,17 @@ impl Blocklist {
             return Opinion::pass(Saw::Nothing);
         };
         let entry = found.text();
-        let text = format!(
-            "{} called {called}, which {entry} of the blocklist refuses. Take that entry out if such calls are wanted.",
-            named(question)
-        );
-        let told = format!("{called} is on a blocklist");
+        // The one refusal that a fraudster makes come by the thousand: its words are joined, not formatted.
+        let text = [
+            &named(question),
+            " called ",
+            called,
+            ", which ",
+            &entry,
+            " of the blocklist refuses. Take that entry out if such calls are wanted.",
+        ]
+        .concat();
+        let told = [called, " is on a blocklist"].concat();
         Opinion::refuse(Saw::Text(entry.into()), Objection::new(code::NUMBER_BLOCKED, told, text))
     }
 

@@ -277,5 +277,5 @@ impl Rules {
 
 /// How a peer is named to the admin.
 fn named(question: &Question<'_>) -> String {
-    format!("{} ({})", question.peer.name, question.facts.source.ip())
+    [&question.peer.name, " (", &question.facts.source.ip().to_string(), ")"].concat()
 }
