@@ -4,6 +4,7 @@
 
 mod file;
 mod fold;
+mod json;
 mod line;
 pub mod log;
 mod writer;
