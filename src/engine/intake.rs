@@ -13,7 +13,7 @@ use super::transactions::response_hop;
 use super::{Engine, Output};
 use crate::clock::Now;
 use crate::policy::alert::Alert;
-use crate::policy::{Peer, Policy, SourceVerdict, code};
+use crate::policy::{Peer, PeerId, Policy, SourceVerdict, code};
 use crate::sip::error::{Cause, Malformed};
 use crate::sip::grammar::Values;
 use crate::sip::parse::{Answerable, Limits, parse};
@@ -25,6 +25,15 @@ const KEEP_ALIVE_BYTES_MAX: usize = 4;
 
 /// What is read of a stranger's frame at most.
 const SAMPLE_BYTES_MAX: usize = 4_096;
+
+/// Which policy lists the peer that sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Listed {
+    /// The one in force.
+    Now(PeerId),
+    /// One that was replaced, under which its calls live on.
+    Before,
+}
 
 /// A request of a listed peer.
 #[derive(Debug, Clone, Copy)]
@@ -45,15 +54,13 @@ impl Engine {
     /// One datagram, or one framed message of a stream.
     pub(super) fn frame(&mut self, now: Now, flow: Flow, bytes: &[u8]) {
         self.counts.frames += 1;
-        if !self.is_listed(now, &flow, bytes) {
-            return;
-        }
+        let Some(listed) = self.listed(now, &flow, bytes) else { return };
         if is_keep_alive(bytes) {
             self.counts.keep_alives += 1;
             return;
         }
         match parse(Bytes::copy_from_slice(bytes), &self.settings.limits) {
-            Ok(message) if message.is_request() => self.arrive(now, flow, &message),
+            Ok(message) if message.is_request() => self.arrive(now, flow, listed, &message),
             Ok(message) => self.response(now, flow, &message),
             Err(malformed) => self.malformed(now, &flow, &malformed),
         }
@@ -62,24 +69,24 @@ impl Engine {
     /// A stream that cannot be framed; the shell closes it.
     pub(super) fn broken(&mut self, now: Now, flow: &Flow, malformed: &Malformed) {
         self.counts.frames += 1;
-        if self.is_listed(now, flow, &[]) {
+        if self.listed(now, flow, &[]).is_some() {
             self.malformed(now, flow, malformed);
         }
     }
 
-    /// Whether a peer sends on this flow. Anybody else is never answered: counted, folded into alerts, perhaps banned.
-    pub(super) fn is_listed(&mut self, now: Now, flow: &Flow, bytes: &[u8]) -> bool {
+    /// Which peer sends on this flow. Anybody else is never answered: counted, folded into alerts, perhaps banned.
+    pub(super) fn listed(&mut self, now: Now, flow: &Flow, bytes: &[u8]) -> Option<Listed> {
         let verdict = self.sources.judge(&self.policy, now.tick, flow);
         let listed = match verdict {
-            SourceVerdict::Listed(_) => true,
-            SourceVerdict::Stranger { .. } | SourceVerdict::Banned => false,
+            SourceVerdict::Listed(peer) => Some(Listed::Now(peer)),
+            SourceVerdict::Stranger { .. } | SourceVerdict::Banned => None,
         };
-        if !listed && self.listed_before(flow) {
-            return true;
+        if listed.is_none() && self.listed_before(flow) {
+            return Some(Listed::Before);
         }
         self.sources.charge(&self.policy, now, flow, verdict);
         // A stream is closed at its first byte where its peer was taken out of the policy meanwhile.
-        if !listed && flow.connection != ConnectionId::NONE {
+        if listed.is_none() && flow.connection != ConnectionId::NONE {
             self.outputs.push_back(Output::Close { connection: flow.connection });
         }
         if verdict == (SourceVerdict::Stranger { sample: true }) {
@@ -102,11 +109,17 @@ impl Engine {
         self.retired.iter().any(|policy| policy.peer_at(flow).is_some())
     }
 
-    fn arrive(&mut self, now: Now, flow: Flow, message: &Message) {
+    fn arrive(&mut self, now: Now, flow: Flow, listed: Listed, message: &Message) {
         let policy = Arc::clone(&self.policy);
-        let known = Known { policy: &policy, retired: &self.retired };
-        let Some((id, listing)) = known.peer_at(flow.listener, flow.remote.ip()) else { return };
-        let (listing, in_force) = (Arc::clone(listing), Arc::ptr_eq(listing, &policy));
+        let (id, listing) = match listed {
+            Listed::Now(id) => (id, policy),
+            Listed::Before => {
+                let known = Known { policy: &policy, retired: &self.retired };
+                let Some((id, listing)) = known.peer_at(flow.listener, flow.remote.ip()) else { return };
+                (id, Arc::clone(listing))
+            }
+        };
+        let in_force = listed != Listed::Before;
         let Some(peer) = listing.peer(id) else { return };
         self.request(now, &Arrived { flow, peer, policy: &listing, in_force, message });
     }

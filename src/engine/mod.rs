@@ -158,7 +158,7 @@ impl Engine {
             Input::Frame { flow, bytes } => self.frame(now, flow, bytes),
             Input::Broken { flow, malformed } => self.broken(now, &flow, &malformed),
             Input::StrangerConnection { flow } => {
-                self.is_listed(now, &flow, &[]);
+                self.listed(now, &flow, &[]);
             }
             Input::Closed { connection } => {
                 // RFC 3261 §18.4: nothing is lost with a connection; what waits on it has its own timers.

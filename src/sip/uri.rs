@@ -86,18 +86,22 @@ pub(crate) fn address(text: &[u8]) -> Option<IpAddr> {
 /// Four numbers of 0 to 255 without leading zeros, with dots between them.
 fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
     let mut octets = [0_u8; 4];
-    let mut parts = text.split(|byte| *byte == b'.');
-    for octet in &mut octets {
-        let part = parts.next()?;
-        if part.is_empty() || part.len() > 3 || (part.len() > 1 && part.first() == Some(&b'0')) {
-            return None;
-        }
-        for byte in part {
-            let digit = if byte.is_ascii_digit() { byte - b'0' } else { return None };
-            *octet = octet.checked_mul(10)?.checked_add(digit)?;
+    let (mut place, mut number, mut digits) = (0, 0_u16, 0_u8);
+    for byte in text {
+        match byte {
+            b'0'..=b'9' if digits == 0 || (digits < 3 && number > 0) => {
+                number = number * 10 + u16::from(byte - b'0');
+                digits += 1;
+            }
+            b'.' if digits > 0 && place < 3 => {
+                *octets.get_mut(place)? = u8::try_from(number).ok()?;
+                (place, number, digits) = (place + 1, 0, 0);
+            }
+            _ => return None,
         }
     }
-    if parts.next().is_some() { None } else { Some(Ipv4Addr::from(octets)) }
+    *octets.get_mut(place)? = u8::try_from(number).ok()?;
+    (place == 3 && digits > 0).then(|| Ipv4Addr::from(octets))
 }
 
 fn ipv6(text: &[u8]) -> Option<Ipv6Addr> {
@@ -119,22 +123,22 @@ impl<'a> Host<'a> {
             let inner = inner.strip_suffix(b"]").ok_or(Cause::HeaderValue)?;
             return ipv6(inner).map(|address| Self::Address(IpAddr::V6(address))).ok_or(Cause::HeaderValue);
         }
+        if let Some(address) = ipv4(text) {
+            return Ok(Self::Address(IpAddr::V4(address)));
+        }
         if !grammar::all(HOST, text) {
             return Err(Cause::HeaderValue);
         }
         let name = text.strip_suffix(b".").unwrap_or(text);
         let last = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
-        // RFC 3261 §25.1: the last label of a name is not a number, so this is an IPv4 literal or nothing. Other
+        // RFC 3261 §25.1: the last label of a name is not a number, so what is no IPv4 literal by now is nothing. Other
         // spellings of addresses (one number, octal, hex) are nothing too.
-        if last.first().is_some_and(u8::is_ascii_digit) {
-            if let Some(address) = ipv4(text) {
-                return Ok(Self::Address(IpAddr::V4(address)));
-            }
-            if last.iter().all(u8::is_ascii_digit) || last.starts_with(b"0x") || last.starts_with(b"0X") {
-                return Err(Cause::HeaderValue);
-            }
+        if last.first().is_some_and(u8::is_ascii_digit)
+            && (last.iter().all(u8::is_ascii_digit) || last.starts_with(b"0x") || last.starts_with(b"0X"))
+        {
+            return Err(Cause::HeaderValue);
         }
-        if name.is_empty() || memmem::find(name, b"..").is_some() || name.starts_with(b".") {
+        if name.is_empty() || name.windows(2).any(|pair| pair == b"..") || name.starts_with(b".") {
             return Err(Cause::HeaderValue);
         }
         Ok(Self::Name(text))
@@ -177,6 +181,9 @@ impl<'a> SipUri<'a> {
         let end = memchr2(b';', b'?', rest).unwrap_or(rest.len());
         let (host_port, tail) = rest.split_at_checked(end).unwrap_or((rest, b""));
         let (host, port) = read_host_port(host_port)?;
+        if tail.is_empty() {
+            return Ok(Self { secure, user, password, host, port, params: b"", headers: b"" });
+        }
         let question = memchr(b'?', tail);
         let (params, headers) = tail.split_at_checked(question.unwrap_or(tail.len())).unwrap_or((tail, b""));
         check_params(params)?;

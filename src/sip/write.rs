@@ -81,8 +81,7 @@ impl Writer {
     }
 
     fn decimal(&mut self, value: u64) {
-        // Writing into a Vec does not fail.
-        let _ = write!(self.buffer, "{value}");
+        text::decimal_into(value, &mut self.buffer);
     }
 
     fn name(&mut self, name: HeaderName) {
@@ -228,8 +227,20 @@ impl Writer {
 
     /// RFC 5118 §4.5: `received` has no brackets.
     fn address(&mut self, address: IpAddr) {
-        // Writing into a Vec does not fail.
-        let _ = write!(self.buffer, "{address}");
+        match address {
+            IpAddr::V4(address) => {
+                for (at, octet) in address.octets().into_iter().enumerate() {
+                    if at > 0 {
+                        self.put(&[b"."]);
+                    }
+                    self.decimal(u64::from(octet));
+                }
+            }
+            IpAddr::V6(address) => {
+                // Writing into a Vec does not fail.
+                let _ = write!(self.buffer, "{address}");
+            }
+        }
     }
 }
 
