@@ -46,6 +46,7 @@ fn peer(id: PeerId, name: &str, side: PeerSide, address: [u8; 4]) -> Option<Arc<
         requests_burst_max: 1_000_000,
         try_timeout: Duration::from_secs(4),
         ring_max: Duration::from_secs(180),
+        session_timers: ringfence::policy::peer::SessionTimers::default(),
         post_dial_max: Duration::from_secs(30),
         pace: Pace::default(),
     }))

@@ -1,9 +1,13 @@
-//! A packet that is dropped costs no allocation, by the allocator's own count.
+//! What costs memory and what does not, by the allocator's own count: a dropped packet none, a held call little.
 //!
-//! Owns the list of packets that an outsider can send as many of as he likes.
+//! Owns the list of packets that an outsider can send as many of as he likes, and the bound of DESIGN.md §7.
+
+#![allow(clippy::print_stderr, reason = "a measurement says what it measured")]
 
 #[path = "../benches/site/mod.rs"]
 mod site;
+
+use std::time::Duration;
 
 use site::{Site, flow};
 
@@ -38,4 +42,26 @@ fn c1_a_dropped_packet_allocates_nothing() {
         // Folded alerts leave about once a second, whatever comes in: less than a byte for each packet.
         assert_eq!(each, 0, "{what} costs {each} bytes");
     }
+}
+
+/// Bytes this thread holds.
+fn live() -> u64 {
+    let freed =
+        tikv_jemalloc_ctl::thread::deallocatedp::read().expect("the allocator keeps statistics").get();
+    allocated() - freed
+}
+
+/// DESIGN.md §7. Both peers know neither session timers nor UPDATE, so that both session descriptions are kept.
+#[test]
+fn a_held_call_keeps_less_than_six_kilobytes() {
+    const CALLS: u64 = 10_000;
+    let mut site = Site::new();
+    site.call();
+    site.pass(Duration::from_secs(40));
+    let before = live();
+    (0..CALLS).for_each(|_| site.hold());
+    site.pass(Duration::from_secs(40));
+    let each = (live() - before) / CALLS;
+    eprintln!("a held call: {each} bytes");
+    assert!(each <= 6_000, "{each} bytes");
 }

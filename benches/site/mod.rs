@@ -47,6 +47,8 @@ pub struct Site {
     /// The last message sent to each side.
     to_pbx: Bytes,
     to_trunk: Bytes,
+    /// The answer of the last call.
+    answer: Bytes,
 }
 
 /// A datagram's way in: from which side, from where.
@@ -68,7 +70,15 @@ impl Site {
             config::load(&Source::of_text("bench", POLICY), &mut names, 1).expect("the policy loads");
         let now = Now { tick: Tick::from_micros(1), wall: Wall::from_micros(1_790_000_000_000_000) };
         let engine = Engine::new(now, config.engine, config.policy, Random::new([7; 32]));
-        Self { engine, now, wake: None, calls: 0, to_pbx: Bytes::new(), to_trunk: Bytes::new() }
+        Self {
+            engine,
+            now,
+            wake: None,
+            calls: 0,
+            to_pbx: Bytes::new(),
+            to_trunk: Bytes::new(),
+            answer: Bytes::new(),
+        }
     }
 
     fn drain(&mut self) {
@@ -115,6 +125,17 @@ impl Site {
 
     /// INVITE, 100, 180, 200, ACK, BYE, 200: through both legs.
     pub fn call(&mut self) {
+        self.hold();
+        self.say("BYE", 2);
+        let asked = self.to_trunk.clone();
+        assert!(asked.starts_with(b"BYE "), "the trunk is hung up on");
+        let over = response(&asked, "200 OK", "");
+        self.frame(flow(false, "203.0.113.10:5060"), over.as_bytes());
+        assert!(self.to_pbx.starts_with(b"SIP/2.0 200"), "the BYE is answered");
+    }
+
+    /// INVITE, 100, 180, 200, ACK: a call that is up.
+    pub fn hold(&mut self) {
         let (pbx, trunk) = (flow(true, "192.0.2.10:5060"), flow(false, "203.0.113.10:5060"));
         let invite = self.invite("+12125550142");
         self.frame(pbx, invite.as_bytes());
@@ -124,23 +145,34 @@ impl Site {
         self.frame(trunk, ringing.as_bytes());
         let answer = response(&asked, "200 OK", SDP);
         self.frame(trunk, answer.as_bytes());
-        let heard = self.to_pbx.clone();
-        let to = line(&heard, "To: ");
-        let target = line(&heard, "Contact: ").trim_matches(|mark| mark == '<' || mark == '>').to_owned();
-        let id = self.calls;
-        for (method, number) in [("ACK", 1), ("BYE", 2)] {
-            let request = format!(
-                "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bK{method}{id};rport\r\nMax-Forwards: 70\r\n\
-                 From: <sip:+12125550199@pbx.example>;tag=a{id}\r\nTo: {to}\r\nCall-ID: {id}@pbx\r\nCSeq: {number} {method}\r\n\
-                 Content-Length: 0\r\n\r\n"
-            );
-            self.frame(pbx, request.as_bytes());
+        self.say("ACK", 1);
+    }
+
+    /// A request of the PBX within the last call.
+    fn say(&mut self, method: &str, number: u32) {
+        if method == "ACK" {
+            self.answer = self.to_pbx.clone();
         }
-        let asked = self.to_trunk.clone();
-        assert!(asked.starts_with(b"BYE "), "the trunk is hung up on");
-        let over = response(&asked, "200 OK", "");
-        self.frame(trunk, over.as_bytes());
-        assert!(self.to_pbx.starts_with(b"SIP/2.0 200"), "the BYE is answered");
+        let to = line(&self.answer, "To: ");
+        let target = line(&self.answer, "Contact: ").trim_matches(|mark| mark == '<' || mark == '>');
+        let id = self.calls;
+        let request = format!(
+            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bK{method}{id};rport\r\nMax-Forwards: 70\r\n\
+             From: <sip:+12125550199@pbx.example>;tag=a{id}\r\nTo: {to}\r\nCall-ID: {id}@pbx\r\nCSeq: {number} {method}\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        self.frame(flow(true, "192.0.2.10:5060"), request.as_bytes());
+    }
+
+    /// Time passes, and nobody says anything.
+    pub fn pass(&mut self, time: Duration) {
+        let until = self.now.tick.after(time);
+        while let Some(wake) = self.wake.filter(|wake| *wake <= until) {
+            self.now.tick = self.now.tick.max(wake);
+            self.engine.handle(self.now, Input::Wake);
+            self.drain();
+        }
+        self.now.tick = until;
     }
 
     /// An INVITE to a blocked number, its refusal and the ACK.

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use super::leg::{Leg, contact, product, text};
-use super::{ServerId, Settings};
+use super::{ServerId, Settings, session_timer};
 use crate::policy::Policy;
 use crate::policy::peer::Methods;
 use crate::sip::write::{reason_phrase, response_to};
@@ -88,6 +88,7 @@ impl Leg {
         if asked || forms_dialog && answer.status >= 200 || matches!(answer.status, 405 | 501) {
             writer.header(HeaderName::Allow, text(allow(self.peer.methods)));
         }
+        session_timer::write_answer(&mut writer, &self.peer.session_timers, request, answer.status);
         product(&mut writer, HeaderName::Server, settings);
         if let Some(seconds) = answer.retry_after {
             writer.number(HeaderName::RetryAfter, u64::from(seconds));

@@ -149,6 +149,13 @@ impl Side {
             Self::B => Timer::AckB,
         }
     }
+
+    pub(super) const fn session(self) -> Timer {
+        match self {
+            Self::A => Timer::SessionA,
+            Self::B => Timer::SessionB,
+        }
+    }
 }
 
 impl Core {
@@ -216,12 +223,12 @@ impl Core {
         Ok(())
     }
 
-    /// Sends a 2xx to an INVITE and repeats it until its ACK (RFC 3261 §13.3.1.4).
+    /// Takes up a 2xx to an INVITE that was answered: repeats it until its ACK (RFC 3261 §13.3.1.4), and times the session.
     pub fn accept(
         &mut self,
         side: Side,
         server: ServerId,
-        cseq: u32,
+        request: &Message,
         bytes: Bytes,
         context: &mut Context<'_>,
     ) {
@@ -231,6 +238,8 @@ impl Core {
         context
             .effects
             .push(Effect::Arm { timer: side.ack(), at: now.after(context.settings.timing.give_up()) });
+        let cseq = request.cseq().number;
+        self.session_answered(side, request, context);
         self.leg_mut(side).unacked = Some(Box::new(Unacked { server, bytes, interval, cseq, bye: None }));
     }
 
@@ -281,6 +290,9 @@ impl Core {
         let (hop, bytes) = leg.request(&policy, context.settings, &outgoing);
         leg.awaiting_ack = None;
         leg.ack = Some(Box::new((invite, hop, bytes.clone())));
+        if let Carried::Of(carried) = carried {
+            self.keep_sdp(side, carried);
+        }
         context.effects.push(Effect::Send { side, hop, bytes });
     }
 

@@ -36,6 +36,10 @@ pub enum Timer {
     AckB,
     /// The cap from answer.
     Duration,
+    /// Leg A is to be refreshed, or was not refreshed in time (RFC 4028 §10).
+    SessionA,
+    /// The same for leg B.
+    SessionB,
     /// The call must be gone by now whatever happens.
     Linger,
 }

@@ -11,11 +11,22 @@ use super::{Branch, Context, Effect, Event, Phase, Side, Timer};
 use crate::policy::PeerSide;
 use crate::sip::{Flow, Message, Method};
 
+/// Deadlines that mean nothing any more once the call ends.
+const SETUP_AND_TALK: [Timer; 7] = [
+    Timer::Pace,
+    Timer::Try,
+    Timer::Progress,
+    Timer::Ring,
+    Timer::Duration,
+    Timer::SessionA,
+    Timer::SessionB,
+];
+
 /// What may still come in this phase besides BYEs and their answers.
 #[derive(Debug)]
 pub(super) struct Hangup {
-    /// A re-INVITE of ours that was open when the call ended: a 2xx to it must still be acknowledged.
-    pub open_invite: Option<(Side, Branch)>,
+    /// Re-INVITEs of ours that were open when the call ended: a 2xx to one must still be acknowledged.
+    pub open_invites: Vec<(Side, Branch)>,
 }
 
 /// Requests of the peers that wait for an answer when the call ends.
@@ -23,8 +34,8 @@ pub(super) struct Hangup {
 pub(super) struct Unanswered {
     /// A re-INVITE and INFOs, with the leg each came on.
     pub others: Vec<(Side, Pending)>,
-    /// A re-INVITE of ours without a final answer.
-    pub open_invite: Option<(Side, Branch)>,
+    /// Re-INVITEs of ours without a final answer.
+    pub open_invites: Vec<(Side, Branch)>,
 }
 
 /// Ends the call: answers what waits, says BYE or CANCEL, writes the record. `told` is the message that ended it,
@@ -43,7 +54,7 @@ pub(super) fn begin(
         // RFC 3261 §15.1.2: requests that wait when BYE comes are answered 487.
         core.answer(*side, pending.server, &pending.message, pending.source, &Answer::bare(487), context);
     }
-    if let Some((side, branch)) = unanswered.open_invite {
+    for (side, branch) in unanswered.open_invites.iter().copied() {
         context.effects.push(Effect::Cancel { branch, side, reason: ending.reason.clone() });
     }
     for side in [Side::A, Side::B] {
@@ -58,13 +69,13 @@ pub(super) fn begin(
         }
     }
     core.record(ending, context);
-    for timer in [Timer::Pace, Timer::Try, Timer::Progress, Timer::Ring, Timer::Duration] {
+    for timer in SETUP_AND_TALK {
         context.effects.push(Effect::Disarm(timer));
     }
     // Twice 64*T1 covers the wait for an ACK and then for the answer to BYE; nothing outlives it.
     let linger = context.settings.timing.give_up().saturating_mul(2);
     context.effects.push(Effect::Arm { timer: Timer::Linger, at: context.now.tick.after(linger) });
-    settle(core, Hangup { open_invite: unanswered.open_invite }, context)
+    settle(core, Hangup { open_invites: unanswered.open_invites }, context)
 }
 
 fn refuse_caller(core: &mut Core, invite: &Pending, ending: &Ending, context: &mut Context<'_>) {
@@ -110,9 +121,10 @@ pub(super) fn finish(core: &Core, context: &mut Context<'_>) {
         context.effects.push(Effect::Disarm(side.retransmit()));
         context.effects.push(Effect::Disarm(side.ack()));
     }
-    for timer in [Timer::Pace, Timer::Try, Timer::Progress, Timer::Ring, Timer::Duration, Timer::Linger] {
+    for timer in SETUP_AND_TALK {
         context.effects.push(Effect::Disarm(timer));
     }
+    context.effects.push(Effect::Disarm(Timer::Linger));
     context.effects.push(Effect::Ended);
 }
 
@@ -212,12 +224,10 @@ impl Hangup {
         if core.repeat_ack(branch, message, context) {
             return;
         }
-        match self.open_invite {
-            Some((side, open)) if open == branch => {
-                core.acknowledge_late(side, branch, message, context);
-            }
-            Some(_) | None if core.is_of_a_leg(message) => {}
-            Some(_) | None => core.end_stray(branch, message, flow, context),
+        match self.open_invites.iter().find(|(_, open)| *open == branch) {
+            Some((side, _)) => core.acknowledge_late(*side, branch, message, context),
+            None if core.is_of_a_leg(message) => {}
+            None => core.end_stray(branch, message, flow, context),
         }
     }
 
@@ -235,7 +245,13 @@ impl Hangup {
                 }
                 core.abandoned.clear();
             }
-            Timer::Pace | Timer::Try | Timer::Progress | Timer::Ring | Timer::Duration => {}
+            Timer::Pace
+            | Timer::Try
+            | Timer::Progress
+            | Timer::Ring
+            | Timer::Duration
+            | Timer::SessionA
+            | Timer::SessionB => {}
         }
     }
 }

@@ -63,6 +63,7 @@ pub(super) fn write(
     b.names(&mut writer, &Method::Invite, cseq);
     leg::contact(&mut writer, listener, transport);
     writer.header(HeaderName::Allow, text(super::answer::allow(b.peer.methods)));
+    b.timer.write_request(&mut writer, &b.peer.session_timers);
     leg::product(&mut writer, HeaderName::UserAgent, settings);
     let body = invite.body();
     super::rewrite::cross(&mut writer, invite, b.peer.side, &b.peer.pass_headers, !body.is_empty());

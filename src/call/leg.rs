@@ -9,6 +9,8 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::core::MAX_FORWARDS;
+use super::refresh::Refreshing;
+use super::session_timer::SessionTimer;
 use super::{Branch, Failure, LocalTag, Random, ServerId, Settings, Side, identity};
 use crate::policy::{Listener, Peer, Policy, Reservation, Target, Transports};
 use crate::sip::error::Cause;
@@ -84,6 +86,10 @@ pub(super) struct Leg {
     /// The ACK sent for the 2xx of this branch, for its copies.
     pub ack: Option<Box<(Branch, Hop, Bytes)>>,
     pub reservations: SmallVec<[Reservation; 2]>,
+    pub timer: SessionTimer,
+    pub refreshing: Refreshing,
+    /// The session description that stands, as we sent it last; kept only while a refresh may need it.
+    pub sdp: Option<Box<[u8]>>,
 }
 
 /// A 2xx with an offer (RFC 3261 §13.2.1).
@@ -177,6 +183,9 @@ impl Leg {
         call_id.extend_from_slice(&identity::hex16(random.bits()));
         Self {
             side: Side::B,
+            timer: SessionTimer::new(&peer.session_timers),
+            refreshing: Refreshing::default(),
+            sdp: None,
             peer,
             status: Status::Idle,
             call_id: call_id.into_boxed_slice(),
@@ -309,6 +318,7 @@ impl Leg {
         if dialog_target {
             contact(&mut writer, policy.listener(self.hop.listener), transport);
             writer.header(HeaderName::Allow, text(super::answer::ALLOW));
+            self.timer.write_request(&mut writer, &self.peer.session_timers);
         }
         product(&mut writer, HeaderName::UserAgent, settings);
         if !outgoing.reason.is_empty() {
@@ -350,6 +360,7 @@ impl Leg {
         self.status = Status::Over;
         self.reservations.clear();
         self.awaiting_ack = None;
+        self.sdp = None;
         // RFC 3261 §13.3.1.4: a 2xx of ours is repeated until its ACK, even to a peer that has said BYE meanwhile.
         if let Some(unacked) = self.unacked.as_mut() {
             unacked.bye = None;

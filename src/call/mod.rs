@@ -14,7 +14,9 @@ mod invite;
 pub mod leg;
 pub mod passed;
 pub mod record;
+mod refresh;
 pub mod rewrite;
+pub mod session_timer;
 mod setup;
 mod stray;
 mod talk;
@@ -221,8 +223,9 @@ impl Call {
         };
         core.invite = Some(answer::Pending { server, message: invite.clone(), source: flow.remote });
         core.note_came(invite, None, context.now.tick);
-        let phase = match readable {
-            Ok(()) => Box::new(setup::Setup::new(candidates)).next_target(&mut core, context),
+        let phase = match readable.map(|()| core.session_refuses(Side::A, invite)) {
+            Ok(None) => Box::new(setup::Setup::new(candidates)).next_target(&mut core, context),
+            Ok(Some(status)) => core.refuse_session(status, context),
             Err(_) => {
                 let why = "Contact, Record-Route or Call-ID is too long or cannot be read";
                 core.alert(code::HEADER_VALUE_INVALID, why, Some(400), context);

@@ -67,7 +67,7 @@ pub const TABLE: &[Row] = &[
     row(HeaderName::RecordRoute, Rebuilt, Rebuilt, "each leg has its own route set"),
     row(HeaderName::ContentLength, Rebuilt, Rebuilt, "counted anew"),
     row(HeaderName::Allow, Rebuilt, Rebuilt, "says what this edge carries"),
-    row(HeaderName::Supported, Rebuilt, Rebuilt, "extensions are let in by name; none yet"),
+    row(HeaderName::Supported, Rebuilt, Rebuilt, "extensions are let in by name: timer"),
     row(HeaderName::Require, Rebuilt, Rebuilt, "what we do not do is refused with 420"),
     row(HeaderName::ProxyRequire, Rebuilt, Rebuilt, "what we do not do is refused with 420"),
     row(HeaderName::ContentType, Crosses, Crosses, "says what the body is"),

@@ -2,6 +2,8 @@
 //!
 //! Owns trying, fail-over and early cancelling; which target is next is `targets`. Read first: RFC 3261 §9, §13.2, §16.7 (as a model of fail-over).
 
+mod patience;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use super::hangup::{self, Unanswered};
 use super::invite;
 use super::leg::{self, Status, failure_of};
 use super::record::{Disposition, EndedBy, LegRecord};
+use super::session_timer::SessionTimer;
 use super::talk::{Talk, reason_text};
 use super::targets::{Next, Targets, pause_asked};
 use super::{Branch, Context, Effect, Event, Failure, Phase, Side, Timer};
@@ -66,6 +69,9 @@ impl Setup {
         match next {
             Next::Call(candidate, reservation) => {
                 core.b.reservations.push(reservation);
+                if let Some(peer) = core.policy.peer(candidate.peer) {
+                    core.b.timer = SessionTimer::new(&peer.session_timers);
+                }
                 self.call(core, candidate, Transports::new(), context);
                 Phase::Setup(self)
             }
@@ -267,7 +273,10 @@ impl Setup {
         core.a.status = Status::Up;
         core.story.answered = Some(core.moment(context.now.tick));
         core.answered_at = context.now.tick;
-        core.accept(Side::A, server, invite.cseq().number, bytes, context);
+        core.accept(Side::A, server, &invite, bytes, context);
+        core.session_heard(Side::B, message, context);
+        core.keep_sdp(Side::A, message);
+        core.keep_sdp(Side::B, &invite);
         for timer in [Timer::Try, Timer::Progress, Timer::Ring] {
             context.effects.push(Effect::Disarm(timer));
         }
@@ -296,6 +305,10 @@ impl Setup {
         note_status(core, Some(status));
         let heard = self.attempt.as_ref().map(|attempt| (attempt.heard, attempt.candidate.clone()));
         core.b.status = Status::Idle;
+        if status == 422 {
+            self.note(true, context);
+            return self.interval_too_small(core, message, context);
+        }
         if let Some(failure) = failure_of(status)
             && let Some((Heard::Nothing | Heard::Trying, candidate)) = heard
         {
@@ -327,6 +340,28 @@ impl Setup {
             503 | 408 => self.nothing_left(core, context),
             _ => self.pass_refusal(core, status, message, context),
         }
+    }
+
+    /// RFC 4028 §7.3: the same target is asked again with the interval that it wants. The caller never hears of it: its
+    /// own interval is another.
+    fn interval_too_small(
+        mut self: Box<Self>,
+        core: &mut Core,
+        message: &Message,
+        context: &mut Context<'_>,
+    ) -> Phase {
+        let Some(Attempt { candidate, mut over, .. }) =
+            self.attempt.take().filter(|attempt| attempt.heard != Heard::Progress)
+        else {
+            return self.nothing_left(core, context);
+        };
+        if !core.b.timer.raise(message) {
+            return self.next_target(core, context);
+        }
+        // By the transport that brought the 422.
+        over.pop();
+        self.call(core, candidate, over, context);
+        Phase::Setup(self)
     }
 
     /// The far side's own refusal goes to the caller as it is.
@@ -440,52 +475,6 @@ impl Setup {
         };
         core.answer(side, server, message, source, &Answer::bare(status), context);
         Phase::Setup(self)
-    }
-
-    fn timer(mut self: Box<Self>, core: &mut Core, timer: Timer, context: &mut Context<'_>) -> Phase {
-        match timer {
-            Timer::Pace => {
-                let next = self.targets.turn(core, context);
-                self.turn_to(core, next, context)
-            }
-            Timer::Try => self.give_up_target(core, Failure::Timeout, context),
-            Timer::Progress => {
-                let words = "the far side took the call and then said nothing: no ringing in time";
-                core.alert(code::POST_DIAL_DELAY_TIMEOUT, words, None, context);
-                self.give_up_target(core, Failure::Timeout, context)
-            }
-            Timer::Ring => {
-                let refusal = Refusal::new(
-                    code::POST_DIAL_DELAY_TIMEOUT,
-                    &core.a.peer.refusal,
-                    "it rang for the longest time the policy allows and nobody answered (`ring_max`)"
-                        .to_owned(),
-                );
-                self.refuse(core, &refusal, Disposition::Failed, context)
-            }
-            Timer::Retransmit2xxA
-            | Timer::Retransmit2xxB
-            | Timer::AckA
-            | Timer::AckB
-            | Timer::Duration
-            | Timer::Linger => Phase::Setup(self),
-        }
-    }
-
-    /// Cancels the target that is being tried and turns to the next one.
-    fn give_up_target(
-        self: Box<Self>,
-        core: &mut Core,
-        failure: Failure,
-        context: &mut Context<'_>,
-    ) -> Phase {
-        if let Some(attempt) = &self.attempt {
-            context.gate.failed(context.now, &attempt.candidate, failure);
-            let reason = bytes::Bytes::new();
-            context.effects.push(Effect::Cancel { branch: attempt.branch, side: Side::B, reason });
-            core.give_up(attempt.branch);
-        }
-        self.next_target(core, context)
     }
 }
 

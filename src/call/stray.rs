@@ -9,6 +9,8 @@ use bytes::Bytes;
 
 use super::core::{Core, STRAYS_MAX};
 use super::leg::{Carried, Leg, Outgoing, Status, address};
+use super::refresh::Refreshing;
+use super::session_timer::SessionTimer;
 use super::{Branch, Call, Context, Effect, LocalTag, Random, Settings, Side};
 use crate::clock::Now;
 use crate::policy::{Alert, Peer, Policy, code};
@@ -57,6 +59,9 @@ impl Asked<'_> {
             hop: flow.back(),
             unacked: None,
             late_offer: self.late_offer,
+            timer: SessionTimer::new(&self.peer.session_timers),
+            refreshing: Refreshing::default(),
+            sdp: None,
             awaiting_ack: None,
             ack: None,
             reservations: smallvec::SmallVec::new(),

@@ -84,16 +84,16 @@ impl Talk {
         }
     }
 
-    fn end(
+    pub(super) fn end(
         self,
         core: &mut Core,
         ending: &Ending,
         told: Option<&Message>,
         context: &mut Context<'_>,
     ) -> Phase {
-        let mut unanswered = Unanswered::default();
+        let mut unanswered = Unanswered { open_invites: core.open_refreshes(), ..Unanswered::default() };
         if let Some(exchange) = self.exchange {
-            unanswered.open_invite = Some((exchange.from.other(), exchange.branch));
+            unanswered.open_invites.push((exchange.from.other(), exchange.branch));
             unanswered.others.push((exchange.from, exchange.pending));
         }
         unanswered.others.extend(self.relays.into_iter().map(|relay| (relay.from, relay.pending)));
@@ -179,11 +179,11 @@ impl Talk {
             core.answer(side, server, message, flow.remote, &answer, context);
             return Phase::Talk(self);
         }
-        let glare = self.exchange.is_some()
-            || core.leg(other).unacked.is_some()
-            || core.leg(side).awaiting_ack.is_some()
-            || core.leg(other).awaiting_ack.is_some();
-        if glare {
+        if let Some(status) = core.session_refuses(side, message) {
+            core.answer(side, server, message, flow.remote, &Answer::bare(status), context);
+            return Phase::Talk(self);
+        }
+        if self.is_inviting(core) || !core.open_refreshes().is_empty() {
             // RFC 3261 §14.2: our own INVITE is under way on this dialog, or cannot be sent on the other yet.
             core.answer(side, server, message, flow.remote, &Answer::bare(491), context);
             return Phase::Talk(self);
@@ -194,6 +194,12 @@ impl Talk {
         core.leg_mut(side).refresh(message, flow, &policy);
         self.exchange = Some(Box::new(Exchange { from: side, pending, branch }));
         Phase::Talk(self)
+    }
+
+    /// Whether an INVITE is under way on either leg, or its ACK.
+    pub(super) fn is_inviting(&self, core: &Core) -> bool {
+        let open = |side| core.leg(side).unacked.is_some() || core.leg(side).awaiting_ack.is_some();
+        self.exchange.is_some() || open(Side::A) || open(Side::B)
     }
 
     fn info(
@@ -275,6 +281,9 @@ impl Talk {
             let relay = self.relays.swap_remove(at);
             return self.relayed(core, relay, status, message, context);
         }
+        if let Some((side, means)) = core.take_refresh(branch) {
+            return self.refresh_answered(core, (side, means, branch), flow, message, context);
+        }
         core.abandoned_ends(branch);
         let twohundred = status < 300 && *message.method() == Method::Invite;
         let waiting = [Side::A, Side::B].into_iter().any(|side| {
@@ -292,7 +301,7 @@ impl Talk {
 
     /// The final answer to a re-INVITE crosses back.
     fn exchanged(
-        self,
+        mut self,
         core: &mut Core,
         exchange: Exchange,
         status: u16,
@@ -302,6 +311,12 @@ impl Talk {
     ) -> Phase {
         let Exchange { from, pending, branch } = exchange;
         let other = from.other();
+        if status == 422 && core.leg_mut(other).timer.raise(message) {
+            // RFC 4028 §7.4: the interval is this leg's own affair; the re-INVITE goes again with a longer one.
+            let branch = self.send(core, other, &Method::Invite, &pending.message, context);
+            self.exchange = Some(Box::new(Exchange { from, pending, branch }));
+            return Phase::Talk(self);
+        }
         let answer = Answer { carried: Some(message), ..Answer::bare(crossing_status(status)) };
         let bytes = core.answer(from, pending.server, &pending.message, pending.source, &answer, context);
         if status < 300 {
@@ -312,7 +327,10 @@ impl Talk {
             } else {
                 core.acknowledge(other, message.cseq().number, branch, Carried::Nothing, context);
             }
-            core.accept(from, pending.server, pending.message.cseq().number, bytes, context);
+            core.accept(from, pending.server, &pending.message, bytes, context);
+            core.session_heard(other, message, context);
+            core.keep_sdp(from, message);
+            core.keep_sdp(other, &pending.message);
             return Phase::Talk(self);
         }
         self.after_refusal(core, other, status, context)
@@ -380,6 +398,9 @@ impl Talk {
                 context,
             );
         }
+        if let Some((side, _)) = core.take_refresh(branch) {
+            return self.leg_is_dead(core, side, "the peer does not answer", context);
+        }
         core.abandoned_ends(branch);
         Phase::Talk(self)
     }
@@ -391,6 +412,8 @@ impl Talk {
             Timer::AckA => return self.ack_missing(core, Side::A, context),
             Timer::AckB => return self.ack_missing(core, Side::B, context),
             Timer::Duration => return self.reviewed(core, context),
+            Timer::SessionA => return self.session_due(core, Side::A, context),
+            Timer::SessionB => return self.session_due(core, Side::B, context),
             Timer::Pace | Timer::Try | Timer::Progress | Timer::Ring | Timer::Linger => {}
         }
         Phase::Talk(self)
@@ -441,6 +464,8 @@ impl Talk {
 /// A final status as it crosses within a dialog: a challenge or a redirect of one leg means nothing on the other.
 const fn crossing_status(status: u16) -> u16 {
     match status {
+        // A session interval is one leg's own affair.
+        422 => 500,
         300..=399 | 401 | 407 => 403,
         _ => status,
     }

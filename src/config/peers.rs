@@ -16,7 +16,7 @@ use super::tree::Value;
 use super::values;
 use crate::call::rewrite::may_be_passed;
 use crate::policy::names::Names;
-use crate::policy::peer::{CalledFrom, Methods, PassedHeader, Probe};
+use crate::policy::peer::{CalledFrom, Methods, PassedHeader, Probe, Refreshes, SessionTimers};
 use crate::policy::refusal::{Presets, RefusalClass};
 use crate::policy::{Listener, Pace, Peer, PeerId, PeerSide, Site, Target};
 use crate::sip::{HeaderName, ListenerId, Transport};
@@ -165,6 +165,7 @@ fn peer(name: &str, id: PeerId, fields: &Fields<'_>, listeners: &BTreeMap<&str, 
         post_dial_max: fields.time("post_dial_max"),
         ring_max: fields.time("ring_max"),
         pace: pace(fields),
+        session_timers: session_timers(fields),
     };
     if peer.try_timeout > peer.post_dial_max {
         fields.error(
@@ -216,6 +217,22 @@ fn methods(fields: &Fields<'_>) -> Methods {
     let words = fields.words("allow", |text| choose(text, &[("info", true), ("message", false)]));
     let open = |wanted| words.iter().any(|(info, _)| *info == wanted);
     Methods { info: open(true), message: open(false) }
+}
+
+fn session_timers(fields: &Fields<'_>) -> SessionTimers {
+    let Some(written) = fields.section("session_timer") else { return SessionTimers::default() };
+    let seconds = |name| u32::try_from(written.time(name).as_secs()).unwrap_or(u32::MAX);
+    let who = [("edge", Refreshes::Edge), ("peer", Refreshes::Peer)];
+    let timers = SessionTimers {
+        expires: seconds("session_expires"),
+        min_se: seconds("min_se"),
+        refresher: written.choice("refresher", &who).unwrap_or_default(),
+    };
+    if timers.min_se > timers.expires {
+        let cause = Cause::new("min_se is above session_expires");
+        written.error("min_se", cause.cure("lower min_se or raise session_expires"));
+    }
+    timers
 }
 
 fn called_from(fields: &Fields<'_>, side: PeerSide) -> CalledFrom {

@@ -54,7 +54,7 @@ pub struct Entry {
     /// Its tags in the dialog table, so that they go when it goes.
     pub tags: SmallVec<[LocalTag; 2]>,
     /// Its armed deadlines, one of a kind.
-    pub armed: SmallVec<[(Timer, TimerId); 2]>,
+    pub armed: SmallVec<[(Timer, TimerId); 4]>,
     /// Requests it has been handed and has not finally answered.
     pub unanswered: SmallVec<[ServerId; 2]>,
     /// The INVITEs it sent whose transactions live, the last one last.

@@ -7,13 +7,13 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::refuse::{Adds, Wrong};
-use crate::call::Branch;
+use crate::call::{Branch, session_timer};
 use crate::policy::{Listener, Peer, Policy, code};
 use crate::sip::uri::{SipUri, unescape};
 use crate::sip::{Flow, HeaderName, Host, Message, NameAddr, Uri, Via};
 
 /// SIP extensions served; a Require that names another is refused (RFC 3261 §8.2.2.3).
-pub const SUPPORTED: &[&str] = &[];
+pub const SUPPORTED: &[&str] = &[session_timer::TAG];
 
 /// RFC 3261 §8.2.2.3, §16.3 step 5: every tag of Require and Proxy-Require must be one of ours, for the request ends
 /// here and a new one leaves: neither crosses.

@@ -111,6 +111,7 @@ codes! {
     HIDDEN_BODY 39106 "hidden_body" Warning Some(400), Protocol;
     METHOD_NOT_ALLOWED 39107 "method_not_allowed" Notice Some(405), Protocol;
     UNKNOWN_DIALOG 39108 "unknown_dialog" Notice Some(481), Protocol;
+    SESSION_EXPIRED 39109 "session_expired" Warning None, Protocol;
     SOURCE_BANNED 39201 "source_banned" Warning None, Protocol;
     BRUTE_FORCE 39202 "brute_force" Warning None, Protocol;
     NONCE_REPLAYED 39203 "nonce_replayed" Warning Some(403), Protocol;

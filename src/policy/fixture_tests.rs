@@ -50,6 +50,7 @@ pub(crate) fn peer(id: PeerId, name: &str, side: PeerSide, source: &str, target:
         requests_burst_max: 5,
         try_timeout: Duration::from_secs(4),
         ring_max: Duration::from_secs(180),
+        session_timers: super::peer::SessionTimers::default(),
         post_dial_max: Duration::from_secs(30),
         pace: Pace::default(),
     }

@@ -112,6 +112,33 @@ pub struct Probe {
     pub interval: Duration,
 }
 
+/// Who should refresh a session where the peer leaves it open (RFC 4028 §9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Refreshes {
+    /// This edge.
+    #[default]
+    Edge,
+    /// The peer; one that knows no session timers is refreshed by the edge all the same.
+    Peer,
+}
+
+/// Session timers with a peer (RFC 4028), in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionTimers {
+    /// The longest time between two refreshes. Default 1800.
+    pub expires: u32,
+    /// The shortest that the peer may ask for; at least 90 (§5). Default 90.
+    pub min_se: u32,
+    /// Who should refresh.
+    pub refresher: Refreshes,
+}
+
+impl Default for SessionTimers {
+    fn default() -> Self {
+        Self { expires: 1_800, min_se: 90, refresher: Refreshes::Edge }
+    }
+}
+
 /// A machine of the YAML.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
@@ -161,6 +188,8 @@ pub struct Peer {
     pub ring_max: Duration,
     /// How fast calls go to it.
     pub pace: Pace,
+    /// Session timers with it; there is no way to do without.
+    pub session_timers: SessionTimers,
 }
 
 /// A header opened by `pass_headers`.

@@ -79,6 +79,7 @@ pub fn peer(id: u16, name: &str, side: PeerSide, listener: u16, address: &str) -
         post_dial_max: Duration::from_secs(30),
         ring_max: Duration::from_secs(180),
         pace: Pace::default(),
+        session_timers: ringfence::policy::peer::SessionTimers::default(),
     }
 }
 

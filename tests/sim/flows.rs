@@ -28,6 +28,7 @@ pub fn all() -> Vec<Flow> {
     flows.extend(operating());
     flows.extend(streaming());
     flows.extend(super::paced::all());
+    flows.extend(super::session_flows::all());
     flows
 }
 

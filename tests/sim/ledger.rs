@@ -21,6 +21,8 @@ const MARGIN: Micros = 6 * SECOND;
 pub struct Ledger {
     /// First INVITEs that reached the edge from a known peer: Call-ID to (Max-Forwards, number).
     attempts: BTreeMap<String, (u8, String)>,
+    /// The CSeq numbers of those INVITEs: each is an attempt of its own.
+    numbers: BTreeMap<String, BTreeSet<u32>>,
     /// Records written, by the A leg's Call-ID.
     records: BTreeMap<String, usize>,
     /// Who was made to seem to send a message of a dialog that is another's: address and Call-ID.
@@ -50,6 +52,7 @@ impl Ledger {
         if message.status().is_none() && message.method() == "INVITE" && message.to_tag().is_none() {
             let hops = message.header("Max-Forwards").and_then(|value| value.parse().ok()).unwrap_or(70);
             let number = user_of(message.uri()).to_owned();
+            self.numbers.entry(message.call_id().to_owned()).or_default().insert(message.cseq().0);
             self.attempts.entry(message.call_id().to_owned()).or_insert((hops, number));
         }
     }
@@ -102,7 +105,7 @@ impl Ledger {
         }
         let count = self.records.entry(call_id.clone()).or_insert(0);
         *count += 1;
-        if *count > 1 {
+        if *count > self.numbers.get(&call_id).map_or(1, BTreeSet::len) {
             let count = *count;
             self.violate(at, format!("{count} records for Call-ID {call_id:?}"));
         }

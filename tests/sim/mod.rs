@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod paced;
 pub mod play;
 pub mod policy;
+pub mod session_flows;
 pub mod text;
 pub mod wire;
 pub mod world;

@@ -183,7 +183,7 @@ fn judge(world: &World, index: usize, flow: &Flow, calm: bool, faults: &mut Vec<
 /// The record of the call that a dialog is the caller's leg of.
 fn record_of<'a>(world: &'a World, dialog: &Dialog) -> Option<&'a CallRecord> {
     let named = |record: &&CallRecord| record.legs.first().is_some_and(|leg| leg.call_id == dialog.call_id);
-    world.records.iter().find(named)
+    world.records.iter().rfind(named)
 }
 
 /// The wire kept the INVITE back until a reload had taken the second target away: then there is only the first.

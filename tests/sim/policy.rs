@@ -45,6 +45,8 @@ pub struct Shape {
     pub cps: &'static str,
     /// Whether `trunk2` and `pbx2` stand in the policy as second targets.
     pub second: bool,
+    /// What stands in `session_timer:` of every peer; empty leaves it out.
+    pub session_timer: &'static str,
 }
 
 impl Default for Shape {
@@ -57,6 +59,7 @@ impl Default for Shape {
             post_dial_max: "30s",
             cps: "",
             second: true,
+            session_timer: "",
         }
     }
 }
@@ -68,10 +71,14 @@ pub fn yaml(shape: &Shape) -> String {
     for (name, address, inside) in PEERS.iter().filter(|(name, _, _)| shape.second || !name.ends_with('2')) {
         let side = if *inside { "inside" } else { "outside" };
         let host = address.split(':').next().unwrap_or_default();
+        let session = match shape.session_timer {
+            "" => String::new(),
+            keys => format!("    session_timer: {{ {keys} }}\n"),
+        };
         peers.push_str(&format!(
             "  {name}:\n    side: {side}\n    listener: {side}\n    sources: [{host}]\n    targets: [\"{address}\"]\n    \
              transports: [{}]\n    plain_signalling: allow\n    plain_media: allow\n    concurrent_calls: {}\n    \
-             ring_max: {}\n    post_dial_max: {}\n    allow: [info]\n{}",
+             ring_max: {}\n    post_dial_max: {}\n    allow: [info]\n{}{session}",
             shape.transport, shape.concurrent_calls, shape.ring_max, shape.post_dial_max, pace
         ));
     }

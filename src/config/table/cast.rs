@@ -219,6 +219,37 @@ pub static PEER: Section = Section {
             "3m",
             "a call that rings for so long is given up (32016)",
         ),
+        Key::means(
+            "session_timer",
+            Kind::Section(&SESSION_TIMER),
+            "a refresh each 15 minutes",
+            "how a leg that died without a BYE is found (RFC 4028); a peer that knows no session timers is asked too",
+        ),
+    ],
+};
+
+/// Session timers of a peer.
+pub static SESSION_TIMER: Section = Section {
+    name: "a session timer",
+    keys: &[
+        Key::value(
+            "session_expires",
+            Kind::Time(secs(90), secs(86_400)),
+            "30m",
+            "the longest time between two refreshes that is agreed on; who refreshes does so at half of it",
+        ),
+        Key::value(
+            "min_se",
+            Kind::Time(secs(90), secs(86_400)),
+            "90s",
+            "the shortest time between two refreshes that it may ask for; less is refused with 422",
+        ),
+        Key::value(
+            "refresher",
+            Kind::Word(&["edge", "peer"]),
+            "edge",
+            "who refreshes where it leaves that open",
+        ),
     ],
 };
 

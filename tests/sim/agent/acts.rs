@@ -3,6 +3,7 @@
 //! Owns the acts. Read first: RFC 3261 §9.1, §13.1, §14.1, §15.
 
 use super::plan::{Act, On, Plan};
+use super::session::Session;
 use super::{Agent, Dialog, Stage};
 use crate::sim::wire::Micros;
 
@@ -39,6 +40,8 @@ impl Agent {
             diary: Vec::new(),
             sdp_version: 0,
             up_told: false,
+            session: Session::default(),
+            same_offer: false,
         };
         let mut invite = dialog.request("INVITE", None);
         invite.set("Max-Forwards", &hops.to_string());

@@ -42,6 +42,7 @@ impl Agent {
             let contact = self.contact();
             request.add("Contact", &contact);
         }
+        self.ask_session(index, &mut request);
         request.add("User-Agent", &format!("{}phone/1.0", self.mark()));
         let key = format!("{branch} {}", request.method());
         let to = self.destination(index, &request);
@@ -145,6 +146,9 @@ impl Agent {
         if let Some(client) = self.clients.get_mut(&key) {
             client.step = Step::Completed;
         }
+        if method == "UPDATE" && status < 300 {
+            self.heard_session(index, response);
+        }
         self.heard_final(index, status, &method);
     }
 
@@ -194,6 +198,14 @@ impl Agent {
         }
         let Some(dialog) = self.dialogs.get_mut(index) else { return };
         dialog.inviting = None;
+        if dialog.first_invite == key
+            && !dialog.cancelled
+            && status == 422
+            && self.invite_again(index, response)
+        {
+            return;
+        }
+        let Some(dialog) = self.dialogs.get_mut(index) else { return };
         if dialog.first_invite == key {
             dialog.stage = Stage::Over;
             return;
@@ -270,6 +282,7 @@ impl Agent {
         }
         let (cancelled, no_ack) = (dialog.cancelled, dialog.plan.no_ack);
         let is_first_invite = dialog.first_invite == key;
+        self.heard_session(index, response);
         if !no_ack {
             self.acknowledge_2xx(key, index, response);
         }

@@ -3,6 +3,7 @@
 //! Owns the dialog's state and the requests built from it. Read first: RFC 3261 §12.
 
 use super::plan::Plan;
+use super::session::Session;
 use crate::sim::text::Sip;
 
 /// How far a dialog has come.
@@ -54,6 +55,9 @@ pub struct Dialog {
     pub sdp_version: u32,
     /// Whether the plan was told that the session is up.
     pub up_told: bool,
+    pub session: Session,
+    /// Whether the re-INVITE that waits offers what was offered before.
+    pub same_offer: bool,
 }
 
 impl Dialog {

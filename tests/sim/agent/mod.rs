@@ -9,6 +9,7 @@ mod client;
 mod dialog;
 pub mod plan;
 mod server;
+pub mod session;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -47,6 +48,8 @@ pub enum Alarm {
     Reanswer { dialog: usize, key: String },
     /// A re-INVITE that met a 491 is tried again.
     Retry { dialog: usize },
+    /// A session is to be refreshed, or was not.
+    Session { dialog: usize, epoch: u32 },
     /// A rule of a plan comes due.
     Rule { dialog: usize, rule: usize },
 }
@@ -138,6 +141,7 @@ impl Agent {
             Alarm::ServerOver { key } => self.server_over(&key),
             Alarm::Reanswer { dialog, key } => self.reanswer(dialog, &key),
             Alarm::Retry { dialog } => self.retry_reinvite(dialog),
+            Alarm::Session { dialog, epoch } => self.session_alarm(dialog, epoch),
             Alarm::Rule { dialog, rule } => self.carry_out(dialog, rule),
         }
     }
@@ -182,10 +186,14 @@ impl Agent {
             dialog.sdp_version
         });
         let port = 20_000 + 2 * index;
-        format!(
+        let sdp = format!(
             "v=0\r\no=- 77 {version} IN IP4 192.168.77.7\r\ns=-\r\nc=IN IP4 192.168.77.7\r\nt=0 0\r\n\
              m=audio {port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
-        )
+        );
+        if let Some(dialog) = self.dialogs.get_mut(index) {
+            dialog.session.said_sdp.clone_from(&sdp);
+        }
+        sdp
     }
 
     fn is_silent(&self, message: &Sip) -> bool {

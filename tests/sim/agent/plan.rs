@@ -2,6 +2,7 @@
 //!
 //! Owns the words of a plan. Refuses to know how they are carried out.
 
+use super::session::Timing;
 use crate::sim::wire::{MS, Micros};
 
 /// What a rule waits for.
@@ -81,6 +82,10 @@ pub struct Plan {
     pub reinvite_refused: Option<u16>,
     /// A 503 says Retry-After with so many seconds, and only the first INVITE of a number is refused.
     pub pause: Option<u32>,
+    /// Session timers, if it knows them.
+    pub session: Option<Timing>,
+    /// Refreshes are refused with this status, so many times.
+    pub refresh_refused: Option<(u16, u8)>,
     /// Further header lines of the caller's INVITE.
     pub headers: Vec<(&'static str, &'static str)>,
 }

@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 
 use super::plan::{Act, On};
+use super::session::Session;
 use super::{Agent, Alarm, BINARY, Dialog, GIVE_UP, Stage, T1, T2};
 use crate::sim::text::{Sip, user_of};
 use crate::sim::wire::{MS, Packet};
@@ -97,10 +98,17 @@ impl Agent {
             diary: Vec::new(),
             sdp_version: 0,
             up_told: false,
+            session: Session::default(),
+            same_offer: false,
         };
         self.dialogs.push(dialog);
         let index = self.dialogs.len() - 1;
         self.own(key, index);
+        self.note_session(index, request);
+        if self.is_too_short(index, request) {
+            self.respond(key, 422, None);
+            return;
+        }
         if trying {
             self.respond(key, 100, None);
         }
@@ -144,7 +152,12 @@ impl Agent {
                 self.respond(key, 200, None);
                 self.happened(index, On::Asked("INFO"));
             }
-            "OPTIONS" | "UPDATE" | "MESSAGE" => self.respond(key, 200, None),
+            "UPDATE" => {
+                self.note_session(index, request);
+                let status = self.refuses_refresh(index, request).unwrap_or(200);
+                self.respond(key, status, None);
+            }
+            "OPTIONS" | "MESSAGE" => self.respond(key, 200, None),
             _ => self.respond(key, 405, None),
         }
     }
@@ -168,6 +181,10 @@ impl Agent {
         let glare = dialog.inviting.is_some();
         let early = dialog.invited.is_some();
         let refused = dialog.plan.reinvite_refused;
+        let refused = refused.or_else(|| if glare { None } else { self.refuses_refresh(index, request) });
+        self.note_offer(index, request);
+        self.note_session(index, request);
+        let Some(dialog) = self.dialogs.get_mut(index) else { return };
         let delay = if dialog.plan.reinvite_delay == 0 { 200 * MS } else { dialog.plan.reinvite_delay };
         if glare {
             self.respond(key, 491, None);
@@ -188,7 +205,7 @@ impl Agent {
     pub(super) fn reanswer(&mut self, index: usize, key: &str) {
         let Some(dialog) = self.dialogs.get(index) else { return };
         if dialog.invited.as_deref() == Some(key) && dialog.stage == Stage::Up && !dialog.vanished {
-            let sdp = self.sdp(index);
+            let sdp = self.answer_sdp(index);
             self.respond(key, 200, Some(&sdp));
         }
     }
@@ -245,6 +262,7 @@ impl Agent {
         if late_offer != ack.has_sdp() {
             self.complain(&format!("ACK with SDP: {}, offer in the 2xx: {late_offer}", ack.has_sdp()));
         }
+        self.note_session(index, ack);
         let Some(dialog) = self.dialogs.get_mut(index) else { return };
         if dialog.wait_ack == Some(number) {
             let first = !std::mem::replace(&mut dialog.up_told, true);
@@ -274,9 +292,14 @@ impl Agent {
     pub(super) fn respond_as(&mut self, key: &str, status: u16, sdp: Option<&str>, tag: &str) {
         let contact = self.contact();
         let agent = format!("{}phone/1.0", self.mark());
+        let Some(server) = self.servers.get(key) else { return };
+        let (request, index) = (server.request.clone(), server.dialog);
+        let invite = request.method() == "INVITE";
+        let mut response = Sip::response(&request, status, phrase(status), tag);
+        if let Some(index) = index {
+            self.grant_session(index, &request, status, &mut response);
+        }
         let Some(server) = self.servers.get_mut(key) else { return };
-        let invite = server.request.method() == "INVITE";
-        let mut response = Sip::response(&server.request, status, phrase(status), tag);
         if invite && status > 100 && status < 400 {
             response.add("Contact", if status >= 300 { "<sip:+19005550100@192.0.2.200>" } else { &contact });
         }
@@ -292,7 +315,7 @@ impl Agent {
         let bytes = response.write();
         let (to, connection) = (server.from, server.connection);
         server.last = Some((status, bytes.clone()));
-        let (index, number) = (server.dialog, server.request.cseq().0);
+        let number = request.cseq().0;
         self.emit(to, connection, bytes);
         if !invite || status < 200 {
             return;
@@ -402,6 +425,7 @@ fn phrase(status: u16) -> &'static str {
         200 => "OK",
         302 => "Moved Temporarily",
         404 => "Not Found",
+        422 => "Session Interval Too Small",
         486 => "Busy Here",
         487 => "Request Terminated",
         491 => "Request Pending",

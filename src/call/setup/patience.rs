@@ -1,0 +1,66 @@
+//! The deadlines of setup: how long a target may be silent, think, or ring.
+//!
+//! Owns what follows when one passes. Refuses to know which target is next (`targets`). Read first: RFC 3261 §16.8, as
+//! a model.
+
+use super::Setup;
+use crate::call::core::Core;
+use crate::call::record::Disposition;
+use crate::call::{Context, Effect, Failure, Phase, Side, Timer};
+use crate::policy::{Refusal, code};
+
+impl Setup {
+    /// A deadline of this phase passed.
+    pub(super) fn timer(
+        mut self: Box<Self>,
+        core: &mut Core,
+        timer: Timer,
+        context: &mut Context<'_>,
+    ) -> Phase {
+        match timer {
+            Timer::Pace => {
+                let next = self.targets.turn(core, context);
+                self.turn_to(core, next, context)
+            }
+            Timer::Try => self.give_up_target(core, Failure::Timeout, context),
+            Timer::Progress => {
+                let words = "the far side took the call and then said nothing: no ringing in time";
+                core.alert(code::POST_DIAL_DELAY_TIMEOUT, words, None, context);
+                self.give_up_target(core, Failure::Timeout, context)
+            }
+            Timer::Ring => {
+                let refusal = Refusal::new(
+                    code::POST_DIAL_DELAY_TIMEOUT,
+                    &core.a.peer.refusal,
+                    "it rang for the longest time the policy allows and nobody answered (`ring_max`)"
+                        .to_owned(),
+                );
+                self.refuse(core, &refusal, Disposition::Failed, context)
+            }
+            Timer::Retransmit2xxA
+            | Timer::Retransmit2xxB
+            | Timer::AckA
+            | Timer::AckB
+            | Timer::Duration
+            | Timer::SessionA
+            | Timer::SessionB
+            | Timer::Linger => Phase::Setup(self),
+        }
+    }
+
+    /// Cancels the target that is being tried and turns to the next one.
+    fn give_up_target(
+        self: Box<Self>,
+        core: &mut Core,
+        failure: Failure,
+        context: &mut Context<'_>,
+    ) -> Phase {
+        if let Some(attempt) = &self.attempt {
+            context.gate.failed(context.now, &attempt.candidate, failure);
+            let reason = bytes::Bytes::new();
+            context.effects.push(Effect::Cancel { branch: attempt.branch, side: Side::B, reason });
+            core.give_up(attempt.branch);
+        }
+        self.next_target(core, context)
+    }
+}
