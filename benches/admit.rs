@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringfence::clock::{Now, Tick};
-use ringfence::policy::peer::{CalledFrom, Methods};
+use ringfence::policy::peer::{CalledFrom, Extensions, Methods};
 use ringfence::policy::route::{Pattern, Route, RouteTarget};
 use ringfence::policy::rules::{Blocklist, ConcurrentCalls, Entry, MaxDuration, Rule, Rules};
 use ringfence::policy::{
@@ -37,6 +37,7 @@ fn peer(id: PeerId, name: &str, side: PeerSide, address: [u8; 4]) -> Option<Arc<
         plain_signalling: true,
         plain_media: true,
         methods: Methods::default(),
+        extensions: Extensions::ALL,
         called_from: CalledFrom::RequestUri,
         pass_headers: Vec::new(),
         refusal: Presets::GENERIC,

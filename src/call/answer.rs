@@ -5,26 +5,29 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::leg::{Leg, contact, product, text};
 use super::{ServerId, Settings, session_timer};
-use crate::policy::Policy;
-use crate::policy::peer::Methods;
+use crate::policy::rules::methods::allowed;
+use crate::policy::{Peer, Policy};
 use crate::sip::write::{reason_phrase, response_to};
 use crate::sip::{HeaderName, Message, Method};
 
-/// The Allow of a peer without extra methods.
-pub const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS";
+/// An Allow value.
+pub type Allow = SmallVec<[u8; 96]>;
 
 /// What a peer may send, as an Allow value.
 #[must_use]
-pub const fn allow(methods: Methods) -> &'static [u8] {
-    match (methods.info, methods.message) {
-        (false, false) => ALLOW,
-        (true, false) => b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO",
-        (false, true) => b"INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE",
-        (true, true) => b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE",
+pub fn allow(peer: &Peer) -> Allow {
+    let mut value = Allow::new();
+    for method in allowed(peer) {
+        if !value.is_empty() {
+            value.extend_from_slice(b", ");
+        }
+        value.extend_from_slice(method.as_bytes());
     }
+    value
 }
 
 /// A request that waits for our answer.
@@ -35,12 +38,27 @@ pub(super) struct Pending {
     pub source: SocketAddr,
 }
 
+/// The session description of an answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Body<'a> {
+    /// That of the response which crosses.
+    Carried,
+    /// That of another response of the same dialog.
+    Of(&'a Message),
+    /// None.
+    Left,
+}
+
 /// An answer to be written.
 pub(super) struct Answer<'a> {
     /// The status.
     pub status: u16,
     /// The response of the other leg whose allowed headers and body cross.
     pub carried: Option<&'a Message>,
+    /// Its session description.
+    pub body: Body<'a>,
+    /// Other lines of our own.
+    pub adds: &'a [(HeaderName, &'a [u8])],
     /// Seconds of a Retry-After of our own.
     pub retry_after: Option<u32>,
     /// A Reason value of our own; only for inside peers.
@@ -52,7 +70,15 @@ pub(super) struct Answer<'a> {
 impl Answer<'_> {
     /// A bare status.
     pub const fn bare(status: u16) -> Self {
-        Self { status, carried: None, retry_after: None, reason: b"", warning: b"" }
+        Self {
+            status,
+            carried: None,
+            body: Body::Carried,
+            adds: &[],
+            retry_after: None,
+            reason: b"",
+            warning: b"",
+        }
     }
 }
 
@@ -85,8 +111,13 @@ impl Leg {
         }
         // RFC 3261 §11.2, §21.4.6: OPTIONS and 405 say what may be sent.
         let asked = *request.method() == Method::Options && answer.status == 200;
-        if asked || forms_dialog && answer.status >= 200 || matches!(answer.status, 405 | 501) {
-            writer.header(HeaderName::Allow, text(allow(self.peer.methods)));
+        // RFC 3311 §5.2: UPDATE refreshes our target too.
+        let refreshes = *request.method() == Method::Update && (200..300).contains(&answer.status);
+        if refreshes {
+            contact(&mut writer, listener, self.hop.transport);
+        }
+        if asked || refreshes || forms_dialog && answer.status >= 200 || matches!(answer.status, 405 | 501) {
+            writer.header(HeaderName::Allow, text(&allow(&self.peer)));
         }
         session_timer::write_answer(&mut writer, &self.peer.session_timers, request, answer.status);
         product(&mut writer, HeaderName::Server, settings);
@@ -99,15 +130,21 @@ impl Leg {
         if !answer.warning.is_empty() {
             writer.header(HeaderName::Warning, text(answer.warning));
         }
-        let body = answer.carried.map_or(&b""[..], Message::body);
+        for (name, value) in answer.adds {
+            writer.header(*name, text(value));
+        }
+        let described = match answer.body {
+            Body::Carried => answer.carried,
+            Body::Of(other) => Some(other),
+            Body::Left => None,
+        };
+        let body = described.map_or(&b""[..], Message::body);
         if let Some(carried) = answer.carried {
-            super::rewrite::cross(
-                &mut writer,
-                carried,
-                self.peer.side,
-                &self.peer.pass_headers,
-                !body.is_empty(),
-            );
+            let with_body = matches!(answer.body, Body::Carried) && !body.is_empty();
+            super::rewrite::cross(&mut writer, carried, self.peer.side, &self.peer.pass_headers, with_body);
+        }
+        if let Body::Of(other) = answer.body {
+            super::rewrite::describe(&mut writer, other);
         }
         writer.finish(body)
     }

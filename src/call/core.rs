@@ -120,6 +120,8 @@ pub(super) struct Core {
     pub abandoned: Vec<Abandoned>,
     /// Dialogs that nobody waited for and that were ended: INVITE and To tag, until that INVITE's time is over.
     pub strays: Vec<(Branch, Box<[u8]>)>,
+    /// The highest CSeq number used in an early dialog on leg B.
+    pub early_cseq: u32,
     /// When the answer came; the cap runs from here.
     pub answered_at: Tick,
     /// A's INVITE while it waits for its final answer; kept here so that a bug in a phase cannot lose it.
@@ -286,7 +288,7 @@ impl Core {
         let policy = Arc::clone(&self.policy);
         let leg = self.leg_mut(side);
         // RFC 3261 §13.2.2.4: the ACK carries the INVITE's number and is a transaction of its own.
-        let outgoing = Outgoing { method: &Method::Ack, branch, cseq, carried, reason: b"" };
+        let outgoing = Outgoing { carried, ..Outgoing::bare(&Method::Ack, branch, cseq) };
         let (hop, bytes) = leg.request(&policy, context.settings, &outgoing);
         leg.awaiting_ack = None;
         leg.ack = Some(Box::new((invite, hop, bytes.clone())));
@@ -343,11 +345,17 @@ impl Core {
         let policy = Arc::clone(&self.policy);
         let leg = self.leg_mut(side);
         let cseq = leg.next_cseq();
-        let outgoing = Outgoing { method: &Method::Bye, branch, cseq, carried: carried.into(), reason };
+        let outgoing =
+            Outgoing { carried: carried.into(), reason, ..Outgoing::bare(&Method::Bye, branch, cseq) };
         let (hop, bytes) = leg.request(&policy, context.settings, &outgoing);
         leg.status = Status::Ending(branch);
         leg.reservations.clear();
         context.effects.push(Effect::Request { branch, side, invite: false, hop, bytes });
+    }
+
+    /// Whether the dialog of this INVITE and tag was ended by us.
+    pub fn is_stray(&self, invite: Branch, tag: &[u8]) -> bool {
+        self.strays.iter().any(|(of, ended)| *of == invite && **ended == *tag)
     }
 
     /// Repeats the ACK for a copy of a 2xx; false when this 2xx was not acknowledged by this call.

@@ -26,6 +26,8 @@ pub enum Timer {
     Progress,
     /// Ringing too long.
     Ring,
+    /// A reliable provisional response is to be repeated, or given up (RFC 3262 §3).
+    Reliable,
     /// Retransmit the 2xx on leg A (RFC 3261 §13.3.1.4).
     Retransmit2xxA,
     /// The same towards leg B (a re-INVITE from B).

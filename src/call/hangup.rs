@@ -12,11 +12,12 @@ use crate::policy::PeerSide;
 use crate::sip::{Flow, Message, Method};
 
 /// Deadlines that mean nothing any more once the call ends.
-const SETUP_AND_TALK: [Timer; 7] = [
+const SETUP_AND_TALK: [Timer; 8] = [
     Timer::Pace,
     Timer::Try,
     Timer::Progress,
     Timer::Ring,
+    Timer::Reliable,
     Timer::Duration,
     Timer::SessionA,
     Timer::SessionB,
@@ -82,11 +83,10 @@ fn refuse_caller(core: &mut Core, invite: &Pending, ending: &Ending, context: &m
     // Only an inside peer is told why; a trunk would carry our policy to the attacker.
     let inside = core.a.peer.side == PeerSide::Inside;
     let answer = Answer {
-        status: ending.status,
-        carried: None,
         retry_after: ending.retry_after,
         reason: if inside { &ending.reason } else { b"" },
         warning: if inside { &ending.warning } else { b"" },
+        ..Answer::bare(ending.status)
     };
     core.answer(Side::A, invite.server, &invite.message, invite.source, &answer, context);
     core.a.close();
@@ -249,6 +249,7 @@ impl Hangup {
             | Timer::Try
             | Timer::Progress
             | Timer::Ring
+            | Timer::Reliable
             | Timer::Duration
             | Timer::SessionA
             | Timer::SessionB => {}
@@ -276,6 +277,7 @@ fn answered_too_late(
     let policy = Arc::clone(&core.policy);
     // A 2xx whose Contact cannot be read is ended at the address the INVITE went to.
     let _unread = core.b.established(message, flow, &policy);
+    core.b.local_cseq = core.b.local_cseq.max(core.early_cseq);
     core.b.status = Status::Up;
     core.acknowledge_late(Side::B, branch, message, context);
     core.say_bye(Side::B, &bytes::Bytes::new(), None, context);

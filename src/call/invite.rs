@@ -4,6 +4,7 @@
 
 use super::core::{Core, MAX_FORWARDS};
 use super::leg::{self, text};
+use super::reliable::{OPTION, is_offered};
 use super::{Branch, Settings, caller};
 use crate::policy::form::Unwritable;
 use crate::policy::route::Candidate;
@@ -44,7 +45,7 @@ pub(super) fn write(
     transport: Transport,
     settings: &Settings,
 ) -> bytes::Bytes {
-    let Core { invite: Some(pending), b, policy, .. } = core else { return bytes::Bytes::new() };
+    let Core { invite: Some(pending), a, b, policy, .. } = core else { return bytes::Bytes::new() };
     let invite = &pending.message;
     let listener = policy.listener(b.hop.listener);
     let parameter: &[u8] = match transport {
@@ -62,7 +63,10 @@ pub(super) fn write(
     writer.number(HeaderName::MaxForwards, u64::from(hops));
     b.names(&mut writer, &Method::Invite, cseq);
     leg::contact(&mut writer, listener, transport);
-    writer.header(HeaderName::Allow, text(super::answer::allow(b.peer.methods)));
+    writer.header(HeaderName::Allow, text(&super::answer::allow(&b.peer)));
+    if is_offered(invite, &a.peer, &b.peer) {
+        writer.header(HeaderName::Supported, text(OPTION.as_bytes()));
+    }
     b.timer.write_request(&mut writer, &b.peer.session_timers);
     leg::product(&mut writer, HeaderName::UserAgent, settings);
     let body = invite.body();

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::core::MAX_FORWARDS;
+use super::offer::Offer;
+pub(super) use super::outgoing::{Carried, Outgoing};
 use super::refresh::Refreshing;
 use super::session_timer::SessionTimer;
 use super::{Branch, Failure, LocalTag, Random, ServerId, Settings, Side, identity};
@@ -78,6 +79,10 @@ pub(super) struct Leg {
     pub local_cseq: u32,
     pub remote_cseq: u32,
     pub hop: Hop,
+    /// Where offer and answer stand.
+    pub offer: Offer,
+    /// Whether the peer takes UPDATE: what its last Allow says.
+    pub allows_update: bool,
     pub unacked: Option<Box<Unacked>>,
     /// Whether our last INVITE on this leg held no offer, so that its 2xx does.
     pub late_offer: bool,
@@ -103,43 +108,6 @@ pub(super) struct Offered {
     pub decline: Box<[u8]>,
 }
 
-/// What a request takes along besides its own headers.
-#[derive(Clone, Copy)]
-pub(super) enum Carried<'a> {
-    /// Nothing.
-    Nothing,
-    /// The allowed headers and the body of a message of the other leg.
-    Of(&'a Message),
-    /// SDP of our own; empty is no body.
-    Sdp(&'a [u8]),
-}
-
-impl<'a> From<Option<&'a Message>> for Carried<'a> {
-    fn from(message: Option<&'a Message>) -> Self {
-        message.map_or(Self::Nothing, Self::Of)
-    }
-}
-
-impl Carried<'_> {
-    /// Max-Forwards of the request: carried on and lowered by one (RFC 7332 §4).
-    pub fn hops(self) -> u8 {
-        match self {
-            Self::Of(message) => message.max_forwards().map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1)),
-            Self::Nothing | Self::Sdp(_) => MAX_FORWARDS,
-        }
-    }
-}
-
-/// What a request in the dialog is made of.
-pub(super) struct Outgoing<'a> {
-    pub method: &'a Method,
-    pub branch: Branch,
-    pub cseq: u32,
-    pub carried: Carried<'a>,
-    /// A Reason value of our own.
-    pub reason: &'a [u8],
-}
-
 impl Leg {
     /// Leg A from an INVITE that arrived; what cannot be kept is left empty and told beside it.
     pub fn invited(
@@ -156,6 +124,8 @@ impl Leg {
         leg.status = Status::Invited(server);
         leg.remote_cseq = invite.cseq().number;
         leg.reservations = reservations;
+        leg.offer = if invite.body().is_empty() { Offer::None } else { Offer::Received };
+        leg.note_allow(invite);
         let readable = leg.take_invite(invite, flow, policy);
         (leg, readable)
     }
@@ -198,6 +168,8 @@ impl Leg {
             local_cseq: 0,
             remote_cseq: 0,
             hop,
+            offer: Offer::None,
+            allows_update: false,
             unacked: None,
             late_offer: false,
             awaiting_ack: None,
@@ -217,11 +189,13 @@ impl Leg {
         routes.reverse();
         self.routes = routes.into_boxed_slice();
         self.turn(flow, policy);
+        self.note_allow(response);
         Ok(())
     }
 
-    /// Takes a new remote target from a re-INVITE or its 2xx (RFC 3261 §12.2).
+    /// Takes a new remote target from a re-INVITE, an UPDATE, or a 2xx to one (RFC 3261 §12.2).
     pub fn refresh(&mut self, message: &Message, flow: &Flow, policy: &Policy) {
+        self.note_allow(message);
         if let Some(Ok(contact)) = message.contact()
             && let Ok(target) = bounded(contact.raw_uri)
         {
@@ -317,12 +291,15 @@ impl Leg {
         let dialog_target = matches!(outgoing.method, Method::Invite | Method::Update);
         if dialog_target {
             contact(&mut writer, policy.listener(self.hop.listener), transport);
-            writer.header(HeaderName::Allow, text(super::answer::ALLOW));
+            writer.header(HeaderName::Allow, text(&super::answer::allow(&self.peer)));
             self.timer.write_request(&mut writer, &self.peer.session_timers);
         }
         product(&mut writer, HeaderName::UserAgent, settings);
         if !outgoing.reason.is_empty() {
             writer.header(HeaderName::Reason, text(outgoing.reason));
+        }
+        for (name, value) in outgoing.adds {
+            writer.header(*name, text(value));
         }
         let body = match outgoing.carried {
             Carried::Nothing => b"",

@@ -4,23 +4,32 @@
 //! Read first: RFC 3261 §9, §12-15; RFC 6026; RFC 7332; RFC 3326.
 
 pub mod answer;
+mod answered;
 pub mod caller;
 mod core;
+mod dialog;
+mod early;
 pub mod effect;
 pub mod event;
 mod hangup;
 pub mod identity;
 mod invite;
 pub mod leg;
+mod offer;
+mod outgoing;
 pub mod passed;
+mod provisional;
 pub mod record;
 mod refresh;
+mod relay;
+pub mod reliable;
 pub mod rewrite;
 pub mod session_timer;
 mod setup;
 mod stray;
 mod talk;
 mod targets;
+mod update;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +42,7 @@ pub use effect::{Effect, Effects};
 pub use event::{EndCause, Event, Failure, Timer};
 pub use identity::{Branch, LocalTag, Random};
 pub use record::CallRecord;
+use relay::Relays;
 pub use stray::{Farewell, Past};
 
 /// A leg of a call: A called us, B is called by us.
@@ -218,6 +228,7 @@ impl Call {
             noted: context.effects.len(),
             abandoned: Vec::new(),
             strays: Vec::new(),
+            early_cseq: 0,
             answered_at: context.now.tick,
             invite: None,
         };

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::core::{Core, Ending};
 use super::hangup::{self, Unanswered};
 use super::leg::{Carried, Outgoing};
+use super::offer::Offer;
 use super::record::{Disposition, EndedBy};
 use super::session_timer::{Asked, Role, SDP_TYPE, grant};
 use super::talk::Talk;
@@ -159,12 +160,10 @@ impl Core {
             None => return,
         };
         let invite = method == Method::Invite;
+        let cseq = leg.next_cseq();
         let outgoing = Outgoing {
-            method: &method,
-            branch,
-            cseq: leg.next_cseq(),
             carried: sdp.as_deref().filter(|_| invite).map_or(Carried::Nothing, Carried::Sdp),
-            reason: b"",
+            ..Outgoing::bare(&method, branch, cseq)
         };
         let (hop, bytes) = leg.request(&policy, context.settings, &outgoing);
         leg.sdp = sdp;
@@ -194,7 +193,7 @@ impl Talk {
         if core.leg(side).refreshing.stage != Stage::Idle {
             return Phase::Talk(self);
         }
-        if self.is_inviting(core) {
+        if self.is_inviting(core) || core.leg(side).offer != Offer::Agreed {
             // What is under way refreshes the session, or comes to an end.
             let pause = back_off(Side::B, context);
             core.refresh_later(side, pause, context);

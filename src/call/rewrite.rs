@@ -67,8 +67,15 @@ pub const TABLE: &[Row] = &[
     row(HeaderName::RecordRoute, Rebuilt, Rebuilt, "each leg has its own route set"),
     row(HeaderName::ContentLength, Rebuilt, Rebuilt, "counted anew"),
     row(HeaderName::Allow, Rebuilt, Rebuilt, "says what this edge carries"),
-    row(HeaderName::Supported, Rebuilt, Rebuilt, "extensions are let in by name: timer"),
-    row(HeaderName::Require, Rebuilt, Rebuilt, "what we do not do is refused with 420"),
+    row(HeaderName::Supported, Rebuilt, Rebuilt, "extensions are let in by name (`extensions`)"),
+    row(
+        HeaderName::Require,
+        Rebuilt,
+        Rebuilt,
+        "met by this edge on each leg; what is not let in is refused with 420",
+    ),
+    row(HeaderName::RSeq, Rebuilt, Rebuilt, "each leg counts its reliable responses for itself (RFC 3262)"),
+    row(HeaderName::RAck, Rebuilt, Rebuilt, "names the response of its own leg (RFC 3262)"),
     row(HeaderName::ProxyRequire, Rebuilt, Rebuilt, "what we do not do is refused with 420"),
     row(HeaderName::ContentType, Crosses, Crosses, "says what the body is"),
     row(HeaderName::ContentDisposition, Crosses, Crosses, "says what the body is for"),
@@ -133,6 +140,14 @@ pub fn cross(
             // A line that holds a NUL cannot be written and stays behind; the reader let it in only inside quotes.
             let _written = writer.copy(&header);
         }
+    }
+}
+
+/// Copies what describes the body of `message`, whose body goes too.
+pub fn describe(writer: &mut Writer, message: &Message) {
+    for header in message.headers().filter(|header| describes_body(header.name)) {
+        // As in `cross`: what cannot be written stays behind.
+        let _written = writer.copy(&header);
     }
 }
 

@@ -4,21 +4,24 @@
 
 mod patience;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::answer::{Answer, Pending};
-use super::core::{Core, Ending, RETRY_AFTER_BELOW};
+use super::answer::Answer;
+use super::core::{Core, Ending};
+use super::early::Forks;
 use super::hangup::{self, Unanswered};
 use super::invite;
 use super::leg::{self, Status, failure_of};
+use super::provisional::{Held, named_tag};
 use super::record::{Disposition, EndedBy, LegRecord};
+use super::relay::decline;
+use super::reliable::{self, Caller};
 use super::session_timer::SessionTimer;
-use super::talk::{Talk, reason_text};
+use super::talk::reason_text;
 use super::targets::{Next, Targets, pause_asked};
-use super::{Branch, Context, Effect, Event, Failure, Phase, Side, Timer};
+use super::{Branch, Context, Effect, Event, Failure, Phase, Relays, Side, Timer};
 use crate::policy::route::Candidate;
 use crate::policy::{Refusal, Transports, code};
 use crate::sip::{Flow, Message, Method};
@@ -49,11 +52,34 @@ struct Attempt {
 pub(super) struct Setup {
     targets: Targets,
     attempt: Option<Attempt>,
+    /// The early dialogs.
+    pub(super) forks: Forks,
+    /// Requests that cross in them.
+    pub(super) relays: Relays,
+    /// What the caller's INVITE says of reliable provisional responses.
+    pub(super) caller: Caller,
+    /// Whether ours says that we acknowledge them.
+    pub(super) acknowledges: bool,
+    /// A 2xx that may not cross yet.
+    pub(super) held: Option<Held>,
 }
 
 impl Setup {
     pub fn new(candidates: SmallVec<[Candidate; 2]>) -> Self {
-        Self { targets: Targets::new(candidates), attempt: None }
+        Self {
+            targets: Targets::new(candidates),
+            attempt: None,
+            forks: Forks::default(),
+            relays: Relays::default(),
+            caller: Caller::default(),
+            acknowledges: false,
+            held: None,
+        }
+    }
+
+    /// Our INVITE that waits for an answer.
+    pub(super) fn branch(&self) -> Option<Branch> {
+        self.attempt.as_ref().map(|attempt| attempt.branch)
     }
 
     /// Turns to the next candidate whose gate opens, waits for its turn, or refuses the caller.
@@ -110,14 +136,17 @@ impl Setup {
         self.end(core, &ending, None, context)
     }
 
-    fn end(
-        self: Box<Self>,
+    pub(super) fn end(
+        mut self: Box<Self>,
         core: &mut Core,
         ending: &Ending,
         told: Option<&Message>,
         context: &mut Context<'_>,
     ) -> Phase {
-        hangup::begin(core, Unanswered::default(), ending, told, context)
+        self.take_held(core, context);
+        self.forks.clear(core, context);
+        let others = self.relays.into_pending().collect();
+        hangup::begin(core, Unanswered { others, ..Unanswered::default() }, ending, told, context)
     }
 
     /// Sends our INVITE to a candidate by the first transport that it was not sent by.
@@ -133,9 +162,14 @@ impl Setup {
         let Some(transport) = leg::next_transport(&candidate.target, &over) else { return };
         core.b.peer = Arc::clone(peer);
         core.b.hop = leg::hop_of(peer, &candidate.target, transport);
-        core.b.remote_tag = Box::default();
-        core.b.routes = Box::default();
-        core.b.late_offer = core.invite.as_ref().is_some_and(|pending| pending.message.body().is_empty());
+        self.forks.clear(core, context);
+        let Some(asked) = core.invite.as_ref().map(|pending| &pending.message) else { return };
+        self.caller = Caller::of(asked, &core.a.peer);
+        self.acknowledges = reliable::is_offered(asked, &core.a.peer, peer);
+        core.b.late_offer = asked.body().is_empty();
+        let mut fresh = core.b.fresh_dialog(!core.b.late_offer);
+        fresh.local_cseq = core.b.local_cseq;
+        core.b.turn_dialog(&mut fresh);
         let branch = Branch(context.random.bits());
         let cseq = core.b.next_cseq();
         let mut hop = core.b.hop;
@@ -168,7 +202,7 @@ impl Setup {
             Event::Failed { branch, failure } => self.failed(core, branch, failure, context),
             Event::Cancel { server, message } => self.cancelled(core, server, message, context),
             Event::Request { side, server, peer, flow, message } => {
-                self.request(core, (side, server), peer, flow.remote, message, context)
+                self.request(core, (side, server), peer, &flow, message, context)
             }
             Event::Timer(timer) => self.timer(core, timer, context),
             Event::End(cause) => {
@@ -178,10 +212,7 @@ impl Setup {
                 };
                 self.end(core, &ending, None, context)
             }
-            Event::Gone { branch } => {
-                core.forget_ack(branch);
-                Phase::Setup(self)
-            }
+            Event::Gone { branch } => self.gone(core, branch, context),
             // No 2xx of ours is out yet, so an ACK belongs to nothing.
             Event::Ack { .. } => Phase::Setup(self),
         }
@@ -196,6 +227,9 @@ impl Setup {
         context: &mut Context<'_>,
     ) -> Phase {
         let status = message.status().unwrap_or(100);
+        if self.early_answer(core, branch, status, flow, message, context) {
+            return Phase::Setup(self);
+        }
         let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.branch == branch) else {
             // A target that was given up answers after all.
             if status >= 200 {
@@ -231,64 +265,16 @@ impl Setup {
                         .effects
                         .push(Effect::Arm { timer: Timer::Ring, at: context.now.tick.after(patience) });
                 }
-                let answer = Answer { carried: Some(message), ..Answer::bare(status) };
-                core.answer_invite(&answer, context);
+                self.provisional(core, branch, flow, message, context);
                 Phase::Setup(self)
             }
-            200..=299 => self.answered(core, branch, flow, message, context),
+            200..=299 => self.accepted(core, branch, flow, message, context),
             300.. => self.refused(core, status, message, context),
         }
     }
 
-    /// A 2xx: both dialogs are up.
-    fn answered(
-        self: Box<Self>,
-        core: &mut Core,
-        branch: Branch,
-        flow: &Flow,
-        message: &Message,
-        context: &mut Context<'_>,
-    ) -> Phase {
-        note_status(core, message.status());
-        self.note(true, context);
-        let policy = Arc::clone(&core.policy);
-        let readable = core.b.established(message, flow, &policy).is_ok();
-        core.b.status = Status::Up;
-        if core.b.late_offer && readable {
-            // RFC 3264 §4, RFC 3261 §13.2.1: the 2xx holds the offer, the caller's ACK will hold the answer.
-            core.await_answer(Side::B, branch, message, context);
-        } else {
-            core.acknowledge_late(Side::B, branch, message, context);
-        }
-        if !readable {
-            let ending =
-                Ending::new(EndedBy::Edge, Disposition::Failed, 500, "the answer's Contact cannot be read");
-            return self.end(core, &ending, None, context);
-        }
-        let answer = Answer { carried: Some(message), ..Answer::bare(200) };
-        let Some(Pending { server, message: invite, source }) = core.invite.take() else {
-            return Phase::Setup(self);
-        };
-        let bytes = core.answer(Side::A, server, &invite, source, &answer, context);
-        core.a.status = Status::Up;
-        core.story.answered = Some(core.moment(context.now.tick));
-        core.answered_at = context.now.tick;
-        core.accept(Side::A, server, &invite, bytes, context);
-        core.session_heard(Side::B, message, context);
-        core.keep_sdp(Side::A, message);
-        core.keep_sdp(Side::B, &invite);
-        for timer in [Timer::Try, Timer::Progress, Timer::Ring] {
-            context.effects.push(Effect::Disarm(timer));
-        }
-        // The cap runs from the answer and nothing resets it.
-        context
-            .effects
-            .push(Effect::Arm { timer: Timer::Duration, at: context.now.tick.after(core.duration_max) });
-        Phase::Talk(Talk::default())
-    }
-
     /// Tells the gate how a target answered that nothing but 100 was heard from.
-    fn note(&self, served: bool, context: &mut Context<'_>) {
+    pub(super) fn note(&self, served: bool, context: &mut Context<'_>) {
         if let Some(attempt) = self.attempt.as_ref().filter(|attempt| attempt.heard != Heard::Progress) {
             context.gate.noted(context.now, &attempt.candidate, served);
         }
@@ -378,7 +364,7 @@ impl Setup {
         core.a.close();
         let why = crate::sip::write::reason_phrase(status);
         let ending = Ending::new(EndedBy::Callee, Disposition::Failed, status, why);
-        hangup::begin(core, Unanswered::default(), &ending, None, context)
+        self.end(core, &ending, None, context)
     }
 
     fn failed(
@@ -388,6 +374,12 @@ impl Setup {
         failure: Failure,
         context: &mut Context<'_>,
     ) -> Phase {
+        if let Some(relay) = self.relays.take(branch) {
+            if self.forks.turn_to_caller(core, relay.tag) {
+                relay.failed(core, failure, context);
+            }
+            return Phase::Setup(self);
+        }
         let current = self.attempt.as_ref().filter(|attempt| attempt.branch == branch);
         let Some((heard, candidate, over)) =
             current.map(|attempt| (attempt.heard, attempt.candidate.clone(), attempt.over.clone()))
@@ -429,39 +421,37 @@ impl Setup {
     }
 
     fn request(
-        self: Box<Self>,
+        mut self: Box<Self>,
         core: &mut Core,
         (side, server): (Side, super::ServerId),
         peer: Option<crate::policy::PeerId>,
-        source: SocketAddr,
+        flow: &Flow,
         message: &Message,
         context: &mut Context<'_>,
     ) -> Phase {
+        // A tag that names no pair is left to the judge, who says 481.
+        let _named = match side {
+            Side::A => named_tag(message).is_some_and(|tag| self.forks.turn_to_caller(core, tag)),
+            Side::B => self.forks.turn_to_callee(core, message.from_tag().unwrap_or_default()),
+        };
         if let Err(status) = core.judge(side, peer, message) {
-            core.answer(side, server, message, source, &Answer::bare(status), context);
+            core.answer(side, server, message, flow.remote, &Answer::bare(status), context);
             return Phase::Setup(self);
         }
-        let status = match (message.method(), side) {
-            (Method::Bye, Side::A) => {
-                // RFC 3261 §15: the caller may end an early dialog with BYE.
-                core.answer(side, server, message, source, &Answer::bare(200), context);
-                let ending =
-                    Ending::new(EndedBy::Caller, Disposition::Cancelled, 487, "BYE before the answer");
-                return self.end(core, &ending, Some(message), context);
-            }
+        match (message.method(), side) {
+            (Method::Bye, Side::A) => self.early_bye(core, server, flow, message, context),
             // RFC 3261 §14.2: a second INVITE before the final answer to the first.
             (Method::Invite, _) => {
-                let pause = context.random.below(RETRY_AFTER_BELOW);
-                let answer = Answer { retry_after: Some(pause), ..Answer::bare(500) };
-                core.answer(side, server, message, source, &answer, context);
-                return Phase::Setup(self);
+                decline(core, (side, server), flow, message, (500, true), context);
+                Phase::Setup(self)
             }
-            (Method::Options, _) => 200,
-            (Method::Bye | Method::Prack, _) => 481,
             (
                 Method::Ack
+                | Method::Bye
                 | Method::Cancel
+                | Method::Options
                 | Method::Register
+                | Method::Prack
                 | Method::Update
                 | Method::Info
                 | Method::Message
@@ -471,15 +461,13 @@ impl Setup {
                 | Method::Publish
                 | Method::Other(_),
                 _,
-            ) => 405,
-        };
-        core.answer(side, server, message, source, &Answer::bare(status), context);
-        Phase::Setup(self)
+            ) => self.early_request(core, (side, server), flow, message, context),
+        }
     }
 }
 
 /// Puts the status into the record of the target being tried.
-fn note_status(core: &mut Core, status: Option<u16>) {
+pub(super) fn note_status(core: &mut Core, status: Option<u16>) {
     if let Some(tried) = core.story.tried.last_mut() {
         tried.status = status;
     }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::core::{Core, STRAYS_MAX};
 use super::leg::{Carried, Leg, Outgoing, Status, address};
+use super::offer::Offer;
 use super::refresh::Refreshing;
 use super::session_timer::SessionTimer;
 use super::{Branch, Call, Context, Effect, LocalTag, Random, Settings, Side};
@@ -28,6 +29,8 @@ struct Asked<'a> {
     local_tag: LocalTag,
     /// Whether the INVITE held no offer, so that its 2xx does.
     late_offer: bool,
+    /// The highest CSeq number used in an early dialog of it.
+    early_cseq: u32,
 }
 
 /// What a stray 2xx is told.
@@ -57,6 +60,8 @@ impl Asked<'_> {
             local_cseq: 0,
             remote_cseq: 0,
             hop: flow.back(),
+            offer: Offer::None,
+            allows_update: false,
             unacked: None,
             late_offer: self.late_offer,
             timer: SessionTimer::new(&self.peer.session_timers),
@@ -84,12 +89,11 @@ impl Asked<'_> {
         let cseq = message.cseq().number;
         let branch = Branch(random.bits());
         let carried = Carried::Sdp(&declined);
-        let ack = Outgoing { method: &Method::Ack, branch, cseq, carried, reason: b"" };
+        let ack = Outgoing { carried, ..Outgoing::bare(&Method::Ack, branch, cseq) };
         let ack = stray.request(self.policy, settings, &ack);
         let bye = (!ended).then(|| {
             let branch = Branch(random.bits());
-            let (method, cseq, carried) = (&Method::Bye, cseq.saturating_add(1), Carried::Nothing);
-            let bye = Outgoing { method, branch, cseq, carried, reason: b"" };
+            let bye = Outgoing::bare(&Method::Bye, branch, cseq.max(self.early_cseq).saturating_add(1));
             let (hop, bytes) = stray.request(self.policy, settings, &bye);
             (branch, hop, bytes)
         });
@@ -116,12 +120,12 @@ impl Core {
     /// (RFC 3261 §13.2.2.4). A copy of it is acknowledged again and nothing more; so many dialogs are ended at most.
     pub fn end_stray(&mut self, invite: Branch, message: &Message, flow: &Flow, context: &mut Context<'_>) {
         let tag = message.to_tag().unwrap_or_default();
-        let ended = self.strays.iter().any(|(of, known)| *of == invite && **known == *tag);
+        let ended = self.is_stray(invite, tag);
         if !ended && self.strays.len() >= STRAYS_MAX {
             self.alert(code::AMPLIFICATION_REFUSED, TOO_MANY, None, context);
             return;
         }
-        let asked = asked(&self.policy, &self.b);
+        let asked = asked(&self.policy, &self.b, self.early_cseq);
         let Ok(farewell) = asked.part(message, flow, ended, context.settings, context.random) else { return };
         let (hop, bytes) = farewell.ack;
         context.effects.push(Effect::Send { side: Side::B, hop, bytes });
@@ -132,9 +136,9 @@ impl Core {
     }
 }
 
-fn asked<'a>(policy: &'a Policy, leg: &'a Leg) -> Asked<'a> {
+fn asked<'a>(policy: &'a Policy, leg: &'a Leg, early_cseq: u32) -> Asked<'a> {
     let Leg { peer, call_id, local_tag, late_offer, .. } = leg;
-    Asked { policy, peer, call_id, local_tag: *local_tag, late_offer: *late_offer }
+    Asked { policy, peer, call_id, local_tag: *local_tag, late_offer: *late_offer, early_cseq }
 }
 
 /// What is kept of a call that is over for one INVITE of ours that may still be answered.
@@ -145,6 +149,7 @@ pub struct Past {
     call_id: Box<[u8]>,
     local_tag: LocalTag,
     late_offer: bool,
+    early_cseq: u32,
     /// To tags of the dialogs that were ended: with the call, or since.
     ended: Vec<Box<[u8]>>,
 }
@@ -166,6 +171,7 @@ impl Call {
             call_id: leg.call_id.clone(),
             local_tag: leg.local_tag,
             late_offer: leg.late_offer,
+            early_cseq: self.core.early_cseq,
             ended,
         }
     }
@@ -187,9 +193,9 @@ impl Past {
         if !ended && self.ended.len() >= STRAYS_MAX {
             return Err(Some(self.too_many(now, flow)));
         }
-        let Self { policy, peer, call_id, local_tag, late_offer, .. } = &*self;
-        let (local_tag, late_offer) = (*local_tag, *late_offer);
-        let asked = Asked { policy, peer, call_id, local_tag, late_offer };
+        let Self { policy, peer, call_id, local_tag, late_offer, early_cseq, .. } = &*self;
+        let (local_tag, late_offer, early_cseq) = (*local_tag, *late_offer, *early_cseq);
+        let asked = Asked { policy, peer, call_id, local_tag, late_offer, early_cseq };
         let farewell = asked.part(message, flow, ended, settings, random).map_err(|_unread| None)?;
         if farewell.bye.is_some() {
             self.ended.push(tag.into());

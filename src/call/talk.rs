@@ -6,11 +6,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::answer::{Answer, Pending};
-use super::core::{Core, Ending, RETRY_AFTER_BELOW};
+use super::core::{Core, Ending};
 use super::hangup::{self, Unanswered};
-use super::leg::{Carried, Outgoing, text};
+use super::leg::{Carried, Leg, text};
+use super::offer::Offer;
+use super::provisional::{acknowledged, read_rack};
 use super::record::{Disposition, EndedBy};
-use super::{Branch, Context, Effect, Event, Failure, Phase, ServerId, Side, Timer};
+use super::relay::{crossing_status, decline, send};
+use super::reliable::Sent;
+use super::update::{self, Course};
+use super::{Branch, Context, Effect, Event, Failure, Phase, Relays, ServerId, Side, Timer};
 use crate::policy::{Live, Review, code, review};
 use crate::sip::{Flow, HeaderName, Message, Method};
 
@@ -24,22 +29,26 @@ struct Exchange {
     branch: Branch,
 }
 
-/// An INFO on its way.
-#[derive(Debug)]
-struct Relay {
-    from: Side,
-    pending: Pending,
-    branch: Branch,
-}
-
 /// The phase.
 #[derive(Debug, Default)]
 pub(super) struct Talk {
     exchange: Option<Box<Exchange>>,
-    relays: Vec<Relay>,
+    relays: Relays,
+    /// A provisional response that the caller may still acknowledge.
+    ringing: Option<Box<Sent>>,
 }
 
 impl Talk {
+    /// After the answer, with what was under way in the early dialog.
+    pub fn after(relays: Relays, ringing: Option<Box<Sent>>, context: &mut Context<'_>) -> Self {
+        if ringing.is_some() {
+            // RFC 3262 §3: it is said no more, but its PRACK may come as long as the caller may repeat it.
+            let at = context.now.tick.after(context.settings.timing.give_up());
+            context.effects.push(Effect::Arm { timer: Timer::Reliable, at });
+        }
+        Self { exchange: None, relays, ringing }
+    }
+
     /// One event of this phase.
     pub fn on(mut self, core: &mut Core, event: Event<'_>, context: &mut Context<'_>) -> Phase {
         match event {
@@ -59,6 +68,7 @@ impl Talk {
                 {
                     // The late offer's answer crosses in the ACK.
                     let (cseq, branch) = (offered.cseq, offered.branch);
+                    core.agree();
                     core.acknowledge(side.other(), cseq, branch, Carried::Of(message), context);
                 }
                 Phase::Talk(self)
@@ -96,12 +106,12 @@ impl Talk {
             unanswered.open_invites.push((exchange.from.other(), exchange.branch));
             unanswered.others.push((exchange.from, exchange.pending));
         }
-        unanswered.others.extend(self.relays.into_iter().map(|relay| (relay.from, relay.pending)));
+        unanswered.others.extend(self.relays.into_pending());
         hangup::begin(core, unanswered, ending, told, context)
     }
 
     fn request(
-        self,
+        mut self,
         core: &mut Core,
         (side, server): (Side, ServerId),
         flow: &Flow,
@@ -113,11 +123,12 @@ impl Talk {
             Method::Bye => return self.bye(core, (side, server), source, message, context),
             Method::Invite => return self.invite(core, (side, server), flow, message, context),
             Method::Info if core.leg(side).peer.methods.info && core.leg(side.other()).peer.methods.info => {
-                return self.info(core, (side, server), source, message, context);
+                self.relays.cross(core, (side, server), flow, message, &[], context);
+                return Phase::Talk(self);
             }
             Method::Options => 200,
-            // RFC 3262 §3: it acknowledges nothing we sent.
-            Method::Prack => 481,
+            Method::Prack => return self.prack(core, (side, server), flow, message, context),
+            Method::Update => return self.update(core, (side, server), flow, message, context),
             Method::Refer => {
                 core.alert(
                     code::TRANSFER_REFUSED,
@@ -130,7 +141,6 @@ impl Talk {
             Method::Ack
             | Method::Cancel
             | Method::Register
-            | Method::Update
             | Method::Info
             | Method::Message
             | Method::Subscribe
@@ -172,76 +182,100 @@ impl Talk {
     ) -> Phase {
         let other = side.other();
         let own_pending = self.exchange.as_ref().is_some_and(|exchange| exchange.from == side);
-        if own_pending || core.leg(side).unacked.is_some() {
-            // RFC 3261 §14.2: a second INVITE before the first is done, 500 and a random pause.
-            let pause = context.random.below(RETRY_AFTER_BELOW);
-            let answer = Answer { retry_after: Some(pause), ..Answer::bare(500) };
-            core.answer(side, server, message, flow.remote, &answer, context);
+        if own_pending || core.leg(side).unacked.is_some() || core.leg(side).offer == Offer::Received {
+            // RFC 3261 §14.2: a second INVITE before the first is done, 500 and a random pause; RFC 6337 §3: the same
+            // for an offer in an UPDATE.
+            decline(core, (side, server), flow, message, (500, true), context);
             return Phase::Talk(self);
         }
         if let Some(status) = core.session_refuses(side, message) {
-            core.answer(side, server, message, flow.remote, &Answer::bare(status), context);
+            decline(core, (side, server), flow, message, (status, false), context);
             return Phase::Talk(self);
         }
-        if self.is_inviting(core) || !core.open_refreshes().is_empty() {
-            // RFC 3261 §14.2: our own INVITE is under way on this dialog, or cannot be sent on the other yet.
-            core.answer(side, server, message, flow.remote, &Answer::bare(491), context);
+        // RFC 3261 §14.2: our own INVITE is under way on this dialog, or cannot be sent on the other yet.
+        let busy = self.is_inviting(core) || !core.open_refreshes().is_empty();
+        if busy || core.leg(side).offer == Offer::Sent || core.leg(other).offer == Offer::Sent {
+            decline(core, (side, server), flow, message, (491, false), context);
             return Phase::Talk(self);
         }
-        let branch = self.send(core, other, &Method::Invite, message, context);
+        self.exchange(core, (side, server), flow, message, context);
+        Phase::Talk(self)
+    }
+
+    /// A re-INVITE goes out on the other leg, for one that came or for an UPDATE.
+    fn exchange(
+        &mut self,
+        core: &mut Core,
+        (side, server): (Side, ServerId),
+        flow: &Flow,
+        message: &Message,
+        context: &mut Context<'_>,
+    ) {
+        let branch = send(core, side.other(), &Method::Invite, message, &[], context);
+        if !message.body().is_empty() {
+            core.leg_mut(side).offer = Offer::Received;
+            core.leg_mut(side.other()).offer = Offer::Sent;
+        }
         let pending = Pending { server, message: message.clone(), source: flow.remote };
         let policy = Arc::clone(&core.policy);
         core.leg_mut(side).refresh(message, flow, &policy);
         self.exchange = Some(Box::new(Exchange { from: side, pending, branch }));
-        Phase::Talk(self)
     }
 
     /// Whether an INVITE is under way on either leg, or its ACK.
     pub(super) fn is_inviting(&self, core: &Core) -> bool {
-        let open = |side| core.leg(side).unacked.is_some() || core.leg(side).awaiting_ack.is_some();
-        self.exchange.is_some() || open(Side::A) || open(Side::B)
+        let open = |leg: &Leg| leg.unacked.is_some() || leg.awaiting_ack.is_some();
+        self.exchange.is_some() || open(&core.a) || open(&core.b)
     }
 
-    fn info(
+    /// UPDATE (RFC 3311): it crosses as it is, or as a re-INVITE to a peer that does not take it.
+    fn update(
         mut self,
         core: &mut Core,
         (side, server): (Side, ServerId),
-        source: SocketAddr,
+        flow: &Flow,
         message: &Message,
         context: &mut Context<'_>,
     ) -> Phase {
-        if self.relays.len() >= context.settings.relays_max {
-            let pause = context.random.below(RETRY_AFTER_BELOW);
-            let answer = Answer { retry_after: Some(pause), ..Answer::bare(500) };
-            core.answer(side, server, message, source, &answer, context);
+        // RFC 3311 §5.2: an offer of ours is under way, in a re-INVITE that keeps a session alive.
+        if !message.body().is_empty() && !core.open_refreshes().is_empty() {
+            decline(core, (side, server), flow, message, (491, false), context);
             return Phase::Talk(self);
         }
-        let branch = self.send(core, side.other(), &Method::Info, message, context);
-        let pending = Pending { server, message: message.clone(), source };
-        self.relays.push(Relay { from: side, pending, branch });
+        match update::course(&self.relays, core, side, message, true) {
+            Course::Reinvites if self.is_inviting(core) => {
+                decline(core, (side, server), flow, message, (491, false), context);
+            }
+            Course::Reinvites => self.exchange(core, (side, server), flow, message, context),
+            course @ (Course::Crosses | Course::Alone | Course::Refused(..)) => {
+                update::carry(&mut self.relays, core, (side, server), flow, message, course, context);
+            }
+        }
         Phase::Talk(self)
     }
 
-    /// Sends a request on a leg with what crosses of `message`.
-    fn send(
-        &self,
+    /// PRACK after the answer: of what rang before it (RFC 3262 §3), or of nothing.
+    fn prack(
+        mut self,
         core: &mut Core,
-        side: Side,
-        method: &Method,
+        (side, server): (Side, ServerId),
+        flow: &Flow,
         message: &Message,
         context: &mut Context<'_>,
-    ) -> Branch {
-        let branch = Branch(context.random.bits());
-        let policy = Arc::clone(&core.policy);
-        let leg = core.leg_mut(side);
-        let cseq = leg.next_cseq();
-        if *method == Method::Invite {
-            leg.late_offer = message.body().is_empty();
+    ) -> Phase {
+        let rack = read_rack(message);
+        let named = |sent: &mut Box<Sent>| side == Side::A && rack.is_ok_and(|rack| sent.is_named(&rack));
+        match self.ringing.take_if(named) {
+            Some(sent) => {
+                context.effects.push(Effect::Disarm(Timer::Reliable));
+                acknowledged(&mut self.relays, core, &sent, server, flow, message, context);
+            }
+            None => {
+                let status = rack.err().unwrap_or(481);
+                core.answer(side, server, message, flow.remote, &Answer::bare(status), context);
+            }
         }
-        let outgoing = Outgoing { method, branch, cseq, carried: Carried::Of(message), reason: b"" };
-        let (hop, bytes) = leg.request(&policy, context.settings, &outgoing);
-        context.effects.push(Effect::Request { branch, side, invite: *method == Method::Invite, hop, bytes });
-        branch
+        Phase::Talk(self)
     }
 
     /// A re-INVITE is cancelled: the CANCEL crosses, and whatever the other leg then answers crosses back.
@@ -277,9 +311,14 @@ impl Talk {
                 None => Phase::Talk(self),
             };
         }
-        if let Some(at) = self.relays.iter().position(|relay| relay.branch == branch) {
-            let relay = self.relays.swap_remove(at);
-            return self.relayed(core, relay, status, message, context);
+        if let Some(relay) = self.relays.take(branch) {
+            let (from, ends) = (relay.from, relay.ends_dialog(status));
+            relay.answered(core, status, flow, message, context);
+            return if ends {
+                self.after_refusal(core, from.other(), status, context)
+            } else {
+                Phase::Talk(self)
+            };
         }
         if let Some((side, means)) = core.take_refresh(branch) {
             return self.refresh_answered(core, (side, means, branch), flow, message, context);
@@ -313,24 +352,33 @@ impl Talk {
         let other = from.other();
         if status == 422 && core.leg_mut(other).timer.raise(message) {
             // RFC 4028 §7.4: the interval is this leg's own affair; the re-INVITE goes again with a longer one.
-            let branch = self.send(core, other, &Method::Invite, &pending.message, context);
+            let branch = send(core, other, &Method::Invite, &pending.message, &[], context);
             self.exchange = Some(Box::new(Exchange { from, pending, branch }));
             return Phase::Talk(self);
         }
         let answer = Answer { carried: Some(message), ..Answer::bare(crossing_status(status)) };
         let bytes = core.answer(from, pending.server, &pending.message, pending.source, &answer, context);
+        if !pending.message.body().is_empty() {
+            core.agree();
+        }
         if status < 300 {
             let policy = Arc::clone(&core.policy);
             core.leg_mut(other).refresh(message, flow, &policy);
             if pending.message.body().is_empty() {
                 core.await_answer(other, branch, message, context);
+                core.leg_mut(other).offer = Offer::Received;
+                core.leg_mut(from).offer = Offer::Sent;
             } else {
                 core.acknowledge(other, message.cseq().number, branch, Carried::Nothing, context);
             }
-            core.accept(from, pending.server, &pending.message, bytes, context);
             core.session_heard(other, message, context);
             core.keep_sdp(from, message);
             core.keep_sdp(other, &pending.message);
+            if *pending.message.method() == Method::Update {
+                core.session_answered(from, &pending.message, context);
+                return Phase::Talk(self);
+            }
+            core.accept(from, pending.server, &pending.message, bytes, context);
             return Phase::Talk(self);
         }
         self.after_refusal(core, other, status, context)
@@ -351,24 +399,6 @@ impl Talk {
         self.end(core, &ending, None, context)
     }
 
-    fn relayed(
-        self,
-        core: &mut Core,
-        relay: Relay,
-        status: u16,
-        message: &Message,
-        context: &mut Context<'_>,
-    ) -> Phase {
-        let Relay { from, pending, branch: _ } = relay;
-        let answer = Answer { carried: Some(message), ..Answer::bare(crossing_status(status)) };
-        core.answer(from, pending.server, &pending.message, pending.source, &answer, context);
-        if status == 481 {
-            self.after_refusal(core, from.other(), status, context)
-        } else {
-            Phase::Talk(self)
-        }
-    }
-
     fn failed(
         mut self,
         core: &mut Core,
@@ -379,24 +409,17 @@ impl Talk {
         if self.exchange.as_ref().is_some_and(|exchange| exchange.branch == branch) {
             let Some(exchange) = self.exchange.take() else { return Phase::Talk(self) };
             let Exchange { from, pending, branch: _ } = *exchange;
+            core.agree();
             core.answer(from, pending.server, &pending.message, pending.source, &Answer::bare(408), context);
             return self.after_refusal(core, from.other(), 408, context);
         }
-        if let Some(at) = self.relays.iter().position(|relay| relay.branch == branch) {
-            let Relay { from, pending, branch: _ } = self.relays.swap_remove(at);
-            // RFC 4320 §4.2: never 408 for a non-INVITE; when the time is over the transaction drops this anyway.
-            let status = match failure {
-                Failure::Timeout => 504,
-                Failure::Transport | Failure::Unavailable => 500,
-            };
-            core.answer(
-                from,
-                pending.server,
-                &pending.message,
-                pending.source,
-                &Answer::bare(status),
-                context,
-            );
+        if let Some(relay) = self.relays.take(branch) {
+            // RFC 3261 §12.2.1.2: silence to UPDATE ends the dialog, as a 408 does.
+            let (from, ends) = (relay.from, failure == Failure::Timeout && relay.ends_dialog(408));
+            relay.failed(core, failure, context);
+            if ends {
+                return self.after_refusal(core, from.other(), 408, context);
+            }
         }
         if let Some((side, _)) = core.take_refresh(branch) {
             return self.leg_is_dead(core, side, "the peer does not answer", context);
@@ -405,7 +428,7 @@ impl Talk {
         Phase::Talk(self)
     }
 
-    fn timer(self, core: &mut Core, timer: Timer, context: &mut Context<'_>) -> Phase {
+    fn timer(mut self, core: &mut Core, timer: Timer, context: &mut Context<'_>) -> Phase {
         match timer {
             Timer::Retransmit2xxA => core.repeat(Side::A, context),
             Timer::Retransmit2xxB => core.repeat(Side::B, context),
@@ -414,6 +437,7 @@ impl Talk {
             Timer::Duration => return self.reviewed(core, context),
             Timer::SessionA => return self.session_due(core, Side::A, context),
             Timer::SessionB => return self.session_due(core, Side::B, context),
+            Timer::Reliable => self.ringing = None,
             Timer::Pace | Timer::Try | Timer::Progress | Timer::Ring | Timer::Linger => {}
         }
         Phase::Talk(self)
@@ -458,16 +482,6 @@ impl Talk {
             ..Ending::new(by, Disposition::Answered, 200, code::ACK_NOT_RECEIVED.name)
         };
         self.end(core, &ending, None, context)
-    }
-}
-
-/// A final status as it crosses within a dialog: a challenge or a redirect of one leg means nothing on the other.
-const fn crossing_status(status: u16) -> u16 {
-    match status {
-        // A session interval is one leg's own affair.
-        422 => 500,
-        300..=399 | 401 | 407 => 403,
-        _ => status,
     }
 }
 

@@ -220,6 +220,11 @@ fn extras(peer: &Peer) -> Vec<String> {
     if !open.is_empty() {
         out.push(format!("it may also send {}", open.join(" and ")));
     }
+    let extensions = [(peer.extensions.reliable, "100rel"), (peer.extensions.update, "update")];
+    let shut: Vec<&str> = extensions.iter().filter(|(open, _)| !*open).map(|(_, name)| *name).collect();
+    if !shut.is_empty() {
+        out.push(format!("SIP extensions closed to it: {}", shut.join(" and ")));
+    }
     if !peer.pass_headers.is_empty() {
         let names = peer.pass_headers.iter().map(|header| match header {
             crate::policy::peer::PassedHeader::Known(name) => name.as_str(),

@@ -16,7 +16,7 @@ use super::tree::Value;
 use super::values;
 use crate::call::rewrite::may_be_passed;
 use crate::policy::names::Names;
-use crate::policy::peer::{CalledFrom, Methods, PassedHeader, Probe, Refreshes, SessionTimers};
+use crate::policy::peer::{CalledFrom, Extensions, Methods, PassedHeader, Probe, Refreshes, SessionTimers};
 use crate::policy::refusal::{Presets, RefusalClass};
 use crate::policy::{Listener, Pace, Peer, PeerId, PeerSide, Site, Target};
 use crate::sip::{HeaderName, ListenerId, Transport};
@@ -150,6 +150,7 @@ fn peer(name: &str, id: PeerId, fields: &Fields<'_>, listeners: &BTreeMap<&str, 
         plain_signalling: allowed(fields, "plain_signalling"),
         plain_media: allowed(fields, "plain_media"),
         methods: methods(fields),
+        extensions: extensions(fields),
         called_from: called_from(fields, side),
         pass_headers: fields
             .words("pass_headers", passed_header)
@@ -233,6 +234,15 @@ fn session_timers(fields: &Fields<'_>) -> SessionTimers {
         written.error("min_se", cause.cure("lower min_se or raise session_expires"));
     }
     timers
+}
+
+fn extensions(fields: &Fields<'_>) -> Extensions {
+    if !fields.is_set("extensions") {
+        return Extensions::ALL;
+    }
+    let words = fields.words("extensions", |text| choose(text, &[("100rel", true), ("update", false)]));
+    let open = |wanted| words.iter().any(|(reliable, _)| *reliable == wanted);
+    Extensions { reliable: open(true), update: open(false) }
 }
 
 fn called_from(fields: &Fields<'_>, side: PeerSide) -> CalledFrom {

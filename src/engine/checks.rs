@@ -7,18 +7,20 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::refuse::{Adds, Wrong};
-use crate::call::{Branch, session_timer};
+use crate::call::{Branch, reliable, session_timer};
 use crate::policy::{Listener, Peer, Policy, code};
 use crate::sip::uri::{SipUri, unescape};
 use crate::sip::{Flow, HeaderName, Host, Message, NameAddr, Uri, Via};
 
-/// SIP extensions served; a Require that names another is refused (RFC 3261 §8.2.2.3).
-pub const SUPPORTED: &[&str] = &[session_timer::TAG];
+/// Option tags served to a peer; a Require that names another is refused (RFC 3261 §8.2.2.3). UPDATE has none.
+pub fn supported(peer: &Peer) -> impl Iterator<Item = &'static str> {
+    peer.extensions.reliable.then_some(reliable::OPTION).into_iter().chain([session_timer::TAG])
+}
 
 /// RFC 3261 §8.2.2.3, §16.3 step 5: every tag of Require and Proxy-Require must be one of ours, for the request ends
 /// here and a new one leaves: neither crosses.
-pub fn extensions(message: &Message) -> Result<(), Wrong> {
-    let known = |tag: &[u8]| SUPPORTED.iter().any(|ours| tag.eq_ignore_ascii_case(ours.as_bytes()));
+pub fn extensions(message: &Message, peer: &Peer) -> Result<(), Wrong> {
+    let known = |tag: &[u8]| supported(peer).any(|ours| tag.eq_ignore_ascii_case(ours.as_bytes()));
     let required = || message.values(HeaderName::Require).chain(message.values(HeaderName::ProxyRequire));
     if required().all(known) {
         return Ok(());

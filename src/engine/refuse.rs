@@ -120,7 +120,7 @@ impl From<Refusal> for Wrong {
 
 /// Writes Allow: the methods a peer may use.
 pub fn write_allow(writer: &mut Writer, peer: &Peer) {
-    let list = methods::allowed(peer.methods).collect::<Vec<_>>().join(", ");
+    let list = methods::allowed(peer).collect::<Vec<_>>().join(", ");
     line(writer, HeaderName::Allow, list.as_bytes());
 }
 

@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use super::admission::{Judged, Users, is_attempt};
-use super::checks::{self, SUPPORTED};
+use super::checks;
 use super::intake::Arrived;
 use super::refuse::{self, Adds, Wrong};
 use super::transactions::{Arrival, CallKey, CancelTarget, Owner, response_hop};
@@ -180,7 +180,7 @@ impl Engine {
                 return;
             }
         }
-        if let Err(wrong) = checks::scheme(message).and_then(|()| checks::extensions(message)) {
+        if let Err(wrong) = checks::scheme(message).and_then(|()| checks::extensions(message, arrived.peer)) {
             return self.refuse(now, arrived, server, &wrong, judged);
         }
         if !outside_dialog {
@@ -226,10 +226,12 @@ impl Engine {
             self.transactions.forget(server);
             return self.refuse_stateless(now, arrived, &wrong.retry_after(PACE_RETRY_SECONDS));
         }
+        if matches!(message.method(), Method::Invite | Method::Prack | Method::Update)
+            && let Err(wrong) = checks::session_body(message)
+        {
+            return self.refuse(now, arrived, server, &wrong, judged);
+        }
         if *message.method() == Method::Invite {
-            if let Err(wrong) = checks::session_body(message) {
-                return self.refuse(now, arrived, server, &wrong, judged);
-            }
             self.trying(now, arrived, server);
         }
         self.hand_over(server, key, side);
@@ -274,7 +276,8 @@ impl Engine {
             writer.header(HeaderName::Accept, Text::fixed("application/sdp"));
             writer.header(
                 HeaderName::Supported,
-                Text::new(SUPPORTED.join(", ").as_bytes()).unwrap_or(Text::fixed("")),
+                Text::new(checks::supported(arrived.peer).collect::<Vec<_>>().join(", ").as_bytes())
+                    .unwrap_or(Text::fixed("")),
             );
         }
         self.counts.options_answered += 1;

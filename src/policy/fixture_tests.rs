@@ -41,6 +41,7 @@ pub(crate) fn peer(id: PeerId, name: &str, side: PeerSide, source: &str, target:
         plain_signalling: false,
         plain_media: false,
         methods: Methods::default(),
+        extensions: crate::policy::peer::Extensions::ALL,
         called_from: CalledFrom::RequestUri,
         pass_headers: Vec::new(),
         refusal: Presets::GENERIC,

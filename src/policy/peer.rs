@@ -105,6 +105,20 @@ pub struct Methods {
     pub message: bool,
 }
 
+/// SIP extensions a peer may use; what is left out is answered as if this edge did not know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Extensions {
+    /// Reliable provisional responses and PRACK (RFC 3262).
+    pub reliable: bool,
+    /// UPDATE (RFC 3311).
+    pub update: bool,
+}
+
+impl Extensions {
+    /// All that this edge knows.
+    pub const ALL: Self = Self { reliable: true, update: true };
+}
+
 /// OPTIONS probes towards a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Probe {
@@ -166,6 +180,8 @@ pub struct Peer {
     pub plain_media: bool,
     /// Extra methods.
     pub methods: Methods,
+    /// SIP extensions; all by default.
+    pub extensions: Extensions,
     /// Where its DIDs are read (outside peers).
     pub called_from: CalledFrom,
     /// Headers that cross towards this peer beyond the table of `call/rewrite.rs`.

@@ -28,7 +28,7 @@ fn table(rows: &[Row]) {
     }
 }
 
-const ALLOW: (&str, &str) = ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS");
+const ALLOW: (&str, &str) = ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE");
 const NONE: (&str, &str) = ("", "");
 
 #[test]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use ringfence::call::{self, CallRecord, Random};
 use ringfence::clock::{Now, Tick, Wall};
 use ringfence::engine::{Engine, Gauges, Input, Output, Query, Reply, Settings};
-use ringfence::policy::peer::{CalledFrom, Methods, Probe};
+use ringfence::policy::peer::{CalledFrom, Extensions, Methods, Probe};
 use ringfence::policy::route::{Pattern, Route, RouteTarget};
 use ringfence::policy::{
     Alert, Direction, Listener, Numbers, Pace, Peer, PeerId, PeerSide, Plan, Policy, Presets, Site, SiteId,
@@ -68,6 +68,7 @@ pub fn peer(id: u16, name: &str, side: PeerSide, listener: u16, address: &str) -
         plain_signalling: true,
         plain_media: true,
         methods: Methods::default(),
+        extensions: Extensions::ALL,
         called_from: CalledFrom::RequestUri,
         pass_headers: Vec::new(),
         refusal: Presets::GENERIC,

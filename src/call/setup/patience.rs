@@ -37,6 +37,7 @@ impl Setup {
                 );
                 self.refuse(core, &refusal, Disposition::Failed, context)
             }
+            Timer::Reliable => self.repeated(core, context),
             Timer::Retransmit2xxA
             | Timer::Retransmit2xxB
             | Timer::AckA

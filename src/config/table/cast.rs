@@ -135,6 +135,12 @@ pub static PEER: Section = Section {
             "methods it may use beside those that every call needs",
         ),
         Key::value(
+            "extensions",
+            Kind::List(&Kind::Word(&["100rel", "update"]), 2),
+            "[100rel, update]",
+            "SIP extensions it may use: acknowledged ringing (PRACK), and changes of a call by UPDATE",
+        ),
+        Key::value(
             "called_from",
             Kind::Word(&["request_uri", "to", "p_called_party_id"]),
             "request_uri",

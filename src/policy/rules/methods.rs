@@ -1,10 +1,10 @@
-//! Methods are let in by name: a call's own, OPTIONS, and what a peer's `allow` opens.
+//! Methods are let in by name: a call's own, OPTIONS, and what a peer's `allow` and `extensions` open.
 //!
-//! Read first: RFC 3261 §8.2.1, §21.4.6, §21.5.2; RFC 3515; RFC 3428; RFC 6086.
+//! Read first: RFC 3261 §8.2.1, §21.4.6, §21.5.2; RFC 3515; RFC 3428; RFC 6086; RFC 3262; RFC 3311.
 
 use super::{Objection, Opinion, Question, code, named};
+use crate::policy::Peer;
 use crate::policy::alert::Code;
-use crate::policy::peer::Methods;
 use crate::policy::verdict::Saw;
 use crate::sip::Method;
 
@@ -14,11 +14,14 @@ enum Answer {
     Refuse(Code, Option<u16>),
 }
 
-fn answer(method: &Method, opened: Methods) -> Answer {
+fn answer(method: &Method, peer: &Peer) -> Answer {
+    let Peer { methods: opened, extensions, .. } = peer;
     match method {
         Method::Invite | Method::Ack | Method::Bye | Method::Cancel | Method::Options => Answer::Pass,
         Method::Info if opened.info => Answer::Pass,
         Method::Message if opened.message => Answer::Pass,
+        Method::Prack if extensions.reliable => Answer::Pass,
+        Method::Update if extensions.update => Answer::Pass,
         Method::Message => Answer::Refuse(code::MESSAGE_REFUSED, Some(405)),
         Method::Register => Answer::Refuse(code::REGISTER_NOT_SUPPORTED, None),
         Method::Refer => Answer::Refuse(code::TRANSFER_REFUSED, None),
@@ -34,21 +37,26 @@ fn answer(method: &Method, opened: Methods) -> Answer {
 }
 
 /// The methods of an Allow header for a peer, in the order they are written.
-pub fn allowed(opened: Methods) -> impl Iterator<Item = &'static str> {
-    let extra = [("INFO", opened.info), ("MESSAGE", opened.message)];
+pub fn allowed(peer: &Peer) -> impl Iterator<Item = &'static str> {
+    let extra = [
+        ("PRACK", peer.extensions.reliable),
+        ("UPDATE", peer.extensions.update),
+        ("INFO", peer.methods.info),
+        ("MESSAGE", peer.methods.message),
+    ];
     let extra = extra.into_iter().filter_map(|(name, open)| open.then_some(name));
     ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS"].into_iter().chain(extra)
 }
 
 /// Asks the rule.
 pub(super) fn judge(question: &Question<'_>) -> Opinion {
-    let Answer::Refuse(code, status) = answer(question.facts.method, question.peer.methods) else {
+    let Answer::Refuse(code, status) = answer(question.facts.method, question.peer) else {
         return Opinion::pass(Saw::Nothing);
     };
     let name = name(question.facts.method);
     let told = format!("{name} is not served here");
     let text = format!(
-        "{} sent {name}, which is not open to it. If it should be carried, name it in `allow` of this peer; REGISTER, \
+        "{} sent {name}, which is not open to it. If it should be carried, name it in `allow` of this peer (PRACK: `100rel`, UPDATE: `update` in `extensions`); REGISTER, \
          SUBSCRIBE, PUBLISH, NOTIFY and REFER are not served by this edge.",
         named(question)
     );

@@ -1,0 +1,290 @@
+//! Provisional responses on their way from the callee to the caller, and what the caller does in an early dialog.
+//!
+//! Owns which of them cross and how: reliably on both legs, on one, or on none. Refuses to know targets and fail-over.
+//! Read first: RFC 3262 §3-5; RFC 3261 §13.3.1.1, §15; RFC 3311 §5.
+
+use super::answer::Answer;
+use super::core::{Core, Ending};
+use super::leg::Status;
+use super::record::{Disposition, EndedBy};
+use super::relay::decline;
+use super::reliable::{self, Caller, Sent};
+use super::setup::Setup;
+use super::{Branch, Context, LocalTag, Phase, Relays, ServerId, Side, Timer};
+use crate::policy::code;
+use crate::sip::headers::RAck;
+use crate::sip::{Flow, HeaderName, Message, Method};
+
+/// A 2xx of the callee that waits until the caller has acknowledged a provisional response (RFC 3262 §3).
+#[derive(Debug)]
+pub(super) struct Held {
+    pub branch: Branch,
+    pub flow: Flow,
+    pub message: Message,
+}
+
+impl Setup {
+    /// A provisional response of the callee other than 100.
+    pub(super) fn provisional(
+        &mut self,
+        core: &mut Core,
+        branch: Branch,
+        flow: &Flow,
+        message: &Message,
+        context: &mut Context<'_>,
+    ) {
+        if self.held.is_some() || !self.forks.hear(core, branch, message, flow, context) {
+            return;
+        }
+        let behind = reliable::read(message).filter(|_| self.acknowledges && !core.b.remote_tag.is_empty());
+        match (behind, self.caller) {
+            (None, Caller::Unaware | Caller::Supports) => {
+                core.answer_invite(&carried(message), context);
+            }
+            (None, Caller::Requires) => self.forks.reliable.say(core, message, None, context),
+            (Some(behind), caller) => {
+                if !self.forks.reliable.takes(behind.rseq) {
+                    return;
+                }
+                if !message.body().is_empty() {
+                    core.b.offer = core.b.offer.heard();
+                }
+                if caller == Caller::Unaware {
+                    reliable::acknowledge(core, behind, context);
+                    if !message.body().is_empty() {
+                        self.forks.reliable.answer = Some(message.clone());
+                    }
+                    core.answer_invite(&carried(message), context);
+                } else {
+                    self.forks.reliable.say(core, message, Some(behind), context);
+                }
+            }
+        }
+        self.arm(context);
+    }
+
+    fn arm(&mut self, context: &mut Context<'_>) {
+        if self.caller != Caller::Unaware {
+            let due = self.forks.each().filter_map(|reliable| reliable.due()).min();
+            reliable::arm(due, context);
+        }
+    }
+
+    /// What the caller has not acknowledged is said again; when it never does, the call is over (RFC 3262 §3).
+    pub(super) fn repeated(mut self: Box<Self>, core: &mut Core, context: &mut Context<'_>) -> Phase {
+        let mut alive = true;
+        for reliable in self.forks.each() {
+            alive &= reliable.repeat(context);
+        }
+        if alive {
+            self.arm(context);
+            return Phase::Setup(self);
+        }
+        let words =
+            "the caller never acknowledged a ringing or progress response (PRACK); the call was given up";
+        core.alert(code::ACK_NOT_RECEIVED, words, Some(504), context);
+        let ending = Ending {
+            code: Some(code::ACK_NOT_RECEIVED.number),
+            ..Ending::new(EndedBy::Edge, Disposition::Failed, 504, code::ACK_NOT_RECEIVED.name)
+        };
+        self.end(core, &ending, None, context)
+    }
+
+    /// A request in an early dialog, judged; BYE and INVITE aside.
+    pub(super) fn early_request(
+        mut self: Box<Self>,
+        core: &mut Core,
+        (side, server): (Side, ServerId),
+        flow: &Flow,
+        message: &Message,
+        context: &mut Context<'_>,
+    ) -> Phase {
+        let opened = |side: Side| core.leg(side).peer.methods.info;
+        let status = match message.method() {
+            Method::Prack if side == Side::A => return self.pracked(core, server, flow, message, context),
+            // RFC 3262 §3: it acknowledges nothing we sent.
+            Method::Prack => 481,
+            Method::Update => {
+                super::update::early(&mut self.relays, core, (side, server), flow, message, context);
+                return Phase::Setup(self);
+            }
+            Method::Info if opened(side) && opened(side.other()) && core.reaches(side.other()) => {
+                self.relays.cross(core, (side, server), flow, message, &[], context);
+                return Phase::Setup(self);
+            }
+            Method::Options => 200,
+            Method::Bye => 481,
+            Method::Invite
+            | Method::Ack
+            | Method::Cancel
+            | Method::Register
+            | Method::Info
+            | Method::Message
+            | Method::Refer
+            | Method::Subscribe
+            | Method::Notify
+            | Method::Publish
+            | Method::Other(_) => 405,
+        };
+        core.answer(side, server, message, flow.remote, &Answer::bare(status), context);
+        Phase::Setup(self)
+    }
+
+    /// PRACK of the caller.
+    fn pracked(
+        mut self: Box<Self>,
+        core: &mut Core,
+        server: ServerId,
+        flow: &Flow,
+        message: &Message,
+        context: &mut Context<'_>,
+    ) -> Phase {
+        let sent = match read_rack(message) {
+            Ok(rack) => self.forks.reliable.acknowledged(&rack).ok_or(481),
+            Err(status) => Err(status),
+        };
+        match sent {
+            Ok(sent) => {
+                acknowledged(&mut self.relays, core, &sent, server, flow, message, context);
+                self.forks.reliable.go_on(core, context);
+            }
+            Err(status) => {
+                core.answer(Side::A, server, message, flow.remote, &Answer::bare(status), context);
+            }
+        }
+        self.arm(context);
+        self.release(core, context)
+    }
+
+    /// The 2xx that waited goes on as soon as nothing holds it.
+    fn release(mut self: Box<Self>, core: &mut Core, context: &mut Context<'_>) -> Phase {
+        if self.forks.reliable.holds_answer() {
+            return Phase::Setup(self);
+        }
+        match self.held.take() {
+            Some(held) => self.answered(core, held.branch, &held.flow, &held.message, context),
+            None => Phase::Setup(self),
+        }
+    }
+
+    /// BYE of the caller before the answer (RFC 3261 §15): one early dialog of several, or the call.
+    pub(super) fn early_bye(
+        mut self: Box<Self>,
+        core: &mut Core,
+        server: ServerId,
+        flow: &Flow,
+        message: &Message,
+        context: &mut Context<'_>,
+    ) -> Phase {
+        core.answer(Side::A, server, message, flow.remote, &Answer::bare(200), context);
+        if let Some(branch) = self.branch().filter(|_| self.forks.is_forked() && self.held.is_none()) {
+            self.forks.end_one(core, branch, context);
+            self.relays.lose_ended(core, message, context);
+            self.arm(context);
+            return Phase::Setup(self);
+        }
+        let ending = Ending::new(EndedBy::Caller, Disposition::Cancelled, 487, "BYE before the answer");
+        self.end(core, &ending, Some(message), context)
+    }
+
+    /// An answer to a request that crossed in an early dialog; false when it was none.
+    pub(super) fn early_answer(
+        &mut self,
+        core: &mut Core,
+        branch: Branch,
+        status: u16,
+        flow: &Flow,
+        message: &Message,
+        context: &mut Context<'_>,
+    ) -> bool {
+        if status < 200 {
+            return self.relays.has(branch);
+        }
+        let Some(relay) = self.relays.take(branch) else { return false };
+        if self.forks.turn_to_caller(core, relay.tag) {
+            relay.answered(core, status, flow, message, context);
+        }
+        true
+    }
+
+    /// Nothing more can come for an INVITE of ours. If it is the one that the caller waits for, all that answered it were
+    /// dialogs that the caller has ended.
+    pub(super) fn gone(self: Box<Self>, core: &mut Core, branch: Branch, context: &mut Context<'_>) -> Phase {
+        core.forget_ack(branch);
+        if self.branch() != Some(branch) {
+            return Phase::Setup(self);
+        }
+        core.b.status = Status::Idle;
+        let ending = Ending::new(EndedBy::Caller, Disposition::Cancelled, 487, "BYE before the answer");
+        self.end(core, &ending, None, context)
+    }
+
+    /// Ends the call, after a 2xx that waited has been acknowledged: its dialog is up and needs a BYE.
+    pub(super) fn take_held(&mut self, core: &mut Core, context: &mut Context<'_>) {
+        let Some(Held { branch, flow, message }) = self.held.take() else { return };
+        let policy = std::sync::Arc::clone(&core.policy);
+        self.forks.settle(core, &message, context);
+        if core.b.established(&message, &flow, &policy).is_ok() {
+            core.b.status = Status::Up;
+            core.acknowledge_late(Side::B, branch, &message, context);
+        }
+    }
+}
+
+fn carried(message: &Message) -> Answer<'_> {
+    Answer { carried: Some(message), ..Answer::bare(message.status().unwrap_or(183)) }
+}
+
+/// RAck of a PRACK, or the status for one that has none.
+pub(super) fn read_rack(prack: &Message) -> Result<RAck<'_>, u16> {
+    prack.header(HeaderName::RAck).and_then(|value| RAck::read(value).ok()).ok_or(400)
+}
+
+/// A PRACK that names a response of ours: it crosses where the callee's was reliable too, else it is answered here.
+pub(super) fn acknowledged(
+    relays: &mut Relays,
+    core: &mut Core,
+    sent: &Sent,
+    server: ServerId,
+    flow: &Flow,
+    message: &Message,
+    context: &mut Context<'_>,
+) {
+    let from = (Side::A, server);
+    let described = !message.body().is_empty();
+    // RFC 3262 §5: the answer to the offer in the response, or an offer of its own.
+    let answers = described && core.a.offer == super::offer::Offer::Sent;
+    let untimely =
+        if described && !answers { core.a.offer.takes().and(core.b.offer.takes()) } else { Ok(()) };
+    let Some(behind) = sent.behind else {
+        let status = if described { (488, false) } else { (200, false) };
+        return decline(core, from, flow, message, status, context);
+    };
+    if let Err(untimely) = untimely {
+        // The response is acknowledged all the same, or it would be repeated for ever.
+        reliable::acknowledge(core, behind, context);
+        return decline(core, from, flow, message, untimely.status(), context);
+    }
+    let value = behind.value();
+    let adds = [(HeaderName::RAck, value.as_bytes())];
+    if relays.is_full(context) {
+        reliable::acknowledge(core, behind, context);
+        return decline(core, from, flow, message, (500, true), context);
+    }
+    if answers {
+        core.agree();
+    }
+    if described && !answers {
+        relays.cross_offer(core, from, flow, message, &adds, context);
+    } else {
+        relays.cross(core, from, flow, message, &adds, context);
+    }
+}
+
+/// The tag of ours that a request names.
+pub(super) fn named_tag(message: &Message) -> Option<LocalTag> {
+    message.to_tag().and_then(LocalTag::read)
+}
+
+/// The deadlines of a call that is not answered yet.
+pub(super) const TIMERS: [Timer; 4] = [Timer::Try, Timer::Progress, Timer::Ring, Timer::Reliable];

@@ -1,0 +1,260 @@
+//! Requests that cross from one leg to the other within a dialog, and their answers back: INFO, PRACK, UPDATE.
+//!
+//! Owns what waits for the other leg's answer. Refuses to know whether a request may cross.
+//! Read first: RFC 3261 §12.2; RFC 3311 §5; RFC 4320 §4.2; RFC 6086.
+
+use super::answer::{Answer, Pending};
+use super::core::{Core, RETRY_AFTER_BELOW};
+use super::leg::{Carried, Outgoing, Status};
+use super::offer::Offer;
+use super::{Branch, Context, Effect, Failure, LocalTag, ServerId, Side};
+use crate::sip::{Flow, HeaderName, Message, Method};
+
+/// A request on its way.
+#[derive(Debug)]
+pub(super) struct Relay {
+    pub from: Side,
+    pub pending: Pending,
+    branch: Branch,
+    /// Our tag on leg A of the dialogs it runs in.
+    pub tag: LocalTag,
+    /// Whether it holds an offer, which its final answer settles.
+    offer: bool,
+}
+
+/// Those of one call.
+#[derive(Debug, Default)]
+pub(super) struct Relays(Vec<Relay>);
+
+/// Answers a request with a bare status, and with a random Retry-After where `pause` says so (RFC 3261 §14.2).
+pub(super) fn decline(
+    core: &Core,
+    (side, server): (Side, ServerId),
+    flow: &Flow,
+    message: &Message,
+    (status, pause): (u16, bool),
+    context: &mut Context<'_>,
+) {
+    let retry_after = pause.then(|| context.random.below(RETRY_AFTER_BELOW));
+    core.answer(side, server, message, flow.remote, &Answer { retry_after, ..Answer::bare(status) }, context);
+}
+
+/// Sends a request on a leg with what crosses of `message`, and lines of our own.
+pub(super) fn send(
+    core: &mut Core,
+    side: Side,
+    method: &Method,
+    message: &Message,
+    adds: &[(HeaderName, &[u8])],
+    context: &mut Context<'_>,
+) -> Branch {
+    let branch = Branch(context.random.bits());
+    let policy = std::sync::Arc::clone(&core.policy);
+    let leg = core.leg_mut(side);
+    let cseq = leg.next_cseq();
+    if *method == Method::Invite {
+        leg.late_offer = message.body().is_empty();
+    }
+    let outgoing = Outgoing { carried: Carried::Of(message), adds, ..Outgoing::bare(method, branch, cseq) };
+    let (hop, bytes) = leg.request(&policy, context.settings, &outgoing);
+    context.effects.push(Effect::Request { branch, side, invite: *method == Method::Invite, hop, bytes });
+    branch
+}
+
+impl Relays {
+    /// Whether there is no room for one more.
+    pub fn is_full(&self, context: &Context<'_>) -> bool {
+        self.0.len() >= context.settings.relays_max
+    }
+
+    /// Whether an UPDATE of this side is unanswered in the dialogs that the legs stand for.
+    pub fn updates(&self, core: &Core, side: Side) -> bool {
+        self.0.iter().any(|relay| {
+            relay.from == side
+                && relay.tag == core.a.local_tag
+                && *relay.pending.message.method() == Method::Update
+        })
+    }
+
+    /// A request crosses, or is told to come again where too many wait.
+    pub fn cross(
+        &mut self,
+        core: &mut Core,
+        (from, server): (Side, ServerId),
+        flow: &Flow,
+        message: &Message,
+        adds: &[(HeaderName, &[u8])],
+        context: &mut Context<'_>,
+    ) {
+        if self.is_full(context) {
+            return decline(core, (from, server), flow, message, (500, true), context);
+        }
+        self.start(core, (from, server), flow, message, adds, false, context);
+    }
+
+    /// The same with an offer in it.
+    pub fn cross_offer(
+        &mut self,
+        core: &mut Core,
+        (from, server): (Side, ServerId),
+        flow: &Flow,
+        message: &Message,
+        adds: &[(HeaderName, &[u8])],
+        context: &mut Context<'_>,
+    ) {
+        if self.is_full(context) {
+            return decline(core, (from, server), flow, message, (500, true), context);
+        }
+        core.leg_mut(from).offer = Offer::Received;
+        core.leg_mut(from.other()).offer = Offer::Sent;
+        self.start(core, (from, server), flow, message, adds, true, context);
+    }
+
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is a different word, and a call of it reads as a sentence"
+    )]
+    fn start(
+        &mut self,
+        core: &mut Core,
+        (from, server): (Side, ServerId),
+        flow: &Flow,
+        message: &Message,
+        adds: &[(HeaderName, &[u8])],
+        offer: bool,
+        context: &mut Context<'_>,
+    ) {
+        let branch = send(core, from.other(), message.method(), message, adds, context);
+        let pending = Pending { server, message: message.clone(), source: flow.remote };
+        self.0.push(Relay { from, pending, branch, tag: core.a.local_tag, offer });
+    }
+
+    /// The one that this branch is of.
+    pub fn take(&mut self, branch: Branch) -> Option<Relay> {
+        let at = self.0.iter().position(|relay| relay.branch == branch)?;
+        Some(self.0.swap_remove(at))
+    }
+
+    /// Whether this branch is of one.
+    pub fn has(&self, branch: Branch) -> bool {
+        self.0.iter().any(|relay| relay.branch == branch)
+    }
+
+    /// Takes out those of the dialogs that lost to the ones the legs stand for, and answers them.
+    pub fn lose(&mut self, core: &Core, context: &mut Context<'_>) {
+        let winner = core.a.local_tag;
+        self.drop_those(|relay| relay.tag != winner, core, context);
+    }
+
+    /// The same for the early dialog that a BYE of the caller named.
+    pub fn lose_ended(&mut self, core: &Core, bye: &Message, context: &mut Context<'_>) {
+        let ended = bye.to_tag().and_then(LocalTag::read);
+        self.drop_those(|relay| Some(relay.tag) == ended, core, context);
+    }
+
+    fn drop_those(&mut self, lost: impl Fn(&Relay) -> bool, core: &Core, context: &mut Context<'_>) {
+        for Relay { from, pending, .. } in self.0.extract_if(.., |relay| lost(relay)) {
+            core.answer(from, pending.server, &pending.message, pending.source, &Answer::bare(481), context);
+        }
+    }
+
+    /// Those that are left when the call ends.
+    pub fn into_pending(self) -> impl Iterator<Item = (Side, Pending)> {
+        self.0.into_iter().map(|relay| (relay.from, relay.pending))
+    }
+}
+
+impl Relay {
+    /// Its final answer crosses back. The legs must stand for its dialogs.
+    pub fn answered(
+        self,
+        core: &mut Core,
+        status: u16,
+        flow: &Flow,
+        message: &Message,
+        context: &mut Context<'_>,
+    ) {
+        let Self { from, pending, offer, .. } = self;
+        if offer {
+            core.agree();
+        }
+        if status < 300 && *pending.message.method() == Method::Update {
+            // RFC 3311 §5.1: a 2xx to UPDATE refreshes the remote target.
+            let policy = std::sync::Arc::clone(&core.policy);
+            core.leg_mut(from.other()).refresh(message, flow, &policy);
+            if core.a.status == Status::Up {
+                core.session_answered(from, &pending.message, context);
+                core.session_heard(from.other(), message, context);
+            }
+        }
+        if status < 300 {
+            core.keep_sdp(from, message);
+            core.keep_sdp(from.other(), &pending.message);
+        }
+        let answer = Answer { carried: Some(message), ..Answer::bare(crossing_status(status)) };
+        core.answer(from, pending.server, &pending.message, pending.source, &answer, context);
+    }
+
+    /// Nobody answered it.
+    pub fn failed(self, core: &mut Core, failure: Failure, context: &mut Context<'_>) {
+        let Self { from, pending, offer, .. } = self;
+        if offer {
+            core.agree();
+        }
+        // RFC 4320 §4.2: never 408 for a non-INVITE; when the time is over the transaction drops this anyway.
+        let status = match failure {
+            Failure::Timeout => 504,
+            Failure::Transport | Failure::Unavailable => 500,
+        };
+        core.answer(from, pending.server, &pending.message, pending.source, &Answer::bare(status), context);
+    }
+
+    /// Whether a final status, or silence, says that the peer has lost the dialog (RFC 3261 §12.2.1.2). A PRACK that is
+    /// refused says so of its response alone (RFC 3262 §3).
+    pub fn ends_dialog(&self, status: u16) -> bool {
+        match self.pending.message.method() {
+            Method::Update => matches!(status, 481 | 408),
+            Method::Info => status == 481,
+            Method::Invite
+            | Method::Ack
+            | Method::Bye
+            | Method::Cancel
+            | Method::Options
+            | Method::Register
+            | Method::Prack
+            | Method::Message
+            | Method::Refer
+            | Method::Subscribe
+            | Method::Notify
+            | Method::Publish
+            | Method::Other(_) => false,
+        }
+    }
+}
+
+impl Core {
+    /// What was offered is answered or refused: both legs are where they were before.
+    pub fn agree(&mut self) {
+        self.a.offer = Offer::Agreed;
+        self.b.offer = Offer::Agreed;
+    }
+
+    /// Whether a request may be sent on a leg: its dialog exists.
+    pub fn reaches(&self, side: Side) -> bool {
+        match side {
+            // RFC 3261 §12.1.1: an INVITE that was answered at all has made a dialog with its sender.
+            Side::A => true,
+            Side::B => self.b.status == Status::Up || !self.b.remote_tag.is_empty(),
+        }
+    }
+}
+
+/// A final status as it crosses within a dialog: a challenge or a redirect of one leg means nothing on the other.
+pub(super) const fn crossing_status(status: u16) -> u16 {
+    match status {
+        // A session interval is one leg's own affair.
+        422 => 500,
+        300..=399 | 401 | 407 => 403,
+        _ => status,
+    }
+}
