@@ -163,6 +163,14 @@ fn endpoints_are_sound_without_the_edge() {
         "caller_loses_power",
         "caller_loses_power_while_ringing",
         "bye_in_early_dialog",
+        "only_the_caller_is_reliable",
+        "caller_never_acknowledges_ringing",
+        "prack_names_nothing",
+        "prack_names_nothing_in_an_early_dialog",
+        "prack_after_cancel",
+        "update_without_sdp_to_a_peer_that_takes_none",
+        "early_update_to_a_peer_that_takes_none",
+        "update_crosses_as_reinvite",
     ];
     for flow in sim::flows::all() {
         let alone = flow.alone || flow.name.starts_with("fails_over") || flow.name.contains("failover");

@@ -139,7 +139,6 @@ impl Forks {
             // A loser that answers after all must hear a BYE with a number above that of every PRACK.
             core.early_cseq = core.early_cseq.max(fork.b.local_cseq);
         }
-        core.early_cseq = core.early_cseq.max(core.b.local_cseq);
     }
 
     /// RFC 3261 §15: BYE of the caller in one of several early dialogs ends that one alone. The legs turn to another.

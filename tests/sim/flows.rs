@@ -29,6 +29,7 @@ pub fn all() -> Vec<Flow> {
     flows.extend(streaming());
     flows.extend(super::paced::all());
     flows.extend(super::session_flows::all());
+    flows.extend(super::early::all());
     flows
 }
 
@@ -195,8 +196,9 @@ fn talking() -> Vec<Flow> {
         plain("options_in_dialog")
             .caller(&ask("OPTIONS"))
             .with(|flow| flow.diary = vec!["OPTIONS answered 200"]),
-        plain("update_is_refused").caller(&ask("UPDATE")).with(|flow| flow.alerts = vec![39107]),
-        plain("prack_is_refused").caller(&ask("PRACK")).with(|flow| flow.alerts = vec![39107]),
+        plain("prack_names_nothing")
+            .caller(&ask("PRACK"))
+            .with(|flow| flow.diary = vec!["PRACK answered 481"]),
         plain("refer_is_refused").caller(&ask("REFER")).with(|flow| flow.alerts = vec![32218]),
         plain("refer_by_callee_is_refused")
             .callee(&[RING, ANSWER, when(On::Up, 1_000, Act::Ask("REFER"))])

@@ -7,6 +7,7 @@ pub mod agent;
 pub mod attacker;
 pub mod dice;
 pub mod direct;
+pub mod early;
 pub mod edge;
 pub mod flow;
 pub mod flows;

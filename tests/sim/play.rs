@@ -139,7 +139,7 @@ fn cast_flow(world: &mut World, dice: &mut Dice, index: usize, flow: &Flow, begi
 fn judge(world: &World, index: usize, flow: &Flow, calm: bool, faults: &mut Vec<String>) {
     let dialogs =
         || world.agents.iter().flat_map(|agent| &agent.dialogs).filter(|dialog| dialog.flow == index);
-    for dialog in dialogs().filter(|dialog| dialog.caller && !dialog.vanished) {
+    for dialog in dialogs().filter(|dialog| dialog.caller && !dialog.vanished && !dialog.fork) {
         let heard: Vec<u16> = dialog.finals.iter().map(|(status, _)| *status).collect();
         let fits = match heard.as_slice() {
             [] => flow.finals.is_empty() || !calm && ended_by_stop_unheard(world, flow, dialog),

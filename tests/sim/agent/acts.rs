@@ -14,7 +14,7 @@ impl Agent {
         let (call_id, tag) = (self.token(), self.token());
         let target = format!("sip:{number}@{}", self.edge);
         let hops = plan.max_forwards.unwrap_or(70);
-        let (late_offer, headers) = (plan.late_offer, plan.headers.clone());
+        let (late_offer, headers, extensions) = (plan.late_offer, plan.headers.clone(), extensions(&plan));
         let mut dialog = Dialog {
             flow,
             caller: true,
@@ -28,6 +28,7 @@ impl Agent {
             target,
             cseq: 0,
             remote_cseq: None,
+            remote_invite: 1,
             inviting: None,
             invited: None,
             first_invite: String::new(),
@@ -42,9 +43,18 @@ impl Agent {
             up_told: false,
             session: Session::default(),
             same_offer: false,
+            fork: false,
+            rseq: 0,
+            ringing: None,
+            deferred: Vec::new(),
+            described: false,
+            updating: false,
         };
         let mut invite = dialog.request("INVITE", None);
         invite.set("Max-Forwards", &hops.to_string());
+        for (name, value) in extensions {
+            invite.add(name, value);
+        }
         for (name, value) in headers {
             invite.add(name, value);
         }
@@ -69,9 +79,22 @@ impl Agent {
         let (stage, first, invited) = (dialog.stage, dialog.first_invite.clone(), dialog.invited.clone());
         match rule.act {
             Act::Ring { status, sdp } => self.answer(index, invited, status, sdp),
-            Act::Answer => self.answer(index, invited, 200, true),
+            Act::RingReliably { status, sdp } => self.ring_reliably(index, status, sdp),
+            Act::RingOutOfOrder => self.ring_out_of_order(index),
+            Act::Fork => self.fork(index),
+            Act::Answer if dialog.ringing.is_some() => self.defer(index, 200, true),
+            Act::Answer => {
+                let sdp = !dialog.described;
+                self.answer(index, invited, 200, sdp);
+                self.end_forks(index);
+            }
+            Act::AnswerAtOnce => self.answer(index, invited, 200, true),
+            Act::ByeFork => self.bye_fork(index),
             Act::AnswerFork => self.answer_fork(index, &first),
-            Act::Refuse(status) => self.answer(index, invited, status, false),
+            Act::Refuse(status) => {
+                self.answer(index, invited, status, false);
+                self.end_forks(index);
+            }
             Act::Redirect => self.answer(index, invited, 302, false),
             Act::Cancel => self.cancel(&first),
             Act::Bye => {
@@ -81,7 +104,8 @@ impl Agent {
                 }
             }
             Act::Reinvite => self.reinvite(index),
-            Act::Ask(method) => self.ask(index, method),
+            Act::Ask(method) => self.ask(index, method, true),
+            Act::UpdateBare => self.ask(index, "UPDATE", false),
             Act::Storm(copies) => self.storm(&first, copies),
             Act::StopRinging => {
                 if let Some(dialog) = self.dialogs.get_mut(index).filter(|dialog| dialog.stage < Stage::Up) {
@@ -96,7 +120,7 @@ impl Agent {
         }
     }
 
-    fn answer(&mut self, index: usize, invited: Option<String>, status: u16, sdp: bool) {
+    pub(super) fn answer(&mut self, index: usize, invited: Option<String>, status: u16, sdp: bool) {
         let Some(key) = invited.filter(|key| self.is_open(key)) else { return };
         if let Some(dialog) = self.dialogs.get_mut(index).filter(|_| (101..200).contains(&status)) {
             dialog.stage = dialog.stage.max(Stage::Early);
@@ -140,7 +164,11 @@ impl Agent {
 
     fn reinvite(&mut self, index: usize) {
         let Some(dialog) = self.dialogs.get_mut(index) else { return };
-        if dialog.stage != Stage::Up || dialog.inviting.is_some() || dialog.invited.is_some() {
+        if dialog.stage != Stage::Up
+            || dialog.inviting.is_some()
+            || dialog.invited.is_some()
+            || dialog.updating
+        {
             return;
         }
         let mut invite = dialog.request("INVITE", None);
@@ -157,7 +185,7 @@ impl Agent {
         self.reinvite(index);
     }
 
-    fn ask(&mut self, index: usize, method: &str) {
+    fn ask(&mut self, index: usize, method: &str, furnished: bool) {
         let Some(dialog) = self.dialogs.get_mut(index).filter(|dialog| dialog.remote_tag.is_some()) else {
             return;
         };
@@ -165,7 +193,26 @@ impl Agent {
             return;
         }
         let mut request = dialog.request(method, None);
-        self.furnish(index, &mut request);
+        if method == "UPDATE" && furnished {
+            dialog.updating = true;
+        }
+        if furnished {
+            self.furnish(index, &mut request);
+        }
         self.send_request(index, request);
     }
+}
+
+/// The lines by which an endpoint says what it knows beyond RFC 3261.
+pub(super) fn extensions(plan: &Plan) -> Vec<(&'static str, &'static str)> {
+    let mut lines = Vec::new();
+    if plan.updates {
+        lines.push(("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE"));
+    }
+    if plan.requires_reliable {
+        lines.push(("Require", "100rel"));
+    } else if plan.reliable {
+        lines.push(("Supported", "100rel"));
+    }
+    lines
 }

@@ -146,8 +146,13 @@ impl Agent {
         if let Some(client) = self.clients.get_mut(&key) {
             client.step = Step::Completed;
         }
-        if method == "UPDATE" && status < 300 {
-            self.heard_session(index, response);
+        if method == "UPDATE" {
+            if let Some(dialog) = self.dialogs.get_mut(index) {
+                dialog.updating = false;
+            }
+            if status < 300 {
+                self.heard_session(index, response);
+            }
         }
         self.heard_final(index, status, &method);
     }
@@ -160,11 +165,17 @@ impl Agent {
         }
         let is_first = self.dialogs.get(index).is_some_and(|dialog| dialog.first_invite == key);
         if method == "INVITE" && is_first && status > 100 {
-            match response.to_tag() {
+            let offered = self.clients.get(key).is_some_and(|client| client.request.has_sdp());
+            match response.to_tag().map(str::to_owned) {
                 None => self.complain(&format!("{status} without a To tag")),
-                Some(tag) => self.early(index, tag.to_owned(), response),
+                Some(tag) => {
+                    let dialog = self.dialog_of_tag(index, &tag);
+                    self.early(dialog, tag, response);
+                    if self.heard_reliable(dialog, response, offered) {
+                        self.happened(index, On::Heard(status));
+                    }
+                }
             }
-            self.happened(index, On::Heard(status));
         }
         if cancel {
             self.send_cancel(key);
@@ -188,6 +199,9 @@ impl Agent {
 
     fn heard_invite_final(&mut self, key: &str, index: usize, status: u16, response: &Sip) {
         let first = self.note_final(key, index, status, response);
+        if first {
+            self.settle_forks(index, status, response.to_tag().unwrap_or_default());
+        }
         if status < 300 {
             self.heard_2xx(key, index, response, first);
             return;
@@ -303,7 +317,9 @@ impl Agent {
         let Some(client) = self.clients.get(key) else { return };
         let offered = client.request.has_sdp();
         let number = client.request.cseq().0;
-        if !response.has_sdp() {
+        let described = key == self.first_invite_of(index)
+            && self.dialogs.get(index).is_some_and(|dialog| dialog.described);
+        if !response.has_sdp() && !described {
             self.complain("2xx to INVITE without SDP");
         }
         let Some(dialog) = self.dialogs.get_mut(index) else { return };
@@ -311,7 +327,7 @@ impl Agent {
         let branch = format!("z9hG4bK-{}", self.token());
         let via = format!("SIP/2.0/{} {};branch={branch};rport", self.transport.via_token(), self.address);
         ack.headers.insert(0, ("Via".to_owned(), via));
-        if !offered {
+        if !offered && !described {
             let sdp = self.sdp(index);
             ack.sdp(&sdp);
         }
@@ -321,6 +337,10 @@ impl Agent {
         }
         let to = self.in_dialog_address(index);
         self.emit(to, 0, bytes);
+    }
+
+    fn first_invite_of(&self, index: usize) -> String {
+        self.dialogs.get(index).map(|dialog| dialog.first_invite.clone()).unwrap_or_default()
     }
 
     fn in_dialog_address(&mut self, index: usize) -> SocketAddr {

@@ -36,6 +36,8 @@ pub struct Dialog {
     pub target: String,
     pub cseq: u32,
     pub remote_cseq: Option<u32>,
+    /// The CSeq number of the INVITE that began it.
+    pub remote_invite: u32,
     /// Key of our open INVITE, first or later.
     pub inviting: Option<String>,
     /// Key of the INVITE that we have not yet answered finally.
@@ -58,6 +60,27 @@ pub struct Dialog {
     pub session: Session,
     /// Whether the re-INVITE that waits offers what was offered before.
     pub same_offer: bool,
+    /// One of several early dialogs of an INVITE, beside the first one.
+    pub fork: bool,
+    /// Caller: the last RSeq heard. Callee: the last one said.
+    pub rseq: u32,
+    /// Callee: a reliable response that waits for its PRACK.
+    pub ringing: Option<Ringing>,
+    /// Callee: what is to be said once it has come.
+    pub deferred: Vec<(u16, bool)>,
+    /// Whether offer and answer went reliably before the 2xx.
+    pub described: bool,
+    /// Our UPDATE that holds an offer is unanswered.
+    pub updating: bool,
+}
+
+/// A reliable provisional response of a callee.
+#[derive(Debug, Clone)]
+pub struct Ringing {
+    pub rseq: u32,
+    pub key: String,
+    pub bytes: Vec<u8>,
+    pub sdp: bool,
 }
 
 impl Dialog {

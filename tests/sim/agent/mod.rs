@@ -8,6 +8,7 @@ mod acts;
 mod client;
 mod dialog;
 pub mod plan;
+mod reliable;
 mod server;
 pub mod session;
 
@@ -50,6 +51,12 @@ pub enum Alarm {
     Retry { dialog: usize },
     /// A session is to be refreshed, or was not.
     Session { dialog: usize, epoch: u32 },
+    /// A reliable provisional response is sent again.
+    RingAgain { dialog: usize, rseq: u32, interval: Micros },
+    /// It was never acknowledged.
+    RingOver { dialog: usize, rseq: u32 },
+    /// PRACK or UPDATE is answered now.
+    AnswerLater { dialog: usize, key: String, sdp: bool },
     /// A rule of a plan comes due.
     Rule { dialog: usize, rule: usize },
 }
@@ -142,6 +149,9 @@ impl Agent {
             Alarm::Reanswer { dialog, key } => self.reanswer(dialog, &key),
             Alarm::Retry { dialog } => self.retry_reinvite(dialog),
             Alarm::Session { dialog, epoch } => self.session_alarm(dialog, epoch),
+            Alarm::RingAgain { dialog, rseq, interval } => self.ring_again(dialog, rseq, interval),
+            Alarm::RingOver { dialog, rseq } => self.ring_over(dialog, rseq),
+            Alarm::AnswerLater { dialog, key, sdp } => self.answer_now(dialog, &key, sdp),
             Alarm::Rule { dialog, rule } => self.carry_out(dialog, rule),
         }
     }

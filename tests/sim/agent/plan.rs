@@ -25,8 +25,18 @@ pub enum On {
 pub enum Act {
     /// Callee: a provisional response, with SDP or without.
     Ring { status: u16, sdp: bool },
+    /// Callee: the same reliably where the INVITE knows it (RFC 3262), after those before it are acknowledged.
+    RingReliably { status: u16, sdp: bool },
+    /// Callee: a reliable provisional response whose RSeq leaves one out.
+    RingOutOfOrder,
+    /// Callee: another endpoint behind the same INVITE begins to ring, with `fork` as its rules.
+    Fork,
     /// Callee: 200 with SDP.
     Answer,
+    /// Callee: 200 though a provisional response is unacknowledged.
+    AnswerAtOnce,
+    /// Caller: BYE in the early dialog of a fork.
+    ByeFork,
     /// Callee: a second 200 under another tag, as a forking proxy behind it would cause.
     AnswerFork,
     /// Callee: a final response that is not 2xx.
@@ -41,6 +51,8 @@ pub enum Act {
     Reinvite,
     /// Any other request within the dialog.
     Ask(&'static str),
+    /// UPDATE without SDP.
+    UpdateBare,
     /// The INVITE's bytes again, that many times at once.
     Storm(u16),
     /// Callee: stops ringing, since nobody seems to call any more; nothing is sent.
@@ -86,6 +98,20 @@ pub struct Plan {
     pub session: Option<Timing>,
     /// Refreshes are refused with this status, so many times.
     pub refresh_refused: Option<(u16, u8)>,
+    /// Caller: says that it acknowledges provisional responses.
+    pub reliable: bool,
+    /// Caller: takes no provisional responses but those.
+    pub requires_reliable: bool,
+    /// Caller: never acknowledges one.
+    pub no_prack: bool,
+    /// Caller: acknowledges the first one that holds the answer with a new offer.
+    pub prack_offers: bool,
+    /// Takes UPDATE and says so.
+    pub updates: bool,
+    /// How long PRACK and UPDATE wait for their answer; 0 is at once.
+    pub answer_delay: Micros,
+    /// Callee: the rules of the endpoint that `Fork` wakes.
+    pub fork: Vec<Rule>,
     /// Further header lines of the caller's INVITE.
     pub headers: Vec<(&'static str, &'static str)>,
 }

@@ -86,6 +86,7 @@ impl Agent {
             target: request.contact().unwrap_or_default().to_owned(),
             cseq: 100,
             remote_cseq: Some(request.cseq().0),
+            remote_invite: request.cseq().0,
             inviting: None,
             invited: Some(key.to_owned()),
             first_invite: key.to_owned(),
@@ -100,6 +101,12 @@ impl Agent {
             up_told: false,
             session: Session::default(),
             same_offer: false,
+            fork: false,
+            rseq: 0,
+            ringing: None,
+            deferred: Vec::new(),
+            described: false,
+            updating: false,
         };
         self.dialogs.push(dialog);
         let index = self.dialogs.len() - 1;
@@ -152,11 +159,8 @@ impl Agent {
                 self.respond(key, 200, None);
                 self.happened(index, On::Asked("INFO"));
             }
-            "UPDATE" => {
-                self.note_session(index, request);
-                let status = self.refuses_refresh(index, request).unwrap_or(200);
-                self.respond(key, status, None);
-            }
+            "UPDATE" => self.receive_update(key, index, request),
+            "PRACK" if !self.is_caller(index) => self.receive_prack(key, index, request),
             "OPTIONS" | "MESSAGE" => self.respond(key, 200, None),
             _ => self.respond(key, 405, None),
         }
@@ -166,8 +170,14 @@ impl Agent {
         self.respond(key, 200, None);
         let Some(dialog) = self.dialogs.get_mut(index) else { return };
         dialog.stage = Stage::Over;
-        if let Some(invited) = dialog.invited.take() {
-            // RFC 3261 §15.1.2: what is pending is answered 487.
+        dialog.ringing = None;
+        let invited = dialog.invited.take();
+        let (call_id, flow) = (dialog.call_id.clone(), dialog.flow);
+        let rings_elsewhere = self.dialogs.iter().any(|other| {
+            !other.caller && other.call_id == call_id && other.flow == flow && other.stage < Stage::Up
+        });
+        if let Some(invited) = invited.filter(|_| !rings_elsewhere) {
+            // RFC 3261 §15.1.2: what is pending is answered 487; of a fork, when none of its endpoints rings any more.
             self.respond(&invited, 487, None);
         }
         self.happened(index, On::Asked("BYE"));
@@ -228,6 +238,9 @@ impl Agent {
         self.respond(key, 200, None);
         if !final_sent {
             self.respond(&invite, 487, None);
+            if let Some(index) = index {
+                self.end_forks(index);
+            }
         }
         if let Some(dialog) = index.and_then(|index| self.dialogs.get_mut(index)) {
             dialog.diary.push("CANCEL".to_owned());
@@ -250,13 +263,15 @@ impl Agent {
             return;
         };
         let number = ack.cseq().0;
+        let first = self.dialogs.get(index).is_some_and(|dialog| dialog.remote_invite == number);
+        let described = first && self.dialogs.get(index).is_some_and(|dialog| dialog.described);
         let mut late_offer = false;
         for server in self.servers.values_mut() {
             let is_ours = server.dialog == Some(index) && server.request.method() == "INVITE";
             let accepted = server.last.as_ref().is_some_and(|(status, _)| (200..300).contains(status));
             if is_ours && accepted && server.request.cseq().0 == number {
                 server.acked = true;
-                late_offer = !server.request.has_sdp();
+                late_offer = !server.request.has_sdp() && !described;
             }
         }
         if late_offer != ack.has_sdp() {
@@ -290,23 +305,44 @@ impl Agent {
     }
 
     pub(super) fn respond_as(&mut self, key: &str, status: u16, sdp: Option<&str>, tag: &str) {
+        self.respond_with(key, status, sdp, tag, &[]);
+    }
+
+    /// The same with more lines; what was sent.
+    pub(super) fn respond_with(
+        &mut self,
+        key: &str,
+        status: u16,
+        sdp: Option<&str>,
+        tag: &str,
+        lines: &[(&str, String)],
+    ) -> Option<Vec<u8>> {
         let contact = self.contact();
         let agent = format!("{}phone/1.0", self.mark());
-        let Some(server) = self.servers.get(key) else { return };
-        let (request, index) = (server.request.clone(), server.dialog);
+        let request = self.servers.get(key)?.request.clone();
+        let index = self.servers.get(key)?.dialog;
+        let updates =
+            index.and_then(|index| self.dialogs.get(index)).is_some_and(|dialog| dialog.plan.updates);
         let invite = request.method() == "INVITE";
+        let refreshes = request.method() == "UPDATE" && status < 300;
         let mut response = Sip::response(&request, status, phrase(status), tag);
         if let Some(index) = index {
             self.grant_session(index, &request, status, &mut response);
         }
-        let Some(server) = self.servers.get_mut(key) else { return };
-        if invite && status > 100 && status < 400 {
+        let server = self.servers.get_mut(key)?;
+        if refreshes || invite && status > 100 && status < 400 {
             response.add("Contact", if status >= 300 { "<sip:+19005550100@192.0.2.200>" } else { &contact });
         }
         let plan = server.dialog.and_then(|index| self.dialogs.get(index)).map(|dialog| &dialog.plan);
         let pause = plan.and_then(|plan| plan.pause).filter(|_| status == 503);
         if let Some(pause) = pause.or_else(|| (status == 500).then_some(1)) {
             response.add("Retry-After", &pause.to_string());
+        }
+        if updates && invite && status > 100 && status < 300 {
+            response.add("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE");
+        }
+        for (name, value) in lines {
+            response.add(name, value);
         }
         response.add("Server", &agent);
         if let Some(sdp) = sdp {
@@ -316,15 +352,15 @@ impl Agent {
         let (to, connection) = (server.from, server.connection);
         server.last = Some((status, bytes.clone()));
         let number = request.cseq().0;
-        self.emit(to, connection, bytes);
+        self.emit(to, connection, bytes.clone());
         if !invite || status < 200 {
-            return;
+            return Some(bytes);
         }
         if status < 300 || !self.transport.is_reliable() {
             self.alarms.push((self.now + T1, Alarm::ServerAgain { key: key.to_owned(), interval: T1 }));
         }
         self.alarms.push((self.now + GIVE_UP, Alarm::ServerOver { key: key.to_owned() }));
-        let Some(dialog) = index.and_then(|index| self.dialogs.get_mut(index)) else { return };
+        let dialog = index.and_then(|index| self.dialogs.get_mut(index))?;
         if dialog.invited.as_deref() == Some(key) {
             dialog.invited = None;
         }
@@ -336,6 +372,34 @@ impl Agent {
         } else if dialog.stage < Stage::Up {
             dialog.stage = Stage::Over;
         }
+        Some(bytes)
+    }
+
+    /// Bytes again to where an INVITE came from.
+    pub(super) fn resend(&mut self, key: &str, bytes: Vec<u8>) {
+        if let Some(server) = self.servers.get(key) {
+            let (to, connection) = (server.from, server.connection);
+            self.emit(to, connection, bytes);
+        }
+    }
+
+    /// Whether the INVITE knows reliable provisional responses.
+    pub(super) fn knows_reliable(&self, key: &str) -> bool {
+        let knows = |request: &Sip| {
+            ["Supported", "Require"]
+                .into_iter()
+                .any(|name| request.lines(name).any(|line| line.split(',').any(|tag| tag.trim() == "100rel")))
+        };
+        self.servers.get(key).is_some_and(|server| knows(&server.request))
+    }
+
+    /// Whether the INVITE held an offer.
+    pub(super) fn servers_sdp(&self, key: &str) -> bool {
+        self.servers.get(key).is_some_and(|server| server.request.has_sdp())
+    }
+
+    fn is_caller(&self, index: usize) -> bool {
+        self.dialogs.get(index).is_some_and(|dialog| dialog.caller)
     }
 
     /// Timer G, or RFC 3261 §13.3.1.4 for a 2xx.
