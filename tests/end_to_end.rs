@@ -61,7 +61,7 @@ drain: 2s
 "#;
 
 fn policy(over: Over) -> String {
-    POLICY.replace("TRANSPORT", if over == Over::Udp { "udp" } else { "tcp" })
+    POLICY.replace("TRANSPORT", over.name())
 }
 
 /// One call of a pair of scenarios from the PBX to the trunk; both must end as their scenario says.

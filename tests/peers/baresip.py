@@ -1,6 +1,6 @@
 """baresip as a phone that is told what to do in lines on stdin and tells what happened in JSON lines on stdout.
 
-    baresip.py ADDRESS PORT EDGE USER     (EDGE: where it sends its calls, host:port)
+    baresip.py ADDRESS PORT EDGE USER TRANSPORT     (EDGE: where it sends its calls, host:port; TRANSPORT: udp)
 
 Owns no scenario: those lie in tests/peers.rs. Writes baresip's configuration, starts it, and speaks with it over its
 ctrl_tcp module (netstrings of JSON). baresip's own log, every SIP message in it, goes to stderr.
@@ -16,7 +16,9 @@ import sys
 import tempfile
 import time
 
-address, port, edge, user = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
+address, port, edge, user, over = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
+if over != "udp":
+    sys.exit("baresip connects from whatever address the system picks, and on loopback that is no address of its own")
 
 CONFIG = """
 poll_method epoll
@@ -36,7 +38,7 @@ module_tmp account.so
 module_app menu.so
 module_app ctrl_tcp.so
 """
-ACCOUNT = "<sip:{user}@{address}>;regint=0;answermode=manual;audio_codecs=PCMU/8000/1,PCMA/8000/1;dtmfmode=info\n"
+ACCOUNT = "<sip:{user}@{address}>;regint=0;answermode=manual;audio_codecs=PCMU/8000/1,PCMA/8000/1\n"
 # Its events in the words that both phones share, with the status that they stand for where they name none.
 STATES = {
     "CALL_INCOMING": ("incoming", 0),

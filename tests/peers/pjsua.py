@@ -1,6 +1,6 @@
 """PJSUA as a phone that is told what to do in lines on stdin and tells what happened in JSON lines on stdout.
 
-    pjsua.py ADDRESS PORT EDGE USER     (EDGE: where it sends its calls, host:port)
+    pjsua.py ADDRESS PORT EDGE USER TRANSPORT     (EDGE: where it sends its calls, host:port; TRANSPORT: udp or tcp)
 
 Owns no scenario: those lie in tests/peers.rs. Its own log, every SIP message in it, goes to stderr.
 """
@@ -16,7 +16,7 @@ os.dup2(2, 1)  # PJSIP's log is printed by C to the first descriptor
 
 import pjsua2 as pj  # noqa: E402  (after the descriptors are sorted)
 
-address, port, edge, user = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
+address, port, edge, user, over = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
 libc = ctypes.CDLL(None)
 
 PRACK = {"none": pj.PJSUA_100REL_NOT_USED, "offered": pj.PJSUA_100REL_OPTIONAL, "required": pj.PJSUA_100REL_MANDATORY}
@@ -87,11 +87,12 @@ class Phone:
         transport = pj.TransportConfig()
         transport.boundAddress = address
         transport.port = port
-        self.endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
+        kind = pj.PJSIP_TRANSPORT_TCP if over == "tcp" else pj.PJSIP_TRANSPORT_UDP
+        self.endpoint.transportCreate(kind, transport)
         self.endpoint.libStart()
         self.endpoint.audDevManager().setNullDev()
         self.config = pj.AccountConfig()
-        self.config.idUri = f"sip:{user}@{address}"
+        self.config.idUri = f"sip:{user}@{address};transport={over}"
         self.config.mediaConfig.transportConfig.boundAddress = address
         self.config.mediaConfig.transportConfig.port = 20000
         # A re-INVITE of its own as soon as an answer has two codecs comes where a scenario asks for it.
@@ -131,7 +132,7 @@ class Phone:
     def dial(self, number, offer="now"):
         param = self.flags(pj.PJSUA_CALL_NO_SDP_OFFER if offer == "late" else 0)
         self.call = Call(self.account)
-        self.call.makeCall(f"sip:{number}@{edge}", param)
+        self.call.makeCall(f"sip:{number}@{edge};transport={over}", param)
 
     def answer(self, status):
         param = self.flags()
@@ -151,7 +152,10 @@ class Phone:
         self.codecs(codecs)
         self.call.reinvite(self.flags(pj.PJSUA_CALL_REINIT_MEDIA))
 
-    def update(self, codecs="PCMU,PCMA"):
+    def ask_for_an_offer(self):
+        self.call.reinvite(self.flags(pj.PJSUA_CALL_NO_SDP_OFFER))
+
+    def update(self, codecs):
         self.codecs(codecs)
         self.call.update(self.flags(pj.PJSUA_CALL_REINIT_MEDIA))
 

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::sipp::Over;
+
 /// How long a phone may take for one step.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -33,6 +35,8 @@ pub struct Place {
     pub edge: String,
     /// Its own number.
     pub user: String,
+    /// Over which it sends its calls, and is sent them.
+    pub over: Over,
 }
 
 /// A running phone; ended when dropped.
@@ -120,7 +124,7 @@ impl Phone {
         let err = File::create(folder.join("log")).expect("the folder is writable");
         let mut child = Command::new(python())
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script))
-            .args([&place.address, &place.port.to_string(), &place.edge, &place.user])
+            .args([&place.address, &place.port.to_string(), &place.edge, &place.user, place.over.name()])
             .current_dir(&folder)
             .stdin(Stdio::piped())
             .stdout(out)
@@ -220,7 +224,7 @@ impl Phone {
         let log = String::from_utf8_lossy(&log).into_owned();
         match self.kind {
             Kind::Pjsua => of_pjsua(&log),
-            Kind::Baresip => of_baresip(&log, &format!("{}:{}", self.place.address, self.place.port)),
+            Kind::Baresip => of_baresip(&log, &format!("{}:", self.place.address)),
         }
     }
 
@@ -279,7 +283,9 @@ fn of_baresip(log: &str, own: &str) -> Vec<Message> {
     let way = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
-            ["UDP" | "TCP", source, "->", to] => (*source == own || *to == own).then_some(*to == own),
+            ["UDP" | "TCP", source, "->", to] => {
+                (source.starts_with(own) || to.starts_with(own)).then_some(to.starts_with(own))
+            }
             _ => None,
         }
     };

@@ -14,6 +14,16 @@ pub enum Over {
     Tcp,
 }
 
+impl Over {
+    /// Its name in policies and URIs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Over::Udp => "udp",
+            Over::Tcp => "tcp",
+        }
+    }
+}
+
 /// One run of sipp to be started.
 #[derive(Debug, Clone)]
 pub struct Run {
