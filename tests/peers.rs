@@ -9,6 +9,8 @@ mod rig;
 
 #[path = "peers/calls.rs"]
 mod calls;
+#[path = "peers/extensions.rs"]
+mod extensions;
 #[path = "peers/pairing.rs"]
 mod pairing;
 #[path = "peers/timers.rs"]
@@ -24,7 +26,7 @@ fn plays(net: u8, pbx: Kind, trunk: Kind, from: From, over: Over) {
         return;
     }
     let mut pairing = Pairing::start(net, pbx, trunk, from, over, POLICY);
-    let scenes: [(&str, Scene); 7] = [
+    let scenes: [(&str, Scene); 12] = [
         ("a long call", calls::a_long_call),
         ("a transfer is refused", calls::a_transfer_is_refused),
         ("the callee hangs up", calls::the_callee_hangs_up),
@@ -32,6 +34,11 @@ fn plays(net: u8, pbx: Kind, trunk: Kind, from: From, over: Over) {
         ("the callee is busy", calls::the_callee_is_busy),
         ("media comes early", calls::media_comes_early),
         ("the offer comes late", calls::the_offer_comes_late),
+        ("the caller requires reliable ringing", extensions::the_caller_requires_reliable_ringing),
+        ("the callee requires reliable ringing", extensions::the_callee_requires_reliable_ringing),
+        ("a codec changes by UPDATE", extensions::a_codec_changes_by_update),
+        ("early media changes", extensions::early_media_changes),
+        ("the caller locks the codec", extensions::the_caller_locks_the_codec),
     ];
     for (name, scene) in scenes {
         eprintln!("{pbx:?} -> {trunk:?} from {from:?}: {name}");

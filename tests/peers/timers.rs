@@ -110,6 +110,12 @@ fn both_keep_a_timer_and_the_edge_refreshes() {
 }
 
 #[test]
+fn both_keep_a_timer_and_refresh() {
+    let timers = Timers { caller: "offered", callee: "required", refresher: "peer" };
+    lasts(73, Kind::Pjsua, Kind::Pjsua, From::Trunk, &timers);
+}
+
+#[test]
 fn a_trunk_keeps_a_timer_and_the_pbx_that_it_calls_does_not() {
     let timers = Timers { caller: "offered", callee: "none", refresher: "edge" };
     lasts(74, Kind::Pjsua, Kind::Pjsua, From::Trunk, &timers);
