@@ -50,6 +50,7 @@ fn peer(id: PeerId, name: &str, side: PeerSide, address: [u8; 4]) -> Option<Arc<
         session_timers: ringfence::policy::peer::SessionTimers::default(),
         post_dial_max: Duration::from_secs(30),
         pace: Pace::default(),
+        keep_alive: None,
     }))
 }
 

@@ -124,6 +124,8 @@ pub(super) struct Core {
     pub early_cseq: u32,
     /// When the answer came; the cap runs from here.
     pub answered_at: Tick,
+    /// How often empty lines go to those peers that want some.
+    pub keep_alive: Option<std::time::Duration>,
     /// A's INVITE while it waits for its final answer; kept here so that a bug in a phase cannot lose it.
     pub invite: Option<Pending>,
 }

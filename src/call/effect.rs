@@ -45,6 +45,11 @@ pub enum Effect {
         /// The bytes.
         bytes: Bytes,
     },
+    /// Send an empty line, so that a NAT on the way keeps the flow (RFC 5626 §3.5.1).
+    KeepAlive {
+        /// Where to.
+        hop: Hop,
+    },
     /// Answer a server transaction.
     Respond {
         /// Which.

@@ -42,6 +42,8 @@ pub enum Timer {
     SessionA,
     /// The same for leg B.
     SessionB,
+    /// Empty lines to peers behind NAT.
+    KeepAlive,
     /// The call must be gone by now whatever happens.
     Linger,
 }

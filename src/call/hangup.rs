@@ -12,7 +12,8 @@ use crate::policy::PeerSide;
 use crate::sip::{Flow, Message, Method};
 
 /// Deadlines that mean nothing any more once the call ends.
-const SETUP_AND_TALK: [Timer; 8] = [
+const SETUP_AND_TALK: [Timer; 9] = [
+    Timer::KeepAlive,
     Timer::Pace,
     Timer::Try,
     Timer::Progress,
@@ -245,7 +246,8 @@ impl Hangup {
                 }
                 core.abandoned.clear();
             }
-            Timer::Pace
+            Timer::KeepAlive
+            | Timer::Pace
             | Timer::Try
             | Timer::Progress
             | Timer::Ring

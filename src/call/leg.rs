@@ -13,7 +13,7 @@ pub(super) use super::outgoing::{Carried, Outgoing};
 use super::refresh::Refreshing;
 use super::session_timer::SessionTimer;
 use super::{Branch, Failure, LocalTag, Random, ServerId, Settings, Side, identity};
-use crate::policy::{Listener, Peer, Policy, Reservation, Target, Transports};
+use crate::policy::{Listener, Peer, Policy, Reservation, Target};
 use crate::sip::error::Cause;
 use crate::sip::{Flow, HeaderName, Hop, Host, Message, Method, NameAddr, Text, Transport, Uri, Writer};
 
@@ -206,7 +206,7 @@ impl Leg {
 
     /// Where requests of ours in this dialog go: to the literal address that the route set or the target names, if it is
     /// one of this peer's, else back where the peer sent from. A name is never looked up, another host never followed.
-    fn turn(&mut self, flow: &Flow, policy: &Policy) {
+    pub fn turn(&mut self, flow: &Flow, policy: &Policy) {
         let first =
             self.routes.first().and_then(|route| NameAddr::read(route).ok()).map(|route| route.raw_uri);
         let named =
@@ -353,15 +353,6 @@ pub(super) fn hop_of(peer: &Peer, target: &Target, transport: Transport) -> Hop 
         remote: target.address,
         connection: crate::sip::ConnectionId::NONE,
     }
-}
-
-/// The first transport of a target that it was not tried by. After an encrypted one never one in the clear: whoever
-/// can break a connection must not be able to take the encryption away.
-pub(super) fn next_transport(target: &Target, tried: &Transports) -> Option<Transport> {
-    let encrypted = tried.iter().any(|transport| transport.is_encrypted());
-    let open =
-        |transport: &&Transport| !tried.contains(transport) && (!encrypted || transport.is_encrypted());
-    target.transports.iter().find(open).copied()
 }
 
 /// What the record and the gate call a failure that a response told.

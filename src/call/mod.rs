@@ -19,6 +19,7 @@ mod offer;
 mod outgoing;
 pub mod passed;
 mod provisional;
+mod reach;
 pub mod record;
 mod refresh;
 mod relay;
@@ -230,10 +231,12 @@ impl Call {
             strays: Vec::new(),
             early_cseq: 0,
             answered_at: context.now.tick,
+            keep_alive: None,
             invite: None,
         };
         core.invite = Some(answer::Pending { server, message: invite.clone(), source: flow.remote });
         core.note_came(invite, None, context.now.tick);
+        core.begin_keep_alive(&candidates, context);
         let phase = match readable.map(|()| core.session_refuses(Side::A, invite)) {
             Ok(None) => Box::new(setup::Setup::new(candidates)).next_target(&mut core, context),
             Ok(Some(status)) => core.refuse_session(status, context),
@@ -252,6 +255,10 @@ impl Call {
     pub fn on(&mut self, event: Event<'_>, context: &mut Context<'_>) {
         self.core.noted = context.effects.len();
         self.core.note_event(&event, context.now.tick);
+        if matches!(event, Event::Timer(Timer::KeepAlive)) {
+            return self.core.keep_alive(context);
+        }
+        self.core.follow(&event);
         self.phase = match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Setup(setup) => setup.on(&mut self.core, event, context),
             Phase::Talk(talk) => talk.on(&mut self.core, event, context),

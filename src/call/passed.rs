@@ -224,6 +224,7 @@ impl Core {
                     (leg, 0, Word::Cancel, &b""[..])
                 }
                 Effect::Resend { .. }
+                | Effect::KeepAlive { .. }
                 | Effect::Bind { .. }
                 | Effect::Unbind { .. }
                 | Effect::Arm { .. }

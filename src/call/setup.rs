@@ -159,7 +159,7 @@ impl Setup {
     ) {
         let policy = Arc::clone(&core.policy);
         let Some(peer) = policy.peer(candidate.peer) else { return };
-        let Some(transport) = leg::next_transport(&candidate.target, &over) else { return };
+        let Some(transport) = candidate.target.next_transport(&over) else { return };
         core.b.peer = Arc::clone(peer);
         core.b.hop = leg::hop_of(peer, &candidate.target, transport);
         self.forks.clear(core, context);
@@ -390,7 +390,7 @@ impl Setup {
         };
         // RFC 3261 §18.1.1, §8.1.3.1: the same target by its next transport, while nothing was heard from it.
         if (failure, heard) == (Failure::Transport, Heard::Nothing)
-            && let (Some(from), Some(to)) = (over.last(), leg::next_transport(&candidate.target, &over))
+            && let (Some(from), Some(to)) = (over.last(), candidate.target.next_transport(&over))
         {
             context.gate.fell_back(context.now, &candidate, *from, to);
             self.call(core, candidate, over, context);

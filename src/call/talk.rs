@@ -438,7 +438,7 @@ impl Talk {
             Timer::SessionA => return self.session_due(core, Side::A, context),
             Timer::SessionB => return self.session_due(core, Side::B, context),
             Timer::Reliable => self.ringing = None,
-            Timer::Pace | Timer::Try | Timer::Progress | Timer::Ring | Timer::Linger => {}
+            Timer::KeepAlive | Timer::Pace | Timer::Try | Timer::Progress | Timer::Ring | Timer::Linger => {}
         }
         Phase::Talk(self)
     }

@@ -176,6 +176,7 @@ fn peers(policy: &Policy) -> Vec<String> {
             grouped(peer.requests_burst_max.into())
         ));
         out.extend(paced(peer));
+        out.extend(kept(peer));
         out.push(format!("    {}", secrecy(peer)));
         out.extend(extras(peer).into_iter().map(|extra| format!("    {extra}")));
     }
@@ -195,6 +196,11 @@ fn reached(peer: &Peer) -> String {
         transports(first.transports.iter()),
         time_text(peer.try_timeout)
     )
+}
+
+fn kept(peer: &Peer) -> Option<String> {
+    let interval = peer.keep_alive?;
+    Some(format!("    an empty line to it every {} during a call", time_text(interval)))
 }
 
 fn paced(peer: &Peer) -> Option<String> {

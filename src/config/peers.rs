@@ -167,6 +167,7 @@ fn peer(name: &str, id: PeerId, fields: &Fields<'_>, listeners: &BTreeMap<&str, 
         ring_max: fields.time("ring_max"),
         pace: pace(fields),
         session_timers: session_timers(fields),
+        keep_alive: fields.time_if("keep_alive"),
     };
     if peer.try_timeout > peer.post_dial_max {
         fields.error(

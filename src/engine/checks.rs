@@ -138,6 +138,11 @@ pub fn contact(message: &Message, flow: &Flow, policy: &Policy) -> Result<(), Wr
     Ok(())
 }
 
+/// The Contact of a request within a dialog, where it brings one (RFC 3261 §12.2.1.1): held to the same rule.
+pub fn new_contact(message: &Message, flow: &Flow, policy: &Policy) -> Result<(), Wrong> {
+    if message.has(HeaderName::Contact) { contact(message, flow, policy) } else { Ok(()) }
+}
+
 fn contact_address(address: IpAddr, flow: &Flow) -> Result<(), &'static str> {
     if address.is_unspecified() {
         return Err("Contact is the unspecified address");

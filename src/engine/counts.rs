@@ -27,6 +27,8 @@ counts! {
     frames,
     /// Frames that hold only CR, LF or NUL (RFC 5626 §3.5.1, and what NAT keep-alives send).
     keep_alives,
+    /// Empty lines sent to peers behind NAT.
+    keep_alives_sent,
     /// Requests read.
     requests,
     /// Responses read.

@@ -15,6 +15,9 @@ use crate::call::{Begin, Branch, Call, Context, Effect, Effects, Event, Failure,
 use crate::clock::Now;
 use crate::policy::{Alert, Policy, code};
 
+/// RFC 5626 §3.5.1: a double CRLF; on a stream it is answered by a single one.
+const KEEP_ALIVE: bytes::Bytes = bytes::Bytes::from_static(b"\r\n\r\n");
+
 /// What a transaction told, waiting for its turn.
 #[derive(Debug)]
 pub enum Happened {
@@ -201,6 +204,10 @@ impl Engine {
             Effect::Send { side: _, hop, bytes } => {
                 self.flush();
                 self.outputs.push_back(super::Output::Send { hop, bytes });
+            }
+            Effect::KeepAlive { hop } => {
+                self.counts.keep_alives_sent += 1;
+                self.outputs.push_back(super::Output::Send { hop, bytes: KEEP_ALIVE });
             }
             Effect::Respond { server, side: _, status, bytes } => {
                 if status >= 200

@@ -29,6 +29,8 @@ struct Probing {
     interval: Duration,
     next: Tick,
     waits_for: Option<Branch>,
+    /// Transports that could not be reached since it was due.
+    broken: usize,
 }
 
 /// A probe that has to be sent.
@@ -84,9 +86,12 @@ impl Peers {
                 let probing = |interval| match known.and_then(|known| known.probed) {
                     Some(known) if known.interval == interval => known,
                     // The first probes are spread over one interval, so that a start is no burst.
-                    Some(_) | None => {
-                        Probing { interval, next: now.after(part(interval, random)), waits_for: None }
-                    }
+                    Some(_) | None => Probing {
+                        interval,
+                        next: now.after(part(interval, random)),
+                        waits_for: None,
+                        broken: 0,
+                    },
                 };
                 self.targets.push(Target {
                     peer: peer.id,
@@ -117,6 +122,7 @@ impl Peers {
         let wobble = part(probed.interval / 5, random);
         probed.next = now.after(probed.interval.mul_f32(0.9).saturating_add(wobble));
         let unanswered = probed.waits_for.replace(branch).is_some();
+        probed.broken = 0;
         Some(Due { peer: target.peer, address: target.address, branch, unanswered })
     }
 
@@ -136,6 +142,16 @@ impl Peers {
             target.peer == peer && target.probed.is_some_and(|probed| probed.waits_for == Some(branch))
         };
         self.targets.iter().find(waits).map(|target| target.address)
+    }
+
+    /// A probe under this branch could not be sent: it goes again under another one. How many of its transports are
+    /// broken now.
+    pub fn again(&mut self, branch: Branch, other: Branch) -> Option<usize> {
+        let mut probed = self.targets.iter_mut().filter_map(|target| target.probed.as_mut());
+        let probed = probed.find(|probed| probed.waits_for == Some(branch))?;
+        probed.broken += 1;
+        probed.waits_for = Some(other);
+        Some(probed.broken)
     }
 
     /// Whether calls may go there.

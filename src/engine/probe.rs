@@ -4,6 +4,7 @@
 //! Read first: RFC 3261 §8.1.1, §11.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::Engine;
 use super::peers::{Change, Due, reach_alert};
@@ -11,14 +12,14 @@ use super::transactions::Owner;
 use crate::call::identity::hex16;
 use crate::call::{Branch, Failure};
 use crate::clock::Now;
-use crate::policy::{Listener, Peer, PeerId};
+use crate::policy::{Listener, Peer, PeerId, Transports};
 use crate::sip::write::{Text, Writer};
 use crate::sip::{ConnectionId, HeaderName, Hop, Method, Transport};
 
 impl Engine {
     /// Sends every probe that is due.
     pub(super) fn probe(&mut self, now: Now) {
-        let policy = std::sync::Arc::clone(&self.policy);
+        let policy = Arc::clone(&self.policy);
         while let Some(due) = self.peers.due(now.tick, &mut self.random) {
             let Due { peer: id, address, branch, unanswered } = due;
             // A whole interval without an answer is as good as the end of its transaction, and sooner.
@@ -26,24 +27,22 @@ impl Engine {
                 self.lost(now, id, address);
             }
             let Some(peer) = policy.peer(id) else { continue };
-            let Some(listener) = policy.listener(peer.listener) else { continue };
-            let names = [self.random.bits(), self.random.bits()];
-            let transport = transport_to(peer, address);
-            let Some(bytes) = options(listener, transport, address, branch, names) else { continue };
-            let hop =
-                Hop { listener: peer.listener, transport, remote: address, connection: ConnectionId::NONE };
-            self.counts.probes += 1;
-            self.transactions.start(
-                now.tick,
-                branch,
-                false,
-                hop,
-                bytes,
-                Owner::Probe(id),
-                &mut self.outcomes,
-            );
+            let Some(transport) = transport_to(peer, address, 0) else { continue };
+            self.send_probe(now, peer, (address, transport), branch);
         }
         self.settle(now);
+    }
+
+    fn send_probe(&mut self, now: Now, peer: &Peer, way: (SocketAddr, Transport), branch: Branch) {
+        let (address, transport) = way;
+        let policy = Arc::clone(&self.policy);
+        let Some(listener) = policy.listener(peer.listener) else { return };
+        let names = [self.random.bits(), self.random.bits()];
+        let Some(bytes) = options(listener, transport, address, branch, names) else { return };
+        let hop = Hop { listener: peer.listener, transport, remote: address, connection: ConnectionId::NONE };
+        self.counts.probes += 1;
+        let owner = Owner::Probe(peer.id);
+        self.transactions.start(now.tick, branch, false, hop, bytes, owner, &mut self.outcomes);
     }
 
     /// A probe ended without a response.
@@ -52,8 +51,20 @@ impl Engine {
         match failure {
             // Any response is life.
             Failure::Unavailable => self.heard(now, peer, address),
+            Failure::Transport if self.probe_again(now, peer, address, branch) => {}
             Failure::Timeout | Failure::Transport => self.lost(now, peer, address),
         }
+    }
+
+    /// RFC 3261 §8.1.3.1: as a call would, it goes by the next transport of the target.
+    fn probe_again(&mut self, now: Now, id: PeerId, address: SocketAddr, branch: Branch) -> bool {
+        let policy = Arc::clone(&self.policy);
+        let Some(peer) = policy.peer(id) else { return false };
+        let other = Branch(self.random.bits());
+        let Some(broken) = self.peers.again(branch, other) else { return false };
+        let Some(transport) = transport_to(peer, address, broken) else { return false };
+        self.send_probe(now, peer, (address, transport), other);
+        true
     }
 
     fn lost(&mut self, now: Now, peer: PeerId, address: SocketAddr) {
@@ -72,10 +83,14 @@ impl Engine {
     }
 }
 
-/// The transport a peer prefers at an address.
-pub(super) fn transport_to(peer: &Peer, address: SocketAddr) -> Transport {
-    let target = peer.targets.iter().find(|target| target.address == address);
-    target.and_then(|target| target.transports.first().copied()).unwrap_or(Transport::Udp)
+/// The transport of a peer at an address, after so many that could not be reached.
+pub(super) fn transport_to(peer: &Peer, address: SocketAddr, broken: usize) -> Option<Transport> {
+    let target = peer.targets.iter().find(|target| target.address == address)?;
+    let mut tried = Transports::new();
+    for _ in 0..broken {
+        tried.push(target.next_transport(&tried)?);
+    }
+    target.next_transport(&tried)
 }
 
 /// `host` or `[v6]`, and `:port`, of a listener as it tells itself to peers.

@@ -228,6 +228,7 @@ impl Engine {
         }
         if matches!(message.method(), Method::Invite | Method::Prack | Method::Update)
             && let Err(wrong) = checks::session_body(message)
+                .and_then(|()| checks::new_contact(message, &flow, arrived.policy))
         {
             return self.refuse(now, arrived, server, &wrong, judged);
         }

@@ -54,6 +54,7 @@ pub(crate) fn peer(id: PeerId, name: &str, side: PeerSide, source: &str, target:
         session_timers: super::peer::SessionTimers::default(),
         post_dial_max: Duration::from_secs(30),
         pace: Pace::default(),
+        keep_alive: None,
     }
 }
 

@@ -84,6 +84,18 @@ pub struct Target {
     pub transports: Transports,
 }
 
+impl Target {
+    /// The first transport that it was not tried by. After an encrypted one never one in the clear: whoever can break a
+    /// connection must not be able to take the encryption away.
+    #[must_use]
+    pub fn next_transport(&self, tried: &[Transport]) -> Option<Transport> {
+        let encrypted = tried.iter().any(|transport| transport.is_encrypted());
+        let open =
+            |transport: &&Transport| !tried.contains(transport) && (!encrypted || transport.is_encrypted());
+        self.transports.iter().find(open).copied()
+    }
+}
+
 /// Where an inbound call's DID is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum CalledFrom {
@@ -206,6 +218,8 @@ pub struct Peer {
     pub pace: Pace,
     /// Session timers with it; there is no way to do without.
     pub session_timers: SessionTimers,
+    /// Sends an empty line to it every so often while a call is up, so that a NAT on the way does not forget the flow.
+    pub keep_alive: Option<Duration>,
 }
 
 /// A header opened by `pass_headers`.

@@ -81,6 +81,7 @@ pub fn peer(id: u16, name: &str, side: PeerSide, listener: u16, address: &str) -
         ring_max: Duration::from_secs(180),
         pace: Pace::default(),
         session_timers: ringfence::policy::peer::SessionTimers::default(),
+        keep_alive: None,
     }
 }
 

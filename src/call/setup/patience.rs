@@ -45,6 +45,7 @@ impl Setup {
             | Timer::Duration
             | Timer::SessionA
             | Timer::SessionB
+            | Timer::KeepAlive
             | Timer::Linger => Phase::Setup(self),
         }
     }

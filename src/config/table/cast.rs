@@ -207,6 +207,12 @@ pub static PEER: Section = Section {
             "32s",
             "the longest pause between calls that a target of it can ask for with 503 and Retry-After",
         ),
+        Key::means(
+            "keep_alive",
+            Kind::Time(secs(5), secs(900)),
+            "none are sent",
+            "how often an empty line goes to it during a call, so that a NAT before it keeps the way open",
+        ),
         Key::value(
             "try_timeout",
             Kind::Time(ms(500), secs(32)),

@@ -1,0 +1,58 @@
+//! Where a peer is reached while the call lives: the flow of its newest request, kept open through NAT.
+//!
+//! Owns when a leg follows its peer to another flow, and the empty lines that keep it. Refuses to know what a request
+//! asks for. Read first: RFC 3261 §12.2.2; RFC 5626 §3.5.1, §4.4; RFC 4787 §4.3 (how long a NAT remembers).
+
+use std::sync::Arc;
+
+use super::core::Core;
+use super::leg::Status;
+use super::{Context, Effect, Event, Side, Timer};
+use crate::policy::route::Candidate;
+
+impl Core {
+    /// A new request within a dialog, from its peer, tells where that peer is now: behind a NAT that forgot, its port has
+    /// changed. Anything else (a guess, a copy, another peer) moves nothing.
+    pub fn follow(&mut self, event: &Event<'_>) {
+        let Event::Request { side, peer, flow, message, .. } = event else { return };
+        let policy = Arc::clone(&self.policy);
+        let leg = self.leg_mut(*side);
+        let stands = match leg.status {
+            Status::Invited(_) | Status::Up => true,
+            Status::Idle | Status::Calling(_) | Status::Ending(_) | Status::Over => false,
+        };
+        let newer = leg.remote_cseq == 0 || message.cseq().number > leg.remote_cseq;
+        if stands && newer && leg.owns(message, *peer) {
+            leg.turn(flow, &policy);
+        }
+    }
+
+    /// Sets the clock for empty lines, where the caller or a target may want some.
+    pub fn begin_keep_alive(&mut self, candidates: &[Candidate], context: &mut Context<'_>) {
+        let called = candidates.iter().filter_map(|candidate| self.policy.peer(candidate.peer));
+        self.keep_alive = called.chain([&self.a.peer]).filter_map(|peer| peer.keep_alive).min();
+        self.arm_keep_alive(context);
+    }
+
+    /// Sends them to each leg that lives.
+    pub fn keep_alive(&mut self, context: &mut Context<'_>) {
+        for side in [Side::A, Side::B] {
+            let leg = self.leg(side);
+            let lives = match leg.status {
+                Status::Invited(_) | Status::Calling(_) | Status::Up => true,
+                Status::Idle | Status::Ending(_) | Status::Over => false,
+            };
+            if lives && leg.peer.keep_alive.is_some() {
+                context.effects.push(Effect::KeepAlive { hop: leg.hop });
+            }
+        }
+        self.arm_keep_alive(context);
+    }
+
+    fn arm_keep_alive(&self, context: &mut Context<'_>) {
+        if let Some(interval) = self.keep_alive {
+            let at = context.now.tick.after(interval);
+            context.effects.push(Effect::Arm { timer: Timer::KeepAlive, at });
+        }
+    }
+}
