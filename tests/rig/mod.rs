@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part of the rig")]
 
 pub mod edge;
+pub mod kamailio;
 pub mod phone;
 pub mod sipp;
 
@@ -43,6 +44,10 @@ impl Net {
     /// A second trunk, port 5090.
     pub fn spare(self) -> String {
         self.host(4)
+    }
+    /// A third trunk, port 5090.
+    pub fn last(self) -> String {
+        self.host(5)
     }
     /// An address on no list.
     pub fn stranger(self) -> String {
