@@ -10,6 +10,8 @@
 mod calls;
 #[path = "attacks/dialogs.rs"]
 mod dialogs;
+#[path = "attacks/early.rs"]
+mod early;
 #[path = "attacks/floods.rs"]
 mod floods;
 #[path = "sim/mod.rs"]
