@@ -155,7 +155,7 @@ impl Core {
         let policy = Arc::clone(&self.policy);
         let leg = self.leg_mut(side);
         let (method, sdp) = match leg.sdp.take() {
-            sdp if leg.timer.updates() => (Method::Update, sdp),
+            sdp if leg.timer.updates() && leg.allows_update => (Method::Update, sdp),
             Some(sdp) => (Method::Invite, Some(sdp)),
             None => return,
         };

@@ -73,6 +73,16 @@ fn negotiating() -> Vec<Flow> {
             .alone(|shape| shape.session_timer = "session_expires: 10m, min_se: 2m")
             .with(|flow| flow.diary = vec!["422 Min-SE 120"]),
         timed("session_interval_below_theirs", None, Some(Timing { min_se: 240, ..Timing::SHORT })),
+        refused("session_interval_below_theirs_at_a_refresh", REINVITED, 422, 2)
+            .with(|flow| flow.diary = vec!["same offer"]),
+        refused("session_interval_below_theirs_at_a_reinvite", Timing::SHORT, 422, 1)
+            .caller(&[when(On::Up, 1_000, Act::Reinvite), HANG_UP])
+            .with(|flow| {
+                flow.caller.session = Some(Timing::SHORT);
+                flow.diary = vec!["INVITE answered 200"];
+            }),
+        refused("session_interval_below_theirs_without_end", REINVITED, 422, 99)
+            .with(|flow| flow.tolerated = vec!["the session was not refreshed in time"]),
     ]
 }
 

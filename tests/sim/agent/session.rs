@@ -125,14 +125,19 @@ impl Agent {
             return;
         }
         if status == 422 {
-            response.add("Min-SE", &timing.min_se.to_string());
+            // Who refuses what it took before wants more than that.
+            let asked = expires_of(request).map_or(0, |(seconds, _)| seconds);
+            let least = if asked < timing.min_se { timing.min_se } else { asked + 30 };
+            response.add("Min-SE", &least.to_string());
         }
         if !(200..300).contains(&status) {
             return;
         }
         response.add("Allow", &allow(timing));
         let (supported, asked) = (lists(request, "Supported", "timer"), expires_of(request));
-        let seconds = asked.map_or(timing.expires, |(s, _)| s.min(timing.expires)).max(timing.min_se);
+        let least = request.header("Min-SE").and_then(|value| value.parse().ok()).unwrap_or(90);
+        let seconds = asked.map_or(timing.expires, |(s, _)| s.min(timing.expires));
+        let seconds = seconds.max(timing.min_se).max(least);
         let refresher = match (supported, asked.and_then(|(_, who)| who), timing.refresher) {
             (false, _, _) | (true, None, "" | "uas") => "uas",
             (true, Some(who), _) | (true, None, who) => who,
