@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringfence::clock::{Now, Tick};
+use ringfence::policy::identity::Identity;
 use ringfence::policy::peer::{CalledFrom, Extensions, Methods};
 use ringfence::policy::route::{Pattern, Route, RouteTarget};
 use ringfence::policy::rules::{Blocklist, ConcurrentCalls, Entry, MaxDuration, Rule, Rules};
@@ -34,6 +35,7 @@ fn peer(id: PeerId, name: &str, side: PeerSide, address: [u8; 4]) -> Option<Arc<
         targets: vec![Target { address, transports: [Transport::Udp].into_iter().collect() }],
         request_host: None,
         numbers: Numbers::default(),
+        identity: Identity::default(),
         plain_signalling: true,
         plain_media: true,
         methods: Methods::default(),

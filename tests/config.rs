@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails says so by a panic")]
 
+#[path = "config/peers.rs"]
+mod peers;
+
 use std::path::{Path, PathBuf};
 
 use ringfence::clock::Wall;
@@ -217,38 +220,6 @@ fn mistakes_in_values_are_told() {
     let cases: Vec<(&str, &str, &str)> =
         cases.iter().map(|(what, from, to)| (*what, *from, to.as_str())).collect();
     insta::assert_snapshot!("values", said(&cases));
-}
-
-#[test]
-fn numbers_that_cannot_be_written_so_are_told() {
-    let trunk = |keys: &str| format!("    side: outside\n    {}", keys.replace("; ", "\n    "));
-    let cases = [
-        ("a form that there is not", "number_format: e165"),
-        ("a caller with a tech prefix", "caller_format: tech_prefix; tech_prefix: \"1#\""),
-        ("national without a country", "number_format: national"),
-        ("national callers without a country", "caller_format: national; national_prefix: \"0\""),
-        ("international without its prefix", "number_format: international_prefix"),
-        ("a tech prefix that is missing", "number_format: tech_prefix"),
-        ("a part that nothing uses", "number_format: e164; country_code: 49"),
-        ("a prefix that nothing uses", "tech_prefix: \"1#\""),
-        (
-            "a code of no country",
-            "number_format: national; country_code: 4; national_prefix: none; international_prefix: \"00\"",
-        ),
-        (
-            "a code with a plus",
-            "number_format: national; country_code: \"+49\"; national_prefix: none; international_prefix: \"00\"",
-        ),
-        ("a prefix that is none", "number_format: tech_prefix; tech_prefix: abc"),
-        ("a caller who stands in and cannot", "caller_format: e164; default_caller: \"150\""),
-        ("a caller who stands in and is none", "default_caller: \"15 0\""),
-        ("codes that are too long", "short_digits: 9"),
-    ];
-    let cases: Vec<(&str, &str, String)> =
-        cases.iter().map(|(what, keys)| (*what, "    side: outside", trunk(keys))).collect();
-    let cases: Vec<(&str, &str, &str)> =
-        cases.iter().map(|(what, from, to)| (*what, *from, to.as_str())).collect();
-    insta::assert_snapshot!("numbers", said(&cases));
 }
 
 #[test]

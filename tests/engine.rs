@@ -23,3 +23,5 @@ mod networks;
 mod numbers;
 #[path = "engine/targets.rs"]
 mod targets;
+#[path = "engine/trust.rs"]
+mod trust;

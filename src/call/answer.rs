@@ -141,7 +141,7 @@ impl Leg {
         let body = described.map_or(&b""[..], Message::body);
         if let Some(carried) = answer.carried {
             let with_body = matches!(answer.body, Body::Carried) && !body.is_empty();
-            super::rewrite::cross(&mut writer, carried, self.peer.side, &self.peer.pass_headers, with_body);
+            self.cross(&mut writer, policy, carried, None, with_body);
         }
         if let Body::Of(other) = answer.body {
             super::rewrite::describe(&mut writer, other);

@@ -1,28 +1,114 @@
-//! The caller as the far side sees it: what was judged, written as the peer wants it, or nobody.
+//! The caller: which header names it, whether it is hidden, and how the far side sees it.
 //!
-//! Owns From towards a target and the escaping of user parts. Refuses to know which header named the caller.
-//! Read first: RFC 3261 §8.1.1.3, §19.1.2; RFC 3323 §4.1.1.3, §4.2; RFC 3325 §9.3.
+//! Owns reading a caller from a request and writing From towards a target. Refuses to judge who may call.
+//! Read first: RFC 3261 §8.1.1.3, §19.1.2; RFC 3323 §4.1.1.3, §4.2; RFC 3325 §9; RFC 5806 §4.
+
+use std::borrow::Cow;
 
 use super::leg::DISPLAY_BYTES_MAX;
 use crate::policy::form::Written;
-use crate::sip::headers::Privacy;
-use crate::sip::{HeaderName, Host, Message, Text, Uri};
+use crate::policy::identity::{CallerIn, Identity};
+use crate::sip::headers::{Privacy, asserted};
+use crate::sip::uri::unescape;
+use crate::sip::{HeaderName, Host, Message, NameAddr, Text, Uri};
 
 /// From of a caller who is not shown (RFC 3323 §4.1.1.3).
 pub const ANONYMOUS: &[u8] = b"\"Anonymous\" <sip:anonymous@anonymous.invalid>";
 
-/// Whether a request's caller asks not to be shown: by Privacy, or because From shows nobody already.
+/// Longest user part taken for a caller or a called number.
+pub const USER_BYTES_MAX: usize = 128;
+
+const NOT_UTF8: &str = "a user part that is not UTF-8";
+
+/// A user part as policy may read it: without its parameters, unescaped once, UTF-8, without controls, and of a bearable
+/// length.
+pub fn user<'a>(uri: &Uri<'a>) -> Result<Cow<'a, str>, &'static str> {
+    // RFC 3261 §19.1.6, RFC 3966 §3: from `;` on stand the parameters of a telephone number; they name nobody.
+    let raw = uri.user().unwrap_or_default().split(|byte| *byte == b';').next().unwrap_or_default();
+    let text = match unescape(raw).ok_or("a broken escape in a user part")? {
+        Cow::Borrowed(bytes) => Cow::Borrowed(std::str::from_utf8(bytes).map_err(|_| NOT_UTF8)?),
+        Cow::Owned(bytes) => Cow::Owned(String::from_utf8(bytes).map_err(|_| NOT_UTF8)?),
+    };
+    if text.len() > USER_BYTES_MAX {
+        return Err("a user part that is too long");
+    }
+    if text.chars().any(char::is_control) {
+        return Err("a control character in a user part");
+    }
+    Ok(text)
+}
+
+/// The value that names the caller: of the first header of the peer's `caller_in` that stands there. `Ok(None)` when none
+/// does; an error names the header that cannot be read.
+pub fn named<'a>(message: &'a Message, identity: &Identity) -> Result<Option<NameAddr<'a>>, &'static str> {
+    for header in &identity.caller_in {
+        let value = match header {
+            CallerIn::From => Some(message.from()),
+            CallerIn::PAssertedIdentity => one_identity(message)?,
+            CallerIn::RemotePartyId => calling_party(message)?,
+            CallerIn::Diversion => {
+                let last = message.values(HeaderName::Diversion).next();
+                last.map(|value| NameAddr::read(value).map_err(|_| "Diversion cannot be read")).transpose()?
+            }
+        };
+        if value.is_some() {
+            return Ok(value);
+        }
+    }
+    Ok(None)
+}
+
+/// P-Asserted-Identity's value; two must name one user, or it could be read two ways.
+pub(super) fn one_identity(message: &Message) -> Result<Option<NameAddr<'_>>, &'static str> {
+    if !message.has(HeaderName::PAssertedIdentity) {
+        return Ok(None);
+    }
+    let unreadable = "P-Asserted-Identity cannot be read";
+    let values = asserted(message.values(HeaderName::PAssertedIdentity)).map_err(|_| unreadable)?;
+    let users = || values.iter().map(|value| value.uri().ok().and_then(|uri| user(&uri).ok()));
+    let first = users().next().flatten();
+    if values.is_empty() || first.is_none() || users().any(|user| user != first) {
+        return Err(unreadable);
+    }
+    Ok(values.into_iter().next())
+}
+
+/// Remote-Party-ID's value for the calling party, which is what a value without `party` is for.
+fn calling_party(message: &Message) -> Result<Option<NameAddr<'_>>, &'static str> {
+    let unreadable = "Remote-Party-ID cannot be read";
+    let mut found = None;
+    for value in message.values(HeaderName::RemotePartyId) {
+        let value = NameAddr::read(value).map_err(|_| unreadable)?;
+        let calling = value.param("party").is_none_or(|party| party.eq_ignore_ascii_case(b"calling"));
+        if calling && found.replace(value).is_some() {
+            return Err(unreadable);
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a request's caller asks not to be shown: by Privacy, by Remote-Party-ID, or because From shows nobody already.
 #[must_use]
 pub fn hides(message: &Message) -> bool {
+    asks_privacy(message) || shows_nobody(message)
+}
+
+/// Whether a message asks that its sender be not shown.
+pub(super) fn asks_privacy(message: &Message) -> bool {
     let asked =
         message.has(HeaderName::Privacy) && Privacy::read(message.lines(HeaderName::Privacy)).hides_caller();
-    asked || shows_nobody(message)
+    let party = |value: &[u8]| {
+        let privacy = NameAddr::read(value).ok().and_then(|value| value.param("privacy"));
+        privacy.is_some_and(|how| !crate::sip::text::unquote(how).eq_ignore_ascii_case(b"off"))
+    };
+    asked || message.values(HeaderName::RemotePartyId).any(party)
 }
 
 fn shows_nobody(message: &Message) -> bool {
     match message.from().uri() {
         Ok(Uri::Sip(sip)) => {
-            matches!(sip.host, Host::Name(name) if name.eq_ignore_ascii_case(b"anonymous.invalid"))
+            sip.user.is_some_and(|user| user.eq_ignore_ascii_case(b"anonymous"))
+                || matches!(sip.host, Host::Name(name) if name.eq_ignore_ascii_case(b"anonymous.invalid"))
         }
         Ok(Uri::Tel { .. } | Uri::Urn(_) | Uri::Other(_)) | Err(_) => false,
     }

@@ -43,7 +43,8 @@ pub(super) struct Story {
     pub began_at: Tick,
     pub rang: Option<Wall>,
     pub answered: Option<Wall>,
-    pub caller: LegRecord,
+    /// Boxed: it is read when the call ends and not before.
+    pub caller: Box<LegRecord>,
     pub tried: Vec<LegRecord>,
     /// What passed on both legs.
     pub messages: Messages,
@@ -443,7 +444,7 @@ impl Core {
         }
         let ended = self.moment(context.now.tick);
         let story = &mut self.story;
-        let mut caller = story.caller.clone();
+        let mut caller = LegRecord::clone(&story.caller);
         caller.status = Some(if story.answered.is_some() { 200 } else { ending.status });
         let mut legs = Vec::with_capacity(1 + story.tried.len());
         legs.push(caller);

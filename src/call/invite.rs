@@ -31,7 +31,9 @@ pub(super) fn name(core: &mut Core, candidate: &Candidate) -> Result<(), Box<Ref
         written.map_err(|why| refused(code::CALLER_INVALID, "the caller", why))?
     };
     let own_host = policy.listener(peer.listener).map_or("", |listener| &*listener.advertise_host);
-    let display = pending.message.from().display;
+    // The name beside the number is that of the header which named the caller.
+    let named = caller::named(&pending.message, &a.peer.identity);
+    let display = named.ok().flatten().map_or(&b""[..], |named| named.display);
     b.local = caller::address(shown, display, &caller::bracketed(own_host)).into_boxed_slice();
     b.remote = caller::address(Some(called), b"", &request_host(peer, candidate)).into_boxed_slice();
     Ok(())
@@ -45,7 +47,7 @@ pub(super) fn write(
     transport: Transport,
     settings: &Settings,
 ) -> bytes::Bytes {
-    let Core { invite: Some(pending), a, b, policy, .. } = core else { return bytes::Bytes::new() };
+    let Core { invite: Some(pending), a, b, policy, story, .. } = core else { return bytes::Bytes::new() };
     let invite = &pending.message;
     let listener = policy.listener(b.hop.listener);
     let parameter: &[u8] = match transport {
@@ -70,7 +72,7 @@ pub(super) fn write(
     b.timer.write_request(&mut writer, &b.peer.session_timers);
     leg::product(&mut writer, HeaderName::UserAgent, settings);
     let body = invite.body();
-    super::rewrite::cross(&mut writer, invite, b.peer.side, &b.peer.pass_headers, !body.is_empty());
+    b.cross(&mut writer, policy, invite, Some(&story.from), !body.is_empty());
     writer.finish(body)
 }
 

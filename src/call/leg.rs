@@ -13,7 +13,7 @@ pub(super) use super::outgoing::{Carried, Outgoing};
 use super::refresh::Refreshing;
 use super::session_timer::SessionTimer;
 use super::{Branch, Failure, LocalTag, Random, ServerId, Settings, Side, identity};
-use crate::policy::{Listener, Peer, Policy, Reservation, Target};
+use crate::policy::{Listener, Peer, PeerId, Policy, Reservation, Target};
 use crate::sip::error::Cause;
 use crate::sip::{Flow, HeaderName, Hop, Host, Message, Method, NameAddr, Text, Transport, Uri, Writer};
 
@@ -63,6 +63,8 @@ pub(super) struct Unacked {
 pub(super) struct Leg {
     pub side: Side,
     pub peer: Arc<Peer>,
+    /// The peer of the other leg, and whether its party asked not to be shown.
+    pub other: (PeerId, bool),
     pub status: Status,
     pub call_id: Box<[u8]>,
     pub local_tag: LocalTag,
@@ -156,6 +158,7 @@ impl Leg {
             timer: SessionTimer::new(&peer.session_timers),
             refreshing: Refreshing::default(),
             sdp: None,
+            other: (peer.id, false),
             peer,
             status: Status::Idle,
             call_id: call_id.into_boxed_slice(),
@@ -304,8 +307,7 @@ impl Leg {
         let body = match outgoing.carried {
             Carried::Nothing => b"",
             Carried::Of(message) => {
-                let (side, passed) = (self.peer.side, &self.peer.pass_headers);
-                super::rewrite::cross(&mut writer, message, side, passed, !message.body().is_empty());
+                self.cross(&mut writer, policy, message, None, !message.body().is_empty());
                 message.body()
             }
             Carried::Sdp(sdp) => {

@@ -5,6 +5,7 @@
 
 pub mod answer;
 mod answered;
+pub mod asserted;
 pub mod caller;
 mod core;
 mod dialog;
@@ -202,19 +203,20 @@ impl Call {
             began_at: context.now.tick,
             rang: None,
             answered: None,
-            caller: record::LegRecord {
+            caller: Box::new(record::LegRecord {
                 peer: Arc::clone(&peer.name),
                 call_id: String::from_utf8_lossy(invite.call_id()).into_owned(),
                 remote: flow.remote,
                 transport: flow.transport,
                 status: None,
-            },
+            }),
             tried: Vec::with_capacity(1),
             trail: trail.into_vec().into_boxed_slice(),
             messages: passed::Messages::with_room(),
         };
         let callee = candidates.first().and_then(|first| policy.peer(first.peer)).unwrap_or(&peer);
-        let b = leg::Leg::callee(Arc::clone(callee), flow.back(), context.random);
+        let mut b = leg::Leg::callee(Arc::clone(callee), flow.back(), context.random);
+        b.other = (peer.id, begin.hidden);
         let (a, readable) =
             leg::Leg::invited(invite, &flow, server, peer, reservations, &policy, context.random);
         context.effects.push(Effect::Bind { tag: a.local_tag, side: Side::A });

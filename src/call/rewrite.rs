@@ -3,8 +3,8 @@
 //! Owns the allowlist. Topology is hidden because whatever is not named here stays behind.
 //! Read first: RFC 3261 §20; RFC 7092 §3; RFC 3326.
 
+use super::asserted::{self, Between};
 use crate::policy::PeerSide;
-use crate::policy::peer::PassedHeader;
 use crate::sip::{HeaderName, Message, Writer};
 
 /// How a header is treated in one direction.
@@ -12,6 +12,8 @@ use crate::sip::{HeaderName, Message, Writer};
 pub enum Crossing {
     /// Made anew for each leg from what was judged.
     Rebuilt,
+    /// Made anew where both peers are trusted with it (`asserted_identity`), else left behind.
+    Trusted,
     /// Copied as it came.
     Crosses,
     /// Stays behind; `pass_headers` of the receiving peer may open it.
@@ -24,6 +26,7 @@ impl Crossing {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Rebuilt => "rebuilt",
+            Self::Trusted => "by trust",
             Self::Crosses => "crosses",
             Self::Stays => "stays",
         }
@@ -47,7 +50,7 @@ const fn row(header: HeaderName, outward: Crossing, inward: Crossing, why: &'sta
     Row { header, outward, inward, why }
 }
 
-use Crossing::{Crosses, Rebuilt, Stays};
+use Crossing::{Crosses, Rebuilt, Stays, Trusted};
 
 /// The table. A header without a row stays behind in both directions.
 pub const TABLE: &[Row] = &[
@@ -84,14 +87,25 @@ pub const TABLE: &[Row] = &[
     row(HeaderName::InfoPackage, Crosses, Crosses, "says what an INFO is for (RFC 6086)"),
     row(HeaderName::Reason, Crosses, Crosses, "why a call was ended (RFC 3326)"),
     row(HeaderName::RetryAfter, Crosses, Crosses, "when to try again"),
-    row(HeaderName::Privacy, Crosses, Crosses, "a hidden caller stays hidden (RFC 3323)"),
+    row(
+        HeaderName::Privacy,
+        Rebuilt,
+        Rebuilt,
+        "a hidden caller stays hidden (RFC 3323): the words known, and id",
+    ),
     row(HeaderName::AlertInfo, Stays, Stays, "makes phones answer by themselves or fetch addresses"),
     row(HeaderName::CallInfo, Stays, Stays, "makes phones answer by themselves or fetch addresses"),
-    row(HeaderName::PAssertedIdentity, Stays, Stays, "trust ends at the edge (RFC 3325)"),
+    row(
+        HeaderName::PAssertedIdentity,
+        Trusted,
+        Trusted,
+        "the caller that was judged, who was reached (RFC 3325, 4916)",
+    ),
+    row(HeaderName::PEarlyMedia, Trusted, Trusted, "its words alone (RFC 5009)"),
     row(HeaderName::PPreferredIdentity, Stays, Stays, "trust ends at the edge (RFC 3325)"),
-    row(HeaderName::RemotePartyId, Stays, Stays, "trust ends at the edge"),
-    row(HeaderName::Diversion, Stays, Stays, "not judged yet"),
-    row(HeaderName::HistoryInfo, Stays, Stays, "not judged yet; names inside addresses"),
+    row(HeaderName::RemotePartyId, Stays, Stays, "trust ends at the edge; `caller_in` may read it"),
+    row(HeaderName::Diversion, Stays, Stays, "rebuilt at our host where `pass_headers` opens it"),
+    row(HeaderName::HistoryInfo, Stays, Stays, "rebuilt at our host where `pass_headers` opens it"),
     row(HeaderName::Identity, Stays, Stays, "covers numbers that are rebuilt"),
     row(HeaderName::Authorization, Stays, Stays, "credentials never leave their leg"),
     row(HeaderName::ProxyAuthorization, Stays, Stays, "credentials never leave their leg"),
@@ -120,27 +134,32 @@ pub fn crossing(header: HeaderName, side: PeerSide) -> Crossing {
     }
 }
 
-/// Copies to `writer` what crosses from `message` towards a peer of `side` with these `passed` headers.
-/// Headers that describe the body go only where the body goes.
-pub fn cross(
-    writer: &mut Writer,
-    message: &Message,
-    side: PeerSide,
-    passed: &[PassedHeader],
-    with_body: bool,
-) {
+/// Writes what crosses of a message between two peers. Headers that describe the body go only where the body goes.
+pub fn cross(writer: &mut Writer, message: &Message, between: &Between<'_>, with_body: bool) {
+    let mut diverted = [(HeaderName::Diversion, false), (HeaderName::HistoryInfo, false)];
     for header in message.headers() {
         let belongs_to_body = describes_body(header.name);
-        let crosses = match crossing(header.name, side) {
-            Rebuilt => false,
+        let crosses = match crossing(header.name, between.to.side) {
+            // By trust, and made anew below.
+            Rebuilt | Trusted => false,
             Crosses => !belongs_to_body || with_body,
-            Stays => opened(passed, header.name, header.raw_name),
+            Stays => asserted::may_pass(between, header.name, header.raw_name),
         };
-        if crosses {
+        if !crosses {
+            continue;
+        }
+        match diverted.iter_mut().find(|(name, _)| *name == header.name) {
+            Some((_, opened)) => *opened = true,
             // A line that holds a NUL cannot be written and stays behind; the reader let it in only inside quotes.
-            let _written = writer.copy(&header);
+            None => {
+                let _written = writer.copy(&header);
+            }
         }
     }
+    for (header, _) in diverted.into_iter().filter(|(_, opened)| *opened) {
+        asserted::write_diverted(writer, header, message, between);
+    }
+    asserted::write(writer, message, between);
 }
 
 /// Copies what describes the body of `message`, whose body goes too.
@@ -162,25 +181,19 @@ const fn describes_body(header: HeaderName) -> bool {
     )
 }
 
-fn opened(passed: &[PassedHeader], name: HeaderName, raw_name: &[u8]) -> bool {
-    passed.iter().any(|passed| match passed {
-        PassedHeader::Known(known) => *known == name && name != HeaderName::Unknown,
-        PassedHeader::Named(named) => {
-            name == HeaderName::Unknown && raw_name.eq_ignore_ascii_case(named.as_bytes())
-        }
-    })
-}
-
 /// Whether `pass_headers` may name it: what is rebuilt cannot be passed.
 #[must_use]
 pub fn may_be_passed(header: HeaderName) -> bool {
-    !TABLE.iter().any(|row| row.header == header && (row.outward == Rebuilt || row.inward == Rebuilt))
+    let ours = |crossing| matches!(crossing, Rebuilt | Trusted);
+    !TABLE.iter().any(|row| row.header == header && (ours(row.outward) || ours(row.inward)))
         && !matches!(
             header,
             HeaderName::Authorization
                 | HeaderName::ProxyAuthorization
                 | HeaderName::WwwAuthenticate
                 | HeaderName::ProxyAuthenticate
+                | HeaderName::PPreferredIdentity
+                | HeaderName::RemotePartyId
                 | HeaderName::Replaces
                 | HeaderName::ReferTo
         )
@@ -216,8 +229,14 @@ mod tests {
 
     #[test]
     fn what_is_rebuilt_or_secret_cannot_be_passed() {
-        for header in [HeaderName::Via, HeaderName::Contact, HeaderName::Authorization, HeaderName::Replaces]
-        {
+        for header in [
+            HeaderName::Via,
+            HeaderName::Authorization,
+            HeaderName::Replaces,
+            HeaderName::PAssertedIdentity,
+            HeaderName::RemotePartyId,
+            HeaderName::PEarlyMedia,
+        ] {
             assert!(!may_be_passed(header), "{header:?}");
         }
         assert!(may_be_passed(HeaderName::AlertInfo));

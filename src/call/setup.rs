@@ -161,6 +161,7 @@ impl Setup {
         let Some(peer) = policy.peer(candidate.peer) else { return };
         let Some(transport) = candidate.target.next_transport(&over) else { return };
         core.b.peer = Arc::clone(peer);
+        core.a.other = (peer.id, false);
         core.b.hop = leg::hop_of(peer, &candidate.target, transport);
         self.forks.clear(core, context);
         let Some(asked) = core.invite.as_ref().map(|pending| &pending.message) else { return };

@@ -47,6 +47,8 @@ impl Asked<'_> {
     fn dialog(&self, response: &Message, flow: &Flow) -> Result<Leg, Cause> {
         let answering = self.policy.peer_at(flow).and_then(|peer| self.policy.peer(peer));
         let mut stray = Leg {
+            // Nothing of the other leg crosses to it.
+            other: (self.peer.id, true),
             side: Side::B,
             peer: Arc::clone(answering.unwrap_or(self.peer)),
             status: Status::Idle,

@@ -90,7 +90,7 @@ fn chapters(config: &Config) -> Vec<(&'static str, Vec<String>)> {
     let policy = &config.policy;
     vec![
         ("Where it listens", listeners(policy)),
-        ("Who is known", peers(policy)),
+        ("Who is known", peers(config)),
         ("Who owns what", policy.sites.iter().map(|site| owned(policy, site)).collect()),
         ("Who may call whom", routes(policy)),
         ("What is asked of every request", policy.rules.screen.iter().map(ruled).collect()),
@@ -150,7 +150,8 @@ fn grouped(number: u64) -> String {
     out
 }
 
-fn peers(policy: &Policy) -> Vec<String> {
+fn peers(config: &Config) -> Vec<String> {
+    let policy = &config.policy;
     let mut out = Vec::new();
     for peer in policy.peers.iter().flatten() {
         let side = match peer.side {
@@ -178,7 +179,9 @@ fn peers(policy: &Policy) -> Vec<String> {
         out.extend(paced(peer));
         out.extend(kept(peer));
         out.push(format!("    {}", secrecy(peer)));
-        out.extend(extras(peer).into_iter().map(|extra| format!("    {extra}")));
+        let profile = config.profiles.iter().find(|(id, _)| *id == peer.id);
+        let profile = profile.map(|(_, applied)| applied.told()).unwrap_or_default();
+        out.extend(extras(peer).into_iter().chain(profile).map(|extra| format!("    {extra}")));
     }
     out
 }
@@ -239,6 +242,7 @@ fn extras(peer: &Peer) -> Vec<String> {
         out.push(format!("headers that also cross towards it: {}", several(names, "and")));
     }
     out.extend(super::numbers::told(&peer.numbers));
+    out.extend(super::numbers::trust_told(&peer.identity));
     match peer.called_from {
         CalledFrom::RequestUri => {}
         CalledFrom::To => out.push("the number called is read from To".to_owned()),

@@ -11,6 +11,7 @@ mod keys;
 mod numbers;
 mod peers;
 pub mod problem;
+pub mod profiles;
 #[cfg(test)]
 mod reference_tests;
 mod routes;
@@ -32,12 +33,13 @@ pub use changes::{Changes, changes};
 pub use schema::schema;
 
 use crate::clock::Wall;
-use crate::policy::{Names, Plan, Policy};
+use crate::policy::{Names, PeerId, Plan, Policy};
 use crate::sinks::Sink;
 
 use cross::Cast;
 use fields::Fields;
 use problem::{Cause, Desk, Errors, Place, Problem};
+use profiles::Applied;
 
 /// A whole, checked configuration.
 #[derive(Debug)]
@@ -54,6 +56,8 @@ pub struct Config {
     pub admin: crate::admin::Settings,
     /// How long a stop waits for live calls.
     pub drain: Duration,
+    /// What profiles set, by peer.
+    pub profiles: Vec<(PeerId, Applied)>,
     /// What is allowed by exception, or looks unmeant; sorted by place.
     pub warnings: Vec<Problem>,
 }
@@ -117,7 +121,8 @@ impl Source {
 pub fn load(source: &Source, names: &mut Names, generation: u64) -> Result<Config, Errors> {
     let desk = Desk::new(&source.name, &source.text);
     let mut trial = names.clone();
-    let config = tree::read(&source.text, &desk).and_then(|node| {
+    let config = tree::read(&source.text, &desk).and_then(|mut node| {
+        profiles::fill(&mut node);
         let place = Place { line: 1, column: 1, length: 1 };
         let root = Fields::open(&desk, &table::ROOT, &node, place, String::new())?;
         compose(&root, source, &mut trial, generation)
@@ -173,6 +178,10 @@ fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u6
     let admin = settings::admin(root, &source.folder);
     let drain = root.time("drain");
     let mut cast = Cast::new(root, listeners, peers, sites, routes);
+    let profile = |read: &peers::Read<'_, crate::policy::Peer>| {
+        Some((read.value.id, profiles::applied(&read.fields, read.value.side)?))
+    };
+    let profiles = cast.peers.iter().filter_map(profile).collect();
     cast.check();
     if root.desk().has_errors() {
         return None;
@@ -193,5 +202,5 @@ fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u6
     // Identical sources are told by `cross.rs` with their places; this can only be one it overlooked.
     let told = |_| root.error("peers", Cause::new("two peers have the same source on one listener"));
     let policy = Arc::new(Policy::build(plan).map_err(told).ok()?);
-    Some(Config { policy, engine: engine?, net: net?, sinks, admin, drain, warnings: Vec::new() })
+    Some(Config { policy, engine: engine?, net: net?, sinks, admin, drain, profiles, warnings: Vec::new() })
 }

@@ -1,15 +1,19 @@
-//! How a peer wants numbers written: `number_format`, `caller_format` and the literal parts that they need.
+//! How a peer wants numbers written, and whose word on callers counts: `number_format`, `caller_format` and the literal
+//! parts that they need, `asserted_identity`, `caller_in`.
 //!
 //! Owns the step from these keys to the policy's forms: a form without its parts, and parts without a form, are told.
 //! Refuses to know numbers that are dialled. Read first: `policy/form.rs`.
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::fields::{Fields, choose};
 use super::problem::{Cause, quoted};
 use super::values;
 use crate::policy::Numbers;
 use crate::policy::form::{Form, Substitute, e164, is_country_code};
+use crate::policy::identity::{CallerIn, Identity};
 
 /// Characters of a prefix.
 const PREFIX_CHARACTERS_MAX: usize = 16;
@@ -32,6 +36,13 @@ const SHAPES: [(&str, Shape); 6] = [
     ("international_prefix", Shape::International),
     ("national", Shape::National),
     ("tech_prefix", Shape::Tech),
+];
+
+const CALLER_IN: [(&str, CallerIn); 4] = [
+    (CallerIn::From.name(), CallerIn::From),
+    (CallerIn::PAssertedIdentity.name(), CallerIn::PAssertedIdentity),
+    (CallerIn::RemotePartyId.name(), CallerIn::RemotePartyId),
+    (CallerIn::Diversion.name(), CallerIn::Diversion),
 ];
 
 /// The keys that name parts, and the shapes that use them.
@@ -128,6 +139,46 @@ fn substitute(fields: &Fields<'_>, form: &Form) -> Option<Substitute> {
         let cause = format!("{} cannot be written as {}", quoted(text), form.name());
         Err(Cause::new(cause).cure("write it with + and the country code, e.g. \"+12125550100\""))
     })
+}
+
+/// Reads whose word on who is calling counts.
+pub fn identity(fields: &Fields<'_>) -> Identity {
+    let trusts = [("in", (true, false)), ("out", (false, true)), ("both", (true, true))];
+    let (believed, told) = fields.choice("asserted_identity", &trusts).unwrap_or_default();
+    let mut caller_in = SmallVec::new();
+    for (header, item) in fields.words("caller_in", |text| choose(text, &CALLER_IN)) {
+        let error = |cause: Cause| fields.desk().error(item.node.place, &item.path, cause);
+        if caller_in.contains(&header) {
+            error(Cause::new(format!("{} stands here twice", header.name())).cure("keep the first"));
+        } else if header != CallerIn::From && !believed {
+            let cause = format!("{} is not believed of this peer", header.name());
+            error(Cause::new(cause).cure("write asserted_identity: in (or both) if it tells the truth"));
+        }
+        caller_in.push(header);
+    }
+    if caller_in.is_empty() {
+        caller_in.push(CallerIn::From);
+    }
+    Identity { caller_in, believed, told }
+}
+
+/// What trust in a peer means, one sentence each; nothing where there is none.
+#[must_use]
+pub fn trust_told(identity: &Identity) -> Vec<String> {
+    let mut out = Vec::new();
+    if identity.caller_in.as_slice() != [CallerIn::From] {
+        let names: Vec<&str> = identity.caller_in.iter().map(|header| header.name()).collect();
+        out.push(format!("who calls is read from {}", names.join(", else ")));
+    }
+    if identity.believed {
+        out.push(
+            "BELIEVED when it says who calls or was reached (P-Asserted-Identity, P-Early-Media)".to_owned(),
+        );
+    }
+    if identity.told {
+        out.push("TOLD who calls (P-Asserted-Identity), callers too who asked to be hidden".to_owned());
+    }
+    out
 }
 
 /// What the forms of a peer mean, one sentence each; nothing where numbers cross as they come.

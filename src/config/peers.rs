@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::fields::{Fields, NamedFields, choose};
-use super::numbers::numbers;
+use super::numbers::{identity, numbers};
 use super::problem::{Cause, listed, quoted};
 use super::table::{REFUSAL, REFUSAL_PRESETS};
 use super::tree::Value;
@@ -147,6 +147,7 @@ fn peer(name: &str, id: PeerId, fields: &Fields<'_>, listeners: &BTreeMap<&str, 
             Ok(Arc::from(text))
         }),
         numbers: numbers(fields),
+        identity: identity(fields),
         plain_signalling: allowed(fields, "plain_signalling"),
         plain_media: allowed(fields, "plain_media"),
         methods: methods(fields),

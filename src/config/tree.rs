@@ -57,6 +57,14 @@ pub struct Entry {
     pub value: Node,
 }
 
+impl Node {
+    /// One that nobody wrote, as if it stood at a place.
+    #[must_use]
+    pub const fn made(place: Place, value: Value) -> Self {
+        Self { place, value, bytes: None }
+    }
+}
+
 impl Value {
     /// What it is, for messages.
     #[must_use]

@@ -11,6 +11,7 @@ use super::intake::Arrived;
 use super::refuse::{self, Wrong};
 use super::requests::refusal_alert;
 use super::{Engine, Output};
+use crate::call::caller;
 use crate::call::identity::hex16;
 use crate::call::passed::Messages;
 use crate::call::record::{Disposition, EndedBy, LegRecord};
@@ -28,7 +29,7 @@ const BUSY_RETRY_SECONDS: u32 = 10;
 /// Who calls whom, as read from the message.
 #[derive(Debug, Default)]
 pub struct Users<'a> {
-    /// From's user.
+    /// The user of the header that names the caller.
     pub caller: Cow<'a, str>,
     /// The user that the peer's `called_from` names.
     pub called: Cow<'a, str>,
@@ -41,12 +42,20 @@ impl<'a> Users<'a> {
     #[must_use]
     pub fn read(arrived: &Arrived<'a>) -> Self {
         let mut users = Self::default();
-        match arrived.message.from().uri().map(|uri| checks::user(&uri)) {
-            Ok(Ok(caller)) => users.caller = caller,
-            Ok(Err(why)) => {
-                users.fault = Some(Wrong::new(400, code::URI_MALFORMED, &format!("From has {why}")))
-            }
-            Err(_) => users.fault = Some(Wrong::new(400, code::URI_MALFORMED, "From's URI cannot be read")),
+        match caller::named(arrived.message, &arrived.peer.identity) {
+            Ok(Some(name)) => match name.uri().map(|uri| caller::user(&uri)) {
+                Ok(Ok(caller)) => users.caller = caller,
+                Ok(Err(why)) => {
+                    let why = format!("the caller has {why}");
+                    users.fault = Some(Wrong::new(400, code::URI_MALFORMED, &why));
+                }
+                Err(_) => {
+                    users.fault =
+                        Some(Wrong::new(400, code::URI_MALFORMED, "the caller's URI cannot be read"));
+                }
+            },
+            Ok(None) => {}
+            Err(why) => users.fault = Some(Wrong::new(400, code::HEADER_VALUE_INVALID, why)),
         }
         match called(arrived) {
             Ok(called) => users.called = called,

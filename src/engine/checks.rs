@@ -7,9 +7,10 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::refuse::{Adds, Wrong};
+use crate::call::caller::user;
 use crate::call::{Branch, reliable, session_timer};
 use crate::policy::{Listener, Peer, Policy, code};
-use crate::sip::uri::{SipUri, unescape};
+use crate::sip::uri::SipUri;
 use crate::sip::{Flow, HeaderName, Host, Message, NameAddr, Uri, Via};
 
 /// Option tags served to a peer; a Require that names another is refused (RFC 3261 §8.2.2.3). UPDATE has none.
@@ -195,27 +196,6 @@ pub fn passed_before(message: &Message, policy: &Policy) -> bool {
         || message.values(HeaderName::Via).skip(1).any(|value| Via::read(value).is_ok_and(|via| ours(&via)))
 }
 
-/// Longest user part taken for a caller or a called number.
-pub const USER_BYTES_MAX: usize = 128;
-
-/// A user part as policy may read it: without its parameters, unescaped once, UTF-8, without controls, and of a bearable
-/// length.
-pub fn user<'a>(uri: &Uri<'a>) -> Result<Cow<'a, str>, &'static str> {
-    // RFC 3261 §19.1.6, RFC 3966 §3: from `;` on stand the parameters of a telephone number; they name nobody.
-    let raw = uri.user().unwrap_or_default().split(|byte| *byte == b';').next().unwrap_or_default();
-    let text = match unescape(raw).ok_or("a broken escape in a user part")? {
-        Cow::Borrowed(bytes) => Cow::Borrowed(std::str::from_utf8(bytes).map_err(|_| NOT_UTF8)?),
-        Cow::Owned(bytes) => Cow::Owned(String::from_utf8(bytes).map_err(|_| NOT_UTF8)?),
-    };
-    if text.len() > USER_BYTES_MAX {
-        return Err("a user part that is too long");
-    }
-    if text.chars().any(char::is_control) {
-        return Err("a control character in a user part");
-    }
-    Ok(text)
-}
-
 /// The number dialled: a user part that reads the same however often the far side unescapes it, and whose digits are
 /// those of everybody.
 pub fn number<'a>(uri: &Uri<'a>) -> Result<Cow<'a, str>, &'static str> {
@@ -228,5 +208,3 @@ pub fn number<'a>(uri: &Uri<'a>) -> Result<Cow<'a, str>, &'static str> {
     }
     Ok(text)
 }
-
-const NOT_UTF8: &str = "a user part that is not UTF-8";

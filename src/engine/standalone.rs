@@ -247,6 +247,9 @@ fn leaving(
         for header in errand.request.headers().filter(|header| CROSSING.contains(&header.name)) {
             writer.copy(&header);
         }
+        if errand.hidden {
+            line(b"id", &mut writer, HeaderName::Privacy);
+        }
         let bytes = writer.finish(errand.request.body());
         // RFC 3261 §18.1.1, RFC 3428 §8: what is larger must go over a transport that controls congestion.
         if *transport == Transport::Udp && bytes.len() > udp_bytes_max {

@@ -61,6 +61,10 @@ fn peers(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
     opened(&format!("media of peer {name} may be in the clear"), old.plain_media, new.plain_media, weaker);
     opened(&format!("peer {name} may send INFO"), old.methods.info, new.methods.info, weaker);
     opened(&format!("peer {name} may send MESSAGE"), old.methods.message, new.methods.message, weaker);
+    let trust = |peer: &Peer| (peer.identity.believed, peer.identity.told);
+    let ((believed, told), (now_believed, now_told)) = (trust(old), trust(new));
+    opened(&format!("identities that peer {name} asserts are believed"), believed, now_believed, weaker);
+    opened(&format!("identities are asserted to peer {name}"), told, now_told, weaker);
     for network in &new.sources {
         if !old.sources.iter().any(|before| before.contains(network)) {
             weaker.push(format!("peer {name} may send from {network}"));

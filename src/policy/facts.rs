@@ -30,7 +30,7 @@ pub struct Facts<'a> {
     pub request_host: Option<Host<'a>>,
     /// Whether a Replaces or Join header stands in it (RFC 3891, RFC 3911).
     pub replaces: bool,
-    /// From's user, unescaped once; empty when there is none.
+    /// The caller: the user of the header that `caller_in` names, unescaped once; empty when there is none.
     pub caller: &'a str,
     /// Whether the caller asks not to be shown (RFC 3323). Rules see the caller all the same.
     pub hidden: bool,

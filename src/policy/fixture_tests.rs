@@ -7,6 +7,7 @@ use std::time::Duration;
 use smallvec::smallvec;
 
 use super::form::Numbers;
+use super::identity::Identity;
 use super::pace::Pace;
 use super::peer::{CalledFrom, Listener, Methods, Peer, PeerId, PeerSide, Site, SiteId, Target};
 use super::refusal::Presets;
@@ -38,6 +39,7 @@ pub(crate) fn peer(id: PeerId, name: &str, side: PeerSide, source: &str, target:
         targets: vec![Target { address: address(target), transports: smallvec![Transport::Tls] }],
         request_host: None,
         numbers: Numbers::default(),
+        identity: Identity::default(),
         plain_signalling: false,
         plain_media: false,
         methods: Methods::default(),

@@ -241,15 +241,21 @@ impl Numbers {
         self.called.write(number)
     }
 
+    /// Who is named besides the caller (who was reached, who sent a call on), without anybody standing in.
+    pub fn plain<'a>(&'a self, user: &'a str, direction: Direction) -> Result<Written<'a>, Unwritable> {
+        if direction == Direction::Internal && !user.is_empty() && !user.starts_with('+') {
+            return Ok(Written::literal(user));
+        }
+        self.caller.write(user)
+    }
+
     /// The caller as it leaves; `None` is a caller who is not shown.
     pub fn caller<'a>(
         &'a self,
         caller: &'a str,
         direction: Direction,
     ) -> Result<Option<Written<'a>>, Unwritable> {
-        let extension = direction == Direction::Internal && !caller.is_empty() && !caller.starts_with('+');
-        let written = if extension { Ok(Written::literal(caller)) } else { self.caller.write(caller) };
-        match (written, &self.substitute) {
+        match (self.plain(caller, direction), &self.substitute) {
             (Ok(written), None) => Ok(Some(written)),
             (Ok(written), Some(_)) if !caller.is_empty() => Ok(Some(written)),
             (_, Some(Substitute::Anonymous)) => Ok(None),

@@ -12,6 +12,7 @@ pub mod facts;
 #[path = "fixture_tests.rs"]
 mod fixture;
 pub mod form;
+pub mod identity;
 pub mod index;
 pub mod names;
 pub mod pace;

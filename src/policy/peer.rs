@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use smallvec::SmallVec;
 
 use super::form::Numbers;
+use super::identity::Identity;
 use super::pace::Pace;
 use super::refusal::Presets;
 use crate::sip::{HeaderName, ListenerId, Transport};
@@ -186,6 +187,8 @@ pub struct Peer {
     pub request_host: Option<Arc<str>>,
     /// How numbers are written towards it.
     pub numbers: Numbers,
+    /// Whose word on who is calling counts.
+    pub identity: Identity,
     /// Whether its signalling may be in the clear (default no: 32209).
     pub plain_signalling: bool,
     /// Whether its media may be in the clear (default no; judged when media is anchored).

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use ringfence::call::{self, CallRecord, Random};
 use ringfence::clock::{Now, Tick, Wall};
 use ringfence::engine::{Engine, Gauges, Input, Output, Query, Reply, Settings};
+use ringfence::policy::identity::Identity;
 use ringfence::policy::peer::{CalledFrom, Extensions, Methods, Probe};
 use ringfence::policy::route::{Pattern, Route, RouteTarget};
 use ringfence::policy::{
@@ -65,6 +66,7 @@ pub fn peer(id: u16, name: &str, side: PeerSide, listener: u16, address: &str) -
         targets: vec![Target { address, transports: [Transport::Udp, Transport::Tcp].into_iter().collect() }],
         request_host: None,
         numbers: Numbers::default(),
+        identity: Identity::default(),
         plain_signalling: true,
         plain_media: true,
         methods: Methods::default(),

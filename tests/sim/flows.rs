@@ -30,6 +30,7 @@ pub fn all() -> Vec<Flow> {
     flows.extend(super::paced::all());
     flows.extend(super::session_flows::all());
     flows.extend(super::early::all());
+    flows.extend(super::hidden::all());
     flows
 }
 

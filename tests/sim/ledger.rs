@@ -10,7 +10,7 @@ use ringfence::engine::Gauges;
 
 use super::agent::GIVE_UP;
 use super::policy::{EDGE_INSIDE, EDGE_OUTSIDE, PEERS};
-use super::text::{Sip, user_of};
+use super::text::{Sip, uri_of, user_of};
 use super::wire::{MS, Micros, SECOND};
 
 /// After the last new message the engine may live so much longer than 64*T1: timers I, K (T4) and one second of grace.
@@ -27,6 +27,8 @@ pub struct Ledger {
     records: BTreeMap<String, usize>,
     /// Who was made to seem to send a message of a dialog that is another's: address and Call-ID.
     forged: BTreeSet<(IpAddr, String)>,
+    /// Callers who asked not to be shown: number, and the host that their From names.
+    hidden: BTreeSet<(String, String)>,
     /// Messages seen, without their repetitions.
     seen: BTreeSet<u64>,
     /// When the last message that was no repetition passed the edge.
@@ -53,7 +55,18 @@ impl Ledger {
             let hops = message.header("Max-Forwards").and_then(|value| value.parse().ok()).unwrap_or(70);
             let number = user_of(message.uri()).to_owned();
             self.numbers.entry(message.call_id().to_owned()).or_default().insert(message.cseq().0);
+            self.note_hidden(&message);
             self.attempts.entry(message.call_id().to_owned()).or_insert((hops, number));
+        }
+    }
+
+    fn note_hidden(&mut self, invite: &Sip) {
+        let asks = invite.header("Privacy").is_some_and(|privacy| {
+            privacy.split(';').any(|word| matches!(word.trim(), "id" | "user" | "header"))
+        });
+        if let (true, Some(from)) = (asks, invite.header("From").map(uri_of)) {
+            let host = from.rsplit('@').next().unwrap_or_default();
+            self.hidden.insert((user_of(from).to_owned(), host.to_owned()));
         }
     }
 
@@ -85,6 +98,13 @@ impl Ledger {
             if contains(&shown, secret.as_bytes()) {
                 let text = String::from_utf8_lossy(bytes).into_owned();
                 self.violate(at, format!("{secret:?} of another leg shown to {to}:\n{text}"));
+            }
+        }
+        let own = to.to_string();
+        for (caller, _) in self.hidden.clone().into_iter().filter(|(_, host)| *host != own) {
+            if contains(&shown, caller.as_bytes()) {
+                let text = String::from_utf8_lossy(bytes).into_owned();
+                self.violate(at, format!("{caller}, who asked to be hidden, shown to {to}:\n{text}"));
             }
         }
         if message.status().is_none() && message.method() == "INVITE" && message.to_tag().is_none() {

@@ -11,6 +11,7 @@ pub mod early;
 pub mod edge;
 pub mod flow;
 pub mod flows;
+pub mod hidden;
 pub mod ledger;
 pub mod paced;
 pub mod play;

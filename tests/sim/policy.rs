@@ -47,6 +47,8 @@ pub struct Shape {
     pub second: bool,
     /// What stands in `session_timer:` of every peer; empty leaves it out.
     pub session_timer: &'static str,
+    /// A further key of every peer, or nothing.
+    pub key: &'static str,
 }
 
 impl Default for Shape {
@@ -60,6 +62,7 @@ impl Default for Shape {
             cps: "",
             second: true,
             session_timer: "",
+            key: "",
         }
     }
 }
@@ -68,6 +71,7 @@ impl Default for Shape {
 pub fn yaml(shape: &Shape) -> String {
     let mut peers = String::new();
     let pace = if shape.cps.is_empty() { String::new() } else { format!("    cps: {}\n", shape.cps) };
+    let key = if shape.key.is_empty() { String::new() } else { format!("    {}\n", shape.key) };
     for (name, address, inside) in PEERS.iter().filter(|(name, _, _)| shape.second || !name.ends_with('2')) {
         let side = if *inside { "inside" } else { "outside" };
         let host = address.split(':').next().unwrap_or_default();
@@ -78,7 +82,7 @@ pub fn yaml(shape: &Shape) -> String {
         peers.push_str(&format!(
             "  {name}:\n    side: {side}\n    listener: {side}\n    sources: [{host}]\n    targets: [\"{address}\"]\n    \
              transports: [{}]\n    plain_signalling: allow\n    plain_media: allow\n    concurrent_calls: {}\n    \
-             ring_max: {}\n    post_dial_max: {}\n    allow: [info]\n{}{session}",
+             ring_max: {}\n    post_dial_max: {}\n    allow: [info]\n{}{session}{key}",
             shape.transport, shape.concurrent_calls, shape.ring_max, shape.post_dial_max, pace
         ));
     }

@@ -33,6 +33,12 @@ pub static PEER: Section = Section {
             Kind::Word(&["inside", "outside"]),
             "inside is a PBX of the owner, outside is a trunk",
         ),
+        Key::means(
+            "profile",
+            Kind::Word(super::super::profiles::NAMES),
+            "every key has its own default",
+            "settings that a make of trunk or PBX needs; `check` prints them, and a key written beside counts instead",
+        ),
         Key::required(
             "listener",
             Kind::Reference("listeners"),
@@ -115,6 +121,18 @@ pub static PEER: Section = Section {
             Kind::Number,
             "such a call is refused where caller_format is set",
             "the number, or anonymous, that stands in for a caller that is missing or cannot be written",
+        ),
+        Key::means(
+            "asserted_identity",
+            Kind::Word(&["in", "out", "both"]),
+            "neither: what it asserts is removed, and nothing is asserted to it",
+            "trust (RFC 3325): in believes who it says is calling, out tells it who calls, hidden callers too",
+        ),
+        Key::means(
+            "caller_in",
+            Kind::List(&Kind::Word(&["from", "p_asserted_identity", "remote_party_id", "diversion"]), 4),
+            "From alone",
+            "which header names the caller of its calls: the first of these that stands there",
         ),
         Key::value(
             "plain_signalling",

@@ -38,6 +38,13 @@ pub use rules::{CALL_RULES, OBSERVE, SCREEN_RULES};
 pub use shell::FILE_SINK;
 
 use cast::{LISTENER, PEER, SITE};
+
+/// The names of a peer's keys.
+#[cfg(test)]
+pub fn peer_keys() -> impl Iterator<Item = &'static str> {
+    PEER.keys.iter().map(|key| key.name)
+}
+
 use rules::{POLICY, STRANGERS};
 use shell::{LIMITS, STREAMS, TIMERS};
 

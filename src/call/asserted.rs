@@ -1,0 +1,254 @@
+//! What says who is calling or called, as it crosses: P-Asserted-Identity, Privacy, P-Early-Media, Diversion, History-Info.
+//!
+//! Owns their writing; each is made anew, none is copied. Trust is the peers' (`asserted_identity`), and a hidden caller is
+//! shown to those alone who are told. Read first: RFC 3323 §4.2, §5; RFC 3325 §5, §9; RFC 4916 §4; RFC 5009 §8; RFC 5806 §4; RFC 7044 §10.
+
+use std::fmt::Write as _;
+
+use super::caller;
+use super::leg::Leg;
+use crate::policy::form::Written;
+use crate::policy::peer::PassedHeader;
+use crate::policy::{Direction, Peer, PeerSide, Policy, route};
+use crate::sip::headers::{Diversion, HistoryInfo, Privacy};
+use crate::sip::{HeaderName, Message, NameAddr, Text, Writer};
+
+/// Diversion or History-Info values that cross; of more, the first.
+const DIVERSIONS_MAX: usize = 10;
+
+/// Between which peers a message crosses, and what is known of its sender.
+#[derive(Debug, Clone, Copy)]
+pub struct Between<'a> {
+    /// Who sent it.
+    pub from: &'a Peer,
+    /// Who receives it.
+    pub to: &'a Peer,
+    /// Our host as the receiver knows it, as it stands in a URI.
+    pub own_host: &'a str,
+    /// Whether the party that sent it asked to be hidden, in this message or when the call began.
+    pub hidden: bool,
+    /// The caller that was judged, in the request that opens a call; else what the message asserts is read.
+    pub caller: Option<&'a str>,
+}
+
+impl Between<'_> {
+    /// Whether what the sender asserts is believed, and told on.
+    #[must_use]
+    pub const fn is_trusted(&self) -> bool {
+        self.from.identity.believed && self.to.identity.told
+    }
+
+    /// Whether a header that the receiver's policy opens may name a person.
+    const fn keeps_names(&self) -> bool {
+        !self.hidden || self.to.identity.told
+    }
+
+    fn direction(&self) -> Direction {
+        route::direction(self.from.side, self.to.side)
+    }
+
+    /// A user part as the receiver wants callers written; `None` where it cannot be.
+    fn shown<'u>(&'u self, user: &'u str) -> Option<Written<'u>> {
+        self.to.numbers.plain(user, self.direction()).ok()
+    }
+}
+
+impl Leg {
+    /// Writes what crosses from a message of the other leg; `caller` is the one judged, in the request that opens the call.
+    pub(super) fn cross(
+        &self,
+        writer: &mut Writer,
+        policy: &Policy,
+        message: &Message,
+        caller: Option<&str>,
+        with_body: bool,
+    ) {
+        let own_host = policy.listener(self.hop.listener).map_or("", |listener| &*listener.advertise_host);
+        let (other, hidden) = self.other;
+        // The policy of a call holds both of its peers for as long as it lives.
+        let Some(from) = policy.peer(other) else { return };
+        let own_host = &caller::bracketed(own_host);
+        let between = Between { from, to: &self.peer, own_host, hidden, caller };
+        super::rewrite::cross(writer, message, &between, with_body);
+    }
+}
+
+/// Headers that name a person, or may: they stay behind when that person is hidden, whatever `pass_headers` opens. What we
+/// have no word for may name anybody.
+const fn may_name(header: HeaderName) -> bool {
+    matches!(
+        header,
+        HeaderName::Unknown
+            | HeaderName::CallInfo
+            | HeaderName::Diversion
+            | HeaderName::HistoryInfo
+            | HeaderName::Organization
+            | HeaderName::ReplyTo
+            | HeaderName::ReferredBy
+            | HeaderName::Identity
+            | HeaderName::Subject
+            | HeaderName::Geolocation
+            | HeaderName::PAccessNetworkInfo
+            | HeaderName::UserToUser
+            | HeaderName::ErrorInfo
+    )
+}
+
+/// Whether a header that stays behind by the table may cross, since the receiver's policy opens it.
+pub(super) fn may_pass(between: &Between<'_>, header: HeaderName, raw_name: &[u8]) -> bool {
+    let opened = between.to.pass_headers.iter().any(|passed| match passed {
+        PassedHeader::Known(known) => *known == header && header != HeaderName::Unknown,
+        PassedHeader::Named(named) => {
+            header == HeaderName::Unknown && raw_name.eq_ignore_ascii_case(named.as_bytes())
+        }
+    });
+    opened && (between.keeps_names() || !may_name(header))
+}
+
+/// Writes who asserts what, and what privacy is asked for.
+pub(super) fn write(writer: &mut Writer, message: &Message, between: &Between<'_>) {
+    let asserted = write_identity(writer, message, between);
+    let asks = message.has(HeaderName::Privacy);
+    let hidden = between.hidden || asks && caller::asks_privacy(message);
+    if asks || hidden && (asserted || between.caller.is_some()) {
+        write_privacy(writer, message, hidden);
+    }
+    if between.is_trusted() && message.has(HeaderName::PEarlyMedia) {
+        write_early_media(writer, message);
+    }
+}
+
+/// RFC 3325 §5: asserted to those alone whom the policy trusts with it, and only what was judged (a new call of our own
+/// side, or of a peer that is believed) or what a believed peer asserts (RFC 4916: who was reached). Whether it was written.
+fn write_identity(writer: &mut Writer, message: &Message, between: &Between<'_>) -> bool {
+    if !between.to.identity.told {
+        return false;
+    }
+    let judged = between.from.identity.believed
+        || between.caller.is_some() && matches!(between.from.side, PeerSide::Inside);
+    if !judged {
+        return false;
+    }
+    let written = match between.caller {
+        Some(caller) => match between.to.numbers.caller(caller, between.direction()) {
+            Ok(Some(written)) => address(written, between.own_host),
+            Ok(None) | Err(_) => return false,
+        },
+        None => {
+            let Ok(Some(value)) = caller::one_identity(message) else { return false };
+            let Some(address) = rebuilt(&value, between) else { return false };
+            address
+        }
+    };
+    line(writer, HeaderName::PAssertedIdentity, &written)
+}
+
+/// A value's user at our host; `None` where it has none, or the receiver's form cannot write it.
+fn rebuilt(value: &NameAddr<'_>, between: &Between<'_>) -> Option<Vec<u8>> {
+    let uri = value.uri().ok()?;
+    let user = caller::user(&uri).ok()?;
+    let written = between.shown(&user).filter(|_| !user.is_empty())?;
+    Some(address(written, between.own_host))
+}
+
+fn address(user: Written<'_>, host: &str) -> Vec<u8> {
+    caller::address(Some(user), b"", host)
+}
+
+/// The words we know, and `id` for whoever is hidden: nobody further on may show what is asserted.
+fn write_privacy(writer: &mut Writer, message: &Message, hidden: bool) {
+    let asked = Privacy::read(message.lines(HeaderName::Privacy));
+    let words = [
+        ("id", asked.id || hidden),
+        ("user", asked.user),
+        ("header", asked.header),
+        ("session", asked.session),
+        ("history", asked.history),
+        ("none", asked.none && !hidden),
+        ("critical", asked.critical),
+    ];
+    let words: Vec<&str> = words.into_iter().filter(|(_, set)| *set).map(|(word, _)| word).collect();
+    if !words.is_empty() {
+        line(writer, HeaderName::Privacy, words.join(";").as_bytes());
+    }
+}
+
+/// RFC 5009 §8: its words and no others.
+fn write_early_media(writer: &mut Writer, message: &Message) {
+    const WORDS: [&str; 6] = ["sendrecv", "sendonly", "recvonly", "inactive", "gated", "supported"];
+    let known = |value: &[u8]| {
+        WORDS.into_iter().find(|word| value.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+    };
+    let words: Vec<&str> =
+        message.values(HeaderName::PEarlyMedia).filter_map(known).take(WORDS.len()).collect();
+    if !words.is_empty() {
+        line(writer, HeaderName::PEarlyMedia, words.join(", ").as_bytes());
+    }
+}
+
+/// A Diversion or History-Info line that the policy opens, each value at our host; what the receiver's form cannot write,
+/// or asks to stay private, is left out or shown as nobody.
+pub(super) fn write_diverted(
+    writer: &mut Writer,
+    header: HeaderName,
+    message: &Message,
+    between: &Between<'_>,
+) {
+    for value in message.values(header).take(DIVERSIONS_MAX) {
+        let written = if header == HeaderName::HistoryInfo {
+            history(value, between)
+        } else {
+            diversion(value, between)
+        };
+        if let Some(written) = written {
+            line(writer, header, &written);
+        }
+    }
+}
+
+fn diversion(value: &[u8], between: &Between<'_>) -> Option<Vec<u8>> {
+    let read = Diversion::read(value).ok()?;
+    if read.is_private() && !between.to.identity.told {
+        return None;
+    }
+    let mut out = rebuilt(&read.address, between)?;
+    let mut params = String::new();
+    // RFC 5806 §4: a reason is a word of the list, or any token.
+    let reason = read.reason().and_then(|reason| String::from_utf8(reason.into_owned()).ok());
+    if let Some(reason) = reason.filter(|reason| is_word(reason)) {
+        let _infallible = write!(params, ";reason={reason}");
+    }
+    let _infallible = write!(params, ";counter={}", read.counter());
+    if read.is_private() {
+        params.push_str(";privacy=full");
+    }
+    out.extend_from_slice(params.as_bytes());
+    Some(out)
+}
+
+fn history(value: &[u8], between: &Between<'_>) -> Option<Vec<u8>> {
+    let read = HistoryInfo::read(value).ok()?;
+    // RFC 7044 §10.1.2: whoever asks for it inside the URI stands there as nobody.
+    let private = memchr::memmem::find(&read.address.raw_uri.to_ascii_lowercase(), b"privacy=").is_some();
+    let shown = if private && !between.to.identity.told { None } else { rebuilt(&read.address, between) };
+    let mut out = shown.unwrap_or_else(|| b"<sip:anonymous@anonymous.invalid>".to_vec());
+    out.extend_from_slice(b";index=");
+    out.extend_from_slice(read.index);
+    Some(out)
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 32
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+fn line(writer: &mut Writer, name: HeaderName, value: &[u8]) -> bool {
+    match Text::new(value) {
+        Some(value) => {
+            writer.header(name, value);
+            true
+        }
+        None => false,
+    }
+}

@@ -1,0 +1,226 @@
+//! Profiles: what a make of trunk or PBX does differently, as settings of a peer. A key that is written beside counts instead.
+//!
+//! Owns the table, and nothing else knows a maker's name. A row is a key of the table with its value and its reason; what is
+//! not known has no row and keeps its default. Read first: `table/cast.rs`.
+
+use super::fields::Fields;
+use super::problem::Cause;
+use super::tree::{Entry, Node, Value};
+use crate::policy::PeerSide;
+
+/// The value of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setting {
+    /// One word.
+    Word(&'static str),
+    /// A list.
+    List(&'static [&'static str]),
+}
+
+/// One key that a profile sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// The peer's key.
+    pub key: &'static str,
+    /// Its value.
+    pub value: Setting,
+    /// Why, for `check`.
+    pub why: &'static str,
+}
+
+/// A key that a profile cannot know and does not work without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Need {
+    /// The peer's key.
+    pub key: &'static str,
+    /// Why.
+    pub why: &'static str,
+    /// What is written, for instance.
+    pub example: &'static str,
+}
+
+/// A profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Profile {
+    /// Its name in the YAML.
+    pub name: &'static str,
+    /// The side that such a peer stands on; `None` either.
+    pub side: Option<PeerSide>,
+    /// What it sets.
+    pub rows: &'static [Row],
+    /// What must stand beside it.
+    pub needs: &'static [Need],
+}
+
+const fn word(key: &'static str, value: &'static str, why: &'static str) -> Row {
+    Row { key, value: Setting::Word(value), why }
+}
+
+const fn pbx(name: &'static str, rows: &'static [Row]) -> Profile {
+    Profile { name, side: Some(PeerSide::Inside), rows, needs: &[] }
+}
+
+const GIVES_UP: &str = "the statuses on which it gives up instead of trying another trunk";
+
+/// The names, for the key table.
+pub const NAMES: &[&str] = &["generic", "twilio", "asterisk", "freepbx", "freeswitch", "3cx"];
+
+/// Every profile.
+pub const PROFILES: &[Profile] = &[
+    // The defaults of the key table, by name.
+    Profile { name: "generic", side: None, rows: &[], needs: &[] },
+    // Twilio Elastic SIP Trunking, from its documentation as it stood on 2026-11-21.
+    Profile {
+        name: "twilio",
+        side: Some(PeerSide::Outside),
+        rows: &[
+            Row {
+                key: "sources",
+                value: Setting::List(&[
+                    "54.172.60.0/30",
+                    "54.244.51.0/30",
+                    "54.171.127.192/30",
+                    "35.156.191.128/30",
+                    "54.65.63.192/30",
+                    "54.169.127.128/30",
+                    "54.252.254.64/30",
+                    "177.71.206.192/30",
+                ]),
+                why: "signalling of every region as published on 2026-11-21; list your own regions alone to be stricter",
+            },
+            word("number_format", "e164_plus", "it takes E.164 with + and nothing else"),
+            word("caller_format", "e164_plus", "it takes E.164 with + and nothing else"),
+            word("cps", "1", "calls a second of a new trunk; raise it when Twilio has"),
+        ],
+        needs: &[Need {
+            key: "request_host",
+            why: "a call to any other host than the trunk's termination domain is dropped without an answer",
+            example: "NAME.pstn.twilio.com",
+        }],
+    },
+    pbx("asterisk", &[word("refusal", "asterisk", GIVES_UP)]),
+    pbx("freepbx", &[word("refusal", "freepbx", GIVES_UP)]),
+    pbx("freeswitch", &[word("refusal", "freeswitch", GIVES_UP)]),
+    pbx("3cx", &[word("refusal", "3cx", GIVES_UP)]),
+];
+
+/// The profile of a name.
+#[must_use]
+pub fn named(name: &str) -> Option<&'static Profile> {
+    PROFILES.iter().find(|profile| profile.name == name)
+}
+
+/// What a profile set for one peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The profile.
+    pub profile: &'static Profile,
+    /// Rows that count, and those that a key written beside replaces.
+    pub rows: Vec<(&'static Row, bool)>,
+}
+
+/// Writes the rows of each peer's profile into the tree, where the peer does not write the key itself. They stand at the
+/// place of the profile's name, so that whatever is said of them points there.
+pub fn fill(root: &mut Node) {
+    let peers = entries_of(root).into_iter().flatten().filter(|entry| entry.key == "peers");
+    for peer in peers.flat_map(|peers| entries_of(&mut peers.value)).flatten() {
+        if let Some(entries) = entries_of(&mut peer.value) {
+            fill_peer(entries);
+        }
+    }
+}
+
+fn fill_peer(entries: &mut Vec<Entry>) {
+    let Some(wanted) = entries.iter().find(|entry| entry.key == "profile") else { return };
+    // An unknown name is told where the key is read.
+    let (place, Value::Scalar(name)) = (wanted.value.place, &wanted.value.value) else { return };
+    let Some(profile) = named(name) else { return };
+    for row in profile.rows {
+        if entries.iter().any(|entry| entry.key == row.key) {
+            continue;
+        }
+        let scalar = |text: &str| Node::made(place, Value::Scalar(text.to_owned()));
+        let value = match row.value {
+            Setting::Word(text) => scalar(text),
+            Setting::List(words) => {
+                Node::made(place, Value::List(words.iter().map(|text| scalar(text)).collect()))
+            }
+        };
+        entries.push(Entry { key: row.key.to_owned(), place, value });
+    }
+}
+
+fn entries_of(node: &mut Node) -> Option<&mut Vec<Entry>> {
+    match &mut node.value {
+        Value::Map(entries) => Some(entries),
+        Value::Nothing | Value::Scalar(_) | Value::List(_) | Value::Untold => None,
+    }
+}
+
+/// Checks that a peer's profile fits it, and says what it set.
+pub fn applied(fields: &Fields<'_>, side: PeerSide) -> Option<Applied> {
+    let profile = fields.checked("profile", |text| {
+        let words: Vec<(&str, &'static Profile)> =
+            PROFILES.iter().map(|profile| (profile.name, profile)).collect();
+        super::fields::choose(text, &words)
+    })?;
+    if profile.side.is_some_and(|wanted| wanted != side) {
+        let (stands, other) = match side {
+            PeerSide::Inside => ("inside", "a trunk"),
+            PeerSide::Outside => ("outside", "a PBX"),
+        };
+        let cause = format!("{} is the profile of {other}, and this peer stands {stands}", profile.name);
+        fields.error("profile", Cause::new(cause).cure("change the side or the profile"));
+    }
+    for need in profile.needs.iter().filter(|need| !fields.is_set(need.key)) {
+        let cause = format!("{} needs {} beside it: {}", profile.name, need.key, need.why);
+        fields.error("profile", Cause::new(cause).cure(format!("add {}: {}", need.key, need.example)));
+    }
+    let place = fields.place_of("profile");
+    let counts = |row: &&'static Row| (*row, fields.place_of(row.key) == place);
+    Some(Applied { profile, rows: profile.rows.iter().map(|row| counts(&row)).collect() })
+}
+
+impl Row {
+    /// The value as it would be written.
+    #[must_use]
+    pub fn value_text(&self) -> String {
+        match self.value {
+            Setting::Word(text) => text.to_owned(),
+            Setting::List(words) => format!("[{}]", words.join(", ")),
+        }
+    }
+}
+
+impl Applied {
+    /// What it set, one sentence each.
+    #[must_use]
+    pub fn told(&self) -> Vec<String> {
+        let row = |(row, counts): &(&Row, bool)| {
+            let (key, value, why) = (row.key, row.value_text(), row.why);
+            if *counts {
+                format!("profile {}: {key}: {value} ({why}); write {key} to override", self.profile.name)
+            } else {
+                format!("profile {}: {key} is overridden (it would be {value})", self.profile.name)
+            }
+        };
+        self.rows.iter().map(row).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::table::peer_keys;
+
+    #[test]
+    fn every_row_sets_a_key_of_the_table_and_every_name_is_there() {
+        assert_eq!(PROFILES.iter().map(|profile| profile.name).collect::<Vec<_>>(), NAMES);
+        for profile in PROFILES {
+            for key in profile.rows.iter().map(|row| row.key).chain(profile.needs.iter().map(|need| need.key))
+            {
+                assert!(peer_keys().any(|known| known == key), "{}: {key}", profile.name);
+            }
+        }
+    }
+}

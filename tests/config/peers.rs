@@ -1,0 +1,82 @@
+//! What is told of a peer's numbers, trust and profile.
+
+use super::{read, said, with};
+
+fn snapshot(name: &str, told: String) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.bind(|| insta::assert_snapshot!(format!("config__{name}"), told));
+}
+
+#[test]
+fn numbers_that_cannot_be_written_so_are_told() {
+    let trunk = |keys: &str| format!("    side: outside\n    {}", keys.replace("; ", "\n    "));
+    let cases = [
+        ("a form that there is not", "number_format: e165"),
+        ("a caller with a tech prefix", "caller_format: tech_prefix; tech_prefix: \"1#\""),
+        ("national without a country", "number_format: national"),
+        ("national callers without a country", "caller_format: national; national_prefix: \"0\""),
+        ("international without its prefix", "number_format: international_prefix"),
+        ("a tech prefix that is missing", "number_format: tech_prefix"),
+        ("a part that nothing uses", "number_format: e164; country_code: 49"),
+        ("a prefix that nothing uses", "tech_prefix: \"1#\""),
+        (
+            "a code of no country",
+            "number_format: national; country_code: 4; national_prefix: none; international_prefix: \"00\"",
+        ),
+        (
+            "a code with a plus",
+            "number_format: national; country_code: \"+49\"; national_prefix: none; international_prefix: \"00\"",
+        ),
+        ("a prefix that is none", "number_format: tech_prefix; tech_prefix: abc"),
+        ("a caller who stands in and cannot", "caller_format: e164; default_caller: \"150\""),
+        ("a caller who stands in and is none", "default_caller: \"15 0\""),
+        ("codes that are too long", "short_digits: 9"),
+        ("a trust that there is not", "asserted_identity: yes"),
+        ("a caller in a header that is not believed", "caller_in: [p_asserted_identity, from]"),
+        ("a caller in a header that is only told", "asserted_identity: out; caller_in: [diversion]"),
+        ("a header twice", "asserted_identity: in; caller_in: [from, from]"),
+        ("an identity that is passed without trust", "pass_headers: [P-Asserted-Identity]"),
+    ];
+    let cases: Vec<(&str, &str, String)> =
+        cases.iter().map(|(what, keys)| (*what, "    side: outside", trunk(keys))).collect();
+    let cases: Vec<(&str, &str, &str)> =
+        cases.iter().map(|(what, from, to)| (*what, *from, to.as_str())).collect();
+    snapshot("numbers", said(&cases));
+}
+
+#[test]
+fn profiles_that_do_not_fit_are_told() {
+    let trunk = |keys: &str| format!("    side: outside\n    {}", keys.replace("; ", "\n    "));
+    let cases = [
+        ("a profile that there is not", "profile: twillio"),
+        ("a trunk's profile without its domain", "profile: twilio"),
+        ("a PBX's profile at a trunk", "profile: asterisk"),
+        ("nothing named", "profile:"),
+    ];
+    let cases: Vec<(&str, &str, String)> =
+        cases.iter().map(|(what, keys)| (*what, "    side: outside", trunk(keys))).collect();
+    let cases: Vec<(&str, &str, &str)> =
+        cases.iter().map(|(what, from, to)| (*what, *from, to.as_str())).collect();
+    snapshot("profiles", said(&cases));
+}
+
+/// A key written beside a profile counts, and the others are the profile's.
+#[test]
+fn a_key_beside_a_profile_counts() {
+    let twilio = "    side: outside\n    profile: twilio\n    request_host: a.pstn.twilio.com\n    cps: 5";
+    let text = with("    side: outside", twilio).replacen(
+        "    sources: [127.0.0.1]\n    targets: [\"127.0.0.1:5090\"]",
+        "    targets: [\"127.0.0.1:5090\"]",
+        1,
+    );
+    let config = read(&text).unwrap_or_else(|errors| panic!("{errors}"));
+    let trunk = config.policy.peers.iter().flatten().find(|peer| &*peer.name == "trunk").unwrap();
+    assert_eq!(trunk.sources.len(), 8);
+    assert_eq!((trunk.numbers.called.name(), trunk.numbers.caller.name()), ("e164_plus", "e164_plus"));
+    assert!(format!("{:?}", trunk.pace).contains('5'), "{:?}", trunk.pace);
+    let told: Vec<String> = config.profiles.iter().flat_map(|(_, applied)| applied.told()).collect();
+    assert_eq!(told.iter().filter(|line| line.contains("overridden")).count(), 1, "{told:?}");
+    assert_eq!(told.len(), 4, "{told:?}");
+}
