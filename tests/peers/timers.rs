@@ -6,6 +6,7 @@ use super::calls::holds;
 use super::pairing::{From, PATIENCE, POLICY, Pairing};
 use crate::rig::phone::{Kind, Message, Phone, ready};
 use crate::rig::sipp::Over;
+use crate::rig::wait_for;
 
 /// The shortest that RFC 4028 §4 has everybody take; refreshed at half of it.
 const SESSION: Duration = Duration::from_secs(90);
@@ -125,4 +126,27 @@ fn a_trunk_keeps_a_timer_and_the_pbx_that_it_calls_does_not() {
 fn a_trunk_that_knows_no_timer_calls_a_pbx_that_keeps_one() {
     let timers = Timers { caller: "none", callee: "offered", refresher: "edge" };
     lasts(75, Kind::Pjsua, Kind::Baresip, From::Trunk, &timers);
+}
+
+/// Who kept no timer learns of it by the edge's BYE, long before anybody's own patience ends.
+#[test]
+fn a_phone_that_lost_power_ends_its_call() {
+    if !ready() {
+        return;
+    }
+    let timer = "    allow: [info]\n    session_timer: { session_expires: 90s }\n";
+    let policy = POLICY.replace("    allow: [info]\n", timer);
+    let mut pairing = Pairing::start(77, Kind::Baresip, Kind::Pjsua, From::Pbx, Over::Udp, &policy);
+    pairing.talk();
+    pairing.callee.loses_power();
+    let began = Instant::now();
+    let is_over =
+        |phone: &Phone| phone.messages().iter().any(|message| message.received && message.name() == "BYE");
+    wait_for("the call to end", SESSION, || is_over(&pairing.caller));
+    assert!(began.elapsed() >= SESSION / 2, "nobody knows before the refresh is due: {:?}", began.elapsed());
+    pairing.caller.tells("over");
+    let record = pairing.record(200);
+    assert_eq!((&record["ended_by"], &record["code"]), (&"edge".into(), &39109.into()), "{record:#}");
+    pairing.edge.alert(39109);
+    pairing.edge.settle(PATIENCE);
 }

@@ -242,6 +242,13 @@ impl Phone {
         }
     }
 
+    /// It dies as in a power cut, without a word. Only for PJSUA, which is one process with its script.
+    pub fn loses_power(&mut self) {
+        assert_eq!(self.kind, Kind::Pjsua, "baresip is a process of its own beside its script");
+        self.child.kill().expect("a child of ours can be killed");
+        let _status = self.child.wait();
+    }
+
     /// How many messages its log has: the place from which `hears` looks for what comes next.
     pub fn mark(&self) -> usize {
         self.messages().len()
