@@ -134,6 +134,28 @@ impl Clock {
     }
 }
 
+/// Units of written durations, larger ones first, in milliseconds.
+pub const TIME_UNITS: [(&str, u64); 5] =
+    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+
+/// A duration as people write it (`1h30m`), and as the policy file reads it.
+#[must_use]
+pub fn time_text(duration: Duration) -> String {
+    let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    if rest == 0 {
+        return "0s".to_owned();
+    }
+    let mut out = String::new();
+    for (name, scale) in TIME_UNITS {
+        let number = rest.checked_div(scale).unwrap_or(0);
+        if number > 0 {
+            out.push_str(&format!("{number}{name}"));
+            rest = rest.checked_rem(scale).unwrap_or(0);
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -95,9 +95,9 @@ fn refuse_caller(core: &mut Core, invite: &Pending, ending: &Ending, context: &m
 
 /// The Reason of a CANCEL: the one that came, else our own.
 fn cancel_reason(ending: &Ending, told: Option<&Message>) -> bytes::Bytes {
-    let came = told.and_then(|message| message.header(crate::sip::HeaderName::Reason));
-    match came.filter(|reason| crate::sip::Text::new(reason).is_some()) {
-        Some(reason) => bytes::Bytes::copy_from_slice(reason),
+    let came = told.and_then(|message| message.values(crate::sip::HeaderName::Reason).next());
+    match came.and_then(super::meaning::reason) {
+        Some(reason) => bytes::Bytes::from(reason),
         None => ending.reason.clone(),
     }
 }

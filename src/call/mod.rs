@@ -16,6 +16,7 @@ mod hangup;
 pub mod identity;
 mod invite;
 pub mod leg;
+pub mod meaning;
 mod offer;
 mod outgoing;
 pub mod passed;

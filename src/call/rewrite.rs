@@ -4,8 +4,9 @@
 //! Read first: RFC 3261 §20; RFC 7092 §3; RFC 3326.
 
 use super::asserted::{self, Between};
+use super::meaning;
 use crate::policy::PeerSide;
-use crate::sip::{HeaderName, Message, Writer};
+use crate::sip::{HeaderName, Message, Text, Writer};
 
 /// How a header is treated in one direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,12 +82,22 @@ pub const TABLE: &[Row] = &[
     row(HeaderName::RAck, Rebuilt, Rebuilt, "names the response of its own leg (RFC 3262)"),
     row(HeaderName::ProxyRequire, Rebuilt, Rebuilt, "what we do not do is refused with 420"),
     row(HeaderName::ContentType, Crosses, Crosses, "says what the body is"),
-    row(HeaderName::ContentDisposition, Crosses, Crosses, "says what the body is for"),
+    row(
+        HeaderName::ContentDisposition,
+        Crosses,
+        Crosses,
+        "says what the body is for: type and handling alone",
+    ),
     row(HeaderName::ContentLanguage, Crosses, Crosses, "belongs to the body"),
     row(HeaderName::MimeVersion, Crosses, Crosses, "belongs to the body"),
     row(HeaderName::InfoPackage, Crosses, Crosses, "says what an INFO is for (RFC 6086)"),
-    row(HeaderName::Reason, Crosses, Crosses, "why a call was ended (RFC 3326)"),
-    row(HeaderName::RetryAfter, Crosses, Crosses, "when to try again"),
+    row(
+        HeaderName::Reason,
+        Crosses,
+        Crosses,
+        "why a call was ended (RFC 3326): protocol, cause, and a text that names no place",
+    ),
+    row(HeaderName::RetryAfter, Crosses, Crosses, "when to try again: the number alone"),
     row(
         HeaderName::Privacy,
         Rebuilt,
@@ -142,6 +153,7 @@ pub fn cross(writer: &mut Writer, message: &Message, between: &Between<'_>, with
         let crosses = match crossing(header.name, between.to.side) {
             // By trust, and made anew below.
             Rebuilt | Trusted => false,
+            Crosses if crosses_by_meaning(header.name) => false,
             Crosses => !belongs_to_body || with_body,
             Stays => asserted::may_pass(between, header.name, header.raw_name),
         };
@@ -160,6 +172,33 @@ pub fn cross(writer: &mut Writer, message: &Message, between: &Between<'_>, with
         asserted::write_diverted(writer, header, message, between);
     }
     asserted::write(writer, message, between);
+    cross_meanings(writer, message, with_body);
+}
+
+/// Whether its text may name the other side's hosts, so that it is written anew.
+const fn crosses_by_meaning(header: HeaderName) -> bool {
+    matches!(header, HeaderName::Reason | HeaderName::RetryAfter | HeaderName::ContentDisposition)
+}
+
+/// What crosses of those.
+fn cross_meanings(writer: &mut Writer, message: &Message, with_body: bool) {
+    for reason in message.values(HeaderName::Reason).take(meaning::REASONS_MAX) {
+        line(writer, HeaderName::Reason, meaning::reason(reason));
+    }
+    let seconds = message.header(HeaderName::RetryAfter).and_then(meaning::retry_after);
+    if let Some(seconds) = seconds {
+        writer.number(HeaderName::RetryAfter, u64::from(seconds));
+    }
+    if with_body {
+        let disposition = message.header(HeaderName::ContentDisposition).and_then(meaning::disposition);
+        line(writer, HeaderName::ContentDisposition, disposition);
+    }
+}
+
+fn line(writer: &mut Writer, name: HeaderName, value: Option<Vec<u8>>) {
+    if let Some(value) = value.as_deref().and_then(Text::new) {
+        writer.header(name, value);
+    }
 }
 
 /// Copies what describes the body of `message`, whose body goes too.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use super::answer::{Answer, Pending};
 use super::core::{Core, Ending};
 use super::hangup::{self, Unanswered};
-use super::leg::{Carried, Leg, text};
+use super::leg::{Carried, Leg};
+use super::meaning;
 use super::offer::Offer;
 use super::provisional::{acknowledged, read_rack};
 use super::record::{Disposition, EndedBy};
@@ -284,11 +285,11 @@ impl Talk {
         else {
             return;
         };
-        let reason = message.header(HeaderName::Reason).map_or(&b""[..], |reason| text(reason).bytes());
+        let reason = message.values(HeaderName::Reason).next().and_then(meaning::reason).unwrap_or_default();
         context.effects.push(Effect::Cancel {
             branch: exchange.branch,
             side: exchange.from.other(),
-            reason: bytes::Bytes::copy_from_slice(reason),
+            reason: bytes::Bytes::from(reason),
         });
     }
 

@@ -8,8 +8,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::problem::{Errors, Problem};
-use super::values::{network_text, size_text, time_text};
+use super::values::{network_text, size_text};
 use super::{Config, Source, cross, load};
+use crate::clock::time_text;
 use crate::policy::peer::CalledFrom;
 use crate::policy::route::{Pattern, Route};
 use crate::policy::rules::Entry;

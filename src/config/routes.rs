@@ -95,6 +95,10 @@ fn pattern(text: &str, key: &str) -> Result<Pattern, Cause> {
         }
         return Ok(Pattern::SiteDid);
     }
+    // As in `sources: any`; a user of that name is reached by `*` alone.
+    if text.eq_ignore_ascii_case("any") {
+        return Ok(Pattern::Any);
+    }
     match text.strip_suffix('*') {
         Some("") => Ok(Pattern::Any),
         Some(prefix) => values::number(prefix).map(|()| Pattern::Prefix(Arc::from(prefix))),
@@ -147,5 +151,18 @@ fn target(
             fields.desk().error(word.place, &word.path, cause);
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_means_any_and_is_no_name() {
+        for text in ["*", "any", "Any"] {
+            assert_eq!(pattern(text, "called").ok(), Some(Pattern::Any), "{text}");
+        }
+        assert_eq!(pattern("anyone", "called").ok(), Some(Pattern::Exact("anyone".into())));
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::problem::{Cause, quoted};
+use crate::clock::{TIME_UNITS, time_text};
 
 /// Characters of a name, number or prefix.
 const WORD_CHARACTERS_MAX: usize = 64;
@@ -27,9 +28,6 @@ pub fn count(text: &str, least: u64, most: u64) -> Result<u64, Cause> {
         _ => Err(Cause::new(format!("{text} is out of range")).cure(format!("write {least} to {most}"))),
     }
 }
-
-const TIME_UNITS: [(&str, u64); 5] =
-    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// Durations: `500ms`, `4s`, `3m`, `2h`, `1h30m`, `1d`; larger units first.
 pub fn time(text: &str, least: Duration, most: Duration) -> Result<Duration, Cause> {
@@ -59,24 +57,6 @@ pub fn time(text: &str, least: Duration, most: Duration) -> Result<Duration, Cau
         return Err(Cause::new(format!("{text} is out of range")).cure(range));
     }
     Ok(duration)
-}
-
-/// A duration as `time` reads it.
-#[must_use]
-pub fn time_text(duration: Duration) -> String {
-    let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    if rest == 0 {
-        return "0s".to_owned();
-    }
-    let mut out = String::new();
-    for (name, scale) in TIME_UNITS {
-        let number = rest.checked_div(scale).unwrap_or(0);
-        if number > 0 {
-            out.push_str(&format!("{number}{name}"));
-            rest = rest.checked_rem(scale).unwrap_or(0);
-        }
-    }
-    out
 }
 
 const SIZE_UNITS: [(&str, u64); 7] = [

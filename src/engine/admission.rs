@@ -220,10 +220,18 @@ impl Engine {
         let bytes = refuse::answer(arrived.message, &arrived.flow, arrived.peer, wrong, &tag);
         self.transactions.respond(now.tick, server, wrong.refusal.status, bytes, &mut self.outcomes);
         self.flush();
-        if !judged.alerted {
-            self.alert(refusal_alert(now, arrived, wrong));
+        let attempt = is_attempt(arrived);
+        let mut judged = judged;
+        if attempt && judged.users.is_none() {
+            let users = Users::read(arrived);
+            judged.users = Some((shortened(&users.caller), shortened(&users.called)));
         }
-        if is_attempt(arrived) {
+        if !judged.alerted {
+            let mut alert = refusal_alert(now, arrived, wrong);
+            (alert.from, alert.to) = judged.users.clone().unzip();
+            self.alert(alert);
+        }
+        if attempt {
             self.counts.refused += 1;
             self.counts.records += 1;
             let record = self.refused(now, arrived, wrong, judged);
@@ -235,10 +243,7 @@ impl Engine {
 
     /// The record of an attempt that never became a call.
     fn refused(&mut self, now: Now, arrived: &Arrived<'_>, wrong: &Wrong, judged: Judged) -> CallRecord {
-        let (from, to) = judged.users.unwrap_or_else(|| {
-            let users = Users::read(arrived);
-            (shortened(&users.caller), shortened(&users.called))
-        });
+        let (from, to) = judged.users.unwrap_or_default();
         let refusal = &wrong.refusal;
         let leg = LegRecord {
             peer: Arc::clone(&arrived.peer.name),

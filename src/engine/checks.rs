@@ -11,11 +11,21 @@ use crate::call::caller::user;
 use crate::call::{Branch, reliable, session_timer};
 use crate::policy::{Listener, Peer, Policy, code};
 use crate::sip::uri::SipUri;
-use crate::sip::{Flow, HeaderName, Host, Message, NameAddr, Uri, Via};
+use crate::sip::{Flow, HeaderName, Host, Message, Method, NameAddr, Uri, Via};
 
 /// Option tags served to a peer; a Require that names another is refused (RFC 3261 §8.2.2.3). UPDATE has none.
 pub fn supported(peer: &Peer) -> impl Iterator<Item = &'static str> {
     peer.extensions.reliable.then_some(reliable::OPTION).into_iter().chain([session_timer::TAG])
+}
+
+/// Scheme and extensions, of all but a BYE in a dialog. RFC 3261 §8.2.2.3 would have a BYE that requires an extension
+/// answered 420, and the call would go on and cost; to end a dialog needs no extension, so nothing that a BYE asks for
+/// besides keeps the call alive. (CANCEL and ACK do not come here: §8.2.2.3 has Require ignored in them.)
+pub fn served(message: &Message, peer: &Peer) -> Result<(), Wrong> {
+    if *message.method() == Method::Bye && message.to_tag().is_some() {
+        return Ok(());
+    }
+    scheme(message).and_then(|()| extensions(message, peer))
 }
 
 /// RFC 3261 §8.2.2.3, §16.3 step 5: every tag of Require and Proxy-Require must be one of ours, for the request ends

@@ -180,7 +180,7 @@ impl Engine {
                 return;
             }
         }
-        if let Err(wrong) = checks::scheme(message).and_then(|()| checks::extensions(message, arrived.peer)) {
+        if let Err(wrong) = checks::served(message, arrived.peer) {
             return self.refuse(now, arrived, server, &wrong, judged);
         }
         if !outside_dialog {

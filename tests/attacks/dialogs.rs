@@ -167,6 +167,44 @@ fn d4_a_flood_of_200s_that_open_dialogs_is_bounded() {
     site.must_become_empty();
 }
 
+/// To end a dialog needs no extension: whatever a BYE, CANCEL or ACK requires, it does its work.
+#[test]
+fn d5_no_require_keeps_a_call_alive() {
+    let mut site = Site::new();
+    let call = site.establish("d5r");
+    let mut bye = in_dialog(&call.invite_a, &call.ok_a, "BYE", 900, "bye");
+    bye.add("Require", "nosuchthing").add("Proxy-Require", "neither");
+    let sent = site.send(PBX, &bye);
+    assert!(response_to(&sent, PBX, 200).is_some(), "{}", shown(&sent));
+    let bye = request_to(&sent, TRUNK, "BYE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+    assert!(bye.header("Require").is_none());
+    site.send(TRUNK, &Sip::response(&bye, 200, "OK", "x"));
+    assert_eq!(site.gauges().calls, 0);
+
+    let ringing = invite("d5c", "+12125550100");
+    let sent = site.send(PBX, &ringing);
+    let leaving = request_to(&sent, TRUNK, "INVITE").unwrap();
+    site.send(TRUNK, &Sip::response(&leaving, 180, "Ringing", "callee"));
+    let mut cancel = cancel_of(&ringing);
+    cancel.add("Require", "nosuchthing");
+    let sent = site.send(PBX, &cancel);
+    assert!(response_to(&sent, PBX, 487).is_some(), "{}", shown(&sent));
+    assert!(request_to(&sent, TRUNK, "CANCEL").is_some(), "{}", shown(&sent));
+    site.must_become_empty();
+}
+
+/// A reason that one side gives may name its hosts; the other side hears its meaning.
+#[test]
+fn b10_a_reason_crosses_without_the_hosts_it_names() {
+    let mut site = Site::new();
+    let call = site.establish("b10r");
+    let mut bye = in_dialog(&call.invite_a, &call.ok_a, "BYE", 900, "bye");
+    bye.add("Reason", "SIP;cause=503;text=\"10.1.0.10 went away\";host=pbx.office.example");
+    let sent = site.send(PBX, &bye);
+    let crossed = request_to(&sent, TRUNK, "BYE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+    assert_eq!(crossed.header("Reason"), Some("SIP;cause=503"));
+}
+
 /// The call is over, its INVITE's transaction not yet (RFC 6026): forks are ended, as few as in the call, and copies are
 /// acknowledged.
 #[test]

@@ -105,6 +105,8 @@ fn draining_takes_no_new_calls_waits_and_then_ends_what_lives() {
     });
     let seen = edge.hear(from(PBX), &second.text());
     assert_eq!(seen.statuses(PBX), [480], "never 503: the PBX must not go elsewhere");
+    let alert = seen.alerts.iter().find(|alert| alert.code.number == 10004).unwrap();
+    assert!(alert.from.is_some() && alert.to.is_some(), "who called whom: {alert:?}");
     let probe = edge.hear(from(OTHER), &Request::new("OPTIONS", OTHER).text());
     assert_eq!(probe.statuses(OTHER), [480], "nor to a probe; a balancer learns that it should all the same");
 

@@ -362,7 +362,7 @@ pub static ROUTE: Section = Section {
             "called",
             Kind::List(&Kind::Pattern, NUMBERS_MAX),
             "any number",
-            "numbers and user names; \"+44*\" is a prefix, \"*\" is any, \"did\" is any number of the target's site",
+            "numbers and user names; \"+44*\" is a prefix, \"*\" or any is any, \"did\" is any number of the target's site",
         ),
         Key::means(
             "caller",

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::Opinion;
+use crate::clock::time_text;
 use crate::policy::verdict::Saw;
 
 /// What stands when no rule says less: 4 h.
@@ -29,6 +30,6 @@ impl MaxDuration {
     }
 
     pub(super) fn describe(self) -> String {
-        format!("an answered call is ended on both legs after {} s", self.duration_max.as_secs())
+        format!("an answered call is ended on both legs after {}", time_text(self.duration_max))
     }
 }

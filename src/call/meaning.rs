@@ -1,0 +1,151 @@
+//! What crosses of headers whose values may name hosts of the other side: their meaning, never their text.
+//!
+//! Owns the writing anew of Reason, Retry-After and Content-Disposition. Refuses to know which header crosses.
+//! Read first: RFC 3326 §2; RFC 3261 §20.11, §20.33.
+
+use crate::sip::headers::{ContentDisposition, Reason};
+
+/// Longest text of a Reason that crosses; of a longer one protocol and cause remain.
+pub const REASON_TEXT_BYTES_MAX: usize = 128;
+/// Longest protocol or disposition word that crosses.
+const WORD_BYTES_MAX: usize = 32;
+/// Reasons that cross of one message.
+pub const REASONS_MAX: usize = 4;
+
+/// A Reason value as `protocol;cause=NNN;text="..."`: other parameters stay, and so does a text that names a place.
+/// `None` for what cannot be read or names a place as its protocol.
+#[must_use]
+pub fn reason(value: &[u8]) -> Option<Vec<u8>> {
+    let reason = Reason::read(value).ok().filter(|reason| is_word(reason.protocol))?;
+    let mut out = reason.protocol.to_vec();
+    if let Some(cause) = reason.cause {
+        out.extend_from_slice(format!(";cause={cause}").as_bytes());
+    }
+    let text = reason.text().filter(|text| text.len() <= REASON_TEXT_BYTES_MAX && !names_a_place(text));
+    if let Some(text) = text {
+        out.extend_from_slice(b";text=\"");
+        for octet in text.iter().filter(|octet| !octet.is_ascii_control()) {
+            if matches!(octet, b'"' | b'\\') {
+                out.push(b'\\');
+            }
+            out.push(*octet);
+        }
+        out.push(b'"');
+    }
+    Some(out)
+}
+
+/// The seconds of a Retry-After value, without comment and parameters.
+#[must_use]
+pub fn retry_after(value: &[u8]) -> Option<u32> {
+    let value = value.trim_ascii();
+    let digits = value.split(|octet| !octet.is_ascii_digit()).next().unwrap_or_default();
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// A Content-Disposition value with its type and `handling` alone (RFC 3261 §20.11).
+#[must_use]
+pub fn disposition(value: &[u8]) -> Option<Vec<u8>> {
+    let disposition = ContentDisposition::read(value).ok().filter(|disposition| is_word(disposition.kind))?;
+    let mut out = disposition.kind.to_vec();
+    // What is left out means `required`.
+    if !disposition.is_required() {
+        out.extend_from_slice(b";handling=optional");
+    }
+    Some(out)
+}
+
+fn is_word(word: &[u8]) -> bool {
+    word.len() <= WORD_BYTES_MAX && !names_a_place(word)
+}
+
+/// Whether a text names a host, an address or a URI, as far as that can be seen: rather once too often.
+fn names_a_place(text: &[u8]) -> bool {
+    let ends = |octet: &u8| octet.is_ascii_whitespace() || b"<>()\"',;=/".contains(octet);
+    text.split(ends).any(|word| {
+        let word = word.trim_ascii();
+        let colons = word.iter().filter(|octet| **octet == b':').count();
+        word.contains(&b'@')
+            || word.starts_with(b"[")
+            || colons > 1
+            || has_scheme(word)
+            || is_dotted(word.split(|octet| *octet == b':').next().unwrap_or_default())
+    })
+}
+
+fn has_scheme(word: &[u8]) -> bool {
+    [&b"sip:"[..], b"sips:", b"tel:", b"urn:", b"http:", b"https:"]
+        .iter()
+        .any(|scheme| word.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
+}
+
+/// Labels with dots between them, the last of letters: a name; four numbers: an address. `Q.850` and `3.5` are neither.
+fn is_dotted(word: &[u8]) -> bool {
+    let word = word.strip_suffix(b".").unwrap_or(word);
+    let labels: Vec<&[u8]> = word.split(|octet| *octet == b'.').collect();
+    let Some(last) =
+        labels.last().filter(|_| labels.len() > 1 && labels.iter().all(|label| !label.is_empty()))
+    else {
+        return false;
+    };
+    let numbers = labels.iter().all(|label| label.iter().all(u8::is_ascii_digit));
+    labels.len() >= 4 && numbers || last.len() > 1 && last.iter().any(u8::is_ascii_alphabetic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(value: Option<Vec<u8>>) -> Option<String> {
+        value.map(|value| String::from_utf8(value).unwrap())
+    }
+
+    #[test]
+    fn b10_a_reason_crosses_by_protocol_cause_and_a_text_that_names_no_place() {
+        for (value, crosses) in [
+            (
+                r#"Q.850;cause=16;text="Normal call clearing""#,
+                Some(r#"Q.850;cause=16;text="Normal call clearing""#),
+            ),
+            (
+                r#"SIP ;cause=200 ;text="Call completed elsewhere";x=10.1.0.10"#,
+                Some(r#"SIP;cause=200;text="Call completed elsewhere""#),
+            ),
+            (r#"SIP;cause=503;text="no answer from 10.1.0.10""#, Some("SIP;cause=503")),
+            (r#"SIP;cause=503;text="via 10.1.0.10:5060 (UDP)""#, Some("SIP;cause=503")),
+            (r#"SIP;text="pbx.office.example is down""#, Some("SIP")),
+            (r#"SIP;text="fd00::10""#, Some("SIP")),
+            (r#"SIP;text="<SIP:2001>""#, Some("SIP")),
+            (r#"SIP;text="ask bob@office""#, Some("SIP")),
+            (
+                r#"Q.850;cause=16;text="said \"bye\" at 3.5 s.""#,
+                Some(r#"Q.850;cause=16;text="said \"bye\" at 3.5 s.""#),
+            ),
+            (r"10.1.0.10;cause=1", None),
+            (r"pbx.office.example;cause=1", None),
+            ("", None),
+        ] {
+            assert_eq!(text(reason(value.as_bytes())).as_deref(), crosses, "{value}");
+        }
+        let long = format!("SIP;cause=1;text=\"{}\"", "a".repeat(REASON_TEXT_BYTES_MAX + 1));
+        assert_eq!(text(reason(long.as_bytes())).as_deref(), Some("SIP;cause=1"));
+    }
+
+    #[test]
+    fn b10_retry_after_crosses_as_a_number_and_disposition_as_type_and_handling() {
+        for (value, seconds) in
+            [("18", Some(18)), ("5 (pbx.office)", Some(5)), ("5;duration=9", Some(5)), ("x", None)]
+        {
+            assert_eq!(retry_after(value.as_bytes()), seconds, "{value}");
+        }
+        assert_eq!(retry_after(b"99999999999"), None);
+        for (value, crosses) in [
+            ("session", Some("session")),
+            ("session;filename=\"10.1.0.10.txt\";handling=optional", Some("session;handling=optional")),
+            ("session;handling=required", Some("session")),
+            ("10.1.0.10;handling=required", None),
+        ] {
+            assert_eq!(text(disposition(value.as_bytes())).as_deref(), crosses, "{value}");
+        }
+    }
+}
