@@ -82,7 +82,8 @@ impl Setup {
             Some(_) | None => Body::Carried,
         };
         let answer = Answer { carried: Some(message), body, ..Answer::bare(200) };
-        let Some(Pending { server, message: invite, source }) = core.invite.take() else {
+        let Some(Pending { server, message: invite, source }) = core.invite.take().map(|pending| *pending)
+        else {
             return Phase::Over;
         };
         let bytes = core.answer(Side::A, server, &invite, source, &answer, context);

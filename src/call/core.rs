@@ -127,8 +127,9 @@ pub(super) struct Core {
     pub answered_at: Tick,
     /// How often empty lines go to those peers that want some.
     pub keep_alive: Option<std::time::Duration>,
-    /// A's INVITE while it waits for its final answer; kept here so that a bug in a phase cannot lose it.
-    pub invite: Option<Pending>,
+    /// A's INVITE while it waits for its final answer; kept here so that a bug in a phase cannot lose it. Boxed: a call
+    /// that is up holds none.
+    pub invite: Option<Box<Pending>>,
 }
 
 impl Side {
@@ -207,7 +208,7 @@ impl Core {
 
     /// Answers A's INVITE.
     pub fn answer_invite(&self, answer: &Answer<'_>, context: &mut Context<'_>) {
-        if let Some(Pending { server, message, source }) = &self.invite {
+        if let Some(Pending { server, message, source }) = self.invite.as_deref() {
             self.answer(Side::A, *server, message, *source, answer, context);
         }
     }

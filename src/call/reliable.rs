@@ -163,7 +163,7 @@ impl Reliable {
         behind: Option<Acknowledges>,
         context: &mut Context<'_>,
     ) {
-        let Some(Pending { server, message: invite, source }) = &core.invite else { return };
+        let Some(Pending { server, message: invite, source }) = core.invite.as_deref() else { return };
         // RFC 3262 §3: any number from 1 to 2**31 - 1 to begin with, then one more each time.
         self.said = if self.said == 0 { 1 + context.random.below((1 << 31) - 2) } else { self.said + 1 };
         // What the callee did not send reliably is no offer; the caller would answer it, and nobody would hear that.
