@@ -21,6 +21,10 @@ const NAMED_MAX: usize = 10;
 /// Targets that get a column of their own.
 const COLUMNS_MAX: usize = 8;
 
+/// Hebrew is the first script that is written from right to left. A terminal turns it around, and the numbers beside it;
+/// letters further on may also be wider than one place.
+const RIGHT_TO_LEFT: char = '\u{590}';
+
 /// Which record is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
@@ -191,7 +195,7 @@ fn arrows(ladder: &mut Ladder, record: &Value, columns: &[&str]) {
         match passed(message) {
             Some((at_ms, leg, sent, label)) => {
                 last = at_ms;
-                let column = if leg == 0 { 0 } else { leg + 1 };
+                let column = if leg == 0 { 0 } else { leg.saturating_add(1) };
                 match columns.get(column) {
                     Some(peer) if sent => ladder.arrow(at_ms, edge, peer, label),
                     Some(peer) => ladder.arrow(at_ms, peer, edge, label),
@@ -293,7 +297,9 @@ fn number(value: &Value, key: &str) -> Option<u64> {
 
 /// Text of a peer's making as a terminal may show it: nothing in it is obeyed, and nothing turns the line around.
 fn shown(text: &str) -> String {
-    let plain = |letter: char| letter.is_alphanumeric() || letter == ' ' || letter.is_ascii_graphic();
+    let plain = |letter: char| {
+        letter.is_alphanumeric() && letter < RIGHT_TO_LEFT || letter == ' ' || letter.is_ascii_graphic()
+    };
     text.chars().map(|letter| if plain(letter) { letter } else { '\u{fffd}' }).collect()
 }
 

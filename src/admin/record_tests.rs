@@ -48,9 +48,18 @@ fn an_attempt_without_messages_is_drawn_from_its_status() {
 #[test]
 fn f10_what_an_outsider_sent_cannot_move_the_terminal() {
     let mut hostile = record("abc", "\u{1b}[2J\u{202e}x\r\n");
-    hostile["messages"] = json!(["0 0> \u{1b}[31mINVITE", "\u{9b}31m", "0 999999999999> INVITE", "x y z"]);
+    hostile["from"] = json!("\u{5d0}\u{627}+1900");
+    hostile["messages"] = json!([
+        "0 0> \u{1b}[31mINVITE",
+        "\u{9b}31m",
+        "0 999999999999> INVITE",
+        "0 18446744073709551615> INVITE",
+        "x y z"
+    ]);
     let drawn = draw(&hostile, 80);
-    let odd = |letter: char| letter != '\n' && (letter.is_control() || letter == '\u{202e}');
+    // Nor a letter that is written from right to left: the numbers beside it would change places.
+    let turns = |letter: char| matches!(letter, '\u{202e}' | '\u{5d0}' | '\u{627}');
+    let odd = |letter: char| letter != '\n' && (letter.is_control() || turns(letter));
     assert!(!drawn.chars().any(odd), "{drawn:?}");
 }
 

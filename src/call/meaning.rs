@@ -62,15 +62,13 @@ fn is_word(word: &[u8]) -> bool {
 /// Whether a text names a host, an address or a URI, as far as that can be seen: rather once too often.
 fn names_a_place(text: &[u8]) -> bool {
     let ends = |octet: &u8| octet.is_ascii_whitespace() || b"<>()\"',;=/".contains(octet);
-    text.split(ends).any(|word| {
-        let word = word.trim_ascii();
+    let words = text.split(ends).any(|word| {
         let colons = word.iter().filter(|octet| **octet == b':').count();
-        word.contains(&b'@')
-            || word.starts_with(b"[")
-            || colons > 1
-            || has_scheme(word)
-            || is_dotted(word.split(|octet| *octet == b':').next().unwrap_or_default())
-    })
+        word.contains(&b'@') || word.starts_with(b"[") || colons > 1 || has_scheme(word)
+    });
+    // Whatever stands before or behind a name or an address: `via:10.1.0.10!` names one.
+    let in_name = |octet: &u8| octet.is_ascii_alphanumeric() || *octet == b'.';
+    words || text.split(|octet| !in_name(octet)).any(is_dotted)
 }
 
 fn has_scheme(word: &[u8]) -> bool {
@@ -81,14 +79,9 @@ fn has_scheme(word: &[u8]) -> bool {
 
 /// Labels with dots between them, the last of letters: a name; four numbers: an address. `Q.850` and `3.5` are neither.
 fn is_dotted(word: &[u8]) -> bool {
-    let word = word.strip_suffix(b".").unwrap_or(word);
-    let labels: Vec<&[u8]> = word.split(|octet| *octet == b'.').collect();
-    let Some(last) =
-        labels.last().filter(|_| labels.len() > 1 && labels.iter().all(|label| !label.is_empty()))
-    else {
-        return false;
-    };
-    let numbers = labels.iter().all(|label| label.iter().all(u8::is_ascii_digit));
+    let labels: Vec<&[u8]> = word.split(|octet| *octet == b'.').filter(|label| !label.is_empty()).collect();
+    let Some(last) = labels.last().filter(|_| labels.len() > 1) else { return false };
+    let numbers = labels.iter().rev().take(3).all(|label| label.iter().all(u8::is_ascii_digit));
     labels.len() >= 4 && numbers || last.len() > 1 && last.iter().any(u8::is_ascii_alphabetic)
 }
 
@@ -114,6 +107,13 @@ mod tests {
             (r#"SIP;cause=503;text="no answer from 10.1.0.10""#, Some("SIP;cause=503")),
             (r#"SIP;cause=503;text="via 10.1.0.10:5060 (UDP)""#, Some("SIP;cause=503")),
             (r#"SIP;text="pbx.office.example is down""#, Some("SIP")),
+            (r#"SIP;text="via:10.1.0.10""#, Some("SIP")),
+            (r#"SIP;text="lost 10.1.0.10!""#, Some("SIP")),
+            (r#"SIP;text="{10.1.0.10}""#, Some("SIP")),
+            (r#"SIP;text="ip10.1.0.10-5060""#, Some("SIP")),
+            (r#"SIP;text="10.1.0.10... gone""#, Some("SIP")),
+            (r#"SIP;text="host:pbx.office.example|x""#, Some("SIP")),
+            (r#"SIP;text="Wait... then: try again.""#, Some(r#"SIP;text="Wait... then: try again.""#)),
             (r#"SIP;text="fd00::10""#, Some("SIP")),
             (r#"SIP;text="<SIP:2001>""#, Some("SIP")),
             (r#"SIP;text="ask bob@office""#, Some("SIP")),
