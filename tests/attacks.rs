@@ -12,6 +12,8 @@ mod calls;
 mod dialogs;
 #[path = "attacks/early.rs"]
 mod early;
+#[path = "attacks/faults.rs"]
+mod faults;
 #[path = "attacks/floods.rs"]
 mod floods;
 #[path = "sim/mod.rs"]

@@ -83,6 +83,8 @@ pub enum Event<'a> {
     },
     /// A response to a request of ours; for 2xx to INVITE every copy comes.
     Response {
+        /// On which leg it was sent.
+        side: Side,
         /// Which request.
         branch: Branch,
         /// From where.

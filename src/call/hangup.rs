@@ -144,7 +144,9 @@ impl Hangup {
                     core.say_bye(side, &reason, None, context);
                 }
             }
-            Event::Response { branch, flow, message } => self.response(core, branch, &flow, message, context),
+            Event::Response { branch, flow, message, .. } => {
+                self.response(core, branch, &flow, message, context)
+            }
             Event::Failed { branch, failure: _ } => {
                 // A BYE or CANCEL that nobody answers ends the leg all the same (RFC 3261 §15.1.1).
                 let calling = core.b.status == Status::Calling(branch);

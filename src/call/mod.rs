@@ -239,7 +239,7 @@ impl Call {
         };
         core.invite =
             Some(Box::new(answer::Pending { server, message: invite.clone(), source: flow.remote }));
-        core.note_came(invite, None, context.now.tick);
+        core.note_came(Side::A, invite, None, context.now.tick);
         core.begin_keep_alive(&candidates, context);
         let phase = match readable.map(|()| core.session_refuses(Side::A, invite)) {
             Ok(None) => Box::new(setup::Setup::new(candidates)).next_target(&mut core, context),

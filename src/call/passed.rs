@@ -176,22 +176,26 @@ impl Messages {
 impl Core {
     /// Notes the message that an event brought.
     pub(super) fn note_event(&mut self, event: &Event<'_>, now: Tick) {
-        let (message, remote) = match event {
-            Event::Request { flow, message, .. } | Event::Response { flow, message, .. } => {
-                (*message, Some(flow.remote))
+        let (side, message, remote) = match event {
+            Event::Request { side, flow, message, .. } | Event::Response { side, flow, message, .. } => {
+                (*side, *message, Some(flow.remote))
             }
-            Event::Ack { message, .. } | Event::Cancel { message, .. } => (*message, None),
+            Event::Ack { side, message, .. } => (*side, *message, None),
+            // It was matched to an INVITE of one leg by branch and sender; only the Call-ID tells which.
+            Event::Cancel { message, .. } if message.call_id() == &*self.b.call_id => {
+                (Side::B, *message, None)
+            }
+            Event::Cancel { message, .. } => (Side::A, *message, None),
             Event::Failed { .. } | Event::Gone { .. } | Event::Timer(_) | Event::End(_) => return,
         };
-        self.note_came(message, remote, now);
+        self.note_came(side, message, remote, now);
     }
 
-    /// Notes a message that came; its Call-ID tells the leg.
-    pub(super) fn note_came(&mut self, message: &Message, remote: Option<SocketAddr>, now: Tick) {
+    /// Notes a message that came on a leg: the one that its tag or branch belongs to, whatever Call-ID it names.
+    pub(super) fn note_came(&mut self, side: Side, message: &Message, remote: Option<SocketAddr>, now: Tick) {
         if self.recorded {
             return;
         }
-        let side = if message.call_id() == &*self.a.call_id { Side::A } else { Side::B };
         let passed = Passed {
             at_ms: self.since_began(now),
             status: message.status().unwrap_or(0),

@@ -9,7 +9,7 @@ use super::leg::Status;
 use super::record::{Disposition, EndedBy};
 use super::relay::decline;
 use super::reliable::{self, Caller, Sent};
-use super::setup::Setup;
+use super::setup::{Setup, note_status};
 use super::{Branch, Context, LocalTag, Phase, Relays, ServerId, Side, Timer};
 use crate::policy::code;
 use crate::sip::headers::RAck;
@@ -80,6 +80,10 @@ impl Setup {
             self.arm(context);
             return Phase::Setup(self);
         }
+        self.never_acknowledged(core, context)
+    }
+
+    fn never_acknowledged(self: Box<Self>, core: &mut Core, context: &mut Context<'_>) -> Phase {
         let words =
             "the caller never acknowledged a ringing or progress response (PRACK); the call was given up";
         core.alert(code::ACK_NOT_RECEIVED, words, Some(504), context);
@@ -214,6 +218,10 @@ impl Setup {
         if self.branch() != Some(branch) {
             return Phase::Setup(self);
         }
+        if self.held.is_some() {
+            // The callee has waited for our ACK for 64*T1, because the caller owes a PRACK.
+            return self.never_acknowledged(core, context);
+        }
         core.b.status = Status::Idle;
         let ending = Ending::new(EndedBy::Caller, Disposition::Cancelled, 487, "BYE before the answer");
         self.end(core, &ending, None, context)
@@ -223,6 +231,8 @@ impl Setup {
     pub(super) fn take_held(&mut self, core: &mut Core, context: &mut Context<'_>) {
         let Some(Held { branch, flow, message }) = self.held.take() else { return };
         let policy = std::sync::Arc::clone(&core.policy);
+        // The far side counts the call as answered, whatever the caller hears: the record says so.
+        note_status(core, message.status());
         self.forks.settle(core, &message, context);
         if core.b.established(&message, &flow, &policy).is_ok() {
             core.b.status = Status::Up;

@@ -169,6 +169,11 @@ impl Core {
         leg.sdp = sdp;
         leg.late_offer = false;
         leg.refreshing.stage = Stage::Out { branch, invite };
+        if invite {
+            // An UPDATE has a time of its own; an INVITE that was heard may be open for ever.
+            let at = context.now.tick.after(leg.timer.due());
+            context.effects.push(Effect::Arm { timer: side.session(), at });
+        }
         context.effects.push(Effect::Request { branch, side, invite, hop, bytes });
     }
 
@@ -190,8 +195,13 @@ fn back_off(side: Side, context: &mut Context<'_>) -> Duration {
 impl Talk {
     /// A leg's deadline: it is refreshed, or was not refreshed in time.
     pub(super) fn session_due(self, core: &mut Core, side: Side, context: &mut Context<'_>) -> Phase {
-        if core.leg(side).refreshing.stage != Stage::Idle {
-            return Phase::Talk(self);
+        match core.leg(side).refreshing.stage {
+            Stage::Idle => {}
+            Stage::Out { invite: false, .. } => return Phase::Talk(self),
+            // RFC 4028 §10: the session expires before our refresh is answered, though it was heard.
+            Stage::Out { invite: true, .. } => {
+                return self.leg_is_dead(core, side, "the peer does not answer", context);
+            }
         }
         if self.is_inviting(core) || core.leg(side).offer != Offer::Agreed {
             // What is under way refreshes the session, or comes to an end.
@@ -288,7 +298,7 @@ fn refused(
                 leg.timer.note_update(false);
                 core.refresh(side, context);
             }
-            Means::Reinvite => {}
+            Means::Reinvite => context.effects.push(Effect::Disarm(side.session())),
         },
     }
 }

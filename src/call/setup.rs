@@ -199,7 +199,9 @@ impl Setup {
     /// One event of this phase.
     pub fn on(self: Box<Self>, core: &mut Core, event: Event<'_>, context: &mut Context<'_>) -> Phase {
         match event {
-            Event::Response { branch, flow, message } => self.response(core, branch, &flow, message, context),
+            Event::Response { branch, flow, message, .. } => {
+                self.response(core, branch, &flow, message, context)
+            }
             Event::Failed { branch, failure } => self.failed(core, branch, failure, context),
             Event::Cancel { server, message } => self.cancelled(core, server, message, context),
             Event::Request { side, server, peer, flow, message } => {

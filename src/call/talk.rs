@@ -78,7 +78,9 @@ impl Talk {
                 self.cancelled(server, message, context);
                 Phase::Talk(self)
             }
-            Event::Response { branch, flow, message } => self.response(core, branch, &flow, message, context),
+            Event::Response { branch, flow, message, .. } => {
+                self.response(core, branch, &flow, message, context)
+            }
             Event::Failed { branch, failure } => self.failed(core, branch, failure, context),
             Event::Gone { branch } => {
                 core.forget_ack(branch);
@@ -221,6 +223,9 @@ impl Talk {
         let policy = Arc::clone(&core.policy);
         core.leg_mut(side).refresh(message, flow, &policy);
         self.exchange = Some(Box::new(Exchange { from: side, pending, branch }));
+        // Somebody may be asked about it; but an INVITE that was heard and is never answered would hold off every other.
+        let patience = core.leg(side.other()).peer.ring_max;
+        context.effects.push(Effect::Arm { timer: Timer::Ring, at: context.now.tick.after(patience) });
     }
 
     /// Whether an INVITE is under way on either leg, or its ACK.
@@ -439,9 +444,19 @@ impl Talk {
             Timer::SessionA => return self.session_due(core, Side::A, context),
             Timer::SessionB => return self.session_due(core, Side::B, context),
             Timer::Reliable => self.ringing = None,
-            Timer::KeepAlive | Timer::Pace | Timer::Try | Timer::Progress | Timer::Ring | Timer::Linger => {}
+            Timer::Ring => self.give_up_exchange(context),
+            Timer::KeepAlive | Timer::Pace | Timer::Try | Timer::Progress | Timer::Linger => {}
         }
         Phase::Talk(self)
+    }
+
+    /// A re-INVITE that was heard and not answered for as long as a phone may ring is cancelled (RFC 3261 §9.1): its
+    /// refusal crosses, or silence ends the call.
+    fn give_up_exchange(&self, context: &mut Context<'_>) {
+        if let Some(Exchange { from, branch, .. }) = self.exchange.as_deref() {
+            let reason = bytes::Bytes::new();
+            context.effects.push(Effect::Cancel { branch: *branch, side: from.other(), reason });
+        }
     }
 
     /// The policy's third stage: whether the call may go on.

@@ -62,6 +62,12 @@ impl Engine {
             self.counts.stray_acks += 1;
             return;
         };
+        // What may not stand in an INVITE may not in the ACK that answers a late offer. It cannot be refused; as if it
+        // had never come, the call is ended.
+        if checks::session_body(message).is_err() {
+            self.counts.stray_acks += 1;
+            return;
+        }
         self.drive(now, key, Event::Ack { side, peer: Some(arrived.peer.id), message });
     }
 

@@ -35,7 +35,9 @@ impl Engine {
             self.heard(now, peer, flow.remote);
         }
         match owner {
-            Owner::Call { key, .. } => self.drive(now, key, Event::Response { branch, flow, message }),
+            Owner::Call { key, side } => {
+                self.drive(now, key, Event::Response { side, branch, flow, message })
+            }
             Owner::Standalone(number) => self.carried_response(now, number, message),
             Owner::Past(key) => self.past_response(now, key, &flow, message),
             Owner::Probe(_) => self.peers.answered(branch),

@@ -132,7 +132,7 @@ fn failing_over() -> Vec<Flow> {
         }),
         over("fails_over_on_100_and_nothing", &[]).with(|flow| {
             flow.finals = vec![200, 480];
-            flow.alerts = vec![32011, 32016];
+            flow.alerts = vec![32016];
         }),
         over("fails_over_on_transport_error", &[]).with(|flow| {
             flow.unreachable = Some("first");

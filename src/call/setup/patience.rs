@@ -26,7 +26,8 @@ impl Setup {
             Timer::Progress => {
                 let words = "the far side took the call and then said nothing: no ringing in time";
                 core.alert(code::POST_DIAL_DELAY_TIMEOUT, words, None, context);
-                self.give_up_target(core, Failure::Timeout, context)
+                // It answered 100, so it lives: whoever owns a number that never rings must not mark a trunk down.
+                self.give_up_target(core, Failure::Unavailable, context)
             }
             Timer::Ring => {
                 let refusal = Refusal::new(

@@ -1,0 +1,194 @@
+//! Blame and time: who makes a trunk look ill, holds a call open that nobody answers, or puts a lie into its record.
+
+use crate::sim::policy::{Shape, yaml};
+use crate::sim::text::Sip;
+use crate::sim::wire::SECOND;
+use crate::site::{
+    PBX, SDP, Site, TRUNK, TRUNK2, ack, by_callee, in_dialog, invite, request_to, response_to, shown, to,
+};
+
+fn rung(site: &mut Site, mark: &str, lines: &[(&str, &str)]) -> (Sip, Sip) {
+    let mut call = invite(mark, "+12125550100");
+    for (name, value) in lines {
+        call.add(name, value);
+    }
+    let sent = site.send(PBX, &call);
+    let leaving = request_to(&sent, TRUNK, "INVITE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+    (call, leaving)
+}
+
+/// Early media that the caller must acknowledge, then an answer that waits for it.
+fn held(site: &mut Site, mark: &str) -> (Sip, Sip) {
+    let (call, leaving) = rung(site, mark, &[("Supported", "100rel")]);
+    let mut media = Sip::response(&leaving, 183, "Session Progress", "callee");
+    media.add("Contact", &format!("<sip:callee@{TRUNK}>")).add("Require", "100rel").add("RSeq", "7").sdp(SDP);
+    let sent = site.send(TRUNK, &media);
+    let heard = response_to(&sent, PBX, 183).unwrap_or_else(|| panic!("{}", shown(&sent)));
+    let mut ok = Sip::response(&leaving, 200, "OK", "callee");
+    ok.add("Contact", &format!("<sip:callee@{TRUNK}>")).sdp(SDP);
+    assert!(site.send(TRUNK, &ok).is_empty());
+    (call, heard)
+}
+
+/// Anybody can own a number that never rings; the trunk said 100, so it lives.
+#[test]
+fn c8_a_number_that_never_rings_takes_no_trunk_down() {
+    let shape = Shape { post_dial_max: "5s", key: "probe: 1h", ..Shape::default() };
+    let mut site = Site::of(&yaml(&shape));
+    let (_, leaving) = rung(&mut site, "silent", &[]);
+    site.send(TRUNK, &Sip::response(&leaving, 100, "Trying", ""));
+    let sent = site.pass(6 * SECOND);
+    assert!(request_to(&sent, TRUNK2, "INVITE").is_some(), "{}", shown(&sent));
+    assert!(!site.alerted(32011), "{:?}", site.alerts);
+    rung(&mut site, "next", &[]);
+}
+
+/// The far side counts from its 200; a caller that keeps it waiting must not make the call look as if nobody answered.
+#[test]
+fn c9_an_answer_that_the_caller_never_let_through_stands_in_the_record() {
+    let mut site = Site::new();
+    held(&mut site, "unpaid");
+    let sent = site.pass(40 * SECOND);
+    let bye = request_to(&sent, TRUNK, "BYE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+    site.send(TRUNK, &Sip::response(&bye, 200, "OK", "x"));
+    let record = site.records.first().unwrap();
+    assert_eq!(record.legs[1].status, Some(200), "{record:?}");
+    site.pass(64 * SECOND);
+    site.must_become_empty();
+}
+
+/// One PRACK after the other, each late: the callee's patience ends before the caller's last one is due.
+#[test]
+fn c9_a_slow_caller_is_not_said_to_have_hung_up() {
+    let mut site = Site::new();
+    let (call, leaving) = rung(&mut site, "slow", &[("Supported", "100rel")]);
+    let mut first = None;
+    for rseq in [7, 8] {
+        let mut media = Sip::response(&leaving, 183, "Session Progress", "callee");
+        media.add("Contact", &format!("<sip:callee@{TRUNK}>"));
+        media.add("Require", "100rel").add("RSeq", &rseq.to_string()).sdp(SDP);
+        let sent = site.send(TRUNK, &media);
+        first = first.or_else(|| response_to(&sent, PBX, 183));
+    }
+    let mut ok = Sip::response(&leaving, 200, "OK", "callee");
+    ok.add("Contact", &format!("<sip:callee@{TRUNK}>")).sdp(SDP);
+    site.send(TRUNK, &ok);
+    site.pass(30 * SECOND);
+    let first = first.unwrap();
+    let mut prack = in_dialog(&call, &first, "PRACK", 2, "late");
+    prack.add("RAck", &format!("{} 1 INVITE", first.header("RSeq").unwrap()));
+    let sent = site.send(PBX, &prack);
+    let crossed = request_to(&sent, TRUNK, "PRACK").unwrap_or_else(|| panic!("{}", shown(&sent)));
+    site.send(TRUNK, &Sip::response(&crossed, 200, "OK", "callee"));
+    let sent = site.pass(4 * SECOND);
+    assert!(response_to(&sent, PBX, 504).is_some(), "{}", shown(&sent));
+    assert!(site.alerted(32022));
+    let record = format!("{:?}", site.records.first().unwrap());
+    assert!(record.contains("ended_by: Edge"), "{record}");
+    let bye = request_to(&sent, TRUNK, "BYE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+    site.send(TRUNK, &Sip::response(&bye, 200, "OK", "x"));
+    site.pass(64 * SECOND);
+    site.must_become_empty();
+}
+
+/// A forged Call-ID must not make a message of one side look like the other's.
+#[test]
+fn f10_the_record_tells_whose_message_it_was() {
+    let mut site = Site::new();
+    let call = site.establish("whose");
+    let mut bye = in_dialog(&call.invite_a, &call.ok_a, "BYE", 2, "other");
+    bye.set("Call-ID", "of-nobody");
+    assert!(response_to(&site.send(PBX, &bye), PBX, 481).is_some());
+    let sent = site.send(TRUNK, &by_callee(&call, "INFO", 3, "info"));
+    let info = request_to(&sent, PBX, "INFO").unwrap_or_else(|| panic!("{}", shown(&sent)));
+    let mut answer = Sip::response(&info, 200, "OK", "x");
+    answer.set("Call-ID", "of-nobody");
+    site.send(PBX, &answer);
+    site.hang_up(&call);
+    let record = site.records.first().unwrap();
+    let told: Vec<String> = record.messages.list().iter().map(ToString::to_string).collect();
+    let has = |end: &str| told.iter().any(|line| line.ends_with(end));
+    assert!(has(" 0> BYE") && !has(" 1> BYE"), "{told:?}");
+    assert!(has(" 0> 200 INFO") && !has(" 1> 200 INFO"), "{told:?}");
+    site.must_become_empty();
+}
+
+/// Heard and never answered: the re-INVITE must not hold off every other, nor hide that the peer is dead.
+#[test]
+fn c7_a_reinvite_that_is_never_answered_comes_to_an_end() {
+    let mut site = Site::new();
+    let call = site.establish("stuck");
+    let sent = site.send(PBX, &in_dialog(&call.invite_a, &call.ok_a, "INVITE", 2, "re"));
+    let crossed = request_to(&sent, TRUNK, "INVITE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+    site.send(TRUNK, &Sip::response(&crossed, 100, "Trying", ""));
+    let sent = site.pass(220 * SECOND);
+    assert!(request_to(&sent, TRUNK, "CANCEL").is_some(), "{}", shown(&sent));
+    assert!(response_to(&sent, PBX, 408).is_some(), "{}", shown(&sent));
+    assert!(request_to(&sent, PBX, "BYE").is_some() && request_to(&sent, TRUNK, "BYE").is_some());
+    site.pass(64 * SECOND);
+    site.must_become_empty();
+}
+
+/// A peer that says 100 to the refresh and nothing more is not alive.
+#[test]
+fn c7_a_refresh_that_is_never_answered_ends_the_call() {
+    let shape = Shape { session_timer: "session_expires: 90s, min_se: 90s", ..Shape::default() };
+    let mut site = Site::of(&yaml(&shape));
+    site.establish("refresh");
+    let (mut trying, mut ended) = (0, false);
+    for _ in 0..60 {
+        let sent = site.pass(5 * SECOND);
+        // The caller's side is well.
+        for refresh in to(&sent, PBX).filter(|message| message.status().is_none()) {
+            let mut ok = Sip::response(&refresh, 200, "OK", "x");
+            if refresh.method() == "INVITE" {
+                ok.add("Contact", &format!("<sip:caller@{PBX}>")).sdp(SDP);
+            }
+            site.send(PBX, &ok);
+        }
+        for message in to(&sent, TRUNK).filter(|message| message.status().is_none()) {
+            match message.method() {
+                "INVITE" => {
+                    trying += 1;
+                    site.send(TRUNK, &Sip::response(&message, 100, "Trying", ""));
+                }
+                "BYE" => ended = true,
+                _ => {}
+            }
+        }
+    }
+    assert!(trying == 1 && ended, "{trying} {ended}");
+    assert!(site.alerted(39109), "{:?}", site.alerts);
+    assert_eq!(site.records.len(), 1);
+    site.pass(100 * SECOND);
+    site.must_become_empty();
+}
+
+/// An ACK cannot be refused; what no INVITE may carry does not cross in it either.
+#[test]
+fn e6_an_ack_carries_session_descriptions_alone() {
+    for (kind, coding) in [("text/plain", None), ("message/sip", None), ("application/sdp", Some("gzip"))] {
+        let mut site = Site::new();
+        let mut late = invite("late", "+12125550100");
+        late.body.clear();
+        late.headers.retain(|(name, _)| name != "Content-Type");
+        let sent = site.send(PBX, &late);
+        let leaving = request_to(&sent, TRUNK, "INVITE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+        let mut ok = Sip::response(&leaving, 200, "OK", "callee");
+        ok.add("Contact", &format!("<sip:callee@{TRUNK}>")).sdp(SDP);
+        let sent = site.send(TRUNK, &ok);
+        let answer = response_to(&sent, PBX, 200).unwrap_or_else(|| panic!("{}", shown(&sent)));
+        let mut hidden = ack(&late, &answer, "z9hG4bKhidden");
+        hidden.add("Content-Type", kind).body = b"secret".to_vec();
+        if let Some(coding) = coding {
+            hidden.add("Content-Encoding", coding);
+        }
+        assert!(site.send(PBX, &hidden).is_empty(), "{kind}");
+        let sent = site.pass(40 * SECOND);
+        let ack = request_to(&sent, TRUNK, "ACK").unwrap_or_else(|| panic!("{}", shown(&sent)));
+        assert!(String::from_utf8_lossy(&ack.body).contains("m=audio 0 "), "{}", shown(&sent));
+        assert!(request_to(&sent, TRUNK, "BYE").is_some());
+        site.pass(64 * SECOND);
+        site.must_become_empty();
+    }
+}
