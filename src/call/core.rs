@@ -98,6 +98,11 @@ impl Ending {
     }
 }
 
+/// A Reason value (RFC 3326) of ours: Q.850 cause 31, normal, unspecified.
+pub(super) fn reason_text(why: &str) -> Bytes {
+    Bytes::from(format!("Q.850;cause=31;text=\"{why}\""))
+}
+
 /// An INVITE to a target that was given up: until its end a phone there may ring, and its place is taken.
 #[derive(Debug)]
 pub(super) struct Abandoned {

@@ -277,7 +277,7 @@ impl Call {
         self.core.noted = context.effects.len();
         let why = EndCause::Bug.why();
         let ending = core::Ending {
-            reason: talk::reason_text(why),
+            reason: core::reason_text(why),
             ..core::Ending::new(record::EndedBy::Edge, record::Disposition::Failed, 500, why)
         };
         self.phase = hangup::begin(&mut self.core, hangup::Unanswered::default(), &ending, None, context);

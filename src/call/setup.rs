@@ -9,7 +9,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::answer::Answer;
-use super::core::{Core, Ending};
+use super::core::{Core, Ending, reason_text};
 use super::early::Forks;
 use super::hangup::{self, Unanswered};
 use super::invite;
@@ -19,7 +19,6 @@ use super::record::{Disposition, EndedBy, LegRecord};
 use super::relay::decline;
 use super::reliable::{self, Caller};
 use super::session_timer::SessionTimer;
-use super::talk::reason_text;
 use super::targets::{Next, Targets, pause_asked};
 use super::{Branch, Context, Effect, Event, Failure, Phase, Relays, Side, Timer};
 use crate::policy::route::Candidate;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::answer::{Answer, Pending};
-use super::core::{Core, Ending};
+use super::core::{Core, Ending, reason_text};
 use super::hangup::{self, Unanswered};
 use super::leg::{Carried, Leg};
 use super::meaning;
@@ -223,9 +223,9 @@ impl Talk {
         let policy = Arc::clone(&core.policy);
         core.leg_mut(side).refresh(message, flow, &policy);
         self.exchange = Some(Box::new(Exchange { from: side, pending, branch }));
-        // Somebody may be asked about it; but an INVITE that was heard and is never answered would hold off every other.
-        let patience = core.leg(side.other()).peer.ring_max;
-        context.effects.push(Effect::Arm { timer: Timer::Ring, at: context.now.tick.after(patience) });
+        // Heard and never answered it would hold off every other; a person may be asked about it.
+        let at = context.now.tick.after(core.leg(side.other()).peer.ring_max);
+        context.effects.push(Effect::Arm { timer: Timer::Ring, at });
     }
 
     /// Whether an INVITE is under way on either leg, or its ACK.
@@ -291,11 +291,8 @@ impl Talk {
             return;
         };
         let reason = message.values(HeaderName::Reason).next().and_then(meaning::reason).unwrap_or_default();
-        context.effects.push(Effect::Cancel {
-            branch: exchange.branch,
-            side: exchange.from.other(),
-            reason: bytes::Bytes::from(reason),
-        });
+        let (branch, side) = (exchange.branch, exchange.from.other());
+        context.effects.push(Effect::Cancel { branch, side, reason: bytes::Bytes::from(reason) });
     }
 
     fn response(
@@ -450,12 +447,11 @@ impl Talk {
         Phase::Talk(self)
     }
 
-    /// A re-INVITE that was heard and not answered for as long as a phone may ring is cancelled (RFC 3261 §9.1): its
-    /// refusal crosses, or silence ends the call.
+    /// RFC 3261 §9.1: a re-INVITE that was heard and never answered; its refusal crosses, or silence ends the call.
     fn give_up_exchange(&self, context: &mut Context<'_>) {
         if let Some(Exchange { from, branch, .. }) = self.exchange.as_deref() {
-            let reason = bytes::Bytes::new();
-            context.effects.push(Effect::Cancel { branch: *branch, side: from.other(), reason });
+            let (branch, side, reason) = (*branch, from.other(), bytes::Bytes::new());
+            context.effects.push(Effect::Cancel { branch, side, reason });
         }
     }
 
@@ -499,9 +495,4 @@ impl Talk {
         };
         self.end(core, &ending, None, context)
     }
-}
-
-/// A Reason value (RFC 3326) of ours: Q.850 cause 31, normal, unspecified.
-pub(super) fn reason_text(why: &str) -> bytes::Bytes {
-    bytes::Bytes::from(format!("Q.850;cause=31;text=\"{why}\""))
 }
