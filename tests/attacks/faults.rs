@@ -192,3 +192,68 @@ fn e6_an_ack_carries_session_descriptions_alone() {
         site.must_become_empty();
     }
 }
+
+/// Where a leg's requests go follows its own peer's new requests, and no guess, copy or other peer.
+#[test]
+fn d2_no_forged_request_turns_a_leg_elsewhere() {
+    let mut site = Site::new();
+    let call = site.establish("turn");
+    let honest = in_dialog(&call.invite_a, &call.ok_a, "OPTIONS", 2, "honest");
+    site.send(PBX, &honest);
+    for (index, from) in ["192.0.2.66:5060", "10.1.0.11:5060", TRUNK].into_iter().enumerate() {
+        let forged = in_dialog(&call.invite_a, &call.ok_a, "OPTIONS", 50, &format!("other{index}"));
+        site.send(from, &forged);
+    }
+    // From another port of the right source: a wrong From tag, another Call-ID, and a number that was used.
+    let mut tag = in_dialog(&call.invite_a, &call.ok_a, "OPTIONS", 60, "tag");
+    tag.set("From", &format!("<sip:2001@{PBX}>;tag=wrong"));
+    let mut id = in_dialog(&call.invite_a, &call.ok_a, "OPTIONS", 61, "id");
+    id.set("Call-ID", "of-nobody");
+    let old = in_dialog(&call.invite_a, &call.ok_a, "OPTIONS", 2, "old");
+    for forged in [tag, id, old] {
+        site.send("10.1.0.10:6666", &forged);
+    }
+    let sent = site.send(TRUNK, &by_callee(&call, "BYE", 2, "end"));
+    assert!(request_to(&sent, PBX, "BYE").is_some(), "{}", shown(&sent));
+    let bye = request_to(&sent, PBX, "BYE").unwrap();
+    site.send(PBX, &Sip::response(&bye, 200, "OK", "x"));
+    site.must_become_empty();
+}
+
+/// The largest numbers there are, in every header that counts or times.
+#[test]
+fn f3_the_largest_numbers_overflow_nothing() {
+    let mut site = Site::new();
+    let lines = [("Supported", "100rel, timer"), ("Session-Expires", "4294967295"), ("Min-SE", "4294967295")];
+    let (call, leaving) = rung(&mut site, "large", &lines);
+    let mut media = Sip::response(&leaving, 183, "Session Progress", "callee");
+    media.add("Contact", &format!("<sip:callee@{TRUNK}>")).add("Require", "100rel");
+    media.add("RSeq", "4294967295").sdp(SDP);
+    let sent = site.send(TRUNK, &media);
+    let heard = response_to(&sent, PBX, 183).unwrap_or_else(|| panic!("{}", shown(&sent)));
+    media.set("RSeq", "1");
+    assert!(site.send(TRUNK, &media).is_empty(), "RSeq never wraps");
+    let mut prack = in_dialog(&call, &heard, "PRACK", 2_147_483_646, "large");
+    prack.add("RAck", "4294967295 2147483647 INVITE");
+    assert!(response_to(&site.send(PBX, &prack), PBX, 481).is_some());
+    let mut prack = in_dialog(&call, &heard, "PRACK", 2_147_483_647, "right");
+    prack.add("RAck", &format!("{} 1 INVITE", heard.header("RSeq").unwrap()));
+    let sent = site.send(PBX, &prack);
+    let crossed = request_to(&sent, TRUNK, "PRACK").unwrap_or_else(|| panic!("{}", shown(&sent)));
+    assert_eq!(crossed.header("RAck"), Some("4294967295 1 INVITE"));
+    site.send(TRUNK, &Sip::response(&crossed, 200, "OK", "callee"));
+    let mut ok = Sip::response(&leaving, 200, "OK", "callee");
+    ok.add("Contact", &format!("<sip:callee@{TRUNK}>")).add("Require", "timer");
+    ok.add("Session-Expires", "4294967295;refresher=uas").sdp(SDP);
+    let sent = site.send(TRUNK, &ok);
+    let answer = response_to(&sent, PBX, 200).unwrap_or_else(|| panic!("{}", shown(&sent)));
+    assert!(answer.header("Session-Expires").unwrap_or_default().starts_with("86400"), "{answer:?}");
+    site.send(PBX, &ack(&call, &answer, "z9hG4bKacklarge"));
+    // Neither day-long interval outlives the cap on the call.
+    let mut ended = Vec::new();
+    for _ in 0..50 {
+        ended.extend(site.pass(300 * SECOND));
+    }
+    assert!(request_to(&ended, TRUNK, "BYE").is_some() && request_to(&ended, PBX, "BYE").is_some());
+    site.must_become_empty();
+}
