@@ -15,6 +15,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use ringfence::call::visits::Visits;
+use sim::coverage;
 use sim::play::{self, Outcome};
 
 fn number(name: &str) -> Option<u64> {
@@ -22,10 +24,10 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// One seed; a panic of the engine is a fault like any other.
-fn storm(seed: u64) -> Result<u64, String> {
+fn storm(seed: u64) -> Result<(u64, Visits), String> {
     let outcome = catch_unwind(AssertUnwindSafe(|| play::storm(seed)));
     match outcome {
-        Ok(outcome) if outcome.faults.is_empty() => Ok(outcome.steps),
+        Ok(outcome) if outcome.faults.is_empty() => Ok((outcome.steps, outcome.visits)),
         Ok(outcome) => {
             let line = format!("{seed} {}", outcome.names.join(" "));
             Err(format!("line for seeds.txt: {line}\n{}", report(&format!("SIM_SEED={seed}"), &outcome)))
@@ -40,8 +42,9 @@ fn report(name: &str, outcome: &Outcome) -> String {
 }
 
 /// Plays seeds on every core; each seed is alone on its thread. Returns the faults, lowest seed first.
-fn storms(seeds: &[u64]) -> Vec<(u64, String)> {
+fn storms(seeds: &[u64]) -> (Vec<(u64, String)>, Visits) {
     let (next, steps) = (AtomicU64::new(0), AtomicU64::new(0));
+    let visits = Mutex::new(Visits::default());
     let faults = Mutex::new(Vec::new());
     let began = Instant::now();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -52,7 +55,10 @@ fn storms(seeds: &[u64]) -> Vec<(u64, String)> {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(seed) = seeds.get(usize::try_from(index).unwrap()) else { return };
                     match storm(*seed) {
-                        Ok(more) => drop(steps.fetch_add(more, Ordering::Relaxed)),
+                        Ok((more, met)) => {
+                            steps.fetch_add(more, Ordering::Relaxed);
+                            visits.lock().unwrap().add(&met);
+                        }
                         Err(text) => faults.lock().unwrap().push((*seed, text)),
                     }
                     if index > 0 && index % 500 == 0 {
@@ -71,7 +77,7 @@ fn storms(seeds: &[u64]) -> Vec<(u64, String)> {
     );
     let mut faults = faults.into_inner().unwrap();
     faults.sort();
-    faults
+    (faults, visits.into_inner().unwrap())
 }
 
 #[test]
@@ -84,12 +90,14 @@ fn calls_survive_a_wire_that_loses_doubles_and_reorders() {
     }
     let first = number("SIM_FIRST").unwrap_or(1);
     let seeds: Vec<u64> = (first..first + number("SIM_SEEDS").unwrap_or(2_000)).collect();
-    let faults = storms(&seeds);
+    let (faults, visits) = storms(&seeds);
     for (_, text) in faults.iter().take(3) {
         eprintln!("{text}");
     }
     let failed: Vec<u64> = faults.iter().map(|(seed, _)| *seed).collect();
     assert!(failed.is_empty(), "{} seeds fail: {failed:?}", failed.len());
+    let unproven = coverage::unproven(&visits, seeds.len());
+    assert!(unproven.is_empty(), "{}", unproven.join("\n"));
 }
 
 #[test]

@@ -33,6 +33,7 @@ mod stray;
 mod talk;
 mod targets;
 mod update;
+pub mod visits;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -253,6 +254,17 @@ impl Call {
         };
         core.note_sent(context);
         Self { core, phase }
+    }
+
+    /// The phase it stands in; `None` when nothing is left of it.
+    #[must_use]
+    pub const fn phase(&self) -> Option<visits::PhaseName> {
+        match self.phase {
+            Phase::Setup(_) => Some(visits::PhaseName::Setup),
+            Phase::Talk(_) => Some(visits::PhaseName::Talk),
+            Phase::Hangup(_) => Some(visits::PhaseName::Hangup),
+            Phase::Over => None,
+        }
     }
 
     /// One event.

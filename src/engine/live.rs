@@ -84,6 +84,9 @@ impl Engine {
     /// One event of a call.
     pub(super) fn drive(&mut self, now: Now, key: CallKey, event: Event<'_>) {
         let Some(entry) = self.calls.at(key) else { return };
+        if let Some(phase) = entry.call.phase() {
+            self.visits.note(phase, &event);
+        }
         let mut effects = std::mem::take(&mut self.effects);
         let mut gate = gate!(self, &entry.policy, entry.from);
         let mut context = Context {

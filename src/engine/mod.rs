@@ -39,6 +39,7 @@ mod trouble;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::call::visits::Visits;
 use crate::call::{Effects, Random, Timer};
 use crate::clock::{Now, Tick};
 use crate::policy::{Alert, Counters, Policy, Sources};
@@ -99,6 +100,8 @@ pub struct Engine {
     carried: Carried,
     closing: Closing,
     counts: Counts,
+    /// Which events met which phases of calls.
+    visits: Visits,
     servers_near: Nearness,
     calls_near: Nearness,
     shedding: Shedding,
@@ -142,6 +145,7 @@ impl Engine {
             carried: Carried::default(),
             closing: Closing::Serving,
             counts: Counts::default(),
+            visits: Visits::default(),
             servers_near: Nearness::default(),
             calls_near: Nearness::default(),
             shedding: Shedding::default(),

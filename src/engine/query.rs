@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 
 use super::{Engine, Output};
+use crate::call::visits::Visits;
 use crate::policy::PeerId;
 
 /// A question.
@@ -50,6 +51,12 @@ pub enum Reply {
 }
 
 impl Engine {
+    /// Which events met which phases of calls since the start.
+    #[must_use]
+    pub const fn visits(&self) -> &Visits {
+        &self.visits
+    }
+
     /// Answers a question.
     pub(super) fn answer(&mut self, id: u64, query: &Query) {
         let reply = match query {

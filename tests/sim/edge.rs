@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ringfence::call::visits::Visits;
 use ringfence::call::{CallRecord, Random};
 use ringfence::clock::{Now, Tick, Wall};
 use ringfence::engine::{Engine, Gauges, Input, Output, Query, Reply, Settings};
@@ -87,6 +88,11 @@ impl Edge {
     pub fn gauges(&mut self, at: Micros) -> &Gauges {
         self.input(at, Input::Query { id: 1, query: Query::Status });
         &self.gauges
+    }
+
+    /// Which events met which phases of calls.
+    pub fn visits(&self) -> &Visits {
+        self.engine.visits()
     }
 
     fn drain(&mut self) {

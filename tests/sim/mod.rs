@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod attacker;
+pub mod coverage;
 pub mod dice;
 pub mod direct;
 pub mod early;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use ringfence::admin::ladder::Ladder;
 use ringfence::call::CallRecord;
 use ringfence::call::record::{Disposition, EndedBy};
+use ringfence::call::visits::Visits;
 use ringfence::sip::Transport;
 
 use super::agent::plan::{Act, On, when};
@@ -28,6 +29,8 @@ pub struct Outcome {
     pub faults: Vec<String>,
     pub ladder: Ladder,
     pub steps: u64,
+    /// Which events met which phases of the edge's calls.
+    pub visits: Visits,
 }
 
 /// The seed's own flows in a storm.
@@ -95,7 +98,8 @@ pub fn play(cast: &[Flow], weather: Weather, seed: u64, attacked: bool) -> Outco
         world.ladder.verdict(line);
     }
     let names = cast.iter().map(|flow| flow.name).collect();
-    Outcome { names, faults, ladder: world.ladder, steps: world.steps }
+    let visits = world.edge.visits().clone();
+    Outcome { names, faults, ladder: world.ladder, steps: world.steps, visits }
 }
 
 /// Gives a flow its endpoints, numbers and times.
