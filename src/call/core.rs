@@ -28,6 +28,9 @@ pub(super) const RETRY_AFTER_BELOW: u32 = 10;
 /// Dialogs of forks, or of targets that were given up, that a call ends; of more, each is left to end itself (39105).
 pub(super) const STRAYS_MAX: usize = 16;
 
+/// ACKs kept on a leg for copies of their 2xx: of INVITEs within 64*T1, so of more the oldest goes.
+const ACKS_MAX: usize = 4;
+
 /// The record in the making.
 #[derive(Debug)]
 pub(super) struct Story {
@@ -300,7 +303,10 @@ impl Core {
         let outgoing = Outgoing { carried, ..Outgoing::bare(&Method::Ack, branch, cseq) };
         let (hop, bytes) = leg.request(&policy, context.settings, &outgoing);
         leg.awaiting_ack = None;
-        leg.ack = Some(Box::new((invite, hop, bytes.clone())));
+        if leg.acks.len() >= ACKS_MAX {
+            leg.acks.remove(0);
+        }
+        leg.acks.push((invite, hop, bytes.clone()));
         if let Carried::Of(carried) = carried {
             self.keep_sdp(side, carried);
         }
@@ -370,8 +376,7 @@ impl Core {
     /// Repeats the ACK for a copy of a 2xx; false when this 2xx was not acknowledged by this call.
     pub fn repeat_ack(&self, branch: Branch, message: &Message, context: &mut Context<'_>) -> bool {
         for leg in [&self.a, &self.b] {
-            if let Some((invite, hop, bytes)) = leg.ack.as_deref()
-                && *invite == branch
+            if let Some((_, hop, bytes)) = leg.acks.iter().find(|(invite, ..)| *invite == branch)
                 && message.to_tag().unwrap_or_default() == &*leg.remote_tag
             {
                 context.effects.push(Effect::Send { side: leg.side, hop: *hop, bytes: bytes.clone() });
@@ -381,8 +386,8 @@ impl Core {
         false
     }
 
-    /// Whether a 2xx is of a dialog that stands: an older one than the last acknowledged. It was acknowledged in its
-    /// time, and ends nothing.
+    /// Whether a 2xx is of a dialog that stands: an older one than the last acknowledged. It was acknowledged in its time,
+    /// its ACK is kept no more, and it ends nothing.
     pub fn is_of_a_leg(&self, message: &Message) -> bool {
         let ours = message.from_tag().and_then(LocalTag::read);
         let theirs = message.to_tag().unwrap_or_default();
@@ -422,9 +427,8 @@ impl Core {
             self.strays.shrink_to_fit();
         }
         for leg in [&mut self.a, &mut self.b] {
-            if leg.ack.as_ref().is_some_and(|ack| ack.0 == branch) {
-                leg.ack = None;
-            }
+            leg.acks.retain(|(invite, ..)| *invite != branch);
+            leg.acks.shrink_to_fit();
         }
     }
 

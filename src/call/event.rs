@@ -11,8 +11,6 @@ pub enum Failure {
     Timeout,
     /// The transport said no.
     Transport,
-    /// The target answered that it cannot serve (503, or 408 while nothing was heard).
-    Unavailable,
 }
 
 /// Deadlines a call arms; one of each kind at a time.
@@ -117,8 +115,6 @@ pub enum EndCause {
     Stopping,
     /// An admin's command.
     Command,
-    /// A bug inside this call.
-    Bug,
 }
 
 impl EndCause {
@@ -126,7 +122,6 @@ impl EndCause {
         match self {
             // Never 503 to a listed peer: it would dial out another way.
             Self::Stopping | Self::Command => 480,
-            Self::Bug => 500,
         }
     }
 
@@ -134,7 +129,6 @@ impl EndCause {
         match self {
             Self::Stopping => "the edge is stopping",
             Self::Command => "ended by command",
-            Self::Bug => "internal error",
         }
     }
 }

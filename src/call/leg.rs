@@ -12,7 +12,7 @@ use super::offer::Offer;
 pub(super) use super::outgoing::{Carried, Outgoing};
 use super::refresh::Refreshing;
 use super::session_timer::SessionTimer;
-use super::{Branch, Failure, LocalTag, Random, ServerId, Settings, Side, identity};
+use super::{Branch, LocalTag, Random, ServerId, Settings, Side, identity};
 use crate::policy::{Listener, Peer, PeerId, Policy, Reservation, Target};
 use crate::sip::error::Cause;
 use crate::sip::{Flow, HeaderName, Hop, Host, Message, Method, NameAddr, Text, Transport, Uri, Writer};
@@ -90,8 +90,8 @@ pub(super) struct Leg {
     pub late_offer: bool,
     /// A 2xx to our INVITE that waits for our ACK with the other leg's answer.
     pub awaiting_ack: Option<Box<Offered>>,
-    /// The ACK sent for the 2xx of this branch, for its copies.
-    pub ack: Option<Box<(Branch, Hop, Bytes)>>,
+    /// The ACKs sent for the 2xx of each branch, for copies of it; the newest last.
+    pub acks: Vec<(Branch, Hop, Bytes)>,
     pub reservations: SmallVec<[Reservation; 2]>,
     pub timer: SessionTimer,
     pub refreshing: Refreshing,
@@ -176,7 +176,7 @@ impl Leg {
             unacked: None,
             late_offer: false,
             awaiting_ack: None,
-            ack: None,
+            acks: Vec::new(),
             reservations: SmallVec::new(),
         }
     }
@@ -357,12 +357,9 @@ pub(super) fn hop_of(peer: &Peer, target: &Target, transport: Transport) -> Hop 
     }
 }
 
-/// What the record and the gate call a failure that a response told.
-pub(super) const fn failure_of(status: u16) -> Option<Failure> {
-    match status {
-        503 | 408 => Some(Failure::Unavailable),
-        _ => None,
-    }
+/// Whether a final status says that the target cannot serve the call, so that another one may.
+pub(super) const fn cannot_serve(status: u16) -> bool {
+    matches!(status, 503 | 408)
 }
 
 /// Bytes as text; what cannot be written becomes empty (callers pass bytes that were cleaned when they were kept).

@@ -287,7 +287,7 @@ impl Call {
     /// After a panic inside `on`: ends both legs from what the legs still know; never uses the broken phase.
     pub fn abandon(&mut self, context: &mut Context<'_>) {
         self.core.noted = context.effects.len();
-        let why = EndCause::Bug.why();
+        let why = "internal error";
         let ending = core::Ending {
             reason: core::reason_text(why),
             ..core::Ending::new(record::EndedBy::Edge, record::Disposition::Failed, 500, why)

@@ -103,7 +103,6 @@ impl Setup {
         message: &Message,
         context: &mut Context<'_>,
     ) -> Phase {
-        let opened = |side: Side| core.leg(side).peer.methods.info;
         let status = match message.method() {
             Method::Prack if side == Side::A => return self.pracked(core, server, flow, message, context),
             // RFC 3262 §3: it acknowledges nothing we sent.
@@ -112,7 +111,9 @@ impl Setup {
                 super::update::early(&mut self.relays, core, (side, server), flow, message, context);
                 return Phase::Setup(self);
             }
-            Method::Info if opened(side) && opened(side.other()) && core.reaches(side.other()) => {
+            Method::Info | Method::Message
+                if core.carries(message.method()) && core.reaches(side.other()) =>
+            {
                 self.relays.cross(core, (side, server), flow, message, &[], context);
                 return Phase::Setup(self);
             }

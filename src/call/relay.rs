@@ -1,4 +1,4 @@
-//! Requests that cross from one leg to the other within a dialog, and their answers back: INFO, PRACK, UPDATE.
+//! Requests that cross from one leg to the other within a dialog, and their answers back: INFO, MESSAGE, PRACK, UPDATE.
 //!
 //! Owns what waits for the other leg's answer. Refuses to know whether a request may cross.
 //! Read first: RFC 3261 §12.2; RFC 3311 §5; RFC 4320 §4.2; RFC 6086.
@@ -8,6 +8,7 @@ use super::core::{Core, RETRY_AFTER_BELOW};
 use super::leg::{Carried, Outgoing, Status};
 use super::offer::Offer;
 use super::{Branch, Context, Effect, Failure, LocalTag, ServerId, Side};
+use crate::policy::peer::Methods;
 use crate::sip::{Flow, HeaderName, Message, Method};
 
 /// A request on its way.
@@ -204,7 +205,7 @@ impl Relay {
         // RFC 4320 §4.2: never 408 for a non-INVITE; when the time is over the transaction drops this anyway.
         let status = match failure {
             Failure::Timeout => 504,
-            Failure::Transport | Failure::Unavailable => 500,
+            Failure::Transport => 500,
         };
         core.answer(from, pending.server, &pending.message, pending.source, &Answer::bare(status), context);
     }
@@ -237,6 +238,13 @@ impl Core {
     pub fn agree(&mut self) {
         self.a.offer = Offer::Agreed;
         self.b.offer = Offer::Agreed;
+    }
+
+    /// Whether a method that `allow` opens is open to both peers: INFO (RFC 6086) or MESSAGE (RFC 3428).
+    pub fn carries(&self, method: &Method) -> bool {
+        let open =
+            |methods: &Methods| if *method == Method::Message { methods.message } else { methods.info };
+        open(&self.a.peer.methods) && open(&self.b.peer.methods)
     }
 
     /// Whether a request may be sent on a leg: its dialog exists.

@@ -13,7 +13,7 @@ use super::core::{Core, Ending, reason_text};
 use super::early::Forks;
 use super::hangup::{self, Unanswered};
 use super::invite;
-use super::leg::{self, Status, failure_of};
+use super::leg::{self, Status, cannot_serve};
 use super::provisional::{Held, named_tag};
 use super::record::{Disposition, EndedBy, LegRecord};
 use super::relay::decline;
@@ -297,7 +297,7 @@ impl Setup {
             self.note(true, context);
             return self.interval_too_small(core, message, context);
         }
-        if let Some(failure) = failure_of(status)
+        if cannot_serve(status)
             && let Some((Heard::Nothing | Heard::Trying, candidate)) = heard
         {
             match pause_asked(message) {
@@ -306,7 +306,7 @@ impl Setup {
                     context.gate.held(context.now, &candidate, pause);
                     self.targets.put_back(candidate);
                 }
-                None => context.gate.failed(context.now, &candidate, failure),
+                None => context.gate.noted(context.now, &candidate, false),
             }
             return self.next_target(core, context);
         }

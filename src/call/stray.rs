@@ -70,7 +70,7 @@ impl Asked<'_> {
             refreshing: Refreshing::default(),
             sdp: None,
             awaiting_ack: None,
-            ack: None,
+            acks: Vec::new(),
             reservations: smallvec::SmallVec::new(),
         };
         stray.established(response, flow, self.policy)?;

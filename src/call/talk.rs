@@ -125,27 +125,20 @@ impl Talk {
         let status = match message.method() {
             Method::Bye => return self.bye(core, (side, server), source, message, context),
             Method::Invite => return self.invite(core, (side, server), flow, message, context),
-            Method::Info if core.leg(side).peer.methods.info && core.leg(side.other()).peer.methods.info => {
+            Method::Info | Method::Message if core.carries(message.method()) => {
                 self.relays.cross(core, (side, server), flow, message, &[], context);
                 return Phase::Talk(self);
             }
             Method::Options => 200,
             Method::Prack => return self.prack(core, (side, server), flow, message, context),
             Method::Update => return self.update(core, (side, server), flow, message, context),
-            Method::Refer => {
-                core.alert(
-                    code::TRANSFER_REFUSED,
-                    "a transfer (REFER) was asked for and is not allowed",
-                    Some(403),
-                    context,
-                );
-                core.leg(side).peer.refusal.status(crate::policy::RefusalClass::Blocked).unwrap_or(403)
-            }
+            // The rule about methods lets none of the rest in, but what only the other peer may not have.
             Method::Ack
             | Method::Cancel
             | Method::Register
             | Method::Info
             | Method::Message
+            | Method::Refer
             | Method::Subscribe
             | Method::Notify
             | Method::Publish

@@ -164,8 +164,6 @@ impl Gate for EdgeGate<'_> {
     fn failed(&mut self, now: Now, candidate: &Candidate, failure: Failure) {
         self.noted(now, candidate, false);
         let text = match failure {
-            // It answered, so it lives; that it cannot serve is the call's affair.
-            Failure::Unavailable => return,
             Failure::Timeout => {
                 "did not answer a call in time; the next target of the route is tried, if there is one. Check that it runs."
             }

@@ -49,8 +49,6 @@ impl Engine {
     pub(super) fn probe_failed(&mut self, now: Now, peer: PeerId, branch: Branch, failure: Failure) {
         let Some(address) = self.peers.probed(peer, branch) else { return };
         match failure {
-            // Any response is life.
-            Failure::Unavailable => self.heard(now, peer, address),
             Failure::Transport if self.probe_again(now, peer, address, branch) => {}
             Failure::Timeout | Failure::Transport => self.lost(now, peer, address),
         }

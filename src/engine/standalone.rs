@@ -190,7 +190,7 @@ impl Engine {
     /// The far side did not answer, or could not be reached.
     pub(super) fn carried_failed(&mut self, now: Now, number: u32, failure: Failure) {
         match failure {
-            Failure::Transport | Failure::Unavailable => self.carry_on(now, number),
+            Failure::Transport => self.carry_on(now, number),
             // RFC 4320 §4.2: a late 408 to a non-INVITE helps nobody; its sender has given up by now.
             Failure::Timeout => {
                 if let Some(errand) = self.carried.errands.remove(&number) {

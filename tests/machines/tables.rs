@@ -126,7 +126,6 @@ fn words(outcome: &Outcome) -> String {
             match failure {
                 Failure::Timeout => "client timed out".to_owned(),
                 Failure::Transport => "client not sent".to_owned(),
-                Failure::Unavailable => "client unavailable".to_owned(),
             }
         }
         Outcome::ClientEnded { .. } => "client ended".to_owned(),
