@@ -14,6 +14,7 @@ mod tables;
 #[path = "machines/words.rs"]
 mod words;
 
+use std::collections::BTreeSet;
 use std::fmt::{Debug, Write as _};
 use std::time::Duration;
 
@@ -50,6 +51,20 @@ fn effects<T: Debug>(effects: &[Effect<T>]) -> String {
         })
         .collect();
     if told.is_empty() { "-".to_owned() } else { told.join(", ") }
+}
+
+/// The name of each kind of a state or event, and all names there are. What is not named does not compile.
+macro_rules! kinds {
+    ($type:ty: $($kind:pat),+ $(,)?) => {
+        (|value: &$type| match value { $($kind => stringify!($kind)),+ }, &[$(stringify!($kind)),+][..])
+    };
+}
+
+/// Says which kind stands in no row or column of a table; with none, every state meets every event in it.
+fn assert_all<T>(values: &[Named<T>], (kind, all): (impl Fn(&T) -> &'static str, &[&str])) {
+    let there: BTreeSet<_> = values.iter().map(|(_, value)| kind(value)).collect();
+    let missing: Vec<_> = all.iter().filter(|kind| !there.contains(**kind)).collect();
+    assert!(missing.is_empty(), "not in the table: {missing:?}");
 }
 
 /// Every state against every event, over UDP and, where they differ, over TCP.
@@ -118,6 +133,33 @@ fn the_invite_client_is_figure_5_and_rfc_6026() {
         ("timer Cancelled", Event::Timer(Timer::Cancelled)),
         ("transport error", Event::TransportError),
     ];
+    assert_all(
+        &states,
+        kinds!(InviteClient:
+            InviteClient::Calling { cancel: None, .. },
+            InviteClient::Calling { cancel: Some(_), .. },
+            InviteClient::Proceeding { cancelled: false, .. },
+            InviteClient::Proceeding { cancelled: true, .. },
+            InviteClient::Completed { .. },
+            InviteClient::Accepted,
+            InviteClient::Terminated,
+        ),
+    );
+    assert_all(
+        &events,
+        kinds!(Event<'_>:
+            Event::Provisional,
+            Event::Success,
+            Event::Failure(_),
+            Event::Cancel(_),
+            Event::Timer(Timer::A),
+            Event::Timer(Timer::B),
+            Event::Timer(Timer::D),
+            Event::Timer(Timer::M),
+            Event::Timer(Timer::Cancelled),
+            Event::TransportError,
+        ),
+    );
     let name = |state: &InviteClient| match state {
         InviteClient::Calling { cancel: None, interval, .. } if *interval != t1 => {
             format!("Calling {interval:?}")
@@ -167,6 +209,32 @@ fn the_invite_server_is_figure_7_and_rfc_6026() {
         ("timer I", Event::Timer(Timer::I)),
         ("timer L", Event::Timer(Timer::L)),
     ];
+    assert_all(
+        &states,
+        kinds!(InviteServer:
+            InviteServer::Proceeding { last: None },
+            InviteServer::Proceeding { last: Some(_) },
+            InviteServer::Completed { .. },
+            InviteServer::Confirmed,
+            InviteServer::Accepted,
+            InviteServer::Terminated,
+        ),
+    );
+    assert_all(
+        &events,
+        kinds!(Event:
+            Event::Invite,
+            Event::Ack,
+            Event::Respond(..=199, _),
+            Event::Respond(200..=299, _),
+            Event::Respond(300.., _),
+            Event::Resend(_),
+            Event::Timer(Timer::G),
+            Event::Timer(Timer::H),
+            Event::Timer(Timer::I),
+            Event::Timer(Timer::L),
+        ),
+    );
     let name = |state: &InviteServer| match state {
         InviteServer::Proceeding { last: None } => "Proceeding".to_owned(),
         InviteServer::Proceeding { last: Some(last) } => format!("Proceeding, {} sent", start_line(last)),
@@ -208,6 +276,26 @@ fn the_client_is_figure_6() {
         ("timer K", Event::Timer(Timer::K)),
         ("transport error", Event::TransportError),
     ];
+    assert_all(
+        &states,
+        kinds!(Client:
+            Client::Trying { .. },
+            Client::Proceeding { .. },
+            Client::Completed,
+            Client::Terminated,
+        ),
+    );
+    assert_all(
+        &events,
+        kinds!(Event:
+            Event::Provisional,
+            Event::Final,
+            Event::Timer(Timer::E),
+            Event::Timer(Timer::F),
+            Event::Timer(Timer::K),
+            Event::TransportError,
+        ),
+    );
     let name = |state: &Client| match state {
         Client::Trying { interval, .. } => format!("Trying {interval:?}"),
         Client::Proceeding { .. } => "Proceeding".to_owned(),
@@ -246,6 +334,28 @@ fn the_server_is_figure_8_and_rfc_4320() {
         ("timer Expired", Event::Timer(Timer::Expired)),
         ("timer J", Event::Timer(Timer::J)),
     ];
+    assert_all(
+        &states,
+        kinds!(Server:
+            Server::Trying { .. },
+            Server::Proceeding { last: None },
+            Server::Proceeding { last: Some(_) },
+            Server::Completed { .. },
+            Server::Terminated,
+        ),
+    );
+    assert_all(
+        &events,
+        kinds!(Event:
+            Event::Request,
+            Event::Respond(..=199, _),
+            Event::Respond(200..=299, _),
+            Event::Respond(300.., _),
+            Event::Timer(Timer::Trying),
+            Event::Timer(Timer::Expired),
+            Event::Timer(Timer::J),
+        ),
+    );
     let name = |state: &Server| match state {
         Server::Trying { .. } => "Trying".to_owned(),
         Server::Proceeding { last: None } => "Proceeding".to_owned(),

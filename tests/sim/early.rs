@@ -138,6 +138,9 @@ fn updating() -> Vec<Flow> {
         able_caller("early_update_to_a_peer_that_takes_none", &early)
             .with(answered("UPDATE answered 488"))
             .with(|flow| flow.callee.updates = false),
+        able_caller("early_update_is_refused_by_the_callee", &early)
+            .with(answered("UPDATE answered 488"))
+            .with(|flow| flow.callee.refresh_refused = Some((488, 1))),
         able_caller("update_in_talk", &[when(On::Up, 1_000, UPDATE)]).with(answered("UPDATE answered 200")),
         able("update_by_callee_in_talk")
             .callee(&[RING, ANSWER, when(On::Up, 1_000, UPDATE)])

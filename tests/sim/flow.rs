@@ -18,6 +18,8 @@ pub enum Deed {
     Stop,
     /// Every stream of the edge breaks.
     BreakStreams,
+    /// This peer's address refuses every packet from now on.
+    Unreach(&'static str),
 }
 
 /// Which way the call runs.

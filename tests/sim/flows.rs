@@ -31,6 +31,7 @@ pub fn all() -> Vec<Flow> {
     flows.extend(super::session_flows::all());
     flows.extend(super::early::all());
     flows.extend(super::hidden::all());
+    flows.extend(super::odd::all());
     flows
 }
 

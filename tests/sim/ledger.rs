@@ -10,7 +10,7 @@ use ringfence::engine::Gauges;
 
 use super::agent::GIVE_UP;
 use super::policy::{EDGE_INSIDE, EDGE_OUTSIDE, PEERS};
-use super::text::{Sip, uri_of, user_of};
+use super::text::{Sip, is_keep_alive, uri_of, user_of};
 use super::wire::{MS, Micros, SECOND};
 
 /// After the last new message the engine may live so much longer than 64*T1: timers I, K (T4) and one second of grace.
@@ -29,6 +29,9 @@ pub struct Ledger {
     forged: BTreeSet<(IpAddr, String)>,
     /// Callers who asked not to be shown: number, and the host that their From names.
     hidden: BTreeSet<(String, String)>,
+    /// INVITEs of the attacker that were refused: address and branch. A CANCEL for one gets its 200 (RFC 3261 §9.2) and
+    /// has done nothing.
+    refused: BTreeSet<(IpAddr, String)>,
     /// Messages seen, without their repetitions.
     seen: BTreeSet<u64>,
     /// When the last message that was no repetition passed the edge.
@@ -84,13 +87,21 @@ impl Ledger {
             self.violate(at, format!("sent to {to}, which is no peer: {}", String::from_utf8_lossy(bytes)));
             return;
         };
+        if is_keep_alive(bytes) {
+            return;
+        }
         let Ok(message) = Sip::read(bytes) else {
             self.violate(at, format!("unreadable: {}", String::from_utf8_lossy(bytes)));
             return;
         };
         let echo =
             message.status().is_some() && self.forged.contains(&(to.ip(), message.call_id().to_owned()));
-        if echo && message.status().is_some_and(|status| (200..300).contains(&status)) {
+        let invite = (to.ip(), message.branch().to_owned());
+        let harmless = message.cseq().1 == "CANCEL" && self.refused.contains(&invite);
+        if echo && message.cseq().1 == "INVITE" && message.status().is_some_and(|status| status >= 300) {
+            self.refused.insert(invite);
+        }
+        if echo && !harmless && message.status().is_some_and(|status| (200..300).contains(&status)) {
             self.violate(at, format!("{to} had its way in a dialog that is another's: {}", message.method()));
         }
         let shown = if echo { without_echo(&message) } else { bytes.to_vec() };

@@ -45,6 +45,8 @@ pub struct Shape {
     pub cps: &'static str,
     /// Whether `trunk2` and `pbx2` stand in the policy as second targets.
     pub second: bool,
+    /// What stands in `allow:` of every peer.
+    pub allow: &'static str,
     /// What stands in `session_timer:` of every peer; empty leaves it out.
     pub session_timer: &'static str,
     /// A further key of every peer, or nothing.
@@ -61,6 +63,7 @@ impl Default for Shape {
             post_dial_max: "30s",
             cps: "",
             second: true,
+            allow: "info",
             session_timer: "",
             key: "",
         }
@@ -82,8 +85,8 @@ pub fn yaml(shape: &Shape) -> String {
         peers.push_str(&format!(
             "  {name}:\n    side: {side}\n    listener: {side}\n    sources: [{host}]\n    targets: [\"{address}\"]\n    \
              transports: [{}]\n    plain_signalling: allow\n    plain_media: allow\n    concurrent_calls: {}\n    \
-             ring_max: {}\n    post_dial_max: {}\n    allow: [info]\n{}{session}{key}",
-            shape.transport, shape.concurrent_calls, shape.ring_max, shape.post_dial_max, pace
+             ring_max: {}\n    post_dial_max: {}\n    allow: [{}]\n{}{session}{key}",
+            shape.transport, shape.concurrent_calls, shape.ring_max, shape.post_dial_max, shape.allow, pace
         ));
     }
     let (inside, outside, all) = if shape.second {

@@ -252,3 +252,27 @@ pub fn param_of<'a>(value: &'a str, name: &str) -> Option<&'a str> {
 pub fn tag_of(value: &str) -> Option<&str> {
     param_of(value, "tag")
 }
+
+/// The reason phrase of a status.
+pub fn phrase(status: u16) -> &'static str {
+    match status {
+        100 => "Trying",
+        180 => "Ringing",
+        183 => "Session Progress",
+        200 => "OK",
+        302 => "Moved Temporarily",
+        404 => "Not Found",
+        422 => "Session Interval Too Small",
+        486 => "Busy Here",
+        487 => "Request Terminated",
+        491 => "Request Pending",
+        503 => "Service Unavailable",
+        603 => "Decline",
+        _ => "Whatever",
+    }
+}
+
+/// RFC 5626 §3.5.1: empty lines that only keep a way open; they are no message and not answered over UDP.
+pub fn is_keep_alive(bytes: &[u8]) -> bool {
+    bytes == b"\r\n\r\n"
+}

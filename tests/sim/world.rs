@@ -18,7 +18,7 @@ use super::edge::Edge;
 use super::flow::Deed;
 use super::ledger::{Ledger, is_empty};
 use super::policy::{EDGE_INSIDE, EDGE_OUTSIDE, PEERS, address};
-use super::text::Sip;
+use super::text::{Sip, is_keep_alive};
 use super::wire::{Agenda, MS, Micros, Packet, SECOND, Weather};
 
 /// Longer than any flow; who is still busy then hangs.
@@ -234,6 +234,10 @@ impl World {
                 self.edge.input(at, Input::Drain { patience });
             }
             Deed::Stop => self.edge.input(at, Input::Stop),
+            Deed::Unreach(peer) => {
+                let known = PEERS.iter().find(|(name, _, _)| *name == peer);
+                self.unreachable.extend(known.map(|(_, at, _)| address(at)));
+            }
             Deed::BreakStreams => {
                 for id in std::mem::take(&mut self.streams).into_keys() {
                     self.edge.input(at, Input::Closed { connection: ConnectionId(id) });
@@ -371,6 +375,9 @@ impl World {
 
 /// What stands on an arrow: method or status, CSeq, and whether SDP and a Reason are in it.
 pub fn label(bytes: &[u8]) -> String {
+    if is_keep_alive(bytes) {
+        return "(empty lines)".to_owned();
+    }
     let Ok(message) = Sip::read(bytes) else { return "(unreadable)".to_owned() };
     let (number, method) = message.cseq();
     let mut text = match message.status() {

@@ -104,6 +104,12 @@ impl Agent {
                 }
             }
             Act::Reinvite => self.reinvite(index),
+            Act::CancelReinvite => {
+                if let Some(key) = dialog.inviting.clone().filter(|key| *key != first) {
+                    self.cancel(&key);
+                }
+            }
+            Act::Acknowledge => self.acknowledge_nothing(index),
             Act::Ask(method) => self.ask(index, method, true),
             Act::UpdateBare => self.ask(index, "UPDATE", false),
             Act::Storm(copies) => self.storm(&first, copies),
@@ -183,6 +189,20 @@ impl Agent {
     /// RFC 3261 §14.1: after a 491 and its wait, if the session is still up.
     pub(super) fn retry_reinvite(&mut self, index: usize) {
         self.reinvite(index);
+    }
+
+    /// An ACK of the dialog under a number that no INVITE of it has: one that a wire keeps back must not pass for the
+    /// ACK of the answer. None is answered, so nothing waits for it.
+    fn acknowledge_nothing(&mut self, index: usize) {
+        let branch = format!("z9hG4bK-{}", self.token());
+        let via = format!("SIP/2.0/{} {};branch={branch};rport", self.transport.via_token(), self.address);
+        let Some(dialog) = self.dialogs.get_mut(index).filter(|dialog| dialog.stage == Stage::Early) else {
+            return;
+        };
+        let mut ack = dialog.request("ACK", Some(dialog.cseq + 100));
+        ack.headers.insert(0, ("Via".to_owned(), via));
+        let to = self.in_dialog_address(index);
+        self.emit(to, 0, ack.write());
     }
 
     fn ask(&mut self, index: usize, method: &str, furnished: bool) {

@@ -343,7 +343,7 @@ impl Agent {
         self.dialogs.get(index).map(|dialog| dialog.first_invite.clone()).unwrap_or_default()
     }
 
-    fn in_dialog_address(&mut self, index: usize) -> SocketAddr {
+    pub(super) fn in_dialog_address(&mut self, index: usize) -> SocketAddr {
         let target = self.dialogs.get(index).map(|dialog| dialog.target.clone()).unwrap_or_default();
         let request = Sip::request("ACK", &target);
         self.destination(index, &request)
@@ -384,7 +384,7 @@ impl Agent {
             }
         }
         cancel.add("CSeq", &format!("{} CANCEL", client.request.cseq().0));
-        if let Some(dialog) = self.dialogs.get_mut(index) {
+        if let Some(dialog) = self.dialogs.get_mut(index).filter(|dialog| dialog.first_invite == key) {
             dialog.cancelled = true;
         }
         let cancel_key = format!("{} CANCEL", cancel.branch());

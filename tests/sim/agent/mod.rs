@@ -22,7 +22,7 @@ pub use self::dialog::{Dialog, Stage};
 use self::plan::{On, Plan};
 use self::server::Server;
 use super::dice::Dice;
-use super::text::Sip;
+use super::text::{Sip, is_keep_alive};
 use super::wire::{MS, Micros, Packet, SECOND};
 
 /// RFC 3261 T1.
@@ -120,6 +120,9 @@ impl Agent {
     /// Bytes from the edge.
     pub fn receive(&mut self, now: Micros, packet: &Packet) {
         self.now = now;
+        if is_keep_alive(&packet.bytes) {
+            return;
+        }
         let message = match Sip::read(&packet.bytes) {
             Ok(message) => message,
             Err(reason) => {

@@ -49,6 +49,10 @@ pub enum Act {
     Bye,
     /// A re-INVITE with SDP.
     Reinvite,
+    /// CANCEL for a re-INVITE of ours that has no final response.
+    CancelReinvite,
+    /// Caller: ACK in the early dialog, though nothing was answered.
+    Acknowledge,
     /// Any other request within the dialog.
     Ask(&'static str),
     /// UPDATE without SDP.
@@ -80,12 +84,14 @@ pub struct Plan {
     pub rules: Vec<Rule>,
     /// Caller: INVITE without SDP; the offer comes in the 2xx, the answer goes in the ACK.
     pub late_offer: bool,
-    /// Caller: never acknowledges a 2xx.
+    /// Never acknowledges a 2xx: a caller one to any INVITE of its own, a callee one to its re-INVITE.
     pub no_ack: bool,
     /// Callee: not even a 100.
     pub silent: bool,
     /// Callee: 100 at once.
     pub trying: bool,
+    /// 100 at once to every other request within the dialog too, as phones from before RFC 4320 do.
+    pub trying_others: bool,
     /// Max-Forwards of the caller's INVITE; `None` stands for 70.
     pub max_forwards: Option<u8>,
     /// How long a re-INVITE waits for its answer; 0 stands for 200 ms.

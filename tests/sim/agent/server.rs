@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use super::plan::{Act, On};
 use super::session::Session;
 use super::{Agent, Alarm, BINARY, Dialog, GIVE_UP, Stage, T1, T2};
-use crate::sim::text::{Sip, user_of};
+use crate::sim::text::{Sip, phrase, user_of};
 use crate::sim::wire::{MS, Packet};
 
 /// A server transaction.
@@ -144,8 +144,13 @@ impl Agent {
         }
         dialog.remote_cseq = Some(number);
         dialog.diary.push(method.clone());
-        if dialog.stage == Stage::Over {
-            let status = if method == "BYE" && dialog.bye_sent { 200 } else { 481 };
+        let over = dialog.stage == Stage::Over;
+        if dialog.plan.trying_others && method != "INVITE" {
+            self.respond(key, 100, None);
+        }
+        if over {
+            let crossed = method == "BYE" && self.dialogs.get(index).is_some_and(|dialog| dialog.bye_sent);
+            let status = if crossed { 200 } else { 481 };
             self.respond(key, status, None);
             return;
         }
@@ -479,22 +484,4 @@ fn objection(request: &Sip) -> Option<String> {
         return Some("a body without Content-Type".to_owned());
     }
     None
-}
-
-fn phrase(status: u16) -> &'static str {
-    match status {
-        100 => "Trying",
-        180 => "Ringing",
-        183 => "Session Progress",
-        200 => "OK",
-        302 => "Moved Temporarily",
-        404 => "Not Found",
-        422 => "Session Interval Too Small",
-        486 => "Busy Here",
-        487 => "Request Terminated",
-        491 => "Request Pending",
-        503 => "Service Unavailable",
-        603 => "Decline",
-        _ => "Whatever",
-    }
 }
