@@ -23,7 +23,6 @@ const IMPOSSIBLE: &[(&str, &str, &str)] = &[
     ("Talk", "timer Pace", "a call waits for its turn while it asks no target, so none can answer meanwhile"),
     ("Talk", "timer Try", SET_UP),
     ("Talk", "timer Progress", SET_UP),
-    ("Talk", "timer Ring", SET_UP),
     ("Talk", "timer Linger", ENDED),
     (
         "Hangup",

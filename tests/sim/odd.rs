@@ -101,6 +101,16 @@ fn talking() -> Vec<Flow> {
                 flow.callee.reinvite_delay = 3 * SECOND;
                 flow.diary = vec!["CANCEL", "INVITE answered 487"];
             }),
+        plain("reinvite_is_heard_and_never_answered")
+            .caller(&[reinvite, LATE_HANG_UP])
+            .alone(|shape| {
+                shape.ring_max = "20s";
+                shape.post_dial_max = "10s";
+            })
+            .with(|flow| {
+                flow.callee.reinvite_delay = 60 * SECOND;
+                flow.diary = vec!["CANCEL", "INVITE answered 487"];
+            }),
         plain("callee_cannot_be_reached_any_more")
             .caller(&[when(On::Up, 6_000, Act::Ask("INFO")), when(On::Up, 8_000, Act::Bye)])
             .callee(&[RING, ANSWER, when(On::Start, 3_500, Act::Vanish)])

@@ -22,12 +22,18 @@ impl Setup {
                 let next = self.targets.turn(core, context);
                 self.turn_to(core, next, context)
             }
-            Timer::Try => self.give_up_target(core, Failure::Timeout, context),
+            Timer::Try => {
+                if let Some(attempt) = &self.attempt {
+                    context.gate.failed(context.now, &attempt.candidate, Failure::Timeout);
+                }
+                self.give_up_target(core, context)
+            }
             Timer::Progress => {
                 let words = "the far side took the call and then said nothing: no ringing in time";
                 core.alert(code::POST_DIAL_DELAY_TIMEOUT, words, None, context);
                 // It answered 100, so it lives: whoever owns a number that never rings must not mark a trunk down.
-                self.give_up_target(core, Failure::Unavailable, context)
+                self.note(false, context);
+                self.give_up_target(core, context)
             }
             Timer::Ring => {
                 let refusal = Refusal::new(
@@ -52,14 +58,8 @@ impl Setup {
     }
 
     /// Cancels the target that is being tried and turns to the next one.
-    fn give_up_target(
-        self: Box<Self>,
-        core: &mut Core,
-        failure: Failure,
-        context: &mut Context<'_>,
-    ) -> Phase {
+    fn give_up_target(self: Box<Self>, core: &mut Core, context: &mut Context<'_>) -> Phase {
         if let Some(attempt) = &self.attempt {
-            context.gate.failed(context.now, &attempt.candidate, failure);
             let reason = bytes::Bytes::new();
             context.effects.push(Effect::Cancel { branch: attempt.branch, side: Side::B, reason });
             core.give_up(attempt.branch);
