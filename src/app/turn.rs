@@ -273,6 +273,8 @@ impl Loop {
                 Command::Reload { policy, alert } => {
                     self.policy = Arc::clone(&policy);
                     self.input(now, Input::Reload(policy));
+                    let known = |listener, ip| self.engine.knows(listener, ip);
+                    self.shell.streams.close_unknown(now.tick, &known);
                     self.shell.sinks.alert(alert);
                 }
                 Command::Alert(alert) => self.shell.sinks.alert(alert),

@@ -3,6 +3,7 @@
 //! Owns the order of these steps and the answer to bytes that cannot be read. Refuses to know methods.
 //! Read first: RFC 3261 §18; RFC 5626 §3.5.1. A frame that is dropped here has cost no allocation.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use crate::sip::error::{Cause, Malformed};
 use crate::sip::grammar::Values;
 use crate::sip::parse::{Answerable, Limits, parse};
 use crate::sip::write::{self, Text};
-use crate::sip::{ConnectionId, Flow, HeaderName, Hop, Message, Via};
+use crate::sip::{ConnectionId, Flow, HeaderName, Hop, ListenerId, Message, Via};
 
 /// The longest keep-alive: two CRLF.
 const KEEP_ALIVE_BYTES_MAX: usize = 4;
@@ -103,6 +104,12 @@ impl Engine {
             let agent = message.header(HeaderName::UserAgent).unwrap_or_default();
             self.sources.sampled(flow, message.method().as_bytes(), agent);
         }
+    }
+
+    /// Whether the policy in force names this address, or one under which a call lives.
+    #[must_use]
+    pub fn knows(&self, listener: ListenerId, ip: IpAddr) -> bool {
+        Known { policy: &self.policy, retired: &self.retired }.peer_at(listener, ip).is_some()
     }
 
     fn listed_before(&self, flow: &Flow) -> bool {

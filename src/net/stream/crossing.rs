@@ -74,9 +74,12 @@ impl Streams {
         let bytes_max = self.settings.write_queue_bytes_max;
         let Some(connection) = slot(&mut self.slots, id) else { return };
         if connection.unwritten() + bytes.len() > bytes_max {
+            let told = connection.stage == Stage::Open && connection.unwritten() > 0;
             self.count_cut(Cut::Write);
             self.remove(id);
-            self.news.push_back(News::Unsendable(*hop));
+            if !told {
+                self.news.push_back(News::Unsendable(*hop));
+            }
             return;
         }
         connection.push(bytes, &mut self.spare);

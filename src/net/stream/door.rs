@@ -170,6 +170,18 @@ impl Streams {
         self.rearm(id);
     }
 
+    /// Closes the streams of all that nobody knows any more: a peer that a new policy has removed keeps no way in.
+    pub fn close_unknown(&mut self, now: Tick, known: &dyn Fn(ListenerId, IpAddr) -> bool) {
+        let flows = self.slots.iter().filter_map(|slot| slot.connection.as_ref()).map(|one| one.flow);
+        let unknown: Vec<ConnectionId> = flows
+            .filter(|flow| !known(flow.listener, flow.remote.ip()))
+            .map(|flow| flow.connection)
+            .collect();
+        for id in unknown {
+            self.close(now, id);
+        }
+    }
+
     /// All is written on a closing stream: our side is shut, and the far side has a moment to close its own, so that
     /// the last bytes are not destroyed by a reset.
     pub(super) fn shut(&mut self, id: ConnectionId) {
@@ -199,7 +211,8 @@ impl Streams {
             }
             Stage::Open => {
                 self.news.push_back(News::Closed(id));
-                if connection.ours && connection.unwritten() > 0 {
+                // Whoever called whom: a request among these bytes will not arrive.
+                if connection.unwritten() > 0 {
                     let hop = Hop { connection: ConnectionId::NONE, ..flow.back() };
                     self.news.push_back(News::Unsendable(hop));
                 }

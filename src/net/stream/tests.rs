@@ -365,8 +365,39 @@ fn f3_bytes_for_a_far_side_that_reads_none_are_bounded() {
             break;
         }
     }
-    assert_eq!(news, [News::Closed(id), News::Unsendable(hop)]);
+    let hop = Hop { connection: ConnectionId::NONE, ..hop };
+    assert_eq!(news, [News::Closed(id), News::Unsendable(hop)], "once, for all that waited there");
     assert_eq!(bench.streams.counts().cut_write, 1);
+}
+
+#[test]
+fn bytes_that_an_accepted_stream_did_not_take_before_it_died_are_told_of() {
+    let mut bench = Bench::new(|settings| settings.write_queue_bytes_max = 64 << 20);
+    let mut client = bench.client();
+    client.write_all(OPTIONS).unwrap();
+    let id = bench.until(|seen| seen.messages.len() == 1).messages[0].0;
+    let remote = client.local_addr().unwrap();
+    let (now, hop) = (bench.now, Hop { connection: id, ..bench.hop(remote) });
+    bench.streams.send(now, &hop, &vec![b'x'; 32 << 20]);
+    bench.turn();
+    drop(client);
+    let news = bench.until(|seen| seen.news.len() > 1).news;
+    assert_eq!(news, [News::Closed(id), News::Unsendable(bench.hop(remote))]);
+}
+
+#[test]
+fn a_stream_of_a_peer_that_is_gone_from_the_policy_is_closed() {
+    let mut bench = Bench::new(|_| {});
+    let mut client = bench.client();
+    bench.turn();
+    let now = bench.now;
+    bench.streams.close_unknown(now, &|_, _| true);
+    bench.turn();
+    assert_eq!(bench.streams.live(), 1, "a peer that stays keeps its streams");
+    bench.streams.close_unknown(now, &|_, _| false);
+    let seen = bench.turn();
+    assert!(matches!(seen.news[..], [News::Closed(_)]), "{seen:?}");
+    assert!(is_closed(&mut client), "though it never said a word");
 }
 
 #[test]
