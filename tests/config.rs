@@ -441,7 +441,12 @@ fn the_schema_knows_the_keys_that_the_reader_knows() {
     let known = errors.split("its keys are ").nth(1).unwrap().lines().next().unwrap();
     assert_eq!(top.iter().map(|key| key.as_str()).collect::<Vec<_>>().join(", "), known);
     let peer = &schema["properties"]["peers"]["additionalProperties"];
-    assert_eq!(peer["required"], serde_json::json!(["side", "listener", "sources"]));
+    assert_eq!(peer["required"], serde_json::json!(["side", "listener"]));
+    // An editor must not ask for what a profile brings, nor let it go where none does.
+    let profile =
+        serde_json::json!({ "required": ["profile"], "properties": { "profile": { "enum": ["twilio"] } } });
+    let sources = serde_json::json!([{ "anyOf": [{ "required": ["sources"] }, profile] }]);
+    assert_eq!(peer["allOf"], sources);
     assert_eq!(peer["properties"]["concurrent_calls"]["minimum"], 1);
     insta::assert_snapshot!("schema_peer", serde_json::to_string_pretty(peer).unwrap());
 }

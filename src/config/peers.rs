@@ -274,9 +274,30 @@ fn passed_header(text: &str) -> Result<PassedHeader, Cause> {
     if !may_be_passed(header) {
         let cause =
             format!("{} belongs to the edge itself on each leg and cannot be passed", header.as_str());
-        return Err(Cause::new(cause).cure("remove it"));
+        return Err(Cause::new(cause).cure(instead_of_passing(header)));
     }
     Ok(PassedHeader::Known(header))
+}
+
+/// What to write for a header that crosses by another key.
+const BY_TRUST: [(HeaderName, &str); 5] = [
+    (HeaderName::PAssertedIdentity, TRUST),
+    (HeaderName::Privacy, TRUST),
+    (HeaderName::PPreferredIdentity, TRUST),
+    (
+        HeaderName::PEarlyMedia,
+        "remove it; it crosses from a peer with asserted_identity: in to one with asserted_identity: out (or both)",
+    ),
+    (
+        HeaderName::RemotePartyId,
+        "remove it; write asserted_identity: in and caller_in: [remote_party_id, from] at the peer that sends it, and asserted_identity: out here: this peer is told who calls in P-Asserted-Identity",
+    ),
+];
+
+const TRUST: &str = "remove it; write asserted_identity: out here to tell this peer who calls, and asserted_identity: in at a peer that is believed when it says so";
+
+fn instead_of_passing(header: HeaderName) -> &'static str {
+    BY_TRUST.iter().find(|(by_trust, _)| *by_trust == header).map_or("remove it", |(_, cure)| cure)
 }
 
 fn refusal(fields: &Fields<'_>) -> Presets {

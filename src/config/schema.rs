@@ -6,6 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::keys::{Key, Kind, LeftOut, Section};
+use super::profiles;
 use super::table::ROOT;
 
 /// The whole schema.
@@ -25,9 +26,30 @@ fn section(section: &Section) -> Value {
         section.keys.iter().map(|key| (key.name.to_owned(), property(key))).collect();
     let required: Vec<&str> =
         section.keys.iter().filter(|key| key.left_out == LeftOut::Required).map(|key| key.name).collect();
+    // What a profile may bring is asked for where none does.
+    let brought = |name: &str| -> Vec<&str> {
+        let profiles =
+            profiles::PROFILES.iter().filter(|_| section.keys.iter().any(|key| key.name == "profile"));
+        profiles
+            .filter(|profile| profile.rows.iter().any(|row| row.key == name))
+            .map(|one| one.name)
+            .collect()
+    };
+    let (by_profile, required): (Vec<&str>, Vec<&str>) =
+        required.into_iter().partition(|name| !brought(name).is_empty());
+    let unless = |name: &&str| {
+        let profile = json!({ "enum": brought(name) });
+        json!({ "anyOf": [
+            { "required": [name] },
+            { "required": ["profile"], "properties": { "profile": profile } },
+        ] })
+    };
     let mut out = json!({ "type": "object", "properties": properties, "additionalProperties": false });
     if let (Value::Object(out), false) = (&mut out, required.is_empty()) {
         out.insert("required".to_owned(), json!(required));
+    }
+    if let (Value::Object(out), false) = (&mut out, by_profile.is_empty()) {
+        out.insert("allOf".to_owned(), by_profile.iter().map(unless).collect());
     }
     out
 }

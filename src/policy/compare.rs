@@ -4,11 +4,14 @@
 //! Read first: DESIGN.md §1, laws 1 and 2.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::peer::{Direction, Peer, Site};
+use super::identity::CallerIn;
+use super::peer::{Direction, PassedHeader, Peer, Refreshes, Site};
 use super::route::Route;
 use super::rules::{Entry, Rule};
 use super::{Policy, sources};
+use crate::clock::time_text;
 
 /// What `new` allows that `old` did not, one sentence each; empty when nothing got weaker.
 #[must_use]
@@ -43,6 +46,20 @@ fn raised<N: PartialOrd + std::fmt::Display>(what: &str, old: N, new: N, weaker:
     }
 }
 
+/// Says that a time which bounds something became longer.
+fn longer(what: &str, old: Duration, new: Duration, weaker: &mut Vec<String>) {
+    if new > old {
+        weaker.push(format!("{what} became longer: {} instead of {}", time_text(new), time_text(old)));
+    }
+}
+
+/// Says that a time which holds something off became shorter.
+fn shorter(what: &str, old: Duration, new: Duration, weaker: &mut Vec<String>) {
+    if new < old {
+        weaker.push(format!("{what} became shorter: {} instead of {}", time_text(new), time_text(old)));
+    }
+}
+
 /// Says that a permission was given.
 fn opened(what: &str, old: bool, new: bool, weaker: &mut Vec<String>) {
     if new && !old {
@@ -61,10 +78,9 @@ fn peers(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
     opened(&format!("media of peer {name} may be in the clear"), old.plain_media, new.plain_media, weaker);
     opened(&format!("peer {name} may send INFO"), old.methods.info, new.methods.info, weaker);
     opened(&format!("peer {name} may send MESSAGE"), old.methods.message, new.methods.message, weaker);
-    let trust = |peer: &Peer| (peer.identity.believed, peer.identity.told);
-    let ((believed, told), (now_believed, now_told)) = (trust(old), trust(new));
-    opened(&format!("identities that peer {name} asserts are believed"), believed, now_believed, weaker);
-    opened(&format!("identities are asserted to peer {name}"), told, now_told, weaker);
+    extensions(old, new, weaker);
+    trust(old, new, weaker);
+    numbers(old, new, weaker);
     for network in &new.sources {
         if !old.sources.iter().any(|before| before.contains(network)) {
             weaker.push(format!("peer {name} may send from {network}"));
@@ -72,7 +88,16 @@ fn peers(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
     }
     for header in &new.pass_headers {
         if !old.pass_headers.contains(header) {
-            weaker.push(format!("another header crosses towards peer {name}: {header:?}"));
+            let header = match header {
+                PassedHeader::Known(known) => known.as_str(),
+                PassedHeader::Named(named) => named,
+            };
+            weaker.push(format!("another header crosses towards peer {name}: {header}"));
+        }
+    }
+    for target in &new.targets {
+        if !old.targets.iter().any(|before| before.address == target.address) {
+            weaker.push(format!("calls to peer {name} may go to {}", target.address));
         }
     }
     if old.side != new.side {
@@ -92,14 +117,97 @@ fn peers(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
         new.requests_burst_max,
         weaker,
     );
-    let calls = |peer: &Peer| peer.pace.per_second.map_or(u32::MAX, std::num::NonZeroU32::get);
-    match (old.pace.per_second, new.pace.per_second) {
-        (Some(_), None) => {
-            weaker.push(format!("calls to peer {name} go as fast as they come (`cps` is gone)"))
-        }
-        (Some(_) | None, Some(_)) => raised(&format!("cps of peer {name}"), calls(old), calls(new), weaker),
-        (None, None) => {}
+    pace(old, new, weaker);
+    patience(old, new, weaker);
+}
+
+/// What it may use of the protocol.
+fn extensions(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
+    let (name, before, after) = (&new.name, old.extensions, new.extensions);
+    opened(
+        &format!("peer {name} may use 100rel (reliable provisional responses)"),
+        before.reliable,
+        after.reliable,
+        weaker,
+    );
+    opened(&format!("peer {name} may change calls by UPDATE"), before.update, after.update, weaker);
+}
+
+/// Whose word on callers and numbers called counts. Another header is another liar, so no order is stronger than another.
+fn trust(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
+    let (name, before, after) = (&new.name, &old.identity, &new.identity);
+    opened(
+        &format!("identities that peer {name} asserts are believed"),
+        before.believed,
+        after.believed,
+        weaker,
+    );
+    opened(&format!("identities are asserted to peer {name}"), before.told, after.told, weaker);
+    if before.caller_in != after.caller_in {
+        let words =
+            |headers: &[CallerIn]| headers.iter().map(|one| one.name()).collect::<Vec<_>>().join(", ");
+        weaker.push(format!(
+            "the caller of peer {name} is read from {} instead of {}",
+            words(&after.caller_in),
+            words(&before.caller_in)
+        ));
     }
+    if old.called_from != new.called_from {
+        weaker.push(format!("the number that peer {name} calls is read from another place (called_from)"));
+    }
+}
+
+/// How numbers leave to it: another form reaches other lines, and a caller that stands in lets calls through.
+fn numbers(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
+    let (name, before, after) = (&new.name, &old.numbers, &new.numbers);
+    if before.called != after.called {
+        let form = after.called.name();
+        weaker.push(format!("numbers called leave to peer {name} in another form (number_format: {form})"));
+    }
+    if before.caller != after.caller {
+        let form = after.caller.name();
+        weaker.push(format!("callers are shown to peer {name} in another form (caller_format: {form})"));
+    }
+    let digits = (before.short_digits_max, after.short_digits_max);
+    raised(&format!("short_digits of peer {name}"), digits.0, digits.1, weaker);
+    if after.substitute.is_some() && after.substitute != before.substitute {
+        weaker.push(format!("another default_caller stands in for callers towards peer {name}"));
+    }
+}
+
+fn pace(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
+    let (name, before, after) = (&new.name, &old.pace, &new.pace);
+    match (before.per_second, after.per_second) {
+        (Some(_), None) => {
+            weaker.push(format!("calls to peer {name} go as fast as they come (`cps` is gone)"));
+        }
+        (Some(before), Some(after)) => raised(&format!("cps of peer {name}"), before, after, weaker),
+        (None, Some(_) | None) => {}
+    }
+    // Where nothing was paced, or nothing is, these bound nothing.
+    if before.per_second.is_some() && after.per_second.is_some() {
+        raised(&format!("cps_burst of peer {name}"), before.burst, after.burst, weaker);
+        raised(&format!("cps_queue of peer {name}"), before.queue_max, after.queue_max, weaker);
+        longer(&format!("cps_wait of peer {name}"), before.wait_max, after.wait_max, weaker);
+    }
+    // Its pause holds our calls off: a longer one lets it stop more of them.
+    longer(&format!("retry_after_max of peer {name}"), before.hold_max, after.hold_max, weaker);
+}
+
+/// How long a leg may ring, or be dead, before that is noticed. `keep_alive` bounds nothing, so it is not looked at.
+fn patience(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
+    let name = &new.name;
+    let (before, after) = (old.session_timers, new.session_timers);
+    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+    let expires = (seconds(before.expires), seconds(after.expires));
+    longer(&format!("session_expires of peer {name}"), expires.0, expires.1, weaker);
+    let min_se = (seconds(before.min_se), seconds(after.min_se));
+    shorter(&format!("min_se of peer {name}"), min_se.0, min_se.1, weaker);
+    if (before.refresher, after.refresher) == (Refreshes::Edge, Refreshes::Peer) {
+        weaker.push(format!("sessions with peer {name} are refreshed by the peer (session_timer.refresher)"));
+    }
+    longer(&format!("ring_max of peer {name}"), old.ring_max, new.ring_max, weaker);
+    longer(&format!("post_dial_max of peer {name}"), old.post_dial_max, new.post_dial_max, weaker);
 }
 
 fn sites(old: &Site, new: &Site, weaker: &mut Vec<String>) {
@@ -160,8 +268,7 @@ fn entry(old: &Entry, new: &Entry, weaker: &mut Vec<String>) {
             raised(&format!("calls at once of {path}"), old.calls_max, new.calls_max, weaker);
         }
         (Rule::MaxDuration(old), Rule::MaxDuration(new)) => {
-            let seconds = (old.duration_max.as_secs(), new.duration_max.as_secs());
-            raised(&format!("seconds of a call in {path}"), seconds.0, seconds.1, weaker);
+            longer(&format!("a call in {path}"), old.duration_max, new.duration_max, weaker);
         }
         (
             Rule::Methods
@@ -192,16 +299,9 @@ fn routes(old: &[Route], new: &[Route], weaker: &mut Vec<String>) {
 
 fn strangers(old: &sources::Settings, new: &sources::Settings, weaker: &mut Vec<String>) {
     raised("messages of a stranger before it is banned", old.ban_after, new.ban_after, weaker);
-    let windows = (old.ban_window.as_secs(), new.ban_window.as_secs());
-    for (what, old, new) in [
-        ("the window in which a stranger's messages are counted", windows.0, windows.1),
-        ("the first ban", old.ban_first.as_secs(), new.ban_first.as_secs()),
-        ("the longest ban", old.ban_max.as_secs(), new.ban_max.as_secs()),
-    ] {
-        if new < old {
-            weaker.push(format!("{what} became shorter: {new} s instead of {old} s"));
-        }
-    }
+    shorter("the window in which a stranger's messages are counted", old.ban_window, new.ban_window, weaker);
+    shorter("the first ban", old.ban_first, new.ban_first, weaker);
+    shorter("the longest ban", old.ban_max, new.ban_max, weaker);
     if new.bans_max < old.bans_max {
         weaker.push(format!("fewer bans are kept: {} instead of {}", new.bans_max, old.bans_max));
     }
@@ -214,7 +314,9 @@ mod tests {
     use super::super::rules::{Blocklist, ConcurrentCalls, MaxDuration, Observe, Rules};
     use super::*;
     use crate::clock::Wall;
-    use std::time::Duration;
+    use crate::policy::form::{Form, Substitute};
+    use crate::policy::peer::CalledFrom;
+    use std::num::NonZeroU32;
 
     fn full() -> Plan {
         let list = Blocklist::new(["+1900", "+881"], []).unwrap();
@@ -236,10 +338,24 @@ mod tests {
         plan.rules.outbound.get_mut(place).unwrap()
     }
 
+    type Change = fn(&mut Plan);
+
+    /// Each change says one sentence that contains the words, or nothing where there are none.
+    fn said_of(table: &[(Change, &str)]) {
+        let old = Policy::build(full()).unwrap();
+        for (place, (change, expected)) in table.iter().enumerate() {
+            let mut plan = full();
+            change(&mut plan);
+            let weaker = compare(&old, &Policy::build(plan).unwrap());
+            let said = weaker.join("; ");
+            assert_eq!(weaker.len(), usize::from(!expected.is_empty()), "{place}: {said}");
+            assert!(said.contains(expected), "{place}: {said}");
+        }
+    }
+
     #[test]
     fn what_got_weaker_is_said_and_what_got_stronger_is_not() {
-        type Change = fn(&mut Plan);
-        let table: [(Change, &str); 17] = [
+        let table: &[(Change, &str)] = &[
             (|_| {}, ""),
             (|plan| changed(plan, PBX, |peer| peer.plain_signalling = true), "may signal in the clear"),
             (|plan| changed(plan, PBX, |peer| peer.methods.message = true), "may send MESSAGE"),
@@ -270,14 +386,84 @@ mod tests {
             (|plan| plan.routes.first_mut().unwrap().from.clear(), "routes.out is new or changed"),
             (|plan| plan.sources.ban_after += 1, "before it is banned went up"),
         ];
-        let old = Policy::build(full()).unwrap();
-        for (place, (change, expected)) in table.iter().enumerate() {
+        said_of(table);
+    }
+
+    #[test]
+    fn every_setting_of_a_peer_that_bounds_something_is_compared() {
+        let table: &[(Change, &str)] = &[
+            (
+                |plan| changed(plan, TRUNK, |peer| peer.session_timers.expires = 1_801),
+                "session_expires of peer trunk became longer: 30m1s instead of 30m",
+            ),
+            (|plan| changed(plan, TRUNK, |peer| peer.session_timers.expires = 1_799), ""),
+            (|plan| changed(plan, TRUNK, |peer| peer.session_timers.min_se = 91), ""),
+            (
+                |plan| changed(plan, TRUNK, |peer| peer.session_timers.refresher = Refreshes::Peer),
+                "refreshed by the peer",
+            ),
+            (|plan| changed(plan, TRUNK, |peer| peer.extensions.update = false), ""),
+            (|plan| changed(plan, TRUNK, |peer| peer.identity.believed = true), "asserts are believed"),
+            (|plan| changed(plan, TRUNK, |peer| peer.identity.told = true), "are asserted to peer trunk"),
+            (
+                |plan| changed(plan, TRUNK, |peer| peer.identity.caller_in.insert(0, CallerIn::Diversion)),
+                "the caller of peer trunk is read from diversion, from instead of from",
+            ),
+            (|plan| changed(plan, TRUNK, |peer| peer.called_from = CalledFrom::To), "called_from"),
+            (|plan| changed(plan, TRUNK, |peer| peer.numbers.called = Form::E164), "number_format: e164"),
+            (
+                |plan| changed(plan, TRUNK, |peer| peer.numbers.caller = Form::E164Plus),
+                "caller_format: e164_plus",
+            ),
+            (
+                |plan| changed(plan, TRUNK, |peer| peer.numbers.short_digits_max += 1),
+                "short_digits of peer trunk",
+            ),
+            (|plan| changed(plan, TRUNK, |peer| peer.numbers.short_digits_max -= 1), ""),
+            (
+                |plan| changed(plan, TRUNK, |peer| peer.numbers.substitute = Some(Substitute::Anonymous)),
+                "another default_caller",
+            ),
+            (
+                |plan| {
+                    changed(plan, TRUNK, |peer| peer.pass_headers.push(PassedHeader::Named("X-Who".into())))
+                },
+                "crosses towards peer trunk: X-Who",
+            ),
+            (|plan| changed(plan, TRUNK, |peer| peer.pace.per_second = NonZeroU32::new(1)), ""),
+            (
+                |plan| changed(plan, TRUNK, |peer| peer.pace.hold_max = Duration::from_secs(60)),
+                "retry_after_max of peer trunk became longer: 1m instead of 32s",
+            ),
+            (
+                |plan| changed(plan, TRUNK, |peer| peer.ring_max = Duration::from_secs(600)),
+                "ring_max of peer trunk became longer: 10m",
+            ),
+            (|plan| changed(plan, TRUNK, |peer| peer.keep_alive = Some(Duration::from_secs(20))), ""),
+        ];
+        said_of(table);
+    }
+
+    #[test]
+    fn a_pace_that_was_there_is_compared() {
+        let paced = |calls, burst| {
             let mut plan = full();
-            change(&mut plan);
-            let weaker = compare(&old, &Policy::build(plan).unwrap());
-            let said = weaker.join("; ");
-            assert_eq!(weaker.len(), usize::from(!expected.is_empty()), "{place}: {said}");
-            assert!(said.contains(expected), "{place}: {said}");
-        }
+            changed(&mut plan, TRUNK, |peer| {
+                peer.extensions.update = burst > 1;
+                peer.pace.per_second = NonZeroU32::new(calls);
+                peer.pace.burst = burst;
+            });
+            Policy::build(plan).unwrap()
+        };
+        assert_eq!(compare(&paced(1, 1), &paced(2, 1)), ["cps of peer trunk went up from 1 to 2"]);
+        assert_eq!(compare(&paced(2, 1), &paced(1, 1)), [""; 0]);
+        assert_eq!(
+            compare(&paced(1, 1), &paced(1, 2)),
+            ["peer trunk may change calls by UPDATE", "cps_burst of peer trunk went up from 1 to 2"]
+        );
+        assert_eq!(
+            compare(&paced(1, 1), &paced(0, 1)),
+            ["calls to peer trunk go as fast as they come (`cps` is gone)"]
+        );
     }
 }

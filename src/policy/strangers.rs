@@ -11,7 +11,7 @@ use super::alert::Alert;
 use super::code;
 use super::sources::Settings;
 use super::table::{Key, Table};
-use crate::clock::{Now, Tick, Wall};
+use crate::clock::{Now, Tick, Wall, time_text};
 use crate::sip::{Flow, ListenerId, Transport};
 
 /// Sources that are folded apart; more are told as a sum.
@@ -245,14 +245,14 @@ fn source_alert(policy: &Policy, address: IpAddr, folded: &Folded) -> Box<Alert>
 
 fn ban_alert(note: BanNote) -> Box<Alert> {
     let address = note.key.address();
-    let seconds = note.lasts.as_secs();
+    let lasts = time_text(note.lasts);
     let text = format!(
         "{address} goes on sending although it stands in no peer's `sources`: its packets are dropped unread for \
-         {seconds} s. Adding it to the `sources` of a peer lifts the ban."
+         {lasts}. Adding it to the `sources` of a peer lifts the ban."
     );
     let mut alert = Alert::new(code::SOURCE_BANNED, note.at, text);
     alert.source = Some(SocketAddr::new(address, 0));
-    alert.evidence.push(("seconds", seconds.to_string()));
+    alert.evidence.push(("seconds", note.lasts.as_secs().to_string()));
     alert.evidence.push(("nth_ban", note.nth.to_string()));
     Box::new(alert)
 }

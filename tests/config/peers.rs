@@ -38,6 +38,10 @@ fn numbers_that_cannot_be_written_so_are_told() {
         ("a caller in a header that is only told", "asserted_identity: out; caller_in: [diversion]"),
         ("a header twice", "asserted_identity: in; caller_in: [from, from]"),
         ("an identity that is passed without trust", "pass_headers: [P-Asserted-Identity]"),
+        ("privacy that is passed without trust", "pass_headers: [Privacy]"),
+        ("early media that is passed without trust", "pass_headers: [P-Early-Media]"),
+        ("a wished identity that is passed", "pass_headers: [P-Preferred-Identity]"),
+        ("an old identity that is passed", "pass_headers: [Remote-Party-ID]"),
     ];
     let cases: Vec<(&str, &str, String)> =
         cases.iter().map(|(what, keys)| (*what, "    side: outside", trunk(keys))).collect();
@@ -73,7 +77,12 @@ fn a_key_beside_a_profile_counts() {
     );
     let config = read(&text).unwrap_or_else(|errors| panic!("{errors}"));
     let trunk = config.policy.peers.iter().flatten().find(|peer| &*peer.name == "trunk").unwrap();
-    assert_eq!(trunk.sources.len(), 8);
+    let sources: Vec<String> = trunk.sources.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        sources,
+        ["54.172.60.0/30", "54.244.51.0/30"],
+        "what was read of the provider's list, and no more"
+    );
     assert_eq!((trunk.numbers.called.name(), trunk.numbers.caller.name()), ("e164_plus", "e164_plus"));
     assert!(format!("{:?}", trunk.pace).contains('5'), "{:?}", trunk.pace);
     let told: Vec<String> = config.profiles.iter().flat_map(|(_, applied)| applied.told()).collect();
