@@ -6,6 +6,7 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
 
 use ringfence::admin::ask::{Unanswered, ask};
-use ringfence::admin::{Request, record, table};
+use ringfence::admin::{Request, record, table, wrap};
 use ringfence::config::{self, Source};
 use ringfence::{app, config::check};
 
@@ -23,6 +24,9 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// The policy file when none is named.
 const FILE: &str = "config/ringfence.yaml";
+
+/// Characters of a ladder's line where no terminal says it.
+const WIDTH: usize = 80;
 
 /// Not started, not checked, refused.
 const FAILED: u8 = 1;
@@ -185,7 +189,7 @@ fn tell_bug(bug: &panic::PanicHookInfo<'_>) {
 fn check_file(file: &Path, json: bool) -> ExitCode {
     match check::check(file) {
         Ok(report) if json => print(&format!("{:#}", report.json())),
-        Ok(report) => print(&report.to_string()),
+        Ok(report) => print(&wrap::wrap(&report.to_string(), width_of(&io::stdout()))),
         Err(errors) if json => {
             let _printed = print(&format!("{:#}", errors.json()));
             ExitCode::from(FAILED)
@@ -204,11 +208,11 @@ fn ask_edge(edge: Edge, config: &Path, request: Request, tell: impl Fn(&Value) -
             if let Some(error) = answer.get("error").and_then(Value::as_str) {
                 return fail(&error);
             }
-            let printed = print(tell(&answer).trim_end());
+            let printed = print(&wrap::wrap(tell(&answer).trim_end(), width_of(&io::stdout())));
             if answer.get("taken") == Some(&Value::Bool(false)) { ExitCode::from(FAILED) } else { printed }
         }
         Err(unanswered) => {
-            eprintln!("ringfence: {unanswered}");
+            let _failed = fail(&unanswered);
             ExitCode::from(match unanswered {
                 Unanswered::Nobody(..) => NOBODY,
                 Unanswered::Broken(_) | Unanswered::Unreadable(_) => FAILED,
@@ -238,15 +242,24 @@ fn ladder(
     };
     match record::find(&file, wanted) {
         Ok(record) if json => print(&format!("{record:#}")),
-        Ok(record) => print(record::draw(&record, width.unwrap_or_else(terminal_width)).trim_end()),
+        Ok(record) => {
+            let width = width.or_else(|| terminal_width(&io::stdout())).unwrap_or(WIDTH);
+            let drawn = record::draw(&record, width);
+            print(&wrap::wrap(drawn.trim_end(), width_of(&io::stdout())))
+        }
         Err(missing) => fail(&missing),
     }
 }
 
-/// Characters of a line of the terminal; 80 where there is none.
-fn terminal_width() -> usize {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
-    size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0).unwrap_or(80)
+/// Characters of a line of the terminal behind an output; none where it is no terminal.
+fn terminal_width(output: &impl AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(output).ok()?;
+    Some(usize::from(size.ws_col)).filter(|width| *width > 0)
+}
+
+/// Characters after which a line is broken: a terminal's width. Files and pipes get each sentence on one line, for `grep`.
+fn width_of(output: &impl AsFd) -> usize {
+    terminal_width(output).unwrap_or(usize::MAX)
 }
 
 /// The file that a policy file sends call records to.
@@ -285,6 +298,6 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn fail(cause: &dyn Display) -> ExitCode {
-    eprintln!("ringfence: {cause}");
+    eprintln!("{}", wrap::wrap(&format!("ringfence: {cause}"), width_of(&io::stderr())));
     ExitCode::from(FAILED)
 }

@@ -107,6 +107,12 @@ fn mistakes_in_the_text_are_told() {
 fn mistakes_in_keys_are_told() {
     let told = said(&[
         ("an unknown key near a known one", "    sources:", "    source:"),
+        (
+            "a profile that is near a known one",
+            "    side: inside\n",
+            "    side: inside\n    profile: Twilio\n",
+        ),
+        ("a profile beside no side", "    side: inside\n", "    side: internal\n    profile: asterisk\n"),
         ("an unknown key near none", "    side: inside", "    side: inside\n    colour: red"),
         ("an unknown section", "sites:", "site:"),
         ("a merge key", "    side: inside", "    <<: {}\n    side: inside"),
@@ -194,6 +200,11 @@ fn mistakes_in_values_are_told() {
         ("a prefix that is none", "\"+1900\"", "\"+19OO\"".to_owned()),
         ("a prefix of everything", "\"+1900\"", "\"+\"".to_owned()),
         ("a blocklist that blocks nothing", "{ prefixes: [\"+1900\"] }", "{ observe: false }".to_owned()),
+        (
+            "a prefix that lets + pass",
+            "{ prefixes: [\"+1900\"] }",
+            "{ prefixes: [\"1900\", \"0900\"] }".to_owned(),
+        ),
         ("a file of prefixes that is not there", "prefixes: [\"+1900\"]", "prefixes_file: no.txt".to_owned()),
         ("a number with spaces", "+12125550100", "+1 212 555 0100".to_owned()),
         ("did as a caller", "called: [did]", "caller: [did]".to_owned()),

@@ -1,7 +1,7 @@
 //! The local control socket: one JSON request, one JSON answer, file permissions as its lock.
 //!
-//! Owns the socket's file, both ends of its protocol, the table people read, and the drawing of a call from its record.
-//! Refuses to know who answers.
+//! Owns the socket's file, both ends of its protocol, the table people read, the drawing of a call from its record, and
+//! how lines are broken for a terminal. Refuses to know who answers.
 //! Read first: unix(7).
 
 pub mod ask;
@@ -9,6 +9,7 @@ pub mod ladder;
 pub mod record;
 pub mod serve;
 pub mod table;
+pub mod wrap;
 
 use std::path::PathBuf;
 

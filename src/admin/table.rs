@@ -145,7 +145,7 @@ mod tests {
             "version": "0.1.0", "uptime_s": 93_784, "generation": 3, "draining": true,
             "gauges": { "calls": 12, "timers": 0, "reserved": [["peer office-pbx", 12], ["site office-pbx", 7]] },
             "counts": { "requests": 1_234_567, "responses": 7, "a_very_long_name_that_nobody_chose_well_at_all": 5 },
-            "peers": { "office-pbx": "up", "trunk": "down" },
+            "peers": { "office-pbx": "up", "spare": "unprobed", "trunk": "down" },
             "targets_down": [["trunk", "203.0.113.65:5060"]],
             "net": { "connections": 2 }, "heap_bytes": 12_345_678, "resident_bytes": 23_456_789,
         });
@@ -156,6 +156,7 @@ mod tests {
 
         peer                                      state     calls
           office-pbx                              up           12
+          spare                                   unprobed      0
           trunk                                   down          0
             203.0.113.65:5060                     down
 

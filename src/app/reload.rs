@@ -89,13 +89,7 @@ impl Reader {
 }
 
 fn told(errors: &Errors) -> Vec<String> {
-    errors.problems.iter().map(problem_line).collect()
-}
-
-fn problem_line(problem: &Problem) -> String {
-    let cure = problem.cure.as_deref().map(|cure| format!(" ({cure})")).unwrap_or_default();
-    let path = if problem.path.is_empty() { String::new() } else { format!("{}: ", problem.path) };
-    format!("{}:{}: {path}{}{cure}", problem.file, problem.place.line, problem.cause)
+    errors.problems.iter().map(Problem::line).collect()
 }
 
 /// Sockets are opened at the start. A policy that speaks of others would promise what is not there.
@@ -164,7 +158,7 @@ fn taken(wall: Wall, generation: u64, config: &Config, changes: &Changes) -> Rea
             "generation": generation,
             "weaker": weaker,
             "needs_restart": changes.needs_restart,
-            "warnings": config.warnings.iter().map(problem_line).collect::<Vec<_>>(),
+            "warnings": config.warnings.iter().map(Problem::line).collect::<Vec<_>>(),
         }),
     }
 }

@@ -16,7 +16,11 @@ use crate::sinks::SinkCounts;
 pub fn status(answer: Answer, sinks: SinkCounts, uptime_s: u64, draining: bool) -> Value {
     let Reply::Status { gauges, counts, peers, targets_down, generation } = answer.reply;
     let counts: Map<String, Value> = counts.into_iter().map(|(name, count)| (name, json!(count))).collect();
-    let state = |up| if up { "up" } else { "down" };
+    let state = |up| match up {
+        Some(true) => "up",
+        Some(false) => "down",
+        None => "unprobed",
+    };
     let peers: Map<String, Value> = peers.into_iter().map(|(name, up)| (name, json!(state(up)))).collect();
     let mut net = json!(answer.datagrams);
     if let Value::Object(net) = &mut net {

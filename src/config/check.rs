@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ use super::problem::{Errors, Problem};
 use super::values::{network_text, size_text};
 use super::{Config, Source, cross, load};
 use crate::clock::time_text;
-use crate::policy::peer::CalledFrom;
+use crate::policy::peer::{CalledFrom, Refreshes, SessionTimers};
 use crate::policy::route::{Pattern, Route};
 use crate::policy::rules::Entry;
 use crate::policy::rules::max_duration::DURATION_DEFAULT;
@@ -178,6 +179,7 @@ fn peers(config: &Config) -> Vec<String> {
             grouped(peer.requests_burst_max.into())
         ));
         out.extend(paced(peer));
+        out.push(format!("    {}", timed(&peer.session_timers)));
         out.extend(kept(peer));
         out.push(format!("    {}", secrecy(peer)));
         let profile = config.profiles.iter().find(|(id, _)| *id == peer.id);
@@ -199,6 +201,18 @@ fn reached(peer: &Peer) -> String {
         "calls to it go to {targets} by {}, {probed}; {} without an answer: the next",
         transports(first.transports.iter()),
         time_text(peer.try_timeout)
+    )
+}
+
+fn timed(timers: &SessionTimers) -> String {
+    let time = |seconds: u32| time_text(Duration::from_secs(seconds.into()));
+    let who = match timers.refresher {
+        Refreshes::Edge => "by the edge",
+        Refreshes::Peer => "by the peer, where it can",
+    };
+    let (half, least) = (time(timers.expires / 2), time(timers.min_se));
+    format!(
+        "a call is refreshed after {half} at the latest, {who}; sessions shorter than {least} are refused"
     )
 }
 

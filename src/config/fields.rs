@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::keys::{Key, Kind, LeftOut, Section};
-use super::problem::{Cause, Desk, Place, listed, quoted};
+use super::problem::{Cause, Desk, Place, listed, nearest, quoted};
 use super::tree::{Entry, Node, Value};
 use super::values;
 
@@ -19,6 +19,8 @@ pub struct Fields<'a> {
     pub place: Place,
     section: &'static Section,
     entries: Vec<&'a Entry>,
+    /// Known keys that unknown ones were meant for: told there, and not told again as missing.
+    misspelt: Vec<&'static str>,
     /// Whether something was written, known or not.
     written: bool,
     desk: &'a Desk<'a>,
@@ -79,8 +81,7 @@ impl<'a> Fields<'a> {
             desk.error(place, &path, cause.cure(format!("write keys below it: {}", keys_of(section))));
             return None;
         };
-        let mut fields =
-            Self { path, place, section, entries: Vec::new(), written: !entries.is_empty(), desk };
+        let mut fields = Self { written: !entries.is_empty(), ..Self::left_out(desk, section, place, path) };
         for entry in entries {
             fields.take(entry);
         }
@@ -91,19 +92,20 @@ impl<'a> Fields<'a> {
     /// A section that was left out: every key at its default.
     #[must_use]
     pub fn left_out(desk: &'a Desk<'a>, section: &'static Section, place: Place, path: String) -> Self {
-        Self { path, place, section, entries: Vec::new(), written: false, desk }
+        Self { path, place, section, entries: Vec::new(), misspelt: Vec::new(), written: false, desk }
     }
 
     fn take(&mut self, entry: &'a Entry) {
         let path = join(&self.path, &super::problem::printable(&entry.key));
         if self.section.key(&entry.key).is_none() {
-            let known = || self.section.keys.iter().map(|key| key.name);
+            let known = self.section.keys.iter().map(|key| key.name);
             let cause = Cause::new(format!("{} has no key {}", self.section.name, quoted(&entry.key)));
-            let near = cause.clone().nearest(&entry.key, known());
-            let cause = if near.cure.is_some() {
-                near
-            } else {
-                cause.cure(format!("its keys are {}", keys_of(self.section)))
+            let cause = match nearest(&entry.key, known) {
+                Some(meant) => {
+                    self.misspelt.push(meant);
+                    cause.nearest(&entry.key, [meant])
+                }
+                None => cause.cure(format!("its keys are {}", keys_of(self.section))),
             };
             self.desk.error(entry.place, &path, cause);
         } else if let Some(first) = self.entries.iter().find(|known| known.key == entry.key) {
@@ -116,7 +118,7 @@ impl<'a> Fields<'a> {
 
     fn miss(&self) {
         for key in self.section.keys.iter().filter(|key| key.left_out == LeftOut::Required) {
-            if self.entry(key.name).is_none() {
+            if self.entry(key.name).is_none() && !self.misspelt.contains(&key.name) {
                 let cause =
                     Cause::new(format!("{} needs the key \"{}\": {}", self.section.name, key.name, key.why));
                 self.desk.error(

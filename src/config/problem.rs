@@ -44,6 +44,26 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// The same on one line, for alerts and logs.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let cure = self.cure.as_deref().map(|cure| format!(" ({cure})")).unwrap_or_default();
+        format!("{}{}{cure}", self.found_at(), self.cause)
+    }
+
+    /// `FILE:LINE:COLUMN: PATH: `, as far as they are known.
+    fn found_at(&self) -> String {
+        let mut out = self.file.to_string();
+        if self.place.line > 0 {
+            out.push_str(&format!(":{}:{}", self.place.line, self.place.column));
+        }
+        out.push_str(": ");
+        if !self.path.is_empty() {
+            out.push_str(&format!("{}: ", self.path));
+        }
+        out
+    }
+
     /// The same for machines.
     #[must_use]
     pub fn json(&self) -> serde_json::Value {
@@ -92,14 +112,7 @@ impl Cause {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
-        if self.place.line > 0 {
-            write!(f, ":{}:{}", self.place.line, self.place.column)?;
-        }
-        f.write_str(": ")?;
-        if !self.path.is_empty() {
-            write!(f, "{}: ", self.path)?;
-        }
+        f.write_str(&self.found_at())?;
         f.write_str(&self.cause)?;
         if let Some((line, caret)) = &self.snippet {
             let number = self.place.line.to_string();

@@ -4,7 +4,7 @@
 //! not known has no row and keeps its default. Read first: `table/cast.rs`.
 
 use super::fields::Fields;
-use super::problem::Cause;
+use super::problem::{Cause, nearest};
 use super::tree::{Entry, Node, Value};
 use crate::policy::PeerSide;
 
@@ -124,9 +124,11 @@ pub fn fill(root: &mut Node) {
 
 fn fill_peer(entries: &mut Vec<Entry>) {
     let Some(wanted) = entries.iter().find(|entry| entry.key == "profile") else { return };
-    // An unknown name is told where the key is read.
     let (place, Value::Scalar(name)) = (wanted.value.place, &wanted.value.value) else { return };
-    let Some(profile) = named(name) else { return };
+    // An unknown name is told where the key is read, and keys that the one which was meant sets are not told as missing.
+    let Some(profile) = named(name).or_else(|| nearest(name, NAMES.iter().copied()).and_then(named)) else {
+        return;
+    };
     for row in profile.rows {
         if entries.iter().any(|entry| entry.key == row.key) {
             continue;
@@ -156,7 +158,9 @@ pub fn applied(fields: &Fields<'_>, side: PeerSide) -> Option<Applied> {
             PROFILES.iter().map(|profile| (profile.name, profile)).collect();
         super::fields::choose(text, &words)
     })?;
-    if profile.side.is_some_and(|wanted| wanted != side) {
+    // A side that could not be read was told.
+    let side_known = !fields.desk().is_flawed(&fields.path_of("side"));
+    if side_known && profile.side.is_some_and(|wanted| wanted != side) {
         let (stands, other) = match side {
             PeerSide::Inside => ("inside", "a trunk"),
             PeerSide::Outside => ("outside", "a PBX"),

@@ -162,19 +162,73 @@ fn the_reference_holds_every_key_with_its_default() {
     assert_eq!(missing, Vec::<String>::new());
 }
 
-#[test]
-fn the_reference_says_why_in_the_words_of_the_table() {
-    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+/// Text without its line ends, in small letters.
+fn plain(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+/// What the reference remarks, in one line.
+fn remarks() -> String {
     let remarks: String = REFERENCE
         .lines()
         .filter_map(|line| line.split_once("# ").map(|(_, remark)| remark.trim_start_matches(['#', ' '])))
         .map(|remark| format!("{remark} "))
         .collect();
-    let remarks = words(&remarks);
+    plain(&remarks)
+}
+
+/// The words that a key chooses from; none where it takes something else.
+fn choice(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Word(words) => words,
+        Kind::List(kind, _) => choice(*kind),
+        Kind::Either(kinds) => {
+            kinds.iter().map(|kind| choice(*kind)).find(|words| !words.is_empty()).unwrap_or_default()
+        }
+        Kind::Flag
+        | Kind::Count(..)
+        | Kind::Time(..)
+        | Kind::Size(..)
+        | Kind::Address
+        | Kind::Target
+        | Kind::Host
+        | Kind::Network
+        | Kind::Number
+        | Kind::Pattern
+        | Kind::Header
+        | Kind::Reference(_)
+        | Kind::Path
+        | Kind::Name
+        | Kind::Filter
+        | Kind::Date
+        | Kind::Section(_)
+        | Kind::OneOf(_)
+        | Kind::Named(..) => &[],
+    }
+}
+
+#[test]
+fn the_reference_names_every_word_that_a_key_chooses_from() {
+    let remarks = remarks();
+    let mut keys = Vec::new();
+    table(&ROOT, &mut keys);
+    let unsaid = |key: &Key| {
+        let words = choice(key.kind);
+        let default = if let LeftOut::Value(text) = key.left_out { text } else { "" };
+        let said = |word: &&str| key.why.contains(*word) || default.contains(*word);
+        !words.iter().all(said) && !remarks.contains(&format!("one of: {}", words.join(", ")))
+    };
+    let unsaid: Vec<_> = keys.iter().filter(|(_, key)| unsaid(key)).map(|(_, key)| key.name).collect();
+    assert_eq!(unsaid, Vec::<&str>::new());
+}
+
+#[test]
+fn the_reference_says_why_in_the_words_of_the_table() {
+    let remarks = remarks();
     let mut keys = Vec::new();
     table(&ROOT, &mut keys);
     let unsaid: Vec<_> =
-        keys.iter().filter(|(_, key)| !remarks.contains(&words(key.why))).map(|(_, key)| key.why).collect();
+        keys.iter().filter(|(_, key)| !remarks.contains(&plain(key.why))).map(|(_, key)| key.why).collect();
     assert_eq!(unsaid, Vec::<&str>::new());
 }
 

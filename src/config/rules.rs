@@ -83,8 +83,8 @@ fn blocklist(fields: &Fields<'_>, source: &Source) -> Option<(Rule, Option<Obser
             Err(bad) => Err(bad_entry(text, "a number", &bad)),
         }
     };
-    let mut prefixes: Vec<String> =
-        fields.words("prefixes", prefix).into_iter().map(|(text, _)| text).collect();
+    let written = fields.words("prefixes", prefix);
+    let mut prefixes: Vec<String> = written.iter().map(|(text, _)| text.clone()).collect();
     let numbers: Vec<String> = fields.words("numbers", number).into_iter().map(|(text, _)| text).collect();
     if let Some(file) = fields.checked("prefixes_file", |text| path(text).map(|()| text.to_owned())) {
         prefixes.extend(listed_prefixes(&file, fields, source, prefix));
@@ -96,7 +96,25 @@ fn blocklist(fields: &Fields<'_>, source: &Source) -> Option<(Rule, Option<Obser
     let observe = observe(fields, source);
     let list =
         Blocklist::new(prefixes.iter().map(String::as_str), numbers.iter().map(String::as_str)).ok()?;
+    for (text, item) in written.iter().filter(|(text, _)| leaves_plus_open(text, &list)) {
+        fields.desk().warning(item.node.place, &item.path, plus_open(text));
+    }
+    let of_file = prefixes.iter().skip(written.len()).find(|text| leaves_plus_open(text, &list));
+    if let Some(text) = of_file {
+        fields.warning("prefixes_file", plus_open(text));
+    }
     Some((Rule::Blocklist(list), observe))
+}
+
+/// Whether a prefix looks like a country code and lets the very number pass that is dialled with +: `1900` and `+1900`.
+fn leaves_plus_open(prefix: &str, list: &Blocklist) -> bool {
+    prefix.starts_with(|c: char| ('1'..='9').contains(&c)) && list.blocked_by(&format!("+{prefix}")).is_none()
+}
+
+fn plus_open(prefix: &str) -> Cause {
+    let cause = format!("{} blocks what is dialled without +; +{prefix}... stays open", quoted(prefix));
+    Cause::new(cause)
+        .cure(format!("add \"+{prefix}\" if that is meant: numbers are compared as they are dialled"))
 }
 
 fn bad_entry(text: &str, kind: &str, bad: &[crate::policy::rules::blocklist::BadEntry]) -> Cause {

@@ -14,6 +14,8 @@ use super::problem::{Cause, Desk, Place, printable};
 
 /// Bytes of a policy file.
 pub const SOURCE_BYTES_MAX: usize = 4 << 20;
+/// How the library names a tab in its complaints.
+const TAB: &str = "tab";
 /// Lists and mappings within one another.
 const DEPTH_MAX: usize = 24;
 /// Words, lists and mappings, aliases counted as often as they are used.
@@ -113,10 +115,24 @@ pub fn read(source: &str, desk: &Desk<'_>) -> Option<Node> {
         }
         Err(error) => {
             let place = error.location().map(place).unwrap_or_default();
-            desk.error(place, "", told(&error));
+            let cause = told(&error);
+            let place = if cause.text.contains(TAB) { tab_from(place, source) } else { place };
+            desk.error(place, "", cause);
             None
         }
     }
+}
+
+/// The first line, from where the library stopped, that is indented by a tab: it stops at the word before.
+fn tab_from(stopped: Place, source: &str) -> Place {
+    let first = usize::try_from(stopped.line).unwrap_or(0).saturating_sub(1);
+    let indented = |line: &str| {
+        line.find(|c: char| c != ' ').filter(|at| line.get(*at..).is_some_and(|rest| rest.starts_with('\t')))
+    };
+    let mut lines = source.lines().enumerate().skip(first);
+    let found = lines.find_map(|(index, line)| Some((index, indented(line)?)));
+    let narrow = |number: usize| u32::try_from(number.saturating_add(1)).unwrap_or(u32::MAX);
+    found.map_or(stopped, |(index, at)| Place { line: narrow(index), column: narrow(at), length: 1 })
 }
 
 /// What the library found, in our words where they help more.
@@ -136,7 +152,7 @@ fn told(error: &serde_saphyr::Error) -> Cause {
     let first = text.lines().next().unwrap_or_default();
     let words = first.split(" at line ").next().unwrap_or(first).trim_start_matches("error: ");
     let cause = Cause::new(format!("not readable as YAML: {}", printable(words)));
-    if words.contains("tab") {
+    if words.contains(TAB) {
         return cause.cure("indent with spaces");
     }
     if words.contains("alias") || words.contains("tag") {

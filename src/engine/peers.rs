@@ -195,11 +195,12 @@ impl Peers {
         self.targets.iter().filter(|target| !target.up).map(|target| (target.peer, target.address))
     }
 
-    /// Whether a peer has a target that is up (or none to be down).
+    /// Whether a peer has a target that is up; `None` where nobody asks its targets, so that nobody knows.
     #[must_use]
-    pub fn peer_is_up(&self, peer: PeerId) -> bool {
-        let mut targets = self.targets.iter().filter(|target| target.peer == peer).peekable();
-        targets.peek().is_none() || targets.any(|target| target.up)
+    pub fn peer_is_up(&self, peer: PeerId) -> Option<bool> {
+        let mut targets = self.targets.iter().filter(|target| target.peer == peer);
+        let probed = targets.clone().any(|target| target.probed.is_some());
+        probed.then(|| targets.any(|target| target.up))
     }
 
     /// A target was heard.

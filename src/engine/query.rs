@@ -41,8 +41,8 @@ pub enum Reply {
         gauges: Gauges,
         /// Running counts by stable name (requests, responses, refused by cause, strangers, dropped ...).
         counts: Vec<(String, u64)>,
-        /// Peers by name: up or down.
-        peers: Vec<(String, bool)>,
+        /// Peers by name: up or down; `None` where no probe tells.
+        peers: Vec<(String, Option<bool>)>,
         /// Targets that are down: the peer's name and the address.
         targets_down: Vec<(String, String)>,
         /// Policy generation in force.

@@ -214,7 +214,7 @@ impl Seen {
 }
 
 /// Gauges, counts, and peers up or down.
-pub type Status = (Gauges, Vec<(String, u64)>, Vec<(String, bool)>);
+pub type Status = (Gauges, Vec<(String, u64)>, Vec<(String, Option<bool>)>);
 
 /// The engine with its clock.
 pub struct Edge {

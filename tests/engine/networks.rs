@@ -237,10 +237,10 @@ fn a_probe_goes_by_the_next_transport_before_a_target_is_down() {
     let mut ways = Vec::new();
     while let Some((hop, _)) = seen.sent.iter().find(|(hop, _)| hop.remote == at(TRUNK)) {
         ways.push(hop.transport);
-        assert_eq!(edge.status().2[1], ("trunk".to_owned(), true));
+        assert_eq!(edge.status().2[1], ("trunk".to_owned(), Some(true)));
         let hop = *hop;
         seen = edge.input(Input::Unsendable { hop });
     }
     assert_eq!(ways, [Transport::Udp, Transport::Tcp]);
-    assert_eq!((edge.status().2[1].1, seen.codes()), (false, vec![32011]));
+    assert_eq!((edge.status().2[1].1, seen.codes()), (Some(false), vec![32011]));
 }
