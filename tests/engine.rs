@@ -21,6 +21,8 @@ mod messages;
 mod networks;
 #[path = "engine/numbers.rs"]
 mod numbers;
+#[path = "engine/sessions.rs"]
+mod sessions;
 #[path = "engine/targets.rs"]
 mod targets;
 #[path = "engine/trust.rs"]

@@ -205,8 +205,13 @@ impl Setup {
         if status < 200 {
             return self.relays.has(branch);
         }
-        let Some(relay) = self.relays.take(branch) else { return false };
-        if self.forks.turn_to_caller(core, relay.tag) {
+        let Some(mut relay) = self.relays.take(branch) else { return false };
+        if !self.forks.turn_to_caller(core, relay.tag) {
+            return true;
+        }
+        if relay.goes_again(core, status, message, context) {
+            self.relays.put_back(relay);
+        } else {
             relay.answered(core, status, flow, message, context);
         }
         true

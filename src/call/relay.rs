@@ -136,6 +136,11 @@ impl Relays {
         Some(self.0.swap_remove(at))
     }
 
+    /// One that was taken and has gone again.
+    pub fn put_back(&mut self, relay: Relay) {
+        self.0.push(relay);
+    }
+
     /// Whether this branch is of one.
     pub fn has(&self, branch: Branch) -> bool {
         self.0.iter().any(|relay| relay.branch == branch)
@@ -166,6 +171,24 @@ impl Relays {
 }
 
 impl Relay {
+    /// RFC 4028 §7.4: the interval is the answering leg's own affair; an UPDATE that it found too short goes again with a
+    /// longer one, and its sender never hears of it. False when it does not. The legs must stand for its dialogs.
+    pub fn goes_again(
+        &mut self,
+        core: &mut Core,
+        status: u16,
+        message: &Message,
+        context: &mut Context<'_>,
+    ) -> bool {
+        let to = self.from.other();
+        let too_short = status == 422 && *self.pending.message.method() == Method::Update;
+        if !too_short || !core.leg_mut(to).timer.raise(message) {
+            return false;
+        }
+        self.branch = send(core, to, &Method::Update, &self.pending.message, &[], context);
+        true
+    }
+
     /// Its final answer crosses back. The legs must stand for its dialogs.
     pub fn answered(
         self,
@@ -192,7 +215,10 @@ impl Relay {
             core.keep_sdp(from, message);
             core.keep_sdp(from.other(), &pending.message);
         }
-        let answer = Answer { carried: Some(message), ..Answer::bare(crossing_status(status)) };
+        let answer = Answer {
+            carried: Some(message),
+            ..Answer::bare(crossing_status(pending.message.method(), status))
+        };
         core.answer(from, pending.server, &pending.message, pending.source, &answer, context);
     }
 
@@ -258,10 +284,13 @@ impl Core {
 }
 
 /// A final status as it crosses within a dialog: a challenge or a redirect of one leg means nothing on the other.
-pub(super) const fn crossing_status(status: u16) -> u16 {
+pub(super) const fn crossing_status(method: &Method, status: u16) -> u16 {
     match status {
-        // A session interval is one leg's own affair.
-        422 => 500,
+        // A session interval is one leg's own affair; and RFC 3261 §16.7: 503 is about whoever was asked, but who hears it
+        // takes it for the state of who says it.
+        422 | 503 => 500,
+        // RFC 4320 §4.2: never 408 for anything but INVITE.
+        408 if !matches!(method, Method::Invite) => 504,
         300..=399 | 401 | 407 => 403,
         _ => status,
     }

@@ -241,9 +241,10 @@ impl Talk {
             decline(core, (side, server), flow, message, (491, false), context);
             return Phase::Talk(self);
         }
+        let refused = core.session_refuses(side, message).or(self.is_inviting(core).then_some(491));
         match update::course(&self.relays, core, side, message, true) {
-            Course::Reinvites if self.is_inviting(core) => {
-                decline(core, (side, server), flow, message, (491, false), context);
+            Course::Reinvites if let Some(status) = refused => {
+                decline(core, (side, server), flow, message, (status, false), context);
             }
             Course::Reinvites => self.exchange(core, (side, server), flow, message, context),
             course @ (Course::Crosses | Course::Alone | Course::Refused(..)) => {
@@ -307,7 +308,11 @@ impl Talk {
                 None => Phase::Talk(self),
             };
         }
-        if let Some(relay) = self.relays.take(branch) {
+        if let Some(mut relay) = self.relays.take(branch) {
+            if relay.goes_again(core, status, message, context) {
+                self.relays.put_back(relay);
+                return Phase::Talk(self);
+            }
             let (from, ends) = (relay.from, relay.ends_dialog(status));
             relay.answered(core, status, flow, message, context);
             return if ends {
@@ -352,7 +357,8 @@ impl Talk {
             self.exchange = Some(Box::new(Exchange { from, pending, branch }));
             return Phase::Talk(self);
         }
-        let answer = Answer { carried: Some(message), ..Answer::bare(crossing_status(status)) };
+        let crosses = crossing_status(pending.message.method(), status);
+        let answer = Answer { carried: Some(message), ..Answer::bare(crosses) };
         let bytes = core.answer(from, pending.server, &pending.message, pending.source, &answer, context);
         if !pending.message.body().is_empty() {
             core.agree();
@@ -406,7 +412,15 @@ impl Talk {
             let Some(exchange) = self.exchange.take() else { return Phase::Talk(self) };
             let Exchange { from, pending, branch: _ } = *exchange;
             core.agree();
-            core.answer(from, pending.server, &pending.message, pending.source, &Answer::bare(408), context);
+            let status = crossing_status(pending.message.method(), 408);
+            core.answer(
+                from,
+                pending.server,
+                &pending.message,
+                pending.source,
+                &Answer::bare(status),
+                context,
+            );
             return self.after_refusal(core, from.other(), 408, context);
         }
         if let Some(relay) = self.relays.take(branch) {
@@ -474,17 +488,12 @@ impl Talk {
     fn ack_missing(self, core: &mut Core, side: Side, context: &mut Context<'_>) -> Phase {
         context.effects.push(Effect::Disarm(side.retransmit()));
         core.leg_mut(side).unacked = None;
-        core.alert(
-            code::ACK_NOT_RECEIVED,
-            "an answered call was never acknowledged (ACK); it was ended",
-            None,
-            context,
-        );
-        let by = EndedBy::Edge;
+        let words = "an answered call was never acknowledged (ACK); it was ended";
+        core.alert(code::ACK_NOT_RECEIVED, words, None, context);
         let ending = Ending {
             code: Some(code::ACK_NOT_RECEIVED.number),
             reason: reason_text("no ACK"),
-            ..Ending::new(by, Disposition::Answered, 200, code::ACK_NOT_RECEIVED.name)
+            ..Ending::new(EndedBy::Edge, Disposition::Answered, 200, code::ACK_NOT_RECEIVED.name)
         };
         self.end(core, &ending, None, context)
     }

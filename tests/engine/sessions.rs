@@ -1,0 +1,92 @@
+//! Requests within a call that is up: what of their answers crosses, and what stays one leg's own affair.
+//!
+//! Read first: RFC 3261 §13.2.2.4, §16.7; RFC 3311 §5; RFC 4028 §7.4, §9; RFC 4320 §4.2.
+
+use super::calls::Talk;
+use super::edge::{Edge, PBX, Seen, TRUNK, from};
+use super::texts::{Request, SDP, answer, header};
+
+/// A request of A with an offer.
+fn offering(talk: &Talk, method: &str, cseq: u32, more: &str) -> Request {
+    talk.request_a(method, cseq).with(|r| {
+        r.more = format!("Content-Type: application/sdp\r\n{more}");
+        r.body = SDP.into();
+    })
+}
+
+fn requests(seen: &Seen, method: &str) -> usize {
+    seen.to(TRUNK).iter().filter(|message| message.method().as_bytes() == method.as_bytes()).count()
+}
+
+/// The same answer with other lines.
+fn adding(answer: &str, lines: &str) -> String {
+    answer.replacen("Content-Length", &format!("{lines}Content-Length"), 1)
+}
+
+/// A re-INVITE of A that the trunk answers with these lines besides, and its ACK.
+fn reinvite(edge: &mut Edge, talk: &Talk, cseq: u32, lines: &str) {
+    let leaving = edge.hear(from(PBX), &offering(talk, "INVITE", cseq, "").text()).to(TRUNK).remove(0);
+    let seen = edge.hear(from(TRUNK), &adding(&answer(&leaving, 200, "", TRUNK), lines));
+    assert_eq!((seen.statuses(PBX), requests(&seen, "ACK")), (vec![200], 1));
+    edge.hear(from(PBX), &talk.request_a("ACK", cseq).text());
+}
+
+#[test]
+fn a_copy_of_an_older_200_is_acknowledged_again_as_long_as_few_are_newer() {
+    let mut edge = Edge::new();
+    let talk = Talk::begin(&mut edge);
+    for (newer, acks) in [(1, 1), (2, 1), (3, 1), (4, 0), (5, 0)] {
+        reinvite(&mut edge, &talk, 1 + newer, "");
+        let seen = edge.hear(from(TRUNK), &answer(&talk.invite_b, 200, "b-1", TRUNK));
+        assert_eq!((requests(&seen, "ACK"), requests(&seen, "BYE")), (acks, 0), "{newer} newer");
+    }
+    let seen = edge.hear(from(PBX), &talk.request_a("BYE", 9).text());
+    assert_eq!((seen.statuses(PBX), requests(&seen, "BYE")), (vec![200], 1));
+}
+
+#[test]
+fn an_update_whose_interval_the_far_side_finds_too_short_goes_again_with_a_longer_one() {
+    let mut edge = Edge::new();
+    let talk = Talk::begin(&mut edge);
+    reinvite(&mut edge, &talk, 2, "Allow: INVITE, ACK, BYE, UPDATE\r\n");
+    let seen = edge.hear(from(PBX), &offering(&talk, "UPDATE", 3, "").text());
+    let update = seen.to(TRUNK).remove(0);
+    let refused = adding(&answer(&update, 422, "", TRUNK), "Min-SE: 3600\r\n");
+    let seen = edge.hear(from(TRUNK), &refused);
+    assert_eq!(seen.statuses(PBX), [0; 0], "the caller never hears of it");
+    let again = seen.to(TRUNK).remove(0);
+    assert_eq!(again.method().as_bytes(), b"UPDATE");
+    assert_eq!(again.cseq().number, update.cseq().number + 1);
+    assert!(header(&again, "Session-Expires").starts_with("3600;"), "{}", header(&again, "Session-Expires"));
+    assert_eq!(again.body(), update.body());
+    assert_eq!(edge.hear(from(TRUNK), &answer(&again, 200, "", TRUNK)).statuses(PBX), [200]);
+}
+
+#[test]
+fn an_interval_below_ours_is_refused_whatever_an_update_would_become() {
+    let mut edge = Edge::new();
+    let talk = Talk::begin(&mut edge);
+    let short = "Supported: timer\r\nSession-Expires: 60\r\n";
+    // The trunk takes no UPDATE: it would leave as a re-INVITE.
+    let seen = edge.hear(from(PBX), &offering(&talk, "UPDATE", 2, short).text());
+    assert_eq!((seen.statuses(PBX), seen.to(TRUNK).len()), (vec![422], 0));
+    assert_eq!(header(&seen.to(PBX)[0], "Min-SE"), "90");
+}
+
+#[test]
+fn a_final_status_crosses_as_it_may_be_said_here() {
+    for (method, came, crosses) in [
+        ("INVITE", 488, 488),
+        ("INVITE", 503, 500),
+        ("INVITE", 401, 403),
+        ("INVITE", 408, 408),
+        ("UPDATE", 503, 500),
+        ("UPDATE", 408, 504),
+    ] {
+        let mut edge = Edge::new();
+        let talk = Talk::begin(&mut edge);
+        let leaving = edge.hear(from(PBX), &offering(&talk, method, 2, "").text()).to(TRUNK).remove(0);
+        let seen = edge.hear(from(TRUNK), &answer(&leaving, came, "", TRUNK));
+        assert_eq!(seen.statuses(PBX), [crosses], "{came} to {method}");
+    }
+}
