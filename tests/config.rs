@@ -191,6 +191,7 @@ fn mistakes_in_values_are_told() {
         ("a burst without a rate", "    side: inside", pbx("cps_burst: 2")),
         ("a rate that is none", "    side: inside", pbx("cps: 0.5")),
         ("a line that is too long", "    side: inside", pbx("cps_queue: 10001")),
+        ("none beside an extension", "    side: inside", pbx("extensions: [none, update]")),
         ("a pause without end", "    side: inside", pbx("retry_after_max: 1h")),
         ("a count that is none", "    side: inside", pbx("concurrent_calls: many")),
         ("a count out of range", "    side: inside", pbx("concurrent_calls: 0")),
@@ -469,4 +470,20 @@ fn a_broken_file_still_says_where_its_edge_is_asked() {
     assert_eq!(named(&format!("{broken}\ncontrol: /run/edge.sock\n")), Some("/run/edge.sock".into()));
     assert_eq!(named(&broken), None);
     assert_eq!(named("a: ["), None);
+}
+
+#[test]
+fn extensions_are_closed_by_none() {
+    for (words, open) in [
+        ("[100rel, update]", (true, true)),
+        ("[update]", (false, true)),
+        ("[100rel]", (true, false)),
+        ("[none]", (false, false)),
+    ] {
+        let text = with("    side: inside", &format!("    side: inside\n    extensions: {words}"));
+        let config = read(&text).unwrap_or_else(|errors| panic!("{errors}"));
+        let pbx =
+            config.policy.peers.iter().flatten().find(|peer| &*peer.name == "pbx").expect("it is named");
+        assert_eq!((pbx.extensions.reliable, pbx.extensions.update), open, "{words}");
+    }
 }

@@ -242,9 +242,14 @@ fn extensions(fields: &Fields<'_>) -> Extensions {
     if !fields.is_set("extensions") {
         return Extensions::ALL;
     }
-    let words = fields.words("extensions", |text| choose(text, &[("100rel", true), ("update", false)]));
-    let open = |wanted| words.iter().any(|(reliable, _)| *reliable == wanted);
-    Extensions { reliable: open(true), update: open(false) }
+    let meanings = [("100rel", "100rel"), ("update", "update"), ("none", "none")];
+    let words = fields.words("extensions", |text| choose(text, &meanings));
+    let open = |wanted| words.iter().any(|(word, _)| *word == wanted);
+    if open("none") && words.len() > 1 {
+        let cause = "none stands beside an extension";
+        fields.error("extensions", Cause::new(cause).cure("write [none] alone, or take it out"));
+    }
+    Extensions { reliable: open("100rel"), update: open("update") }
 }
 
 fn called_from(fields: &Fields<'_>, side: PeerSide) -> CalledFrom {

@@ -154,7 +154,7 @@ pub static PEER: Section = Section {
         ),
         Key::value(
             "extensions",
-            Kind::List(&Kind::Word(&["100rel", "update"]), 2),
+            Kind::List(&Kind::Word(&["100rel", "update", "none"]), 2),
             "[100rel, update]",
             "SIP extensions it may use: acknowledged ringing (PRACK), and changes of a call by UPDATE",
         ),
