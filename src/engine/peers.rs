@@ -200,7 +200,8 @@ impl Peers {
     pub fn peer_is_up(&self, peer: PeerId) -> Option<bool> {
         let mut targets = self.targets.iter().filter(|target| target.peer == peer);
         let probed = targets.clone().any(|target| target.probed.is_some());
-        probed.then(|| targets.any(|target| target.up))
+        let down = targets.clone().any(|target| !target.up);
+        (probed || down).then(|| targets.any(|target| target.up))
     }
 
     /// A target was heard.
