@@ -86,10 +86,11 @@ impl Setup {
     fn never_acknowledged(self: Box<Self>, core: &mut Core, context: &mut Context<'_>) -> Phase {
         let words =
             "the caller never acknowledged a ringing or progress response (PRACK); the call was given up";
-        core.alert(code::ACK_NOT_RECEIVED, words, Some(504), context);
+        // RFC 3262 §3 asks for a 5xx; never 503 or a time-out, which a PBX answers by dialling out another way.
+        core.alert(code::ACK_NOT_RECEIVED, words, Some(500), context);
         let ending = Ending {
             code: Some(code::ACK_NOT_RECEIVED.number),
-            ..Ending::new(EndedBy::Edge, Disposition::Failed, 504, code::ACK_NOT_RECEIVED.name)
+            ..Ending::new(EndedBy::Edge, Disposition::Failed, 500, code::ACK_NOT_RECEIVED.name)
         };
         self.end(core, &ending, None, context)
     }

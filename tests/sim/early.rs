@@ -81,7 +81,7 @@ fn misunderstanding() -> Vec<Flow> {
         plain("caller_never_acknowledges_ringing").callee(&[RING]).with(|flow| {
             flow.caller.requires_reliable = true;
             flow.caller.no_prack = true;
-            flow.finals = vec![504, 480];
+            flow.finals = vec![500, 480];
             flow.alerts = vec![32022];
         }),
         able("rseq_out_of_order").callee(&[
