@@ -54,7 +54,7 @@ impl Setup {
         context: &mut Context<'_>,
     ) -> Phase {
         note_status(core, message.status());
-        self.note(true, context);
+        self.note(core, true, context);
         let policy = Arc::clone(&core.policy);
         self.forks.settle(core, message, context);
         self.relays.lose(core, context);

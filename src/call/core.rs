@@ -16,7 +16,7 @@ use super::{Branch, Context, Effect, LocalTag, ServerId, Side, Timer};
 use crate::clock::{Tick, Wall};
 use crate::policy::code::Code;
 use crate::policy::verdict::Step;
-use crate::policy::{Alert, Direction, PeerId, PeerSide, Policy, Refusal, Reservation, Trail};
+use crate::policy::{Alert, Direction, Parties, PeerId, PeerSide, Policy, Refusal, Reservation, Trail};
 use crate::sip::{Message, Method};
 
 /// Max-Forwards of requests that begin here.
@@ -401,6 +401,11 @@ impl Core {
         let held = std::mem::take(&mut self.b.reservations);
         let reservation = held.into_iter().fold(Reservation::empty(), Reservation::with);
         self.abandoned.push(Abandoned { branch, reservation });
+    }
+
+    /// Who calls whom, as far as a trunk's health is concerned.
+    pub fn parties(&self) -> Parties {
+        Parties::of(&self.story.from, &self.story.to)
     }
 
     /// What this call holds at targets it gave up.

@@ -3,7 +3,9 @@
 //! Owns the writing anew of Reason, Retry-After and Content-Disposition. Refuses to know which header crosses.
 //! Read first: RFC 3326 §2; RFC 3261 §20.11, §20.33.
 
-use crate::sip::headers::{ContentDisposition, Reason};
+use std::time::Duration;
+
+use crate::sip::headers::{self, ContentDisposition, Reason};
 
 /// Longest text of a Reason that crosses; of a longer one protocol and cause remain.
 pub const REASON_TEXT_BYTES_MAX: usize = 128;
@@ -35,12 +37,11 @@ pub fn reason(value: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// The seconds of a Retry-After value, without comment and parameters.
+/// The seconds of a Retry-After value, without comment and parameters, and no more than `most`: who is told to stay away
+/// for years does so.
 #[must_use]
-pub fn retry_after(value: &[u8]) -> Option<u32> {
-    let value = value.trim_ascii();
-    let digits = value.split(|octet| !octet.is_ascii_digit()).next().unwrap_or_default();
-    std::str::from_utf8(digits).ok()?.parse().ok()
+pub fn retry_after(value: &[u8], most: Duration) -> Option<u64> {
+    headers::retry_after(value).map(|seconds| u64::from(seconds).min(most.as_secs()))
 }
 
 /// A Content-Disposition value with its type and `handling` alone (RFC 3261 §20.11).
@@ -133,12 +134,18 @@ mod tests {
 
     #[test]
     fn b10_retry_after_crosses_as_a_number_and_disposition_as_type_and_handling() {
-        for (value, seconds) in
-            [("18", Some(18)), ("5 (pbx.office)", Some(5)), ("5;duration=9", Some(5)), ("x", None)]
-        {
-            assert_eq!(retry_after(value.as_bytes()), seconds, "{value}");
+        for (value, seconds) in [
+            ("18", Some(18)),
+            ("5 (pbx.office)", Some(5)),
+            ("5;duration=9", Some(5)),
+            ("31", Some(31)),
+            ("32", Some(32)),
+            ("33", Some(32)),
+            ("99999999999", Some(32)),
+            ("x", None),
+        ] {
+            assert_eq!(retry_after(value.as_bytes(), Duration::from_secs(32)), seconds, "{value}");
         }
-        assert_eq!(retry_after(b"99999999999"), None);
         for (value, crosses) in [
             ("session", Some("session")),
             ("session;filename=\"10.1.0.10.txt\";handling=optional", Some("session;handling=optional")),

@@ -36,10 +36,9 @@ mod update;
 pub mod visits;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::clock::{Now, Tick};
-use crate::policy::{Peer, Place, Policy, Refusal, Reservation, Trail, code, route::Candidate};
+use crate::policy::{Parties, Peer, Place, Policy, Refusal, Reservation, Trail, code, route::Candidate};
 use crate::sip::{Flow, Message, Transport};
 
 pub use effect::{Effect, Effects};
@@ -48,6 +47,7 @@ pub use identity::{Branch, LocalTag, Random};
 pub use record::CallRecord;
 use relay::Relays;
 pub use stray::{Farewell, Past};
+pub use targets::{PAUSE_MIN, Pause};
 
 /// A leg of a call: A called us, B is called by us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -101,13 +101,13 @@ pub trait Gate {
     /// The refusal of a call that waits no longer.
     fn waited(&mut self, now: Now, candidate: &Candidate, turn: Tick) -> Box<Refusal>;
     /// A target did not answer or broke its transport: the engine may mark it.
-    fn failed(&mut self, now: Now, candidate: &Candidate, failure: Failure);
+    fn failed(&mut self, now: Now, candidate: &Candidate, parties: Parties, failure: Failure);
     /// One transport of a target cannot be reached; another is tried.
     fn fell_back(&mut self, now: Now, candidate: &Candidate, from: Transport, to: Transport);
-    /// A target asked for a pause between calls.
-    fn held(&mut self, now: Now, candidate: &Candidate, pause: Duration);
+    /// A target asked for a pause between calls when these called.
+    fn held(&mut self, now: Now, candidate: &Candidate, parties: Parties, asked: Pause);
     /// A target answered a call: as one that works, or not (`failed` says so by itself).
-    fn noted(&mut self, now: Now, candidate: &Candidate, served: bool);
+    fn noted(&mut self, now: Now, candidate: &Candidate, parties: Parties, served: bool);
 }
 
 /// What a transition may use besides the event.

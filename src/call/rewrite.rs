@@ -172,7 +172,7 @@ pub fn cross(writer: &mut Writer, message: &Message, between: &Between<'_>, with
         asserted::write_diverted(writer, header, message, between);
     }
     asserted::write(writer, message, between);
-    cross_meanings(writer, message, with_body);
+    cross_meanings(writer, message, between, with_body);
 }
 
 /// Whether its text may name the other side's hosts, so that it is written anew.
@@ -181,13 +181,14 @@ const fn crosses_by_meaning(header: HeaderName) -> bool {
 }
 
 /// What crosses of those.
-fn cross_meanings(writer: &mut Writer, message: &Message, with_body: bool) {
+fn cross_meanings(writer: &mut Writer, message: &Message, between: &Between<'_>, with_body: bool) {
     for reason in message.values(HeaderName::Reason).take(meaning::REASONS_MAX) {
         line(writer, HeaderName::Reason, meaning::reason(reason));
     }
-    let seconds = message.header(HeaderName::RetryAfter).and_then(meaning::retry_after);
+    let most = between.from.pace.hold_max;
+    let seconds = message.header(HeaderName::RetryAfter).and_then(|value| meaning::retry_after(value, most));
     if let Some(seconds) = seconds {
-        writer.number(HeaderName::RetryAfter, u64::from(seconds));
+        writer.number(HeaderName::RetryAfter, seconds);
     }
     if with_body {
         let disposition = message.header(HeaderName::ContentDisposition).and_then(meaning::disposition);

@@ -258,7 +258,7 @@ impl Setup {
             101..=199 => {
                 if attempt.heard != Heard::Progress {
                     attempt.heard = Heard::Progress;
-                    context.gate.noted(context.now, &attempt.candidate, true);
+                    context.gate.noted(context.now, &attempt.candidate, core.parties(), true);
                     core.story.rang = Some(core.moment(context.now.tick));
                     let patience = core.b.peer.ring_max;
                     context.effects.push(Effect::Disarm(Timer::Try));
@@ -276,9 +276,9 @@ impl Setup {
     }
 
     /// Tells the gate how a target answered that nothing but 100 was heard from.
-    pub(super) fn note(&self, served: bool, context: &mut Context<'_>) {
+    pub(super) fn note(&self, core: &Core, served: bool, context: &mut Context<'_>) {
         if let Some(attempt) = self.attempt.as_ref().filter(|attempt| attempt.heard != Heard::Progress) {
-            context.gate.noted(context.now, &attempt.candidate, served);
+            context.gate.noted(context.now, &attempt.candidate, core.parties(), served);
         }
     }
 
@@ -294,7 +294,7 @@ impl Setup {
         let heard = self.attempt.as_ref().map(|attempt| (attempt.heard, attempt.candidate.clone()));
         core.b.status = Status::Idle;
         if status == 422 {
-            self.note(true, context);
+            self.note(core, true, context);
             return self.interval_too_small(core, message, context);
         }
         if cannot_serve(status)
@@ -302,16 +302,16 @@ impl Setup {
         {
             match pause_asked(message) {
                 // It is as well as before: it counts neither as down nor as failing.
-                Some(pause) => {
-                    context.gate.held(context.now, &candidate, pause);
+                Some(asked) => {
+                    context.gate.held(context.now, &candidate, core.parties(), asked);
                     self.targets.put_back(candidate);
                 }
-                None => context.gate.noted(context.now, &candidate, false),
+                None => context.gate.noted(context.now, &candidate, core.parties(), false),
             }
             return self.next_target(core, context);
         }
         // 5xx is the target's own trouble, whatever is told to the caller; the rest is about who is called.
-        self.note(!(500..600).contains(&status), context);
+        self.note(core, !(500..600).contains(&status), context);
         let presets = core.a.peer.refusal;
         match status {
             300..=399 => {
@@ -398,7 +398,7 @@ impl Setup {
             self.call(core, candidate, over, context);
             return Phase::Setup(self);
         }
-        context.gate.failed(context.now, &candidate, failure);
+        context.gate.failed(context.now, &candidate, core.parties(), failure);
         core.b.status = Status::Idle;
         match heard {
             Heard::Nothing | Heard::Trying => self.next_target(core, context),

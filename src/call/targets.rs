@@ -13,10 +13,11 @@ use super::{Closed, Context, Effect, Timer, Urge, invite};
 use crate::clock::Tick;
 use crate::policy::route::Candidate;
 use crate::policy::{Place, Refusal, Reservation, code};
+use crate::sip::headers::retry_after;
 use crate::sip::{HeaderName, Message};
 
 /// The pause of a target that says 503 for the rate of calls and names none, and the least that is waited.
-const PAUSE_MIN: Duration = Duration::from_secs(1);
+pub const PAUSE_MIN: Duration = Duration::from_secs(1);
 
 /// Who waits looks again at least so often: somebody before it may have left the line.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -188,24 +189,32 @@ fn look_again(turn: Tick, until: Tick, context: &mut Context<'_>) {
     context.effects.push(Effect::Arm { timer: Timer::Pace, at });
 }
 
-/// For how long a target that answers 503 wants no calls: what Retry-After says, or a moment when the answer is about
-/// the rate of calls; `None` for a 503 of another kind.
-pub(super) fn pause_asked(message: &Message) -> Option<Duration> {
+/// A pause between calls that a target asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pause {
+    /// For how long, by its own word.
+    pub length: Duration,
+    /// It says that calls come too fast, so it speaks of all of them and not of this one.
+    pub for_rate: bool,
+}
+
+/// The pause that a target asks for by 503: what Retry-After says, or a moment when the answer is about the rate of
+/// calls; `None` for a 503 of another kind.
+pub(super) fn pause_asked(message: &Message) -> Option<Pause> {
     if message.status() != Some(503) {
         return None;
-    }
-    if let Some(value) = message.header(HeaderName::RetryAfter) {
-        // RFC 3261 §20.33: seconds, then perhaps a comment and parameters.
-        let digits = value.iter().take_while(|octet| octet.is_ascii_digit());
-        let seconds = digits.fold(0_u64, |sum, octet| {
-            sum.saturating_mul(10).saturating_add(u64::from(octet.saturating_sub(b'0')))
-        });
-        return Some(Duration::from_secs(seconds).max(PAUSE_MIN));
     }
     let values =
         [HeaderName::Warning, HeaderName::Reason].into_iter().filter_map(|name| message.header(name));
     let mut told = std::iter::once(message.reason()).chain(values);
     let holds =
         |text: &[u8], word: &[u8]| text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
-    told.any(|text| RATE_WORDS.iter().any(|word| holds(text, word))).then_some(PAUSE_MIN)
+    let for_rate = told.any(|text| RATE_WORDS.iter().any(|word| holds(text, word)));
+    let length = match message.header(HeaderName::RetryAfter) {
+        // RFC 3261 §20.33: one that cannot be read asks for a pause all the same.
+        Some(value) => Duration::from_secs(retry_after(value).unwrap_or(0).into()).max(PAUSE_MIN),
+        None if for_rate => PAUSE_MIN,
+        None => return None,
+    };
+    Some(Pause { length, for_rate })
 }

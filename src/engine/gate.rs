@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use super::Output;
 use super::counts::Counts;
-use super::peers::{Peers, reach_alert};
+use super::peers::{Peers, Whose, reach_alert};
 use super::trouble::{Troubles, Turn};
-use crate::call::{Closed, Failure, Gate, Urge};
-use crate::clock::{Now, Tick};
+use crate::call::{Closed, Failure, Gate, PAUSE_MIN, Pause, Urge};
+use crate::clock::{Now, Tick, time_text};
 use crate::policy::alert::Alert;
 use crate::policy::pace::Line;
 use crate::policy::route::Candidate;
-use crate::policy::{Counters, Pace, PeerId, Place, Policy, Refusal, Reservation, code};
+use crate::policy::{Counters, Pace, Parties, PeerId, Place, Policy, Refusal, Reservation, code};
 use crate::sip::Transport;
 
 /// The lines of all peers, by their numbers, and their last calls.
@@ -71,16 +71,17 @@ impl EdgeGate<'_> {
     fn too_fast(&mut self, now: Tick, candidate: &Candidate, turn: Tick) -> Box<Refusal> {
         self.counts.paced_out += 1;
         let name = self.name(candidate.peer);
-        let seconds = turn.since(now).as_millis().div_ceil(1_000).max(1);
+        let seconds = u32::try_from(turn.since(now).as_millis().div_ceil(1_000).max(1)).unwrap_or(u32::MAX);
         let text = if self.peers.held(now, candidate.peer, candidate.target.address).is_some() {
-            format!("{name} asked for a pause between calls, which lasts {seconds} s more")
+            let left = time_text(Duration::from_secs(seconds.into()));
+            format!("{name} asked for a pause between calls, which lasts {left} more")
         } else {
             format!(
                 "calls to {name} come faster than its `cps` allows, and none waits longer than `cps_wait`"
             )
         };
         let refusal = self.policy.refusal(self.from, code::CALL_RATE_EXCEEDED, text);
-        Box::new(refusal.retry_after(u32::try_from(seconds).unwrap_or(u32::MAX)))
+        Box::new(refusal.retry_after(seconds))
     }
 
     fn tell(&mut self, now: Now, candidate: &Candidate, text: &str) {
@@ -93,7 +94,7 @@ impl EdgeGate<'_> {
         let text = match turn {
             Turn::Same => return,
             Turn::Worse => {
-                "fails half of its calls: while it does, every other target of a route is tried before it. Look at the answers in the call records, and ask whoever runs it."
+                "fails half of its calls, to different numbers and for most callers: while it does, every other target of a route is tried before it. Look at the answers in the call records, and ask whoever runs it."
             }
             Turn::Better => "is tried in its turn again (recovered).",
         };
@@ -161,8 +162,8 @@ impl Gate for EdgeGate<'_> {
         self.too_fast(now.tick, candidate, turn)
     }
 
-    fn failed(&mut self, now: Now, candidate: &Candidate, failure: Failure) {
-        self.noted(now, candidate, false);
+    fn failed(&mut self, now: Now, candidate: &Candidate, parties: Parties, failure: Failure) {
+        self.noted(now, candidate, parties, false);
         let text = match failure {
             Failure::Timeout => {
                 "did not answer a call in time; the next target of the route is tried, if there is one. Check that it runs."
@@ -180,24 +181,44 @@ impl Gate for EdgeGate<'_> {
         self.tell(now, candidate, &text);
     }
 
-    fn held(&mut self, now: Now, candidate: &Candidate, pause: Duration) {
-        let pause = pause.min(self.pace(candidate.peer).hold_max);
+    fn held(&mut self, now: Now, candidate: &Candidate, parties: Parties, asked: Pause) {
+        let (peer, address) = (candidate.peer, candidate.target.address);
+        let pace = self.pace(peer);
         self.counts.targets_held += 1;
-        self.peers.hold(candidate.peer, candidate.target.address, now.tick.after(pause));
-        let name = self.name(candidate.peer);
+        let whose = if asked.for_rate {
+            Whose::Target
+        } else {
+            self.peers.wishes(now.tick, peer, address, parties.block)
+        };
+        let (most, why) = match whose {
+            // It is told once: else a number that is called again and again would fill the log.
+            Whose::Known => return,
+            // No call waits in vain for what may be one number's trouble.
+            Whose::First => (
+                pace.wait_max.clamp(PAUSE_MIN, pace.hold_max.max(PAUSE_MIN)),
+                " It asked in answer to one number; only when it asks for another one too, calls stay away for longer.",
+            ),
+            Whose::Target => (pace.hold_max, ""),
+        };
+        let pause = asked.length.min(most);
+        self.peers.hold(peer, address, now.tick.after(pause));
+        let name = self.name(peer);
         let words = format!(
-            "{name} at {} takes no calls for {} s, by its own word (503): calls wait or go elsewhere meanwhile. If this is frequent, set `cps` of {name} to the rate it allows.",
-            candidate.target.address,
-            pause.as_millis().div_ceil(1_000),
+            "{name} at {address} takes no calls for {}, by its own word (503): calls wait or go elsewhere meanwhile.{why} If this is frequent, set `cps` of {name} to the rate it allows.",
+            time_text(pause),
         );
         let mut alert = Alert::new(code::CALL_RATE_EXCEEDED, now.wall, words);
         alert.peer = Some(name);
-        alert.evidence.push(("target", candidate.target.address.to_string()));
+        alert.evidence.push(("target", address.to_string()));
+        alert.evidence.push(("asked", time_text(asked.length)));
         self.outputs.push_back(Output::Alert(Box::new(alert)));
     }
 
-    fn noted(&mut self, now: Now, candidate: &Candidate, served: bool) {
-        let turn = self.traffic.troubles.note(now.tick, candidate.peer, !served);
+    fn noted(&mut self, now: Now, candidate: &Candidate, parties: Parties, served: bool) {
+        if served {
+            self.peers.served(candidate.peer, candidate.target.address);
+        }
+        let turn = self.traffic.troubles.note(now.tick, candidate.peer, parties, !served);
         self.tell_turn(now, candidate.peer, turn);
     }
 }

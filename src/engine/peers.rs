@@ -20,7 +20,29 @@ struct Target {
     up: bool,
     /// No call goes there before: it said 503 with Retry-After, or for the rate of calls.
     held_until: Tick,
+    wish: Option<Wish>,
     probed: Option<Probing>,
+}
+
+/// The last pause that was asked for.
+#[derive(Debug, Clone, Copy)]
+struct Wish {
+    at: Tick,
+    /// The destination block of the call that it answered.
+    block: u64,
+    /// Another call was answered as by one that works since.
+    served: bool,
+}
+
+/// Whose pause it is that a target asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// The same destination's as the one before: nothing new is known.
+    Known,
+    /// Perhaps one destination's: the first that asks.
+    First,
+    /// The target's: it asked for two destinations, and served none between.
+    Target,
 }
 
 /// Its probes.
@@ -32,6 +54,9 @@ struct Probing {
     /// Transports that could not be reached since it was due.
     broken: usize,
 }
+
+/// For so long a pause that was asked for is remembered.
+const WISH_LASTS: Duration = Duration::from_secs(600);
 
 /// A probe that has to be sent.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +89,8 @@ pub struct Peers {
     down: usize,
     /// The latest of all `held_until`: most of the time it is past, and nothing has to be looked up.
     held_until: Tick,
+    /// Whether a target has asked for a pause and served nobody since.
+    wishes: bool,
 }
 
 impl Peers {
@@ -99,6 +126,7 @@ impl Peers {
                     // Without probes nothing would bring a target back: it counts as up.
                     up: interval.is_none() || known.is_none_or(|known| known.up),
                     held_until: known.map_or(Tick::ZERO, |known| known.held_until),
+                    wish: known.and_then(|known| known.wish),
                     probed: interval.map(probing),
                 });
             }
@@ -162,6 +190,37 @@ impl Peers {
                 .targets
                 .iter()
                 .any(|target| target.peer == peer && target.address == address && !target.up)
+    }
+
+    /// A call to a destination block was answered 503 with a wish for a pause: whose that is. One number of the far side
+    /// that is answered so may not keep the others from calling.
+    pub fn wishes(&mut self, now: Tick, peer: PeerId, address: SocketAddr, block: u64) -> Whose {
+        let found = self.targets.iter_mut().find(|target| target.peer == peer && target.address == address);
+        let Some(target) = found else { return Whose::Known };
+        let fresh = target.wish.filter(|wish| now.since(wish.at) <= WISH_LASTS);
+        let whose = match fresh {
+            Some(wish) if wish.block == block => return Whose::Known,
+            Some(wish) if !wish.served => Whose::Target,
+            Some(_) | None => Whose::First,
+        };
+        target.wish = Some(Wish { at: now, block, served: false });
+        self.wishes = true;
+        whose
+    }
+
+    /// A call was answered by a target as by one that works.
+    pub fn served(&mut self, peer: PeerId, address: SocketAddr) {
+        if !self.wishes {
+            return;
+        }
+        for target in &mut self.targets {
+            if let Some(wish) =
+                target.wish.as_mut().filter(|_| target.peer == peer && target.address == address)
+            {
+                wish.served = true;
+            }
+        }
+        self.wishes = self.targets.iter().any(|target| target.wish.is_some_and(|wish| !wish.served));
     }
 
     /// Keeps calls away from a target until `until`; it stays up.

@@ -39,16 +39,29 @@ fn two(change: impl Fn(&mut ringfence::policy::Peer)) -> Arc<Policy> {
     })
 }
 
-/// The nth call of the PBX.
+/// The nth call of the PBX, to a destination block of its own.
 fn invite(nth: u32) -> Request {
     Request::new("INVITE", PBX).with(|r| {
         r.branch = format!("z9hG4bK-{nth}");
         r.call_id = format!("call-{nth}@example.com");
+        r.uri = format!("sip:+1312{:03}0199@10.0.0.1", 200 + nth);
     })
 }
 
 fn call(edge: &mut Edge, nth: u32) -> Seen {
     edge.hear(from(PBX), &invite(nth).text())
+}
+
+/// The nth call of the PBX, but to the number of another one.
+fn call_of(edge: &mut Edge, nth: u32, number: u32) -> Seen {
+    edge.hear(from(PBX), &invite(nth).with(|r| r.uri = invite(number).uri).text())
+}
+
+/// The first trunk answers the nth call so.
+fn answered_so(edge: &mut Edge, nth: u32, number: u32, status: u16, more: &str) -> Seen {
+    let seen = call_of(edge, nth, number);
+    let invite = invites(&seen, TRUNK).pop().expect("it goes to the first trunk");
+    edge.hear(from(TRUNK), &refusal(&invite, status, more, TRUNK))
 }
 
 /// INVITEs to an address, copies left out.
@@ -185,12 +198,18 @@ fn a_503_with_retry_after_keeps_calls_away_and_marks_nothing_down() {
         assert_eq!(invites(&seen, SPARE).len(), 1, "{said}");
         assert_eq!(seen.codes(), if pause > 0 { vec![32001] } else { vec![] }, "{said}");
         assert_eq!(edge.status().2[1], ("trunk".to_owned(), Some(true)), "{said}");
-        if pause > 0 {
-            edge.pass(ms(pause - 1));
-            assert!(invites(&call(&mut edge, 2), TRUNK).is_empty(), "{said}: too early");
-            edge.pass(ms(2));
-        }
-        assert_eq!(invites(&call(&mut edge, 3), TRUNK).len(), 1, "{said}: not held longer");
+        let held_for = |edge: &mut Edge, nth: u32, pause: u64| {
+            if pause > 0 {
+                edge.pass(ms(pause - 1));
+                assert!(invites(&call(edge, nth), TRUNK).is_empty(), "{said}: too early");
+                edge.pass(ms(2));
+            }
+        };
+        // What one number is answered keeps nobody away for longer than `cps_wait`.
+        held_for(&mut edge, 2, pause.min(2_000));
+        answered_so(&mut edge, 3, 3, 503, said);
+        held_for(&mut edge, 4, pause);
+        assert_eq!(invites(&call(&mut edge, 5), TRUNK).len(), 1, "{said}: not held longer");
     }
 }
 
@@ -204,9 +223,18 @@ fn the_only_trunk_is_waited_for_if_its_pause_is_short() {
     let seen = edge.hear(from(TRUNK), &refusal(&again, 503, "Retry-After: 1", TRUNK));
     assert_eq!(seen.statuses(PBX), [480], "but once");
     let mut edge = Edge::new();
-    let first = invites(&call(&mut edge, 1), TRUNK).remove(0);
-    let seen = edge.hear(from(TRUNK), &refusal(&first, 503, "Retry-After: 3", TRUNK));
-    assert_eq!((seen.statuses(PBX), seen.codes()), (vec![480], vec![32001, 32001]));
+    let seen = answered_so(&mut edge, 1, 1, 503, "Retry-After: 3");
+    assert_eq!((seen.statuses(PBX), seen.codes()), (vec![], vec![32001]), "it waits for 2 s");
+    let again = invites(&edge.pass(ms(2_010)), TRUNK).remove(0);
+    edge.hear(from(TRUNK), &answer(&again, 486, "t", TRUNK));
+    answered_so(&mut edge, 2, 2, 503, "Retry-After: 1");
+    edge.pass(ms(1_010));
+    let seen = answered_so(&mut edge, 3, 3, 503, "Retry-After: 3");
+    assert_eq!(
+        (seen.statuses(PBX), seen.codes()),
+        (vec![480], vec![32001, 32001]),
+        "two numbers, none served"
+    );
     assert_eq!(header(&seen.to(PBX)[0], "Retry-After"), "3");
     edge.pass(Duration::from_secs(70));
     edge.assert_empty();
@@ -262,6 +290,67 @@ fn a_trunk_that_fails_half_of_its_calls_is_tried_last_until_it_is_better() {
     edge.pass(Duration::from_secs(601));
     assert_eq!(place(&mut edge, 486), TRUNK, "old failures count no more");
     assert_eq!(told, [32011, 32011], "told once, and once that it recovered");
+}
+
+#[test]
+fn c8_one_number_answered_503_with_a_pause_again_and_again_keeps_nobody_away() {
+    let mut edge = Edge::under(two(|_| {}));
+    let seen = answered_so(&mut edge, 1, 1, 503, "Retry-After: 86400");
+    assert_eq!(seen.codes(), [32001]);
+    assert!(invites(&call(&mut edge, 2), TRUNK).is_empty(), "for a moment nobody knows whose trouble it is");
+    edge.pass(ms(2_001));
+    for nth in 3..60 {
+        let seen = answered_so(&mut edge, nth, 1, 503, "Retry-After: 86400");
+        assert_eq!((seen.codes(), seen.alerts.len()), (vec![], 0), "call {nth}: told once");
+        assert_eq!(invites(&seen, SPARE).len(), 1, "call {nth}: and it goes on");
+        for (sent, address) in [(&seen, SPARE), (&call(&mut edge, 100 + nth), TRUNK)] {
+            let invite = invites(sent, address).pop().expect("others get through, and it does elsewhere");
+            edge.hear(from(address), &answer(&invite, 486, "t", address));
+        }
+        edge.pass(ms(100));
+    }
+    // Two numbers, with others served between them, are two numbers' trouble.
+    let other = invites(&call(&mut edge, 90), TRUNK).remove(0);
+    edge.hear(from(TRUNK), &answer(&other, 486, "t", TRUNK));
+    answered_so(&mut edge, 91, 91, 503, "Retry-After: 86400");
+    edge.pass(ms(2_001));
+    assert_eq!(invites(&call(&mut edge, 92), TRUNK).len(), 1);
+    // And two without are the trunk's, for `retry_after_max` and no longer.
+    answered_so(&mut edge, 93, 93, 503, "Retry-After: 86400");
+    edge.pass(ms(31_998));
+    assert!(invites(&call(&mut edge, 94), TRUNK).is_empty());
+    edge.pass(ms(3));
+    assert_eq!(invites(&call(&mut edge, 95), TRUNK).len(), 1);
+}
+
+#[test]
+fn c8_one_number_that_fails_moves_no_trunk_behind_the_others() {
+    let mut edge = Edge::under(two(|_| {}));
+    for nth in 1..=30 {
+        let seen =
+            answered_so(&mut edge, nth, 1, if nth % 2 == 0 { 500 } else { 503 }, "Warning: 399 x \"y\"");
+        assert!(seen.codes().is_empty(), "call {nth}");
+    }
+    assert_eq!(invites(&call(&mut edge, 31), TRUNK).len(), 1, "in its turn as before");
+    // What is about who is called never counts, to however many numbers.
+    for (nth, status) in (40..).zip([404, 480, 484, 486, 600, 603, 604, 606, 403, 410]) {
+        assert!(answered_so(&mut edge, nth, nth, status, "X: y").codes().is_empty(), "{status}");
+    }
+    assert_eq!(invites(&call(&mut edge, 60), TRUNK).len(), 1);
+}
+
+#[test]
+fn what_a_trunk_tells_the_caller_to_wait_is_bounded() {
+    for (said, told) in
+        [("1", "1"), ("31", "31"), ("32", "32"), ("33", "32"), ("4294967296", "32"), ("soon", "")]
+    {
+        let mut edge = Edge::new();
+        let seen = answered_so(&mut edge, 1, 1, 486, &format!("Retry-After: {said}"));
+        let refused = seen.to(PBX).pop().expect("an answer");
+        assert_eq!(refused.status(), Some(486));
+        let heard = refused.header(ringfence::sip::HeaderName::RetryAfter).unwrap_or_default();
+        assert_eq!(String::from_utf8_lossy(heard), told, "{said}");
+    }
 }
 
 /// The trunk has these transports.

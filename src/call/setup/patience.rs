@@ -24,7 +24,7 @@ impl Setup {
             }
             Timer::Try => {
                 if let Some(attempt) = &self.attempt {
-                    context.gate.failed(context.now, &attempt.candidate, Failure::Timeout);
+                    context.gate.failed(context.now, &attempt.candidate, core.parties(), Failure::Timeout);
                 }
                 self.give_up_target(core, context)
             }
@@ -32,7 +32,7 @@ impl Setup {
                 let words = "the far side took the call and then said nothing: no ringing in time";
                 core.alert(code::POST_DIAL_DELAY_TIMEOUT, words, None, context);
                 // It answered 100, so it lives: whoever owns a number that never rings must not mark a trunk down.
-                self.note(false, context);
+                self.note(core, false, context);
                 self.give_up_target(core, context)
             }
             Timer::Ring => {
