@@ -97,7 +97,13 @@ pub trait Gate {
         holds: &Reservation,
     ) -> Result<Reservation, Closed>;
     /// Stands in the line of a busy candidate whose turn would come at `turn`, or says that this is too late.
-    fn join(&mut self, now: Now, candidate: &Candidate, turn: Tick) -> Result<Place, Box<Refusal>>;
+    fn join(
+        &mut self,
+        now: Now,
+        candidate: &Candidate,
+        parties: Parties,
+        turn: Tick,
+    ) -> Result<Place, Box<Refusal>>;
     /// The refusal of a call that waits no longer.
     fn waited(&mut self, now: Now, candidate: &Candidate, turn: Tick) -> Box<Refusal>;
     /// A target did not answer or broke its transport: the engine may mark it.

@@ -137,7 +137,7 @@ impl Targets {
             self.refused = Some(context.gate.waited(context.now, &candidate, turn));
             return false;
         }
-        match context.gate.join(context.now, &candidate, turn) {
+        match context.gate.join(context.now, &candidate, core.parties(), turn) {
             Ok(place) => {
                 let patience = core.policy.peer(candidate.peer).map(|peer| peer.pace.wait_max);
                 let until = context.now.tick.after(patience.unwrap_or_default());

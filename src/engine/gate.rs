@@ -14,10 +14,15 @@ use super::trouble::{Troubles, Turn};
 use crate::call::{Closed, Failure, Gate, PAUSE_MIN, Pause, Urge};
 use crate::clock::{Now, Tick, time_text};
 use crate::policy::alert::Alert;
-use crate::policy::pace::Line;
+use crate::policy::pace::{Line, NoPlace};
 use crate::policy::route::Candidate;
 use crate::policy::{Counters, Pace, Parties, PeerId, Place, Policy, Refusal, Reservation, code};
 use crate::sip::Transport;
+
+/// Why a call does not leave in time.
+const LATE: &str = "none waits longer than `cps_wait`";
+const FULL: &str = "as many wait already as `cps_queue` lets";
+const LOST: &str = "other callers wait too: this one held more than a quarter of the places, and its newest was given to one of them";
 
 /// The lines of all peers, by their numbers, and their last calls.
 #[derive(Debug, Default)]
@@ -68,7 +73,7 @@ impl EdgeGate<'_> {
     }
 
     /// 32001 towards the caller: its turn does not come in time.
-    fn too_fast(&mut self, now: Tick, candidate: &Candidate, turn: Tick) -> Box<Refusal> {
+    fn too_fast(&mut self, now: Tick, candidate: &Candidate, turn: Tick, why: &str) -> Box<Refusal> {
         self.counts.paced_out += 1;
         let name = self.name(candidate.peer);
         let seconds = u32::try_from(turn.since(now).as_millis().div_ceil(1_000).max(1)).unwrap_or(u32::MAX);
@@ -76,9 +81,7 @@ impl EdgeGate<'_> {
             let left = time_text(Duration::from_secs(seconds.into()));
             format!("{name} asked for a pause between calls, which lasts {left} more")
         } else {
-            format!(
-                "calls to {name} come faster than its `cps` allows, and none waits longer than `cps_wait`"
-            )
+            format!("calls to {name} come faster than its `cps` allows, and {why}")
         };
         let refusal = self.policy.refusal(self.from, code::CALL_RATE_EXCEEDED, text);
         Box::new(refusal.retry_after(seconds))
@@ -135,6 +138,9 @@ impl Gate for EdgeGate<'_> {
                 return Err(Closed::Down);
             }
             Urge::Usual | Urge::LastResort => None,
+            Urge::Turn(place) if place.is_lost() => {
+                return Err(Closed::Refused(self.too_fast(now.tick, candidate, now.tick, LOST)));
+            }
             Urge::Turn(place) => Some(place),
         };
         self.turn(now.tick, candidate, place).map_err(Closed::Busy)?;
@@ -146,20 +152,29 @@ impl Gate for EdgeGate<'_> {
         Ok(held)
     }
 
-    fn join(&mut self, now: Now, candidate: &Candidate, turn: Tick) -> Result<Place, Box<Refusal>> {
+    fn join(
+        &mut self,
+        now: Now,
+        candidate: &Candidate,
+        parties: Parties,
+        turn: Tick,
+    ) -> Result<Place, Box<Refusal>> {
         let pace = self.pace(candidate.peer);
-        let place = self.traffic.line(candidate.peer).and_then(|line| line.join(now.tick, &pace, turn));
-        match place {
-            Some(place) => {
+        // The same number behind two PBXs is two callers.
+        let caller = parties.caller.wrapping_mul(31).wrapping_add(self.from.0.into());
+        let line = self.traffic.line(candidate.peer);
+        match line.map_or(Err(NoPlace::Full), |line| line.join(now.tick, &pace, turn, caller)) {
+            Ok(place) => {
                 self.counts.paced += 1;
                 Ok(place)
             }
-            None => Err(self.too_fast(now.tick, candidate, turn)),
+            Err(NoPlace::Late) => Err(self.too_fast(now.tick, candidate, turn, LATE)),
+            Err(NoPlace::Full) => Err(self.too_fast(now.tick, candidate, turn, FULL)),
         }
     }
 
     fn waited(&mut self, now: Now, candidate: &Candidate, turn: Tick) -> Box<Refusal> {
-        self.too_fast(now.tick, candidate, turn)
+        self.too_fast(now.tick, candidate, turn, LATE)
     }
 
     fn failed(&mut self, now: Now, candidate: &Candidate, parties: Parties, failure: Failure) {

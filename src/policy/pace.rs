@@ -1,17 +1,27 @@
 //! How fast calls go to a peer, and the line of those that wait for their turn.
 //!
-//! Owns the rate of one peer (the generic cell rate algorithm) and the order of its line. Refuses to know targets, and
-//! what a call does while it waits. Read first: DESIGN.md §1, laws 6 and 9; ITU-T I.371 annex A (the algorithm).
+//! Owns the rate of one peer (the generic cell rate algorithm), the order of its line, and that no caller keeps the others
+//! out of it. Refuses to know targets, and what a call does while it waits. Read first: DESIGN.md §1, laws 6 and 9;
+//! ITU-T I.371 annex A (the algorithm).
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroU32;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
+
+use smallvec::SmallVec;
 
 use crate::clock::Tick;
 
 /// Who waits looks again after this at the earliest.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
+/// A caller that holds more than one of so many places of a full line gives one up to a caller that holds fewer.
+const SHARES: u32 = 4;
+
+/// Places given up, and callers gone, that are swept out only when they are so many more than those that stay.
+const SWEPT_FROM: usize = 16;
 
 /// How fast calls may be sent to a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,157 +56,263 @@ impl Pace {
         let second = Duration::from_secs(1);
         self.per_second.map_or(Duration::ZERO, |calls| second.checked_div(calls.get()).unwrap_or(second))
     }
+
+    /// Places that one caller may hold whatever others want: a quarter of those that come to their turn in time.
+    fn share(&self) -> u32 {
+        let interval = self.interval().as_micros();
+        let in_time = self.wait_max.as_micros().checked_div(interval);
+        let in_time = in_time.map_or(u32::MAX, |calls| u32::try_from(calls).unwrap_or(u32::MAX));
+        (self.queue_max.min(in_time) / SHARES).max(1)
+    }
 }
 
 /// A place in a line; dropping it leaves the line.
 #[derive(Debug)]
-pub struct Place(Arc<()>);
+pub struct Place(Arc<Seat>);
+
+#[derive(Debug)]
+struct Seat {
+    /// Places of the line in their order; who takes over another's has its number.
+    number: u64,
+    /// Whether anybody waits here.
+    taken: AtomicBool,
+    /// Those of the whole line, and those of one caller.
+    counts: [Arc<AtomicU32>; 2],
+}
+
+impl Seat {
+    fn is_taken(&self) -> bool {
+        self.taken.load(Relaxed)
+    }
+
+    fn give_up(&self) {
+        if self.taken.swap(false, Relaxed) {
+            for count in &self.counts {
+                count.fetch_sub(1, Relaxed);
+            }
+        }
+    }
+}
+
+impl Place {
+    /// Whether it had to be given up to another caller.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        !self.0.is_taken()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.give_up();
+    }
+}
+
+/// Why nobody may stand in a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoPlace {
+    /// Its turn would come after `wait_max`.
+    Late,
+    /// `queue_max` wait already.
+    Full,
+}
+
+/// The places of one caller.
+#[derive(Debug, Default)]
+struct Caller {
+    held: Arc<AtomicU32>,
+    /// The newest last; some may be given up.
+    seats: Vec<Arc<Seat>>,
+}
+
+impl Caller {
+    fn held(&self) -> u32 {
+        self.held.load(Relaxed)
+    }
+}
 
 /// The rate and the line of one peer.
 #[derive(Debug, Default)]
 pub struct Line {
     /// When the next call would leave if all left evenly.
     due: Tick,
-    /// Those that wait, first come first; one whose place was dropped waits no more.
-    waiting: VecDeque<Weak<()>>,
+    /// Those that wait, first come first; some may be given up, never the first.
+    waiting: VecDeque<Arc<Seat>>,
+    /// How many of them wait.
+    count: Arc<AtomicU32>,
+    /// The number of the next place.
+    next: u64,
+    callers: HashMap<u64, Caller>,
+    /// Callers that hold more than their share, or did: no more than three can.
+    greedy: SmallVec<[u64; SHARES as usize]>,
+    /// Places looked at, to prove that a long line costs no more than a short one.
+    #[cfg(test)]
+    looked: usize,
 }
 
 impl Line {
     /// Whether a call may leave now: the holder of a place, or one that has just come and finds nobody waiting. Else when
     /// its turn would come, should those before it all take theirs.
     pub fn ready(&mut self, now: Tick, pace: &Pace, place: Option<&Place>) -> Result<(), Tick> {
-        self.waiting.retain(|waiter| waiter.strong_count() > 0);
-        let own =
-            |waiter: &Weak<()>| place.is_some_and(|place| Weak::as_ptr(waiter) == Arc::as_ptr(&place.0));
-        let ahead = self.waiting.iter().position(own).unwrap_or(self.waiting.len());
-        let spared = pace.interval().saturating_mul(pace.burst.saturating_sub(1));
-        let spared = u64::try_from(spared.as_micros()).unwrap_or(u64::MAX);
-        let first = Tick::from_micros(self.due.micros().saturating_sub(spared));
+        self.sweep();
+        let ahead = self.ahead(place);
+        let first = self.first(pace);
         if ahead == 0 && first <= now {
             return Ok(());
         }
-        let before = u32::try_from(ahead).unwrap_or(u32::MAX);
-        let turn = first.max(now).after(pace.interval().saturating_mul(before));
-        Err(turn.max(now.after(LOOK_AGAIN)))
+        Err(turn(now, pace, first, ahead))
+    }
+
+    /// When the first of the line may leave.
+    fn first(&self, pace: &Pace) -> Tick {
+        let spared = pace.interval().saturating_mul(pace.burst.saturating_sub(1));
+        let spared = u64::try_from(spared.as_micros()).unwrap_or(u64::MAX);
+        Tick::from_micros(self.due.micros().saturating_sub(spared))
+    }
+
+    /// How many leave before, at most: of those in the middle that gave up, some still count.
+    fn ahead(&self, place: Option<&Place>) -> u32 {
+        match (place, self.waiting.front()) {
+            (Some(place), Some(front)) => {
+                let before = place.0.number.saturating_sub(front.number);
+                let others = self.count.load(Relaxed).saturating_sub(1);
+                u32::try_from(before).unwrap_or(u32::MAX).min(others)
+            }
+            (Some(_) | None, _) => self.count.load(Relaxed),
+        }
     }
 
     /// Counts a call that leaves now; the place it had is given up.
     pub fn leave(&mut self, now: Tick, pace: &Pace, place: Option<&Place>) {
         if let Some(place) = place {
-            self.waiting.retain(|waiter| Weak::as_ptr(waiter) != Arc::as_ptr(&place.0));
+            place.0.give_up();
+            self.sweep();
         }
         self.due = self.due.max(now).after(pace.interval());
-        if self.waiting.is_empty() {
-            self.waiting.shrink_to(0);
-        }
     }
 
-    /// Enters the line for a turn at `turn`; `None` when that is too late, or the line is as long as it may be.
-    pub fn join(&mut self, now: Tick, pace: &Pace, turn: Tick) -> Option<Place> {
-        let full = self.waiting.len() >= usize::try_from(pace.queue_max).unwrap_or(usize::MAX);
-        if full || turn > now.after(pace.wait_max) {
-            return None;
+    /// Enters the line for a turn at `turn`. Where that is too late, or the line as long as it may be, a caller that holds
+    /// less than its share takes over the newest place of one that holds more: nobody fills the line for all.
+    pub fn join(&mut self, now: Tick, pace: &Pace, turn: Tick, caller: u64) -> Result<Place, NoPlace> {
+        self.sweep();
+        let late = now.after(pace.wait_max);
+        let no = if self.count.load(Relaxed) >= pace.queue_max {
+            NoPlace::Full
+        } else if turn > late {
+            NoPlace::Late
+        } else {
+            let number = self.next;
+            self.next += 1;
+            let seat = self.seat(number, caller, pace);
+            self.waiting.push_back(Arc::clone(&seat));
+            return Ok(Place(seat));
+        };
+        let share = pace.share();
+        // Who comes too late for another reason than the line, a pause, gains nothing by a place in it.
+        let held_back = turn > self::turn(now, pace, self.first(pace), self.count.load(Relaxed));
+        if held_back || self.callers.get(&caller).map_or(0, Caller::held) >= share {
+            return Err(no);
         }
-        let place = Arc::new(());
-        self.waiting.push_back(Arc::downgrade(&place));
-        Some(Place(place))
+        let Some(number) = self.take_over(share) else { return Err(no) };
+        let seat = self.seat(number, caller, pace);
+        // The numbers only grow along the line.
+        if let Ok(at) = self.waiting.binary_search_by_key(&number, |seat| seat.number)
+            && let Some(given_up) = self.waiting.get_mut(at)
+        {
+            *given_up = Arc::clone(&seat);
+        }
+        Ok(Place(seat))
+    }
+
+    fn seat(&mut self, number: u64, caller: u64, pace: &Pace) -> Arc<Seat> {
+        let own = self.callers.entry(caller).or_default();
+        let counts = [Arc::clone(&self.count), Arc::clone(&own.held)];
+        counts.iter().for_each(|count| {
+            count.fetch_add(1, Relaxed);
+        });
+        let seat = Arc::new(Seat { number, taken: AtomicBool::new(true), counts });
+        own.seats.push(Arc::clone(&seat));
+        let held = own.held();
+        if own.seats.len() > 2 * held as usize + SWEPT_FROM {
+            own.seats.retain(|seat| seat.is_taken());
+        }
+        if held > pace.share() && !self.greedy.contains(&caller) {
+            // Whoever holds no more than its share by now makes room for it.
+            let callers = &self.callers;
+            self.greedy.retain(|other| callers.get(other).is_some_and(|own| own.held() > pace.share()));
+            self.greedy.push(caller);
+        }
+        seat
+    }
+
+    /// The number of the place that a caller with more than its share gives up.
+    fn take_over(&mut self, share: u32) -> Option<u64> {
+        while let Some(caller) = self.greedy.last() {
+            let Some(own) = self.callers.get_mut(caller).filter(|own| own.held() > share) else {
+                self.greedy.pop();
+                continue;
+            };
+            while let Some(seat) = own.seats.pop() {
+                #[cfg(test)]
+                {
+                    self.looked += 1;
+                }
+                if seat.is_taken() {
+                    seat.give_up();
+                    return Some(seat.number);
+                }
+            }
+            self.greedy.pop();
+        }
+        None
+    }
+
+    /// Forgets places that were given up: those before the first that is taken at once, others when they are more than
+    /// half, so that each is looked at as often as it was taken and no more.
+    fn sweep(&mut self) {
+        while self.waiting.front().is_some_and(|seat| !seat.is_taken()) {
+            self.waiting.pop_front();
+            #[cfg(test)]
+            {
+                self.looked += 1;
+            }
+        }
+        let most = 2 * self.count.load(Relaxed) as usize + SWEPT_FROM;
+        if self.waiting.len() > most {
+            #[cfg(test)]
+            {
+                self.looked += self.waiting.len();
+            }
+            self.waiting.retain(|seat| seat.is_taken());
+        }
+        if self.callers.len() > most {
+            #[cfg(test)]
+            {
+                self.looked += self.callers.len();
+            }
+            self.callers.retain(|_, own| own.held() > 0);
+        }
+        // What a crowd made it grow by is given back.
+        if self.waiting.is_empty() && self.waiting.capacity() > SWEPT_FROM {
+            self.waiting = VecDeque::new();
+            self.callers = HashMap::new();
+            self.greedy.clear();
+        }
     }
 
     /// How many wait.
     #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.waiting.iter().filter(|waiter| waiter.strong_count() > 0).count()
+    pub fn waiting(&self) -> u32 {
+        self.count.load(Relaxed)
     }
+}
+
+/// The turn of one that has so many before it.
+fn turn(now: Tick, pace: &Pace, first: Tick, ahead: u32) -> Tick {
+    let turn = first.max(now).after(pace.interval().saturating_mul(ahead));
+    turn.max(now.after(LOOK_AGAIN))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pace(calls: u32, burst: u32, queue_max: u32) -> Pace {
-        Pace { per_second: NonZeroU32::new(calls), burst, queue_max, ..Pace::default() }
-    }
-
-    fn ms(millis: u64) -> Tick {
-        Tick::from_micros(millis * 1_000)
-    }
-
-    /// A call that finds the line so at this time; whether it left.
-    fn call(line: &mut Line, now: Tick, pace: &Pace) -> bool {
-        let ready = line.ready(now, pace, None).is_ok();
-        if ready {
-            line.leave(now, pace, None);
-        }
-        ready
-    }
-
-    #[test]
-    fn a_rate_lets_one_call_through_each_interval_and_a_burst_after_a_pause() {
-        for (calls, burst, at, leave) in [
-            (1, 1, vec![0, 999, 1_000, 1_001, 2_000], vec![true, false, true, false, true]),
-            (2, 1, vec![0, 499, 500, 999, 1_000], vec![true, false, true, false, true]),
-            (1, 2, vec![0, 0, 0, 999, 1_000], vec![true, true, false, false, true]),
-            (
-                1,
-                3,
-                vec![0, 0, 0, 0, 3_000, 3_000, 3_000, 3_000],
-                vec![true, true, true, false, true, true, true, false],
-            ),
-        ] {
-            let (mut line, pace) = (Line::default(), pace(calls, burst, 9));
-            let left: Vec<bool> = at.iter().map(|at| call(&mut line, ms(5_000 + at), &pace)).collect();
-            assert_eq!(left, leave, "{calls} a second, burst {burst}: {at:?}");
-        }
-    }
-
-    #[test]
-    fn without_a_rate_every_call_leaves() {
-        let (mut line, pace) = (Line::default(), Pace::default());
-        assert!((0..1_000).all(|_| call(&mut line, ms(1), &pace)));
-    }
-
-    /// Comes to a line; its place if it waits.
-    fn come(line: &mut Line, now: Tick, pace: &Pace) -> Option<Place> {
-        let turn = line.ready(now, pace, None).expect_err("the rate is used up");
-        line.join(now, pace, turn)
-    }
-
-    #[test]
-    fn a_line_is_as_long_as_it_may_be_and_no_longer() {
-        for limit in [0, 1, 2, 5] {
-            let (mut line, pace) = (Line::default(), pace(10, 1, limit));
-            assert!(call(&mut line, ms(0), &pace));
-            let places: Vec<Place> = (0..limit).filter_map(|_| come(&mut line, ms(0), &pace)).collect();
-            assert_eq!((places.len() as u32, line.waiting() as u32), (limit, limit));
-            assert!(come(&mut line, ms(0), &pace).is_none(), "limit + 1 at {limit}");
-            drop(places);
-            assert_eq!(line.waiting(), 0, "who goes leaves the line");
-        }
-    }
-
-    #[test]
-    fn who_would_wait_longer_than_two_seconds_does_not_wait_at_all() {
-        let (mut line, pace) = (Line::default(), pace(1, 1, 100));
-        assert!(call(&mut line, ms(0), &pace));
-        let places: Vec<Option<Place>> = (0..3).map(|_| come(&mut line, ms(0), &pace)).collect();
-        let waits: Vec<bool> = places.iter().map(Option::is_some).collect();
-        assert_eq!(waits, [true, true, false], "turns at 1 s, 2 s and 3 s");
-    }
-
-    #[test]
-    fn first_come_first_served_and_a_place_given_up_moves_the_rest_on() {
-        let (mut line, pace) = (Line::default(), pace(1, 1, 100));
-        assert!(call(&mut line, ms(0), &pace));
-        let first = come(&mut line, ms(10), &pace).expect("a place");
-        let second = come(&mut line, ms(20), &pace).expect("a place");
-        assert_eq!(line.ready(ms(900), &pace, Some(&first)), Err(ms(1_000)));
-        assert_eq!(line.ready(ms(1_000), &pace, Some(&second)), Err(ms(2_000)), "one is before it");
-        assert_eq!(line.ready(ms(1_000), &pace, None), Err(ms(3_000)), "nobody overtakes those that wait");
-        drop(first);
-        assert_eq!(line.ready(ms(1_000), &pace, Some(&second)), Ok(()));
-        line.leave(ms(1_000), &pace, Some(&second));
-        assert_eq!(line.waiting(), 0);
-        assert_eq!(line.ready(ms(1_999), &pace, None), Err(ms(2_001)));
-        assert!(call(&mut line, ms(2_000), &pace));
-    }
-}
+#[path = "pace_tests.rs"]
+mod tests;

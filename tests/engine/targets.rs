@@ -130,6 +130,38 @@ fn a_turn_that_comes_after_two_seconds_is_not_waited_for() {
 }
 
 #[test]
+fn c8_one_caller_that_fills_the_line_gives_a_place_to_another() {
+    let mut edge = Edge::under(paced(2, |pace| pace.queue_max = 3));
+    let by = |edge: &mut Edge, nth: u32, caller: &str| {
+        edge.hear(
+            from(PBX),
+            &invite(nth).text().replace("From: <sip:+12125550100@", &format!("From: <sip:{caller}@")),
+        )
+    };
+    let greedy: Vec<Seen> = (1..=5).map(|nth| by(&mut edge, nth, "+12125550100")).collect();
+    assert_eq!(taken(&mut edge, &greedy[0], TRUNK), 1);
+    let heard: Vec<Vec<u16>> = greedy.iter().map(|seen| seen.statuses(PBX)).collect();
+    assert_eq!(heard[3..], [vec![100], vec![100, 480]], "three wait, all its own");
+    assert_eq!(by(&mut edge, 7, "+12125550111").statuses(PBX), [100], "another one waits as well");
+    let refused = by(&mut edge, 8, "+12125550111");
+    assert_eq!(refused.statuses(PBX), [100, 480], "for one place: more would be more than its share");
+    let displaced = edge.pass(ms(110));
+    assert_eq!((displaced.statuses(PBX), displaced.codes()), (vec![480], vec![32001]));
+    assert_eq!(displaced.to(PBX)[0].call_id(), b"call-4@example.com", "the newest of who holds most");
+    assert_eq!(header(&displaced.to(PBX)[0], "Retry-After"), "1");
+    let mut left = Vec::new();
+    for _ in 0..3 {
+        let seen = edge.pass(ms(500));
+        left.extend(invites(&seen, TRUNK).iter().map(|invite| header(invite, "From")));
+        taken(&mut edge, &seen, TRUNK);
+    }
+    let of_other = left.iter().position(|from| from.contains("+12125550111"));
+    assert_eq!((left.len(), of_other), (3, Some(2)), "{left:?}");
+    edge.pass(Duration::from_secs(300));
+    edge.assert_empty();
+}
+
+#[test]
 fn c8_cancel_ends_a_call_in_the_line_at_once_and_moves_the_rest_on() {
     let mut edge = Edge::under(paced(1, |_| {}));
     for nth in 1..=3 {
