@@ -120,6 +120,11 @@ fn d3_a_forged_response_is_not_heard() {
         let sent = site.send(TRUNK, &guessed);
         assert!(sent.is_empty(), "{}", shown(&sent));
     }
+    for number in [0, 2, invite_b.cseq().0 + 1_000_000] {
+        let mut other = ok.clone();
+        other.set("CSeq", &format!("{number} INVITE"));
+        assert!(site.send(TRUNK, &other).is_empty(), "a response with the CSeq number {number} was heard");
+    }
     let mut foreign_via = ok.clone();
     foreign_via.set("Via", &format!("SIP/2.0/UDP 192.0.2.66:5070;branch={branch}"));
     assert!(site.send(TRUNK, &foreign_via).is_empty(), "a response whose sent-by is not ours was heard");

@@ -91,7 +91,11 @@ fn d3_a_forged_response_is_not_heard() {
     assert!(branch.len() >= 7 + 16, "at least 64 random bits: {branch}");
     let guessed = forged.replace(&branch, "z9hG4bK0000000000000001");
     assert!(edge.hear(from(TRUNK), &guessed).sent.is_empty());
-    assert!(edge.count("stray_responses") >= 2);
+    // RFC 3261 §8.2.6.2: a response has the CSeq of its request.
+    let before = edge.count("stray_responses");
+    assert!(edge.hear(from(TRUNK), &forged.replace("CSeq: 1 INVITE", "CSeq: 2 INVITE")).sent.is_empty());
+    assert_eq!(edge.count("stray_responses"), before + 1);
+    assert!(before >= 2);
     let seen = edge.hear(from(TRUNK), &forged);
     assert!(seen.statuses(PBX).contains(&200), "from the right peer it counts");
 }

@@ -39,6 +39,8 @@ impl Machine {
 #[derive(Debug)]
 struct Entry {
     key: ClientKey,
+    /// The CSeq number of the request, which its responses give back.
+    cseq: u32,
     hop: Hop,
     owner: Owner,
     machine: Machine,
@@ -89,28 +91,29 @@ impl Clients {
     ) {
         let method = bytes.split(|octet| *octet == b' ').next().unwrap_or_default();
         let key = ClientKey::new(branch.0, method);
+        let cseq = cseq_number(&bytes);
         let terms = work.terms(hop.transport.is_reliable());
         if invite {
             let (machine, effects) = InviteClient::start(bytes, terms);
-            let at = self.enter(key, hop, owner, Machine::Invite(InviteClient::default()), work);
+            let at = self.enter((key, cseq), hop, owner, Machine::Invite(InviteClient::default()), work);
             self.settle(at, Machine::Invite(machine), effects, Due::InviteClient, work);
         } else {
             let (machine, effects) = Client::start(bytes, terms);
-            let at = self.enter(key, hop, owner, Machine::Other(Client::default()), work);
+            let at = self.enter((key, cseq), hop, owner, Machine::Other(Client::default()), work);
             self.settle(at, Machine::Other(machine), effects, Due::Client, work);
         }
     }
 
     fn enter(
         &mut self,
-        key: ClientKey,
+        (key, cseq): (ClientKey, u32),
         hop: Hop,
         owner: Owner,
         machine: Machine,
         work: &mut Work<'_>,
     ) -> SlabKey {
         let armed = Armed::default();
-        let at = self.entries.insert(Entry { key, hop, owner, machine, armed, waiting: None });
+        let at = self.entries.insert(Entry { key, cseq, hop, owner, machine, armed, waiting: None });
         self.link(at, &hop);
         // Sixty-four random bits do not come twice; if they did, the older one would be found no more.
         if let Some(older) = self.by_key.insert(key, at) {
@@ -149,7 +152,12 @@ impl Clients {
         // RFC 3261 §17.1.3: the branch, and the method of CSeq.
         let key = ClientKey::new(branch.0, response.cseq().method.as_bytes());
         let &at = self.by_key.get(&key)?;
-        let hop = &self.entries.find(at)?.hop;
+        let entry = self.entries.find(at)?;
+        // RFC 3261 §8.2.6.2: a response has the CSeq of its request, so one with another number answers something else.
+        if entry.cseq != response.cseq().number {
+            return None;
+        }
+        let hop = &entry.hop;
         // RFC 3261 §18.1.2: the Via must be ours. Beyond it: a response comes where the request left, over what it left
         // by, and from whom it went to, so that a guessed branch alone is worth nothing.
         let same_way = flow.listener == hop.listener && flow.transport == hop.transport;
@@ -341,4 +349,14 @@ mod tests {
         let entry = size_of::<Entry>() + size_of::<(ClientKey, SlabKey)>();
         assert!(entry <= 272, "{entry}: {} {}", size_of::<Entry>(), size_of::<Machine>());
     }
+}
+
+/// The CSeq number of a request of ours, as our writer wrote it; a response to one without has none to match.
+fn cseq_number(request: &[u8]) -> u32 {
+    const LINE: &[u8] = b"\r\nCSeq: ";
+    let at = memchr::memmem::find(request, LINE).map_or(request.len(), |at| at + LINE.len());
+    let digits = request.iter().skip(at).take_while(|octet| octet.is_ascii_digit());
+    digits.fold(0, |number: u32, octet| {
+        number.wrapping_mul(10).wrapping_add(u32::from(octet.saturating_sub(b'0')))
+    })
 }
