@@ -21,7 +21,7 @@ pub const SDP_TYPE: &[u8] = b"application/sdp";
 /// RFC 4028 §5: the shortest interval there is.
 pub const INTERVAL_SECONDS_MIN: u32 = 90;
 
-/// The longest interval or Min-SE that is taken from a peer: a day.
+/// The longest Min-SE that is taken from a peer: a day. Nothing else makes an interval longer than `session_expires`.
 pub const INTERVAL_SECONDS_MAX: u32 = 86_400;
 
 /// 422s to one request that are answered with a longer interval; the next one stands.
@@ -165,20 +165,17 @@ impl SessionTimer {
     }
 
     /// RFC 4028 §7.2: a 2xx to our INVITE or UPDATE. One that says nothing, or nothing readable, leaves the refreshes to
-    /// us; an interval is held between the shortest there is and what we asked for.
+    /// us; an interval is held between the shortest there is and what we asked for. RFC 4028 §9: it may not be longer, so
+    /// from a peer that makes it so and wants to refresh, we take the refreshes over.
     pub fn heard(&mut self, response: &Message, settings: &SessionTimers) {
         let said = response.header(HeaderName::SessionExpires).map(SessionExpires::read);
         self.raises = 0;
         match said {
             Some(Ok(SessionExpires { seconds, refresher })) => {
                 self.agreed = true;
-                if refresher == Some(Refresher::Uas) {
-                    self.role = Role::Peer;
-                    self.interval = seconds.clamp(INTERVAL_SECONDS_MIN, INTERVAL_SECONDS_MAX);
-                } else {
-                    self.role = Role::Edge;
-                    self.interval = seconds.min(self.offered()).max(INTERVAL_SECONDS_MIN);
-                }
+                let theirs = refresher == Some(Refresher::Uas) && seconds <= self.offered();
+                self.role = if theirs { Role::Peer } else { Role::Edge };
+                self.interval = seconds.min(self.offered()).max(INTERVAL_SECONDS_MIN);
             }
             Some(Err(_)) | None => {
                 self.agreed = false;

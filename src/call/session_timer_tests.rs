@@ -88,14 +88,26 @@ fn an_answer_is_taken_within_bounds() {
         ("Session-Expires: 600;refresher=uas\r\n", Peer, 600, true),
         // RFC 4028 §9 lets nobody lengthen it; refreshed more often than asked, nothing breaks.
         ("Session-Expires: 7200;refresher=uac\r\n", Edge, 1_800, true),
-        ("Session-Expires: 7200;refresher=uas\r\n", Peer, 7_200, true),
-        ("Session-Expires: 4294967295;refresher=uas\r\n", Peer, 86_400, true),
+        // Nor is who lengthens it and wants to refresh waited for so long.
+        ("Session-Expires: 1800;refresher=uas\r\n", Peer, 1_800, true),
+        ("Session-Expires: 1801;refresher=uas\r\n", Edge, 1_800, true),
+        ("Session-Expires: 4294967295;refresher=uas\r\n", Edge, 1_800, true),
         ("Session-Expires: 89;refresher=uac\r\n", Edge, 90, true),
         ("Session-Expires: 0;refresher=uas\r\n", Peer, 90, true),
     ] {
         let mut timer = SessionTimer::new(&USUAL);
         timer.heard(&response(lines), &USUAL);
         assert_eq!((timer.role, timer.interval, timer.agreed), (role, interval, agreed), "{lines}");
+    }
+}
+
+#[test]
+fn a_longer_interval_is_taken_where_the_peers_min_se_demands_it() {
+    let mut timer = SessionTimer::new(&USUAL);
+    assert!(timer.raise(&response("Min-SE: 86400\r\n")));
+    for (seconds, role) in [(86_400, Role::Peer), (86_401, Role::Edge)] {
+        timer.heard(&response(&format!("Session-Expires: {seconds};refresher=uas\r\n")), &USUAL);
+        assert_eq!((timer.role, timer.interval), (role, 86_400), "{seconds}");
     }
 }
 

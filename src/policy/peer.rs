@@ -152,7 +152,7 @@ pub enum Refreshes {
 /// Session timers with a peer (RFC 4028), in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionTimers {
-    /// The longest time between two refreshes. Default 1800.
+    /// The longest time between two refreshes, unless the peer's Min-SE is longer. Default 1800.
     pub expires: u32,
     /// The shortest that the peer may ask for; at least 90 (§5). Default 90.
     pub min_se: u32,

@@ -21,6 +21,9 @@ pub const STRANGER: &str = "192.0.2.66:5060";
 
 pub const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.168.77.7\r\ns=-\r\nc=IN IP4 192.168.77.7\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
 
+/// Another one of the same party: its media goes elsewhere.
+pub const MOVED: &str = "v=0\r\no=- 1 2 IN IP4 192.168.77.7\r\ns=-\r\nc=IN IP4 192.168.77.7\r\nt=0 0\r\nm=audio 4002 RTP/AVP 0\r\n";
+
 /// The edge and everything it ever said.
 pub struct Site {
     pub edge: Edge,
@@ -178,7 +181,7 @@ pub fn in_dialog(invite: &Sip, ok: &Sip, method: &str, cseq: u32, mark: &str) ->
         .add("CSeq", &format!("{cseq} {method}"))
         .add("Contact", &format!("<sip:caller@{PBX}>"));
     if method == "INVITE" {
-        request.sdp(SDP);
+        request.sdp(MOVED);
     }
     request
 }
@@ -195,7 +198,7 @@ pub fn by_callee(call: &Call, method: &str, cseq: u32, mark: &str) -> Sip {
         .add("CSeq", &format!("{cseq} {method}"))
         .add("Contact", &format!("<sip:callee@{TRUNK}>"));
     if method == "INVITE" {
-        request.sdp(SDP);
+        request.sdp(MOVED);
     }
     request
 }

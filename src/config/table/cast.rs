@@ -266,7 +266,7 @@ pub static SESSION_TIMER: Section = Section {
             "session_expires",
             Kind::Time(secs(90), secs(86_400)),
             "30m",
-            "the longest time between two refreshes that is agreed on; who refreshes does so at half of it",
+            "the longest time between two refreshes that is agreed on, unless its Min-SE is longer; who refreshes does so at half of it, and the edge does where the peer says longer by itself",
         ),
         Key::value(
             "min_se",
