@@ -183,6 +183,8 @@ fn endpoints_are_sound_without_the_edge() {
         "update_without_sdp_to_a_peer_that_takes_none",
         "early_update_to_a_peer_that_takes_none",
         "update_crosses_as_reinvite",
+        "update_as_reinvite_outlasts_its_sender",
+        "update_as_reinvite_is_taken_too_late",
         "silent_target_times_out_while_the_next_rings",
         "late_first_answer_is_forgotten_while_the_next_rings",
         "callee_never_acknowledges_its_reinvite",

@@ -45,6 +45,8 @@ pub(super) enum Body<'a> {
     Carried,
     /// That of another response of the same dialog.
     Of(&'a Message),
+    /// SDP that was sent on this leg before.
+    Ours(&'a [u8]),
     /// None.
     Left,
 }
@@ -133,18 +135,22 @@ impl Leg {
         for (name, value) in answer.adds {
             writer.header(*name, text(value));
         }
-        let described = match answer.body {
-            Body::Carried => answer.carried,
-            Body::Of(other) => Some(other),
-            Body::Left => None,
+        let body = match answer.body {
+            Body::Carried => answer.carried.map_or(&b""[..], Message::body),
+            Body::Of(other) => other.body(),
+            Body::Ours(sdp) => sdp,
+            Body::Left => b"",
         };
-        let body = described.map_or(&b""[..], Message::body);
         if let Some(carried) = answer.carried {
             let with_body = matches!(answer.body, Body::Carried) && !body.is_empty();
             self.cross(&mut writer, policy, carried, None, with_body);
         }
-        if let Body::Of(other) = answer.body {
-            super::rewrite::describe(&mut writer, other);
+        match answer.body {
+            Body::Of(other) => super::rewrite::describe(&mut writer, other),
+            Body::Ours(_) => {
+                writer.header(HeaderName::ContentType, text(session_timer::SDP_TYPE));
+            }
+            Body::Carried | Body::Left => {}
         }
         writer.finish(body)
     }

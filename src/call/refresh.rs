@@ -1,7 +1,8 @@
 //! Refreshes: the edge keeps each leg's session alive, or finds out that it is dead.
 //!
 //! Owns when a leg is refreshed, by what, and what a refusal means. Refuses to know how an interval is negotiated
-//! (`session_timer.rs`) and the other leg: a refresh of ours never crosses, and a dead leg ends the call.
+//! (`session_timer.rs`). A refresh of ours never crosses, unless its answer changes the session: then the other leg is told.
+//! A dead leg ends the call.
 //! Read first: RFC 4028 §7.4, §9, §10; RFC 3261 §14.1; RFC 3311 §5.
 
 use std::sync::Arc;
@@ -9,21 +10,22 @@ use std::time::Duration;
 
 use super::core::{Core, Ending};
 use super::hangup::{self, Unanswered};
-use super::leg::{Carried, Outgoing};
+use super::leg::{Carried, Leg, Outgoing};
 use super::offer::Offer;
 use super::record::{Disposition, EndedBy};
-use super::session_timer::{Asked, Role, SDP_TYPE, grant};
+use super::session_timer::{Asked, Role, grant};
 use super::talk::Talk;
 use super::{Branch, Context, Effect, Phase, Side};
+use crate::clock::Tick;
 use crate::policy::code;
 use crate::sip::headers::retry_after;
 use crate::sip::{Flow, HeaderName, Message, Method};
 
-/// The longest session description kept for a re-INVITE of ours; a leg with a longer one is not refreshed that way.
-const SDP_BYTES_MAX: usize = 4_096;
-
-/// 491s and 422s to one refresh that are followed by another try.
+/// 491s and 422s to one refresh that are followed by another try at once.
 const TRIES_MAX: u8 = 6;
+
+/// What is left of a session below which a refused refresh is not tried again.
+const LAST_TRY: Duration = Duration::from_secs(2);
 
 /// How far our refresh of a leg is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,8 +33,8 @@ enum Stage {
     /// Not due, or waiting for its time.
     #[default]
     Idle,
-    /// Ours is out: an INVITE, or else an UPDATE.
-    Out { branch: Branch, invite: bool },
+    /// Ours is out.
+    Out { branch: Branch, means: Means },
 }
 
 /// Our refresh of one leg.
@@ -43,6 +45,10 @@ pub(super) struct Refreshing {
     tries: u8,
     /// Whether a Retry-After was heeded since the last 2xx.
     waited: bool,
+    /// What the peer must be told besides: the next one goes as this, whoever refreshes.
+    wanted: Option<Means>,
+    /// When the session ends unless it is refreshed.
+    ends: Tick,
 }
 
 /// What a refresh was sent as.
@@ -52,6 +58,27 @@ pub(super) enum Means {
     Update,
     /// Re-INVITE with the session description that stands.
     Reinvite,
+    /// The same, since the peer took another one that its author was told it had not taken.
+    Restore,
+    /// The same, since the other leg's peer has changed it in an answer to us. What this one answers is told no further.
+    Tell,
+}
+
+impl Means {
+    /// Whether it tells the peer what it does not know.
+    const fn tells(self) -> bool {
+        match self {
+            Self::Restore | Self::Tell => true,
+            Self::Update | Self::Reinvite => false,
+        }
+    }
+}
+
+impl Refreshing {
+    /// The peer knows what stands.
+    pub fn told(&mut self) {
+        self.wanted = None;
+    }
 }
 
 impl Core {
@@ -101,34 +128,21 @@ impl Core {
         let leg = self.leg_mut(side);
         leg.refreshing.tries = 0;
         leg.refreshing.waited = false;
-        if !leg.timer.may_reinvite() {
-            leg.sdp = None;
+        leg.refreshing.ends = context.now.tick.after(leg.timer.end());
+        if leg.refreshing.wanted.is_some() && leg.refreshing.stage == Stage::Idle {
+            return self.refresh_after_a_pause(side, context);
         }
-        let at = context.now.tick.after(leg.timer.due());
-        context.effects.push(Effect::Arm { timer: side.session(), at });
-    }
-
-    /// Keeps the session description of a message that was sent on this leg and stands, if a refresh may need it: a
-    /// re-INVITE must offer the very same again, `o=` line and all (RFC 4028 §7.4).
-    pub fn keep_sdp(&mut self, side: Side, sent: &Message) {
-        let body = sent.body();
-        if body.is_empty() {
-            return;
-        }
-        let kind = sent.header(HeaderName::ContentType).unwrap_or_default();
-        let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default();
-        let leg = self.leg_mut(side);
-        let fits = leg.timer.may_reinvite()
-            && body.len() <= SDP_BYTES_MAX
-            && kind.trim_ascii().eq_ignore_ascii_case(SDP_TYPE);
-        leg.sdp = fits.then(|| body.into());
+        let pause = leg.timer.due();
+        self.refresh_later(side, pause, context);
     }
 
     /// Re-INVITEs of ours that refresh a leg and have no final answer.
     pub fn open_refreshes(&self) -> Vec<(Side, Branch)> {
         let open = |side| match self.leg(side).refreshing.stage {
-            Stage::Out { branch, invite: true } => Some((side, branch)),
-            Stage::Out { invite: false, .. } | Stage::Idle => None,
+            Stage::Out { branch, means: Means::Reinvite | Means::Restore | Means::Tell } => {
+                Some((side, branch))
+            }
+            Stage::Out { means: Means::Update, .. } | Stage::Idle => None,
         };
         [Side::A, Side::B].into_iter().filter_map(open).collect()
     }
@@ -138,9 +152,9 @@ impl Core {
         for side in [Side::A, Side::B] {
             let stage = &mut self.leg_mut(side).refreshing.stage;
             match *stage {
-                Stage::Out { branch: out, invite } if out == branch => {
+                Stage::Out { branch: out, means } if out == branch => {
                     *stage = Stage::Idle;
-                    return Some((side, if invite { Means::Reinvite } else { Means::Update }));
+                    return Some((side, means));
                 }
                 Stage::Out { .. } | Stage::Idle => {}
             }
@@ -148,18 +162,24 @@ impl Core {
         None
     }
 
-    /// Refreshes a leg: by UPDATE where the peer takes it, else by the session description that stands. Where there is
-    /// neither, nothing is asked until the peers negotiate again.
+    /// Refreshes a leg: by UPDATE where the peer takes it and there is nothing to tell, else by the session description
+    /// that stands. Where there is neither, the session is left to expire.
     fn refresh(&mut self, side: Side, context: &mut Context<'_>) {
         let branch = Branch(context.random.bits());
         let policy = Arc::clone(&self.policy);
         let leg = self.leg_mut(side);
-        let (method, sdp) = match leg.sdp.take() {
-            sdp if leg.timer.updates() && leg.allows_update => (Method::Update, sdp),
-            Some(sdp) => (Method::Invite, Some(sdp)),
-            None => return,
+        let wanted = leg.refreshing.wanted.take();
+        let (means, sdp) = match leg.sdp.take() {
+            sdp if (wanted.is_none() || sdp.is_none()) && leg.timer.updates() && leg.allows_update => {
+                (Means::Update, sdp)
+            }
+            Some(sdp) => (wanted.unwrap_or(Means::Reinvite), Some(sdp)),
+            None => return self.let_expire(side, context),
         };
-        let invite = method == Method::Invite;
+        let (method, invite) = match means {
+            Means::Update => (Method::Update, false),
+            Means::Reinvite | Means::Restore | Means::Tell => (Method::Invite, true),
+        };
         let cseq = leg.next_cseq();
         let outgoing = Outgoing {
             carried: sdp.as_deref().filter(|_| invite).map_or(Carried::Nothing, Carried::Sdp),
@@ -167,19 +187,56 @@ impl Core {
         };
         let (hop, bytes) = leg.request(&policy, context.settings, &outgoing);
         leg.sdp = sdp;
-        leg.late_offer = false;
-        leg.refreshing.stage = Stage::Out { branch, invite };
+        leg.refreshing.stage = Stage::Out { branch, means };
         if invite {
+            leg.late_offer = false;
             // An UPDATE has a time of its own; an INVITE that was heard may be open for ever.
-            let at = context.now.tick.after(leg.timer.due());
-            context.effects.push(Effect::Arm { timer: side.session(), at });
+            let patience = leg.left(context.now.tick).max(context.settings.timing.give_up());
+            self.refresh_later(side, patience, context);
         }
         context.effects.push(Effect::Request { branch, side, invite, hop, bytes });
     }
 
-    /// Tries again after a pause.
+    /// Comes back to a leg after a pause.
     fn refresh_later(&self, side: Side, pause: Duration, context: &mut Context<'_>) {
         context.effects.push(Effect::Arm { timer: side.session(), at: context.now.tick.after(pause) });
+    }
+
+    /// The same after a random one.
+    fn refresh_after_a_pause(&self, side: Side, context: &mut Context<'_>) {
+        let pause = back_off(side, context);
+        self.refresh_later(side, pause, context);
+    }
+
+    /// Comes back when the session ends, if it does.
+    fn let_expire(&self, side: Side, context: &mut Context<'_>) {
+        if self.leg(side).timer.expires() {
+            context.effects.push(Effect::Arm { timer: side.session(), at: self.leg(side).refreshing.ends });
+        } else {
+            context.effects.push(Effect::Disarm(side.session()));
+        }
+    }
+
+    /// A refresh was refused for good: another one after half of what is left, until nothing is (RFC 4028 §10).
+    fn refresh_once_more(&self, side: Side, context: &mut Context<'_>) {
+        let left = self.leg(side).left(context.now.tick);
+        if self.leg(side).timer.expires() && left <= LAST_TRY {
+            return self.let_expire(side, context);
+        }
+        let pause = if self.leg(side).timer.expires() { left / 2 } else { left };
+        self.refresh_later(side, pause, context);
+    }
+}
+
+impl Leg {
+    /// How long the session still lasts; of one that does not expire, how long until it is refreshed.
+    fn left(&self, now: Tick) -> Duration {
+        if self.timer.expires() { self.refreshing.ends.since(now) } else { self.timer.due() }
+    }
+
+    /// Whether the session has come to its end.
+    fn is_expired(&self, now: Tick) -> bool {
+        self.timer.expires() && self.refreshing.ends <= now
     }
 }
 
@@ -195,11 +252,12 @@ fn back_off(side: Side, context: &mut Context<'_>) -> Duration {
 impl Talk {
     /// A leg's deadline: it is refreshed, or was not refreshed in time.
     pub(super) fn session_due(self, core: &mut Core, side: Side, context: &mut Context<'_>) -> Phase {
+        let now = context.now.tick;
         match core.leg(side).refreshing.stage {
             Stage::Idle => {}
-            Stage::Out { invite: false, .. } => return Phase::Talk(self),
+            Stage::Out { means: Means::Update, .. } => return Phase::Talk(self),
             // RFC 4028 §10: the session expires before our refresh is answered, though it was heard.
-            Stage::Out { invite: true, .. } => {
+            Stage::Out { means: Means::Reinvite | Means::Restore | Means::Tell, .. } => {
                 return self.leg_is_dead(core, side, "the peer does not answer", context);
             }
         }
@@ -209,13 +267,36 @@ impl Talk {
             core.refresh_later(side, pause, context);
             return Phase::Talk(self);
         }
-        match core.leg(side).timer.role() {
-            Role::Edge => {
-                core.refresh(side, context);
-                Phase::Talk(self)
+        let leg = core.leg(side);
+        match leg.timer.role() {
+            Role::Edge if leg.is_expired(now) && leg.refreshing.tries > 0 => {
+                return self.leg_is_dead(core, side, "the peer refuses to refresh the session", context);
             }
             // RFC 4028 §10: the peer is to refresh and did not.
-            Role::Peer => self.leg_is_dead(core, side, "the peer did not refresh the session", context),
+            Role::Peer if leg.is_expired(now) => {
+                return self.leg_is_dead(core, side, "the peer did not refresh the session", context);
+            }
+            Role::Peer if leg.refreshing.wanted.is_none() => core.let_expire(side, context),
+            Role::Edge | Role::Peer => core.refresh(side, context),
+        }
+        Phase::Talk(self)
+    }
+
+    /// This leg's peer took an offer whose author was told that it was not taken: it is offered again what stands.
+    pub(super) fn restore(&self, core: &mut Core, side: Side, context: &mut Context<'_>) {
+        self.tell(core, side, Means::Restore, context);
+    }
+
+    /// This leg's peer is sent the session description that stands, at once or as soon as nothing else is under way.
+    fn tell(&self, core: &mut Core, side: Side, means: Means, context: &mut Context<'_>) {
+        core.leg_mut(side).refreshing.wanted = Some(means);
+        match core.leg(side).refreshing.stage {
+            // Its end comes back to it.
+            Stage::Out { .. } => {}
+            Stage::Idle if self.is_inviting(core) || core.leg(side).offer != Offer::Agreed => {
+                core.refresh_after_a_pause(side, context);
+            }
+            Stage::Idle => core.refresh(side, context),
         }
     }
 
@@ -233,12 +314,16 @@ impl Talk {
                 let policy = Arc::clone(&core.policy);
                 core.leg_mut(side).refresh(message, flow, &policy);
                 match means {
-                    Means::Reinvite => {
+                    Means::Reinvite | Means::Restore | Means::Tell => {
                         core.acknowledge(side, message.cseq().number, branch, Carried::Nothing, context);
                     }
                     Means::Update => core.leg_mut(side).timer.note_update(true),
                 }
                 core.session_heard(side, message, context);
+                if matches!(means, Means::Reinvite | Means::Restore) && core.is_news(side, message) {
+                    core.keep_sdp(side.other(), message);
+                    self.tell(core, side.other(), Means::Tell, context);
+                }
             }
             // RFC 4028 §10, RFC 3261 §12.2.1.2: the peer knows the call no longer.
             481 => return self.leg_is_dead(core, side, "the peer no longer knows the call", context),
@@ -277,20 +362,25 @@ fn refused(
     context: &mut Context<'_>,
 ) {
     let leg = core.leg_mut(side);
-    let due = leg.timer.due();
+    let left = leg.left(context.now.tick);
     let again = leg.refreshing.tries < TRIES_MAX;
     leg.refreshing.tries = leg.refreshing.tries.saturating_add(1);
+    let wanted = leg.refreshing.wanted.or(means.tells().then_some(means));
     match status {
         491 if again => {
-            let pause = back_off(side, context);
-            core.refresh_later(side, pause, context);
+            leg.refreshing.wanted = wanted;
+            core.refresh_after_a_pause(side, context);
         }
-        422 if again && leg.timer.raise(message) => core.refresh(side, context),
+        422 if again && leg.timer.raise(message) => {
+            leg.refreshing.wanted = wanted;
+            core.refresh(side, context);
+        }
         500 if !leg.refreshing.waited && message.has(HeaderName::RetryAfter) => {
             leg.refreshing.waited = true;
+            leg.refreshing.wanted = wanted;
             let seconds = message.header(HeaderName::RetryAfter).and_then(retry_after).unwrap_or(1);
             // Half of what is left until the session expires, so that the other try comes in time.
-            let pause = Duration::from_secs(u64::from(seconds)).min(due / 2);
+            let pause = Duration::from_secs(u64::from(seconds)).min(left / 2);
             core.refresh_later(side, pause, context);
         }
         _ => match means {
@@ -298,7 +388,7 @@ fn refused(
                 leg.timer.note_update(false);
                 core.refresh(side, context);
             }
-            Means::Reinvite => context.effects.push(Effect::Disarm(side.session())),
+            Means::Reinvite | Means::Restore | Means::Tell => core.refresh_once_more(side, context),
         },
     }
 }

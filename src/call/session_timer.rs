@@ -45,10 +45,8 @@ pub enum Role {
 pub enum Update {
     /// Its Allow does not say so.
     Closed,
-    /// Its Allow says so.
+    /// Its Allow says so, or it took one.
     Said,
-    /// It answered one with 2xx.
-    Proven,
     /// It refused one, whatever its Allow says.
     Refused,
 }
@@ -123,6 +121,8 @@ pub struct SessionTimer {
     role: Role,
     /// Whether both sides agreed on it.
     agreed: bool,
+    /// Whether the peer knows that the session expires.
+    expires: bool,
     update: Update,
     /// 422s since the last 2xx.
     raises: u8,
@@ -137,6 +137,7 @@ impl SessionTimer {
             min_se: settings.min_se,
             role: Role::Edge,
             agreed: false,
+            expires: false,
             update: Update::Closed,
             raises: 0,
         }
@@ -156,6 +157,7 @@ impl SessionTimer {
             Refresher::Uac => Role::Peer,
         };
         self.agreed = true;
+        self.expires = granted.require;
         self.raises = 0;
     }
 
@@ -172,13 +174,13 @@ impl SessionTimer {
         self.raises = 0;
         match said {
             Some(Ok(SessionExpires { seconds, refresher })) => {
-                self.agreed = true;
+                (self.agreed, self.expires) = (true, true);
                 let theirs = refresher == Some(Refresher::Uas) && seconds <= self.offered();
                 self.role = if theirs { Role::Peer } else { Role::Edge };
                 self.interval = seconds.min(self.offered()).max(INTERVAL_SECONDS_MIN);
             }
             Some(Err(_)) | None => {
-                self.agreed = false;
+                (self.agreed, self.expires) = (false, false);
                 self.role = Role::Edge;
                 self.interval = settings.expires.max(self.min_se);
             }
@@ -204,27 +206,20 @@ impl SessionTimer {
         }
         self.update = match (self.update, message.lists(HeaderName::Allow, "UPDATE")) {
             (Update::Refused, _) => Update::Refused,
-            (Update::Proven, true) => Update::Proven,
             (Update::Closed | Update::Said, true) => Update::Said,
-            (Update::Closed | Update::Said | Update::Proven, false) => Update::Closed,
+            (Update::Closed | Update::Said, false) => Update::Closed,
         };
     }
 
     /// An UPDATE of ours was answered: with 2xx, or refused.
     pub fn note_update(&mut self, taken: bool) {
-        self.update = if taken { Update::Proven } else { Update::Refused };
+        self.update = if taken { Update::Said } else { Update::Refused };
     }
 
     /// Whether our refresh is an UPDATE; else it is a re-INVITE.
     #[must_use]
     pub const fn updates(&self) -> bool {
-        matches!(self.update, Update::Said | Update::Proven)
-    }
-
-    /// Whether our next refresh may be a re-INVITE, and so needs the session description that stands.
-    #[must_use]
-    pub const fn may_reinvite(&self) -> bool {
-        matches!(self.role, Role::Edge) && !matches!(self.update, Update::Proven)
+        matches!(self.update, Update::Said)
     }
 
     /// When something is due, counted from the 2xx: RFC 4028 §10, our refresh at half the interval, or the end where
@@ -233,11 +228,22 @@ impl SessionTimer {
     pub fn due(&self) -> Duration {
         match self.role {
             Role::Edge => Duration::from_secs(u64::from(self.interval)) / 2,
-            Role::Peer => {
-                let margin = EXPIRY_MARGIN_SECONDS.min(self.interval / 3);
-                Duration::from_secs(u64::from(self.interval - margin))
-            }
+            Role::Peer => self.end(),
         }
+    }
+
+    /// When the session is to end, counted from the 2xx, unless it was refreshed: shortly before it expires.
+    #[must_use]
+    pub fn end(&self) -> Duration {
+        let margin = EXPIRY_MARGIN_SECONDS.min(self.interval / 3);
+        Duration::from_secs(u64::from(self.interval - margin))
+    }
+
+    /// Whether the session ends at all unless it is refreshed: the peer knows session timers (RFC 4028 §7.2). Another
+    /// one is asked whether it lives, and that it answers is enough.
+    #[must_use]
+    pub const fn expires(&self) -> bool {
+        self.expires
     }
 
     /// Writes what our INVITE or UPDATE says. In a dialog the roles stay as they are (RFC 4028 §7.4).

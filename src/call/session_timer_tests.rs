@@ -169,19 +169,32 @@ fn our_request_keeps_the_roles_of_the_dialog() {
 #[test]
 fn update_is_used_where_allow_says_so_and_nobody_refused_it() {
     let mut timer = SessionTimer::new(&USUAL);
-    for (lines, updates, may_reinvite) in [
-        ("", false, true),
-        ("Allow: INVITE, UPDATE\r\n", true, true),
-        ("", true, true),
-        ("Allow: INVITE, ACK\r\nAllow: BYE\r\n", false, true),
+    for (lines, updates) in [
+        ("", false),
+        ("Allow: INVITE, UPDATE\r\n", true),
+        ("", true),
+        ("Allow: INVITE, ACK\r\nAllow: BYE\r\n", false),
     ] {
         timer.note_allow(&response(lines));
-        assert_eq!((timer.updates(), timer.may_reinvite()), (updates, may_reinvite), "{lines}");
+        assert_eq!(timer.updates(), updates, "{lines}");
     }
     timer.note_update(true);
-    timer.note_allow(&response("Allow: INVITE, UPDATE\r\n"));
-    assert_eq!((timer.updates(), timer.may_reinvite()), (true, false));
+    assert!(timer.updates());
     timer.note_update(false);
     timer.note_allow(&response("Allow: INVITE, UPDATE\r\n"));
-    assert_eq!((timer.updates(), timer.may_reinvite()), (false, true));
+    assert!(!timer.updates());
+}
+
+#[test]
+fn only_a_peer_that_knows_timers_lets_its_session_expire() {
+    let mut timer = SessionTimer::new(&USUAL);
+    assert!(!timer.expires());
+    timer.heard(&response("Session-Expires: 600;refresher=uac\r\n"), &USUAL);
+    assert!(timer.expires());
+    timer.heard(&response(""), &USUAL);
+    assert!(!timer.expires());
+    for (require, end) in [(true, 568), (false, 568)] {
+        timer.granted(Granted { interval: 600, refresher: Refresher::Uas, require });
+        assert_eq!((timer.expires(), timer.end()), (require, Duration::from_secs(end)));
+    }
 }

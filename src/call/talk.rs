@@ -3,37 +3,25 @@
 //! Owns what is under way between the legs. Read first: RFC 3261 §12.2, §14, §15; RFC 3264 §4; RFC 6086.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use super::answer::{Answer, Pending};
+use super::answer::Answer;
 use super::core::{Core, Ending, reason_text};
+use super::exchange::Exchange;
 use super::hangup::{self, Unanswered};
-use super::leg::{Carried, Leg};
-use super::meaning;
-use super::offer::Offer;
+use super::leg::Carried;
 use super::provisional::{acknowledged, read_rack};
 use super::record::{Disposition, EndedBy};
-use super::relay::{crossing_status, decline, send};
+use super::relay::decline;
 use super::reliable::Sent;
 use super::update::{self, Course};
 use super::{Branch, Context, Effect, Event, Failure, Phase, Relays, ServerId, Side, Timer};
 use crate::policy::{Live, Review, code, review};
-use crate::sip::{Flow, HeaderName, Message, Method};
-
-/// A re-INVITE on its way from one leg to the other.
-#[derive(Debug)]
-struct Exchange {
-    /// Which leg asked.
-    from: Side,
-    pending: Pending,
-    /// Ours on the other leg.
-    branch: Branch,
-}
+use crate::sip::{Flow, Message, Method};
 
 /// The phase.
 #[derive(Debug, Default)]
 pub(super) struct Talk {
-    exchange: Option<Box<Exchange>>,
+    pub(super) exchange: Option<Box<Exchange>>,
     relays: Relays,
     /// A provisional response that the caller may still acknowledge.
     ringing: Option<Box<Sent>>,
@@ -107,7 +95,9 @@ impl Talk {
         let mut unanswered = Unanswered { open_invites: core.open_refreshes(), ..Unanswered::default() };
         if let Some(exchange) = self.exchange {
             unanswered.open_invites.push((exchange.from.other(), exchange.branch));
-            unanswered.others.push((exchange.from, exchange.pending));
+            if !exchange.refused {
+                unanswered.others.push((exchange.from, exchange.pending));
+            }
         }
         unanswered.others.extend(self.relays.into_pending());
         hangup::begin(core, unanswered, ending, told, context)
@@ -167,66 +157,6 @@ impl Talk {
         self.end(core, &ending, Some(message), context)
     }
 
-    /// A re-INVITE crosses unless one is under way (RFC 3261 §14.2).
-    fn invite(
-        mut self,
-        core: &mut Core,
-        (side, server): (Side, ServerId),
-        flow: &Flow,
-        message: &Message,
-        context: &mut Context<'_>,
-    ) -> Phase {
-        let other = side.other();
-        let own_pending = self.exchange.as_ref().is_some_and(|exchange| exchange.from == side);
-        if own_pending || core.leg(side).unacked.is_some() || core.leg(side).offer == Offer::Received {
-            // RFC 3261 §14.2: a second INVITE before the first is done, 500 and a random pause; RFC 6337 §3: the same
-            // for an offer in an UPDATE.
-            decline(core, (side, server), flow, message, (500, true), context);
-            return Phase::Talk(self);
-        }
-        if let Some(status) = core.session_refuses(side, message) {
-            decline(core, (side, server), flow, message, (status, false), context);
-            return Phase::Talk(self);
-        }
-        // RFC 3261 §14.2: our own INVITE is under way on this dialog, or cannot be sent on the other yet.
-        let busy = self.is_inviting(core) || !core.open_refreshes().is_empty();
-        if busy || core.leg(side).offer == Offer::Sent || core.leg(other).offer == Offer::Sent {
-            decline(core, (side, server), flow, message, (491, false), context);
-            return Phase::Talk(self);
-        }
-        self.exchange(core, (side, server), flow, message, context);
-        Phase::Talk(self)
-    }
-
-    /// A re-INVITE goes out on the other leg, for one that came or for an UPDATE.
-    fn exchange(
-        &mut self,
-        core: &mut Core,
-        (side, server): (Side, ServerId),
-        flow: &Flow,
-        message: &Message,
-        context: &mut Context<'_>,
-    ) {
-        let branch = send(core, side.other(), &Method::Invite, message, &[], context);
-        if !message.body().is_empty() {
-            core.leg_mut(side).offer = Offer::Received;
-            core.leg_mut(side.other()).offer = Offer::Sent;
-        }
-        let pending = Pending { server, message: message.clone(), source: flow.remote };
-        let policy = Arc::clone(&core.policy);
-        core.leg_mut(side).refresh(message, flow, &policy);
-        self.exchange = Some(Box::new(Exchange { from: side, pending, branch }));
-        // Heard and never answered it would hold off every other; a person may be asked about it.
-        let at = context.now.tick.after(core.leg(side.other()).peer.ring_max);
-        context.effects.push(Effect::Arm { timer: Timer::Ring, at });
-    }
-
-    /// Whether an INVITE is under way on either leg, or its ACK.
-    pub(super) fn is_inviting(&self, core: &Core) -> bool {
-        let open = |leg: &Leg| leg.unacked.is_some() || leg.awaiting_ack.is_some();
-        self.exchange.is_some() || open(&core.a) || open(&core.b)
-    }
-
     /// UPDATE (RFC 3311): it crosses as it is, or as a re-INVITE to a peer that does not take it.
     fn update(
         mut self,
@@ -276,17 +206,6 @@ impl Talk {
             }
         }
         Phase::Talk(self)
-    }
-
-    /// A re-INVITE is cancelled: the CANCEL crosses, and whatever the other leg then answers crosses back.
-    fn cancelled(&mut self, server: ServerId, message: &Message, context: &mut Context<'_>) {
-        let Some(exchange) = self.exchange.as_ref().filter(|exchange| exchange.pending.server == server)
-        else {
-            return;
-        };
-        let reason = message.values(HeaderName::Reason).next().and_then(meaning::reason).unwrap_or_default();
-        let (branch, side) = (exchange.branch, exchange.from.other());
-        context.effects.push(Effect::Cancel { branch, side, reason: bytes::Bytes::from(reason) });
     }
 
     fn response(
@@ -339,55 +258,14 @@ impl Talk {
         Phase::Talk(self)
     }
 
-    /// The final answer to a re-INVITE crosses back.
-    fn exchanged(
-        mut self,
+    /// RFC 3261 §12.2.1.2: 481 or 408 to a request in the dialog ends the dialog.
+    pub(super) fn after_refusal(
+        self,
         core: &mut Core,
-        exchange: Exchange,
+        side: Side,
         status: u16,
-        flow: &Flow,
-        message: &Message,
         context: &mut Context<'_>,
     ) -> Phase {
-        let Exchange { from, pending, branch } = exchange;
-        let other = from.other();
-        if status == 422 && core.leg_mut(other).timer.raise(message) {
-            // RFC 4028 §7.4: the interval is this leg's own affair; the re-INVITE goes again with a longer one.
-            let branch = send(core, other, &Method::Invite, &pending.message, &[], context);
-            self.exchange = Some(Box::new(Exchange { from, pending, branch }));
-            return Phase::Talk(self);
-        }
-        let crosses = crossing_status(pending.message.method(), status);
-        let answer = Answer { carried: Some(message), ..Answer::bare(crosses) };
-        let bytes = core.answer(from, pending.server, &pending.message, pending.source, &answer, context);
-        if !pending.message.body().is_empty() {
-            core.agree();
-        }
-        if status < 300 {
-            let policy = Arc::clone(&core.policy);
-            core.leg_mut(other).refresh(message, flow, &policy);
-            if pending.message.body().is_empty() {
-                core.await_answer(other, branch, message, context);
-                core.leg_mut(other).offer = Offer::Received;
-                core.leg_mut(from).offer = Offer::Sent;
-            } else {
-                core.acknowledge(other, message.cseq().number, branch, Carried::Nothing, context);
-            }
-            core.session_heard(other, message, context);
-            core.keep_sdp(from, message);
-            core.keep_sdp(other, &pending.message);
-            if *pending.message.method() == Method::Update {
-                core.session_answered(from, &pending.message, context);
-                return Phase::Talk(self);
-            }
-            core.accept(from, pending.server, &pending.message, bytes, context);
-            return Phase::Talk(self);
-        }
-        self.after_refusal(core, other, status, context)
-    }
-
-    /// RFC 3261 §12.2.1.2: 481 or 408 to a request in the dialog ends the dialog.
-    fn after_refusal(self, core: &mut Core, side: Side, status: u16, context: &mut Context<'_>) -> Phase {
         if !matches!(status, 481 | 408) {
             return Phase::Talk(self);
         }
@@ -409,19 +287,10 @@ impl Talk {
         context: &mut Context<'_>,
     ) -> Phase {
         if self.exchange.as_ref().is_some_and(|exchange| exchange.branch == branch) {
-            let Some(exchange) = self.exchange.take() else { return Phase::Talk(self) };
-            let Exchange { from, pending, branch: _ } = *exchange;
-            core.agree();
-            let status = crossing_status(pending.message.method(), 408);
-            core.answer(
-                from,
-                pending.server,
-                &pending.message,
-                pending.source,
-                &Answer::bare(status),
-                context,
-            );
-            return self.after_refusal(core, from.other(), 408, context);
+            return match self.exchange.take() {
+                Some(exchange) => self.exchange_failed(core, *exchange, context),
+                None => Phase::Talk(self),
+            };
         }
         if let Some(relay) = self.relays.take(branch) {
             // RFC 3261 §12.2.1.2: silence to UPDATE ends the dialog, as a 408 does.
@@ -448,18 +317,10 @@ impl Talk {
             Timer::SessionA => return self.session_due(core, Side::A, context),
             Timer::SessionB => return self.session_due(core, Side::B, context),
             Timer::Reliable => self.ringing = None,
-            Timer::Ring => self.give_up_exchange(context),
+            Timer::Ring => self.give_up_exchange(core, context),
             Timer::KeepAlive | Timer::Pace | Timer::Try | Timer::Progress | Timer::Linger => {}
         }
         Phase::Talk(self)
-    }
-
-    /// RFC 3261 §9.1: a re-INVITE that was heard and never answered; its refusal crosses, or silence ends the call.
-    fn give_up_exchange(&self, context: &mut Context<'_>) {
-        if let Some(Exchange { from, branch, .. }) = self.exchange.as_deref() {
-            let (branch, side, reason) = (*branch, from.other(), bytes::Bytes::new());
-            context.effects.push(Effect::Cancel { branch, side, reason });
-        }
     }
 
     /// The policy's third stage: whether the call may go on.

@@ -3,7 +3,7 @@
 //! Owns that decision. Refuses to know session timers beyond what tells a mere refresh from the rest.
 //! Read first: RFC 3311 §5; RFC 6337 §3; RFC 4028 §7.4; RFC 4916.
 
-use super::answer::Answer;
+use super::answer::{Answer, Body};
 use super::core::Core;
 use super::leg::Status;
 use super::relay::decline;
@@ -25,10 +25,12 @@ pub(super) enum Course {
 
 /// Whether an UPDATE only keeps its own leg's session alive: session timers do not cross.
 pub(super) fn is_refresh(message: &Message) -> bool {
-    message.body().is_empty()
-        && message.has(HeaderName::SessionExpires)
-        && !message.has(HeaderName::PAssertedIdentity)
-        && !message.has(HeaderName::RemotePartyId)
+    message.body().is_empty() && message.has(HeaderName::SessionExpires) && !names_somebody(message)
+}
+
+/// Whether it says who somebody is (RFC 4916), which crosses.
+pub(super) fn names_somebody(message: &Message) -> bool {
+    message.has(HeaderName::PAssertedIdentity) || message.has(HeaderName::RemotePartyId)
 }
 
 /// Decides. `confirmed` says whether both dialogs are up.
@@ -45,6 +47,10 @@ pub(super) fn course(relays: &Relays, core: &Core, side: Side, message: &Message
     if let Err(untimely) = leg.offer.takes() {
         let (status, pause) = untimely.status();
         return Course::Refused(status, pause);
+    }
+    // RFC 3264 §8: nothing is changed.
+    if confirmed && core.repeats(side, message) {
+        return Course::Alone;
     }
     if !crosses && !confirmed {
         return Course::Refused(488, false);
@@ -90,7 +96,12 @@ pub(super) fn carry(
         // A re-INVITE is the business of Talk; no early dialog can have one (RFC 3261 §14.2).
         Course::Reinvites => return decline(core, from, flow, message, (488, false), context),
         Course::Alone => {
-            core.answer(side, server, message, flow.remote, &Answer::bare(200), context);
+            let stands = core.leg(side).sdp.as_deref().filter(|_| !message.body().is_empty());
+            let answer = Answer { body: stands.map_or(Body::Left, Body::Ours), ..Answer::bare(200) };
+            core.answer(side, server, message, flow.remote, &answer, context);
+            if !message.body().is_empty() {
+                core.leg_mut(side).refreshing.told();
+            }
             if core.a.status == Status::Up {
                 core.session_answered(side, message, context);
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ringfence::sip::Message;
 
 use super::edge::{Edge, PBX, TRUNK, alter, from, plan, settings};
-use super::texts::{Request, answer, tag};
+use super::texts::{Request, answer, moved, tag};
 
 /// A call that is up, with what both sides know of it.
 pub struct Talk {
@@ -177,7 +177,7 @@ fn a_late_copy_of_the_first_200_does_not_end_a_call_that_was_re_invited_since() 
     let talk = Talk::begin(&mut edge);
     let again = talk.request_a("INVITE", 2).with(|r| {
         let first = Request::new("INVITE", PBX);
-        (r.more, r.body) = (first.more, first.body);
+        (r.more, r.body) = (first.more, moved(1));
     });
     let leaving = edge.hear(from(PBX), &again.text()).to(TRUNK).remove(0);
     let seen = edge.hear(from(TRUNK), &answer(&leaving, 200, "", TRUNK));

@@ -7,7 +7,7 @@ use ringfence::sip::{ConnectionId, Flow, Transport};
 
 use super::calls::Talk;
 use super::edge::{Edge, OTHER, PBX, PBX_TOO, STRANGER, Seen, TRUNK, alter, at, from, plan, probed};
-use super::texts::{Request, answer};
+use super::texts::{Request, answer, moved};
 
 /// Where the PBX seems to be after its NAT has forgotten it.
 const MOVED: &str = "10.0.0.2:40777";
@@ -77,7 +77,7 @@ fn d8_a_re_invites_contact_is_held_to_the_same_rule() {
         let call = talk(&mut edge, "<sip:ann@10.0.0.2:5060>");
         let again = call.request_a("INVITE", 2).with(|r| {
             let first = Request::new("INVITE", PBX);
-            (r.more, r.body, r.contact) = (first.more, first.body, contact.into());
+            (r.more, r.body, r.contact) = (first.more, moved(1), contact.into());
         });
         let seen = edge.hear(from(PBX), &again.text());
         assert_eq!(seen.statuses(PBX), [status], "{contact:?}");

@@ -4,13 +4,13 @@
 
 use super::calls::Talk;
 use super::edge::{Edge, PBX, Seen, TRUNK, from};
-use super::texts::{Request, SDP, answer, header};
+use super::texts::{Request, answer, header, moved};
 
 /// A request of A with an offer.
 fn offering(talk: &Talk, method: &str, cseq: u32, more: &str) -> Request {
     talk.request_a(method, cseq).with(|r| {
         r.more = format!("Content-Type: application/sdp\r\n{more}");
-        r.body = SDP.into();
+        r.body = moved(cseq);
     })
 }
 

@@ -6,6 +6,11 @@ use ringfence::sip::Message;
 pub const SDP: &str =
     "v=0\r\no=- 1 1 IN IP4 10.0.0.2\r\ns=-\r\nc=IN IP4 10.0.0.2\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
 
+/// The same, and the media elsewhere: an offer that changes nothing would not cross.
+pub fn moved(times: u32) -> String {
+    SDP.replacen("m=audio ", &format!("m=audio {}", 1 + times % 5), 1)
+}
+
 /// A request, its parts open to change.
 #[derive(Debug, Clone)]
 pub struct Request {

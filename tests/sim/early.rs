@@ -4,7 +4,7 @@
 
 use super::agent::plan::{Act, On, Rule, when};
 use super::flow::{Flow, Way};
-use super::wire::MS;
+use super::wire::{MS, Micros, SECOND};
 
 const RING: Rule = when(On::Start, 200, Act::Ring { status: 180, sdp: false });
 const RING_RELIABLY: Rule = when(On::Start, 200, Act::RingReliably { status: 180, sdp: false });
@@ -115,6 +115,16 @@ fn misunderstanding() -> Vec<Flow> {
     ]
 }
 
+/// An UPDATE that crosses as a re-INVITE, which waits for its answer so long.
+fn slow(name: &'static str, delay: Micros) -> Flow {
+    able_caller(name, &[when(On::Up, 1_000, UPDATE)]).with(|flow| {
+        flow.caller.rules.retain(|rule| *rule != HANG_UP);
+        flow.caller.rules.push(when(On::Up, 40_000, Act::Bye));
+        flow.callee.updates = false;
+        flow.callee.reinvite_delay = delay;
+    })
+}
+
 fn updating() -> Vec<Flow> {
     let early = [when(On::Answered("PRACK"), 300, UPDATE)];
     let answered = |status: &'static str| move |flow: &mut Flow| flow.diary = vec![status];
@@ -149,6 +159,9 @@ fn updating() -> Vec<Flow> {
         able_caller("update_crosses_as_reinvite", &[when(On::Up, 1_000, UPDATE)])
             .with(answered("UPDATE answered 200"))
             .with(|flow| flow.callee.updates = false),
+        slow("update_as_reinvite_outlasts_its_sender", 20 * SECOND).with(answered("UPDATE answered 500")),
+        slow("update_as_reinvite_is_taken_too_late", 16 * SECOND - 5 * MS)
+            .with(answered("UPDATE answered 500")),
         able_caller("update_meets_answer", &[when(On::Answered("PRACK"), 1_035, UPDATE)]),
     ]
 }

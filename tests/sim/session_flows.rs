@@ -33,6 +33,7 @@ pub fn all() -> Vec<Flow> {
     let mut flows = refreshing();
     flows.extend(negotiating());
     flows.extend(refusing());
+    flows.extend(changing());
     flows.extend(dying());
     flows
 }
@@ -67,6 +68,42 @@ fn refreshing() -> Vec<Flow> {
     ]
 }
 
+/// Refreshes that meet each other, and those that change something.
+fn changing() -> Vec<Flow> {
+    let peers = |flow: Flow| {
+        flow.alone(|shape| shape.session_timer = "session_expires: 90s, refresher: peer").with(|flow| {
+            flow.diary = vec!["INVITE answered 200"];
+        })
+    };
+    let reinvited = Some(REINVITED);
+    let moves = |name, caller, callee| {
+        timed(name, caller, callee).with(|flow| {
+            flow.callee.moves = true;
+            flow.diary = vec!["same offer", "new offer"];
+        })
+    };
+    vec![
+        peers(timed("session_refreshed_by_peers_in_step", reinvited, reinvited)),
+        peers(timed("peers_refresh_and_change_at_once", reinvited, None))
+            .callee(&[RING, ANSWER, when(On::Up, 44_990, Act::Reinvite)])
+            .with(|flow| {
+                flow.callee.session = Some(Timing::SHORT);
+                flow.diary.extend(["INVITE answered 491", "new offer"]);
+            }),
+        moves("answer_to_a_refresh_moves_the_media", reinvited, reinvited),
+        moves("answer_to_a_refresh_moves_the_media_of_an_update", Some(Timing::SHORT), None),
+        moves("answers_to_refreshes_move_both_media", reinvited, reinvited)
+            .with(|flow| flow.caller.moves = true),
+        moves("answer_to_a_refresh_moves_the_media_of_who_refuses", Some(Timing::SHORT), None)
+            .with(|flow| flow.caller.reinvite_refused = Some(488)),
+        timed("session_of_long_descriptions_refreshed", None, None).with(|flow| {
+            flow.caller.talkative = true;
+            flow.callee.talkative = true;
+            flow.diary = vec!["same offer"];
+        }),
+    ]
+}
+
 fn negotiating() -> Vec<Flow> {
     vec![
         timed("session_interval_below_ours", Some(Timing::SHORT), None)
@@ -82,7 +119,11 @@ fn negotiating() -> Vec<Flow> {
                 flow.diary = vec!["INVITE answered 200"];
             }),
         refused("session_interval_below_theirs_without_end", REINVITED, 422, 99)
-            .with(|flow| flow.tolerated = vec!["the session was not refreshed in time"]),
+            .caller(&[LATE_HANG_UP])
+            .with(|flow| {
+                flow.caller.session = Some(Timing::SHORT);
+                flow.alerts = vec![39109];
+            }),
     ]
 }
 
@@ -101,6 +142,13 @@ fn refusing() -> Vec<Flow> {
         refused("refresh_answered_500_goes_again_once", REINVITED, 500, 1).with(answered("same offer")),
         timed("refresh_refused_for_good_ends_no_call", Some(Timing::SHORT), None)
             .with(|flow| flow.callee.reinvite_refused = Some(488)),
+        refused("refresh_refused_until_the_session_ends", REINVITED, 488, 99).caller(&[LATE_HANG_UP]).with(
+            |flow| {
+                flow.caller.session = Some(Timing::SHORT);
+                flow.alerts = vec![39109];
+            },
+        ),
+        refused("refresh_refused_at_first_and_then_taken", REINVITED, 488, 2).with(answered("same offer")),
         timed("refresh_meets_reinvite", Some(REINVITED), Some(REINVITED))
             .caller(&[when(On::Up, 46_000, Act::Reinvite), HANG_UP])
             .with(|flow| {

@@ -41,6 +41,7 @@ impl Agent {
             diary: Vec::new(),
             sdp_version: 0,
             up_told: false,
+            moved: 0,
             session: Session::default(),
             same_offer: false,
             fork: false,
@@ -178,7 +179,7 @@ impl Agent {
             return;
         }
         let mut invite = dialog.request("INVITE", None);
-        let sdp = self.sdp(index);
+        let sdp = self.changed_sdp(index);
         invite.sdp(&sdp);
         let key = self.send_request(index, invite);
         if let Some(dialog) = self.dialogs.get_mut(index) {

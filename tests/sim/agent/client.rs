@@ -353,6 +353,9 @@ impl Agent {
     fn heard_final(&mut self, index: usize, status: u16, method: &str) {
         let Some(dialog) = self.dialogs.get_mut(index) else { return };
         dialog.diary.push(format!("{method} answered {status}"));
+        if matches!(method, "INVITE" | "UPDATE") {
+            dialog.session.settle(status < 300);
+        }
         if method == "BYE" {
             dialog.bye_answered = true;
             dialog.stage = Stage::Over;
@@ -426,7 +429,7 @@ impl Agent {
                 request.body = BINARY.to_vec();
             }
             "UPDATE" => {
-                let sdp = self.sdp(index);
+                let sdp = self.changed_sdp(index);
                 request.sdp(&sdp);
             }
             "PRACK" => {

@@ -57,6 +57,8 @@ pub struct Dialog {
     pub sdp_version: u32,
     /// Whether the plan was told that the session is up.
     pub up_told: bool,
+    /// How often its media has moved.
+    pub moved: usize,
     pub session: Session,
     /// Whether the re-INVITE that waits offers what was offered before.
     pub same_offer: bool,

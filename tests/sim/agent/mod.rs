@@ -198,15 +198,27 @@ impl Agent {
             dialog.sdp_version += 1;
             dialog.sdp_version
         });
-        let port = 20_000 + 2 * index;
+        let (moved, talkative) =
+            self.dialogs.get(index).map_or((0, false), |dialog| (dialog.moved, dialog.plan.talkative));
+        let port = 20_000 + 2 * index + 100 * moved;
+        let more = if talkative { "a=candidate:no one ever asks for\r\n".repeat(150) } else { String::new() };
         let sdp = format!(
             "v=0\r\no=- 77 {version} IN IP4 192.168.77.7\r\ns=-\r\nc=IN IP4 192.168.77.7\r\nt=0 0\r\n\
-             m=audio {port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
+             m=audio {port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n{more}"
         );
         if let Some(dialog) = self.dialogs.get_mut(index) {
             dialog.session.said_sdp.clone_from(&sdp);
         }
         sdp
+    }
+
+    /// An offer that changes something, or such an answer.
+    fn changed_sdp(&mut self, index: usize) -> String {
+        if let Some(dialog) = self.dialogs.get_mut(index) {
+            dialog.moved += 1;
+            dialog.session.stood_sdp = Some(dialog.session.said_sdp.clone());
+        }
+        self.sdp(index)
     }
 
     fn is_silent(&self, message: &Sip) -> bool {

@@ -104,6 +104,10 @@ pub struct Plan {
     pub session: Option<Timing>,
     /// Refreshes are refused with this status, so many times.
     pub refresh_refused: Option<(u16, u8)>,
+    /// Its media moves once, as it answers a re-INVITE that offers what was offered before.
+    pub moves: bool,
+    /// Its session descriptions are longer than most.
+    pub talkative: bool,
     /// Caller: says that it acknowledges provisional responses.
     pub reliable: bool,
     /// Caller: takes no provisional responses but those.
@@ -112,6 +116,8 @@ pub struct Plan {
     pub no_prack: bool,
     /// Caller: acknowledges the first one that holds the answer with a new offer.
     pub prack_offers: bool,
+    /// Caller: acknowledges the first one that holds nothing, once the answer is here, with a new offer.
+    pub prack_offers_later: bool,
     /// Takes UPDATE and says so.
     pub updates: bool,
     /// How long PRACK and UPDATE wait for their answer; 0 is at once.

@@ -148,12 +148,14 @@ impl Agent {
         dialog.rseq = rseq;
         let invite = dialog.remote_invite;
         let answer = response.has_sdp() && !offered;
-        let offer = response.has_sdp() && offered && std::mem::take(&mut dialog.plan.prack_offers);
+        let later = !response.has_sdp() && dialog.described;
+        let offer = response.has_sdp() && offered && std::mem::take(&mut dialog.plan.prack_offers)
+            || later && std::mem::take(&mut dialog.plan.prack_offers_later);
         dialog.described |= response.has_sdp();
         let mut prack = dialog.request("PRACK", None);
         prack.add("RAck", &format!("{rseq} {invite} INVITE"));
         if answer || offer {
-            let sdp = self.sdp(index);
+            let sdp = if offer { self.changed_sdp(index) } else { self.sdp(index) };
             prack.sdp(&sdp);
         }
         self.send_request(index, prack);

@@ -99,6 +99,7 @@ impl Agent {
             diary: Vec::new(),
             sdp_version: 0,
             up_told: false,
+            moved: 0,
             session: Session::default(),
             same_offer: false,
             fork: false,

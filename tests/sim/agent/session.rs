@@ -39,8 +39,19 @@ pub struct Session {
     updates: bool,
     pub heard_sdp: Vec<u8>,
     pub said_sdp: String,
+    /// What was said before an offer that is not answered yet.
+    pub stood_sdp: Option<String>,
     /// Refreshes refused so far.
     refused: u8,
+}
+
+impl Session {
+    /// An offer of ours was taken or refused: then stands what stood before (RFC 3261 §14.1).
+    pub fn settle(&mut self, taken: bool) {
+        if let Some(stood) = self.stood_sdp.take().filter(|_| !taken) {
+            self.said_sdp = stood;
+        }
+    }
 }
 
 const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO";
@@ -184,7 +195,7 @@ impl Agent {
             self.alarms.push((self.now + 3 * SECOND, Alarm::Session { dialog: index, epoch }));
             return;
         }
-        if dialog.session.updates {
+        if dialog.session.updates && dialog.plan.session.is_some_and(|timing| timing.update) {
             let update = dialog.request("UPDATE", None);
             self.send_request(index, update);
             return;
@@ -246,8 +257,17 @@ impl Agent {
         dialog.same_offer = same;
     }
 
-    /// The answer to a re-INVITE: unchanged where the offer is.
+    /// The answer to a re-INVITE: unchanged where the offer is, and the media where it was.
     pub(super) fn answer_sdp(&mut self, index: usize) -> String {
+        if let Some(dialog) = self.dialogs.get_mut(index).filter(|dialog| dialog.same_offer)
+            && std::mem::take(&mut dialog.plan.moves)
+        {
+            let sdp = self.changed_sdp(index);
+            if let Some(dialog) = self.dialogs.get_mut(index) {
+                dialog.session.settle(true);
+            }
+            return sdp;
+        }
         match self.dialogs.get(index) {
             Some(dialog) if dialog.same_offer => dialog.session.said_sdp.clone(),
             Some(_) | None => self.sdp(index),
