@@ -274,8 +274,7 @@ pub(super) fn acknowledged(
     let untimely =
         if described && !answers { core.a.offer.takes().and(core.b.offer.takes()) } else { Ok(()) };
     let Some(behind) = sent.behind else {
-        let status = if described { (488, false) } else { (200, false) };
-        return decline(core, from, flow, message, status, context);
+        return acknowledged_here(relays, core, from, flow, message, context);
     };
     if let Err(untimely) = untimely {
         // The response is acknowledged all the same, or it would be repeated for ever.
@@ -296,6 +295,27 @@ pub(super) fn acknowledged(
     } else {
         relays.cross(core, from, flow, message, &adds, context);
     }
+}
+
+/// A PRACK of what the callee did not say reliably is answered here. An offer in it crosses as an UPDATE where the callee
+/// takes that and has answered the offer before; else it cannot be made there.
+fn acknowledged_here(
+    relays: &mut Relays,
+    core: &mut Core,
+    from: (Side, ServerId),
+    flow: &Flow,
+    message: &Message,
+    context: &mut Context<'_>,
+) {
+    let status = match core.a.offer.takes() {
+        Ok(()) | Err(_) if message.body().is_empty() => (200, false),
+        Err(untimely) => untimely.status(),
+        Ok(()) if core.b.offer.takes().is_ok() && core.b.allows_update => {
+            return relays.cross_as_update(core, from, flow, message, context);
+        }
+        Ok(()) => (488, false),
+    };
+    decline(core, from, flow, message, status, context);
 }
 
 /// The tag of ours that a request names.

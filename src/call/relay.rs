@@ -16,6 +16,8 @@ use crate::sip::{Flow, HeaderName, Message, Method};
 pub(super) struct Relay {
     pub from: Side,
     pub pending: Pending,
+    /// What it crosses as: an offer in a PRACK that acknowledges nothing of the callee's is an UPDATE on leg B.
+    method: Method,
     branch: Branch,
     /// Our tag on leg A of the dialogs it runs in.
     pub tag: LocalTag,
@@ -71,9 +73,7 @@ impl Relays {
     /// Whether an UPDATE of this side is unanswered in the dialogs that the legs stand for.
     pub fn updates(&self, core: &Core, side: Side) -> bool {
         self.0.iter().any(|relay| {
-            relay.from == side
-                && relay.tag == core.a.local_tag
-                && *relay.pending.message.method() == Method::Update
+            relay.from == side && relay.tag == core.a.local_tag && relay.method == Method::Update
         })
     }
 
@@ -90,7 +90,7 @@ impl Relays {
         if self.is_full(context) {
             return decline(core, (from, server), flow, message, (500, true), context);
         }
-        self.start(core, (from, server), flow, message, adds, false, context);
+        self.start(core, (from, server), flow, message, (message.method(), adds), false, context);
     }
 
     /// The same with an offer in it.
@@ -106,9 +106,38 @@ impl Relays {
         if self.is_full(context) {
             return decline(core, (from, server), flow, message, (500, true), context);
         }
+        self.offer(core, (from, server), flow, message, (message.method(), adds), context);
+    }
+
+    /// A PRACK whose response was not reliable at the callee: the offer in it crosses as an UPDATE, whose answer comes back
+    /// in the 200 to the PRACK.
+    pub fn cross_as_update(
+        &mut self,
+        core: &mut Core,
+        from: (Side, ServerId),
+        flow: &Flow,
+        message: &Message,
+        context: &mut Context<'_>,
+    ) {
+        // RFC 3311 §5.2: one UPDATE of a side at a time.
+        if self.is_full(context) || self.updates(core, from.0) {
+            return decline(core, from, flow, message, (500, true), context);
+        }
+        self.offer(core, from, flow, message, (&Method::Update, &[]), context);
+    }
+
+    fn offer(
+        &mut self,
+        core: &mut Core,
+        (from, server): (Side, ServerId),
+        flow: &Flow,
+        message: &Message,
+        means: (&Method, &[(HeaderName, &[u8])]),
+        context: &mut Context<'_>,
+    ) {
         core.leg_mut(from).offer = Offer::Received;
         core.leg_mut(from.other()).offer = Offer::Sent;
-        self.start(core, (from, server), flow, message, adds, true, context);
+        self.start(core, (from, server), flow, message, means, true, context);
     }
 
     #[allow(
@@ -121,13 +150,13 @@ impl Relays {
         (from, server): (Side, ServerId),
         flow: &Flow,
         message: &Message,
-        adds: &[(HeaderName, &[u8])],
+        (method, adds): (&Method, &[(HeaderName, &[u8])]),
         offer: bool,
         context: &mut Context<'_>,
     ) {
-        let branch = send(core, from.other(), message.method(), message, adds, context);
+        let branch = send(core, from.other(), method, message, adds, context);
         let pending = Pending { server, message: message.clone(), source: flow.remote };
-        self.0.push(Relay { from, pending, branch, tag: core.a.local_tag, offer });
+        self.0.push(Relay { from, pending, method: method.clone(), branch, tag: core.a.local_tag, offer });
     }
 
     /// The one that this branch is of.
@@ -181,7 +210,7 @@ impl Relay {
         context: &mut Context<'_>,
     ) -> bool {
         let to = self.from.other();
-        let too_short = status == 422 && *self.pending.message.method() == Method::Update;
+        let too_short = status == 422 && self.method == Method::Update;
         if !too_short || !core.leg_mut(to).timer.raise(message) {
             return false;
         }
@@ -198,16 +227,18 @@ impl Relay {
         message: &Message,
         context: &mut Context<'_>,
     ) {
-        let Self { from, pending, offer, .. } = self;
+        let Self { from, pending, method, offer, .. } = self;
         if offer {
             core.agree();
         }
-        if status < 300 && *pending.message.method() == Method::Update {
+        if status < 300 && method == Method::Update {
             // RFC 3311 §5.1: a 2xx to UPDATE refreshes the remote target.
             let policy = std::sync::Arc::clone(&core.policy);
             core.leg_mut(from.other()).refresh(message, flow, &policy);
             if core.a.status == Status::Up {
-                core.session_answered(from, &pending.message, context);
+                if *pending.message.method() == Method::Update {
+                    core.session_answered(from, &pending.message, context);
+                }
                 core.session_heard(from.other(), message, context);
             }
         }
@@ -239,7 +270,7 @@ impl Relay {
     /// Whether a final status, or silence, says that the peer has lost the dialog (RFC 3261 §12.2.1.2). A PRACK that is
     /// refused says so of its response alone (RFC 3262 §3).
     pub fn ends_dialog(&self, status: u16) -> bool {
-        match self.pending.message.method() {
+        match self.method {
             Method::Update => matches!(status, 481 | 408),
             Method::Info => status == 481,
             Method::Invite

@@ -34,6 +34,16 @@ fn able_caller(name: &'static str, rules: &[Rule]) -> Flow {
     flow
 }
 
+/// The callee rings once more, and not reliably; the caller has an offer for that.
+fn prack_offers_later(name: &'static str) -> Flow {
+    let ring = when(On::Asked("PRACK"), 200, Act::Ring { status: 180, sdp: false });
+    able(name).callee(&[MEDIA_RELIABLY, ring, ANSWER]).with(|flow| {
+        flow.callee.updates = true;
+        flow.caller.requires_reliable = true;
+        flow.caller.prack_offers_later = true;
+    })
+}
+
 /// All of them.
 pub fn all() -> Vec<Flow> {
     let mut flows = acknowledging();
@@ -63,6 +73,12 @@ fn acknowledging() -> Vec<Flow> {
         }),
         plain("late_offer_of_an_unaware_caller").callee(&both).with(|flow| flow.caller.late_offer = true),
         able("prack_holds_a_new_offer").with(|flow| flow.caller.prack_offers = true),
+        prack_offers_later("prack_offer_crosses_as_update")
+            .with(|flow| flow.diary = vec!["PRACK answered 200", "UPDATE"]),
+        prack_offers_later("prack_offer_to_a_peer_that_takes_no_update").with(|flow| {
+            flow.callee.updates = false;
+            flow.diary = vec!["PRACK answered 488"];
+        }),
         able("tcp_ringing_is_acknowledged").over_tcp("tcp_ringing_is_acknowledged"),
         able("answer_waits_for_prack").callee(&[
             when(On::Start, 200, Act::RingReliably { status: 183, sdp: true }),
