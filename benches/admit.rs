@@ -14,13 +14,14 @@ use ringfence::policy::peer::{CalledFrom, Extensions, Methods};
 use ringfence::policy::route::{Pattern, Route, RouteTarget};
 use ringfence::policy::rules::{Blocklist, ConcurrentCalls, Entry, MaxDuration, Rule, Rules};
 use ringfence::policy::{
-    Charge, Counters, Facts, Listener, Numbers, Outcome, Pace, Peer, PeerId, PeerSide, Plan, Policy, Presets,
-    Reservation, Site, SiteId, Sources, Target, admit, screen, sources,
+    Aim, Charge, Counters, Facts, Listener, Located, Numbers, Outcome, Pace, Peer, PeerId, PeerSide, Plan,
+    Policy, Presets, Reservation, Site, SiteId, Sources, admit, screen, sources,
 };
-use ringfence::sip::{ConnectionId, Flow, Host, ListenerId, Method, Transport};
+use ringfence::sip::{ConnectionId, Flow, Host, ListenerId, Method, PartyId, Transport};
 
 const PBX: PeerId = PeerId(0);
 const TRUNK: PeerId = PeerId(1);
+static NOWHERE: Located = Located::new();
 const EDGE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 
 fn peer(id: PeerId, name: &str, side: PeerSide, address: [u8; 4]) -> Option<Arc<Peer>> {
@@ -32,7 +33,10 @@ fn peer(id: PeerId, name: &str, side: PeerSide, address: [u8; 4]) -> Option<Arc<
         site: Some(SiteId(0)),
         listener: ListenerId(0),
         sources: vec![address.ip().into()],
-        targets: vec![Target { address, transports: [Transport::Udp].into_iter().collect() }],
+        targets: vec![Aim::Address(address)],
+        transports: [Transport::Udp].into_iter().collect(),
+        party: PartyId(id.0 + 1),
+        calls_from_targets: false,
         request_host: None,
         numbers: Numbers::default(),
         identity: Identity::default(),
@@ -137,6 +141,8 @@ fn facts(called: &str) -> Facts<'_> {
         hidden: false,
         passed_before: false,
         draw: 0x9e37_79b9_7f4a_7c15,
+        located: &NOWHERE,
+        located: &NOWHERE,
         direction: None,
         target: None,
     }

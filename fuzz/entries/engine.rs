@@ -247,7 +247,7 @@ fn operate(play: &mut Play, choices: &mut Choices<'_>) {
             if operation & 0x40 != 0 {
                 mutate(&mut bytes, choices);
             }
-            let Hop { listener, transport, remote, connection } = hop;
+            let Hop { listener, transport, remote, connection, party: _ } = hop;
             play.input(Input::Frame {
                 flow: Flow { listener, transport, remote, connection },
                 bytes: &bytes,

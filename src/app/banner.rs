@@ -30,7 +30,7 @@ pub fn say(file: &Path, config: &Config) {
     }
     for peer in policy.peers.iter().flatten() {
         let sources: Vec<_> = peer.sources.iter().map(ToString::to_string).collect();
-        let targets: Vec<_> = peer.targets.iter().map(|target| target.address.to_string()).collect();
+        let targets: Vec<_> = peer.targets.iter().map(ToString::to_string).collect();
         let side = match peer.side {
             PeerSide::Inside => "inside",
             PeerSide::Outside => "outside",

@@ -13,7 +13,7 @@ use crate::engine::{Engine, Input, Output, Reply};
 use crate::net::stream::StreamCounts;
 use crate::net::{BATCH, Datagram, News, Outbox, Streams, UdpPort};
 use crate::sinks::Sinks;
-use crate::sip::{ConnectionId, Hop, ListenerId, Transport};
+use crate::sip::{ConnectionId, Hop, ListenerId, PartyId, Transport};
 
 /// Running counts of datagrams.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -165,5 +165,5 @@ fn flush_port(
 }
 
 fn hop_of(listener: ListenerId, remote: std::net::SocketAddr) -> Hop {
-    Hop { listener, transport: Transport::Udp, remote, connection: ConnectionId::NONE }
+    Hop { listener, transport: Transport::Udp, remote, connection: ConnectionId::NONE, party: PartyId::NONE }
 }

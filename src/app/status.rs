@@ -14,7 +14,7 @@ use crate::sinks::SinkCounts;
 /// Puts the answer together.
 #[must_use]
 pub fn status(answer: Answer, sinks: SinkCounts, uptime_s: u64, draining: bool) -> Value {
-    let Reply::Status { gauges, counts, peers, targets_down, generation } = answer.reply;
+    let Reply::Status { gauges, counts, peers, targets_down, names, generation } = answer.reply;
     let counts: Map<String, Value> = counts.into_iter().map(|(name, count)| (name, json!(count))).collect();
     let state = |up| match up {
         Some(true) => "up",
@@ -37,6 +37,7 @@ pub fn status(answer: Answer, sinks: SinkCounts, uptime_s: u64, draining: bool) 
         "gauges": gauges,
         "peers": peers,
         "targets_down": targets_down,
+        "names": names,
         "counts": counts,
         "net": net,
         "streams": answer.streams,

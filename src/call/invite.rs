@@ -76,10 +76,11 @@ pub(super) fn write(
     writer.finish(body)
 }
 
-/// The host of Request-URI and To towards a target: the policy's, else its address.
-fn request_host(peer: &Peer, candidate: &Candidate) -> String {
-    match &peer.request_host {
-        Some(host) => host.to_string(),
-        None => candidate.target.address.to_string(),
+/// The host of Request-URI and To towards a target: the policy's, else the name that led there, else its address.
+pub(crate) fn request_host(peer: &Peer, candidate: &Candidate) -> String {
+    match (&peer.request_host, &candidate.target.name) {
+        (Some(host), _) => host.to_string(),
+        (None, Some(name)) => name.request_host.to_string(),
+        (None, None) => candidate.target.address.to_string(),
     }
 }

@@ -13,6 +13,7 @@ pub(super) use super::outgoing::{Carried, Outgoing};
 use super::refresh::Refreshing;
 use super::session_timer::SessionTimer;
 use super::{Branch, LocalTag, Random, ServerId, Settings, Side, identity};
+use crate::policy::peer::Named;
 use crate::policy::{Listener, Peer, PeerId, Policy, Reservation, Target};
 use crate::sip::error::Cause;
 use crate::sip::{Flow, HeaderName, Hop, Host, Message, Method, NameAddr, Text, Transport, Uri, Writer};
@@ -81,6 +82,8 @@ pub(super) struct Leg {
     pub local_cseq: u32,
     pub remote_cseq: u32,
     pub hop: Hop,
+    /// The name that led to the peer, if it was one.
+    pub name: Option<Arc<Named>>,
     /// Where offer and answer stand.
     pub offer: Offer,
     /// Whether the peer takes UPDATE: what its last Allow says.
@@ -121,7 +124,8 @@ impl Leg {
         policy: &Policy,
         random: &mut Random,
     ) -> (Self, Result<(), Cause>) {
-        let mut leg = Self::callee(peer, flow.back(), random);
+        let hop = Hop { party: peer.party, ..flow.back() };
+        let mut leg = Self::callee(peer, hop, random);
         leg.side = Side::A;
         leg.status = Status::Invited(server);
         leg.remote_cseq = invite.cseq().number;
@@ -171,6 +175,7 @@ impl Leg {
             local_cseq: 0,
             remote_cseq: 0,
             hop,
+            name: None,
             offer: Offer::None,
             allows_update: false,
             unacked: None,
@@ -214,10 +219,11 @@ impl Leg {
             self.routes.first().and_then(|route| NameAddr::read(route).ok()).map(|route| route.raw_uri);
         let named =
             first.or(Some(&self.target)).and_then(|raw| Uri::read(raw).ok()).and_then(|uri| literal(&uri));
-        self.hop = flow.back();
+        self.hop = Hop { party: self.hop.party, ..flow.back() };
         let Some((address, transport)) = named else { return };
         let own = self.peer.sources.iter().any(|network| network.contains(&address.ip()))
-            || self.peer.targets.iter().any(|target| target.address.ip() == address.ip());
+            || self.peer.addresses().any(|own| own.ip() == address.ip())
+            || self.name.as_ref().is_some_and(|name| name.addresses.contains(&address.ip()));
         // A transport weaker than the one in use is never taken from a message.
         let served = policy.listener(flow.listener).map_or(&[][..], |listener| &listener.transports);
         let transport = transport.filter(|wanted| served.contains(wanted) && !flow.transport.is_encrypted());
@@ -245,7 +251,7 @@ impl Leg {
     /// The hop for a request of this size: TCP where it has grown past what UDP carries and the peer has it.
     pub fn hop_for(&self, hop: Hop, bytes: usize, settings: &Settings) -> Hop {
         // RFC 3261 §18.1.1: larger than 1300 bytes goes by a congestion controlled transport.
-        let has_tcp = self.peer.targets.iter().any(|target| target.transports.contains(&Transport::Tcp));
+        let has_tcp = self.peer.transports.contains(&Transport::Tcp);
         if hop.transport == Transport::Udp && bytes > settings.udp_request_bytes_max && has_tcp {
             Hop { transport: Transport::Tcp, connection: crate::sip::ConnectionId::NONE, ..hop }
         } else {
@@ -354,6 +360,7 @@ pub(super) fn hop_of(peer: &Peer, target: &Target, transport: Transport) -> Hop 
         transport,
         remote: target.address,
         connection: crate::sip::ConnectionId::NONE,
+        party: target.party,
     }
 }
 

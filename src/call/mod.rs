@@ -37,15 +37,17 @@ mod targets;
 mod update;
 pub mod visits;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::clock::{Now, Tick};
 use crate::policy::{Parties, Peer, Place, Policy, Refusal, Reservation, Trail, code, route::Candidate};
-use crate::sip::{Flow, Message, Transport};
+use crate::sip::{Flow, ListenerId, Message, Transport};
 
 pub use effect::{Effect, Effects};
 pub use event::{EndCause, Event, Failure, Timer};
 pub use identity::{Branch, LocalTag, Random};
+pub(crate) use invite::request_host;
 pub use record::CallRecord;
 use relay::Relays;
 pub use stray::{Farewell, Past};
@@ -262,6 +264,11 @@ impl Call {
         };
         core.note_sent(context);
         Self { core, phase }
+    }
+
+    /// Where its legs stand: the listener and the far address.
+    pub fn ways(&self) -> impl Iterator<Item = (ListenerId, IpAddr)> {
+        [&self.core.a, &self.core.b].map(|leg| (leg.hop.listener, leg.hop.remote.ip())).into_iter()
     }
 
     /// The phase it stands in; `None` when nothing is left of it.

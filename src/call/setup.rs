@@ -162,6 +162,7 @@ impl Setup {
         core.b.peer = Arc::clone(peer);
         core.a.other = (peer.id, false);
         core.b.hop = leg::hop_of(peer, &candidate.target, transport);
+        core.b.name = candidate.target.name.clone();
         self.forks.clear(core, context);
         let Some(asked) = core.invite.as_ref().map(|pending| &pending.message) else { return };
         self.caller = Caller::of(asked, &core.a.peer);

@@ -162,16 +162,20 @@ fn peers(config: &Config) -> Vec<String> {
         };
         let listener = policy.listener(peer.listener).map_or("", |listener| &*listener.name);
         let mut sources: Vec<String> = peer.sources.iter().map(network_text).collect();
-        let targets = peer.targets.iter().map(|target| target.address.ip());
+        let targets = peer.addresses().map(|address| address.ip());
         // What a target sends within a call is the peer's as well.
         let unlisted = targets.filter(|target| !peer.sources.iter().any(|network| network.contains(target)));
         sources.extend(unlisted.map(|target| target.to_string()));
+        if peer.calls_from_targets {
+            sources.push("wherever DNS leads the names of its targets".to_owned());
+        }
         let sources = several(sources.iter().map(String::as_str), "and");
         out.push(format!(
             "{}: {side}, met on listener {listener}, known by its source: {sources}",
             peer.name
         ));
         out.push(format!("    {}", reached(peer)));
+        out.extend(named(peer));
         out.push(format!(
             "    at most {} calls at once, {} requests a second ({} at once)",
             grouped(peer.concurrent_calls_max.into()),
@@ -190,8 +194,10 @@ fn peers(config: &Config) -> Vec<String> {
 }
 
 fn reached(peer: &Peer) -> String {
-    let Some(first) = peer.targets.first() else { return "no calls go to it".to_owned() };
-    let targets: Vec<String> = peer.targets.iter().map(|target| target.address.to_string()).collect();
+    if peer.targets.is_empty() {
+        return "no calls go to it".to_owned();
+    }
+    let targets: Vec<String> = peer.targets.iter().map(ToString::to_string).collect();
     let targets = several(targets.iter().map(String::as_str), "then");
     let probed = match peer.probe {
         Some(probe) => format!("asked every {} whether it lives", time_text(probe.interval)),
@@ -199,9 +205,22 @@ fn reached(peer: &Peer) -> String {
     };
     format!(
         "calls to it go to {targets} by {}, {probed}; {} without an answer: the next",
-        transports(first.transports.iter()),
+        transports(peer.transports.iter()),
         time_text(peer.try_timeout)
     )
+}
+
+/// Names say nothing here: they are asked for while the edge runs.
+fn named(peer: &Peer) -> Option<String> {
+    let names: Vec<String> = peer.domains().map(ToString::to_string).collect();
+    let first = names.first()?;
+    let encrypted = peer.transports.first().is_some_and(|transport| transport.is_encrypted());
+    let only = if encrypted { "; what DNS offers in the clear is not used" } else { "" };
+    Some(format!(
+        "    DNS says where {} leads, while the edge runs (`ringfence status` shows it): NAPTR and SRV for a name without a port, else its addresses{only}. Try it now: dig SRV _sip._udp.{}",
+        several(names.iter().map(String::as_str), "and"),
+        first.split(':').next().unwrap_or_default()
+    ))
 }
 
 fn timed(timers: &SessionTimers) -> String {

@@ -10,10 +10,10 @@ use ipnet::IpNet;
 use super::fields::{Fields, Item};
 use super::peers::Read;
 use super::problem::{Cause, quoted};
-use super::values::network_text;
+use super::values::{self, network_text};
 use crate::policy::peer::Direction;
 use crate::policy::route::{Pattern, Route};
-use crate::policy::{Listener, Peer, PeerId, PeerSide, Site};
+use crate::policy::{Aim, Listener, Peer, PeerId, PeerSide, Site};
 use crate::sip::ListenerId;
 
 /// Everything read, to be checked against each other.
@@ -108,29 +108,30 @@ impl<'a> Cast<'a> {
         for Read { value: peer, fields } in self.sound_peers() {
             let placed = self.listener(peer.listener).filter(|listener| is_placed(&listener.value));
             let Some(listener) = placed else { continue };
-            for (target, item) in peer.targets.iter().zip(fields.list("targets")) {
+            for (aim, item) in peer.targets.iter().zip(fields.list("targets")) {
+                let Aim::Address(target) = *aim else { continue };
                 let error = |cause: Cause| fields.desk().error(item.node.place, &item.path, cause);
                 let bind = listener.value.bind;
-                if target.address.is_ipv4() != bind.is_ipv4() {
+                if target.is_ipv4() != bind.is_ipv4() {
                     let cause = format!(
                         "{} cannot be reached from listener {} at {bind}",
-                        target.address,
+                        target,
                         quoted(&listener.value.name)
                     );
                     error(Cause::new(cause).cure("IPv4 and IPv6 need a listener each"));
-                } else if bind.ip().is_loopback() && !target.address.ip().is_loopback() {
+                } else if bind.ip().is_loopback() && !target.ip().is_loopback() {
                     let cause = format!(
                         "{} cannot be reached from listener {} at {bind}",
-                        target.address,
+                        target,
                         quoted(&listener.value.name)
                     );
                     error(Cause::new(cause).cure("bind the listener to an address of this network"));
                 }
-                let ours = self.listeners.iter().find(|ours| is_ours(&ours.value, target.address));
+                let ours = self.listeners.iter().find(|ours| is_ours(&ours.value, target));
                 if let Some(ours) = ours {
                     let cause = format!(
                         "{} is our own listener {}: calls would come back to us",
-                        target.address,
+                        target,
                         quoted(&ours.value.name)
                     );
                     error(Cause::new(cause).cure("write the peer's own address"));
@@ -152,10 +153,14 @@ impl<'a> Cast<'a> {
     fn claims(&self) -> Vec<Claim<'_, 'a>> {
         let mut claims = Vec::new();
         for peer in self.sound_peers() {
-            let sources = peer.value.sources.iter().copied().zip(peer.fields.list("sources"));
-            claims.extend(sources.map(|(network, item)| Claim { peer, network, item, listed: true }));
-            let targets = peer.value.targets.iter().map(|target| IpNet::from(target.address.ip()));
-            let targets = targets.zip(peer.fields.list("targets"));
+            for (network, item) in peer.fields.words("sources", values::source) {
+                claims.extend(network.map(|network| Claim { peer, network, item, listed: true }));
+            }
+            let aims = peer.value.targets.iter().zip(peer.fields.list("targets"));
+            let targets = aims.filter_map(|(aim, item)| match aim {
+                Aim::Address(address) => Some((IpNet::from(address.ip()), item)),
+                Aim::Name(_) => None,
+            });
             let targets = targets.filter(|(network, _)| !peer.value.sources.contains(network));
             claims.extend(targets.map(|(network, item)| Claim { peer, network, item, listed: false }));
         }
@@ -410,8 +415,8 @@ fn is_ours(listener: &Listener, address: std::net::SocketAddr) -> bool {
 }
 
 fn peer_transports(peer: &Peer) -> impl Iterator<Item = crate::sip::Transport> {
-    let first = peer.targets.first().map(|target| target.transports.iter().copied());
-    first.into_iter().flatten()
+    let called = (!peer.targets.is_empty()).then(|| peer.transports.iter().copied());
+    called.into_iter().flatten()
 }
 
 /// The sides where calls of a direction begin and end.

@@ -126,7 +126,7 @@ impl Kind {
             Self::Size(..) => "a size".to_owned(),
             Self::Word(words) => format!("one of {}", words.join(", ")),
             Self::Address => "an address with a port".to_owned(),
-            Self::Target => "an address".to_owned(),
+            Self::Target => "an address or a name".to_owned(),
             Self::Host => "a host".to_owned(),
             Self::Network => "an address or network".to_owned(),
             Self::Number => "a number or user name".to_owned(),

@@ -18,8 +18,8 @@ use crate::call::rewrite::may_be_passed;
 use crate::policy::names::Names;
 use crate::policy::peer::{CalledFrom, Extensions, Methods, PassedHeader, Probe, Refreshes, SessionTimers};
 use crate::policy::refusal::{Presets, RefusalClass};
-use crate::policy::{Listener, Pace, Peer, PeerId, PeerSide, Site, Target};
-use crate::sip::{HeaderName, ListenerId, Transport};
+use crate::policy::{Aim, Domain, Listener, Pace, Peer, PeerId, PeerSide, Site};
+use crate::sip::{HeaderName, ListenerId, PartyId, Transport};
 
 /// Something read, and the fields it was read from, so that later checks can point at them.
 #[derive(Debug)]
@@ -117,21 +117,25 @@ pub fn peers<'a>(
 ) -> Vec<Read<'a, Peer>> {
     let read = |NamedFields { name, fields }| {
         let id = names.peer(name).map_err(|_| fields.error("side", too_many())).ok()?;
-        let value = peer(name, id, &fields, listeners);
+        let value = peer(name, id, &fields, listeners, names);
         Some(Read { value, fields })
     };
     root.named("peers").into_iter().filter_map(read).collect()
 }
 
-fn peer(name: &str, id: PeerId, fields: &Fields<'_>, listeners: &BTreeMap<&str, ListenerId>) -> Peer {
+fn peer(
+    name: &str,
+    id: PeerId,
+    fields: &Fields<'_>,
+    listeners: &BTreeMap<&str, ListenerId>,
+    names: &mut Names,
+) -> Peer {
     let sides = [("inside", PeerSide::Inside), ("outside", PeerSide::Outside)];
     let side = fields.choice("side", &sides).unwrap_or(PeerSide::Outside);
     let transports = transports(fields);
-    let target = |text: &str| values::address(text, Some(5060));
-    let targets = fields
-        .words("targets", target)
-        .into_iter()
-        .map(|(address, _)| Target { address, transports: transports.iter().copied().collect() });
+    let (party, targets) = aims(name, fields, names);
+    let sources: Vec<_> =
+        fields.words("sources", values::source).into_iter().map(|(source, _)| source).collect();
     let peer = Peer {
         id,
         name: Arc::from(name),
@@ -140,8 +144,11 @@ fn peer(name: &str, id: PeerId, fields: &Fields<'_>, listeners: &BTreeMap<&str, 
         listener: fields
             .checked("listener", |text| reference(text, "listener", listeners))
             .unwrap_or(ListenerId(0)),
-        sources: fields.words("sources", values::network).into_iter().map(|(network, _)| network).collect(),
-        targets: targets.collect(),
+        sources: sources.iter().copied().flatten().collect(),
+        targets,
+        transports: transports.into_iter().collect(),
+        party,
+        calls_from_targets: sources.contains(&None),
         request_host: fields.checked("request_host", |text| {
             values::host_and_port(text)?;
             Ok(Arc::from(text))
@@ -170,6 +177,7 @@ fn peer(name: &str, id: PeerId, fields: &Fields<'_>, listeners: &BTreeMap<&str, 
         session_timers: session_timers(fields),
         keep_alive: fields.time_if("keep_alive"),
     };
+    calls_from_targets(&peer, fields);
     if peer.try_timeout > peer.post_dial_max {
         fields.error(
             "post_dial_max",
@@ -180,6 +188,55 @@ fn peer(name: &str, id: PeerId, fields: &Fields<'_>, listeners: &BTreeMap<&str, 
         fields.error("ring_max", Cause::new("ring_max is below post_dial_max").cure("raise ring_max"));
     }
     peer
+}
+
+/// The peer as a party, and its targets, each name a party of its own.
+fn aims(name: &str, fields: &Fields<'_>, names: &mut Names) -> (PartyId, Vec<Aim>) {
+    let mut party = |target: Option<&str>| {
+        names.party(name, target).map_err(|_| fields.error("targets", too_many())).unwrap_or_default()
+    };
+    let own = party(None);
+    let aims = fields.words("targets", aim).into_iter().map(|(written, _)| match written {
+        Written::Address(address) => Aim::Address(address),
+        Written::Name(host, port) => {
+            let mut domain = Domain { host: Arc::from(host), port, party: own };
+            domain.party = party(Some(&domain.to_string()));
+            Aim::Name(domain)
+        }
+    });
+    (own, aims.collect())
+}
+
+/// What stands in `targets`.
+enum Written {
+    Address(SocketAddr),
+    Name(String, Option<u16>),
+}
+
+fn aim(text: &str) -> Result<Written, Cause> {
+    match values::domain_name(text) {
+        Some((host, port)) => Ok(Written::Name(host, port)),
+        None => values::address(text, Some(5060)).map(Written::Address),
+    }
+}
+
+/// `sources: [targets]`: DNS then says who may call, so it is for those whose calls cost nothing.
+fn calls_from_targets(peer: &Peer, fields: &Fields<'_>) {
+    if !peer.calls_from_targets {
+        return;
+    }
+    if peer.domains().next().is_none() {
+        let cause = "the word targets stands for where the names among its targets lead, and there is none";
+        fields.error("sources", Cause::new(cause).cure("list its addresses (those of targets need not be)"));
+    } else if peer.side == PeerSide::Inside {
+        let cause = "whoever answers DNS for an inside peer's name would call at the owner's cost";
+        fields.error("sources", Cause::new(cause).cure("list the addresses it sends from"));
+    } else if let Some(item) = fields.list("sources").first() {
+        let cause = "whoever answers DNS for this peer's names says who may call in its place";
+        let cause = Cause::new(cause)
+            .cure("fine for calls to numbers of your own; list its addresses where they are known");
+        fields.desk().warning(item.node.place, &item.path, cause);
+    }
 }
 
 fn pace(fields: &Fields<'_>) -> Pace {

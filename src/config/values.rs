@@ -177,7 +177,7 @@ pub fn network(text: &str) -> Result<IpNet, Cause> {
         return Err(match port {
             Ok(address) => cause.cure(format!("sources have no port: write {}", address.ip())),
             Err(_) => {
-                cause.cure("write 192.0.2.10, 192.0.2.0/24 or 2001:db8::/48; names are not looked up here")
+                cause.cure("write 192.0.2.10, 192.0.2.0/24 or 2001:db8::/48; where DNS leads the names of its targets is the word targets")
             }
         });
     };
@@ -206,6 +206,19 @@ pub fn network(text: &str) -> Result<IpNet, Cause> {
         return Err(Cause::new(format!("{} is no sender's address", quoted(text))));
     }
     Ok(network)
+}
+
+/// What a peer sends from: an address or a network; `None` for `targets`, wherever the names of its targets lead.
+pub fn source(text: &str) -> Result<Option<IpNet>, Cause> {
+    if text == "targets" { Ok(None) } else { network(text).map(Some) }
+}
+
+/// A host name in lower case and a port, where `text` is one rather than an address: it has a letter, and no second colon.
+#[must_use]
+pub fn domain_name(text: &str) -> Option<(String, Option<u16>)> {
+    let (host_part, port) = host_and_port(text.strip_suffix('.').unwrap_or(text)).ok()?;
+    let named = !host_part.starts_with('[') && host_part.chars().any(|c| c.is_ascii_alphabetic());
+    named.then(|| (host_part.to_ascii_lowercase(), port))
 }
 
 /// A network as `network` reads it; a single address without its prefix.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::checks;
 use super::transactions::Addresses;
-use crate::policy::{PeerId, Policy};
+use crate::policy::{Located, PeerId, Policy};
 use crate::sip::{ListenerId, Via};
 
 /// The policies to ask, the one in force first.
@@ -18,15 +18,22 @@ pub struct Known<'a> {
     pub policy: &'a Arc<Policy>,
     /// Replaced, with live calls.
     pub retired: &'a [Arc<Policy>],
+    /// Where names lead, and led.
+    pub located: &'a Located,
 }
 
 impl<'a> Known<'a> {
-    /// The peer at an address, with the policy that lists it.
+    /// The peer at an address, with the policy that lists it; after those that are listed, those that names led to.
     #[must_use]
     pub fn peer_at(&self, listener: ListenerId, address: IpAddr) -> Option<(PeerId, &'a Arc<Policy>)> {
-        std::iter::once(self.policy)
-            .chain(self.retired)
-            .find_map(|policy| policy.index.peer(listener, address).map(|peer| (peer, policy)))
+        let mut policies = std::iter::once(self.policy).chain(self.retired);
+        let listed = policies
+            .clone()
+            .find_map(|policy| policy.index.peer(listener, address).map(|peer| (peer, policy)));
+        listed.or_else(|| {
+            let peer = self.located.peer_at(listener, address)?;
+            policies.find(|policy| policy.peer(peer).is_some()).map(|policy| (peer, policy))
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use super::transactions::CallKey;
 use crate::call::{Branch, Call, LocalTag, ServerId, Side, Timer};
 use crate::clock::Tick;
 use crate::policy::{PeerId, Policy};
+use crate::sip::ListenerId;
 
 /// Requests of one side within one call, BYE aside: one in so long, and so many at once. Speech needs a few, DTMF by INFO
 /// some ten a second.
@@ -140,6 +142,11 @@ impl Calls {
     /// Takes a call out.
     pub fn remove(&mut self, key: CallKey) -> Option<Box<Entry>> {
         self.0.remove(slab_key(key))
+    }
+
+    /// Where the legs of every call stand: the listener and the far address.
+    pub fn ways(&self) -> impl Iterator<Item = (ListenerId, IpAddr)> + '_ {
+        self.0.iter().flat_map(|(_, entry)| entry.call.ways())
     }
 
     /// Every live key.

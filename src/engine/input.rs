@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::query::Query;
-use crate::policy::Policy;
-use crate::sip::{ConnectionId, Flow, Hop, Malformed};
+use crate::policy::{Policy, Resolution};
+use crate::sip::{ConnectionId, Flow, Hop, Malformed, PartyId};
 
 /// One input.
 #[derive(Debug)]
@@ -41,6 +41,13 @@ pub enum Input<'a> {
     },
     /// A deadline came.
     Wake,
+    /// What came of resolving one name of the policy.
+    Resolved {
+        /// Which.
+        party: PartyId,
+        /// What.
+        resolution: Resolution,
+    },
     /// A checked new policy.
     Reload(Arc<Policy>),
     /// No new calls; live ones may go on for so long, then they are ended.

@@ -14,7 +14,7 @@ use super::transactions::response_hop;
 use super::{Engine, Output};
 use crate::clock::Now;
 use crate::policy::alert::Alert;
-use crate::policy::{Peer, PeerId, Policy, SourceVerdict, code};
+use crate::policy::{Located, Peer, PeerId, Policy, SourceVerdict, code};
 use crate::sip::error::{Cause, Malformed};
 use crate::sip::grammar::Values;
 use crate::sip::parse::{Answerable, Limits, parse};
@@ -34,6 +34,8 @@ pub(super) enum Listed {
     Now(PeerId),
     /// One that was replaced, under which its calls live on.
     Before,
+    /// None: a name of the peer leads, or led, there. It may answer, and speak within a call.
+    ByName,
 }
 
 /// A request of a listed peer.
@@ -47,6 +49,8 @@ pub struct Arrived<'a> {
     pub policy: &'a Arc<Policy>,
     /// Whether that policy is in force; under a replaced one only live calls go on.
     pub in_force: bool,
+    /// Where the names of peers lead.
+    pub located: &'a Located,
     /// The request.
     pub message: &'a Message,
 }
@@ -85,6 +89,15 @@ impl Engine {
         if listed.is_none() && self.listed_before(flow) {
             return Some(Listed::Before);
         }
+        if listed.is_none()
+            && let Some(peer) = self.located.peer_at(flow.listener, flow.remote.ip())
+        {
+            return Some(if self.calls_from_targets(peer, flow) {
+                Listed::Now(peer)
+            } else {
+                Listed::ByName
+            });
+        }
         self.sources.charge(&self.policy, now, flow, verdict);
         // A stream is closed at its first byte where its peer was taken out of the policy meanwhile.
         if listed.is_none() && flow.connection != ConnectionId::NONE {
@@ -109,26 +122,37 @@ impl Engine {
     /// Whether the policy in force names this address, or one under which a call lives.
     #[must_use]
     pub fn knows(&self, listener: ListenerId, ip: IpAddr) -> bool {
-        Known { policy: &self.policy, retired: &self.retired }.peer_at(listener, ip).is_some()
+        let known = Known { policy: &self.policy, retired: &self.retired, located: &self.located };
+        known.peer_at(listener, ip).is_some()
     }
 
     fn listed_before(&self, flow: &Flow) -> bool {
         self.retired.iter().any(|policy| policy.peer_at(flow).is_some())
     }
 
+    /// Whether a peer may call from where its names lead now.
+    fn calls_from_targets(&self, peer: PeerId, flow: &Flow) -> bool {
+        self.policy.peer(peer).is_some_and(|peer| peer.calls_from_targets)
+            && self.located.leads_to(flow.listener, flow.remote.ip())
+    }
+
     fn arrive(&mut self, now: Now, flow: Flow, listed: Listed, message: &Message) {
-        let policy = Arc::clone(&self.policy);
+        let (policy, located) = (Arc::clone(&self.policy), Arc::clone(&self.located));
+        // DNS says whom we call, not who calls us: without a word of the policy nothing begins from there.
+        if listed == Listed::ByName && message.to_tag().is_none() {
+            return self.sources.uninvited(now, &flow);
+        }
         let (id, listing) = match listed {
             Listed::Now(id) => (id, policy),
-            Listed::Before => {
-                let known = Known { policy: &policy, retired: &self.retired };
+            Listed::Before | Listed::ByName => {
+                let known = Known { policy: &policy, retired: &self.retired, located: &located };
                 let Some((id, listing)) = known.peer_at(flow.listener, flow.remote.ip()) else { return };
                 (id, Arc::clone(listing))
             }
         };
-        let in_force = listed != Listed::Before;
+        let in_force = matches!(listed, Listed::Now(_));
         let Some(peer) = listing.peer(id) else { return };
-        self.request(now, &Arrived { flow, peer, policy: &listing, in_force, message });
+        self.request(now, &Arrived { flow, peer, policy: &listing, in_force, located: &located, message });
     }
 
     /// Bytes of a listed peer that the reader refused: answered with the error's status, never repaired.
@@ -151,7 +175,7 @@ impl Engine {
     }
 
     fn peer_name(&self, flow: &Flow) -> Option<Arc<str>> {
-        let known = Known { policy: &self.policy, retired: &self.retired };
+        let known = Known { policy: &self.policy, retired: &self.retired, located: &self.located };
         let (id, policy) = known.peer_at(flow.listener, flow.remote.ip())?;
         policy.peer(id).map(|peer| Arc::clone(&peer.name))
     }

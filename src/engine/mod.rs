@@ -29,6 +29,7 @@ pub mod query;
 pub mod refuse;
 mod reload;
 mod requests;
+mod resolved;
 mod responses;
 pub mod slab;
 mod standalone;
@@ -42,7 +43,7 @@ use std::sync::Arc;
 use crate::call::visits::Visits;
 use crate::call::{Effects, Random, Timer};
 use crate::clock::{Now, Tick};
-use crate::policy::{Alert, Counters, Policy, Sources};
+use crate::policy::{Alert, Counters, Located, Policy, Sources};
 
 use calls::{Calls, Dialogs};
 use closing::Closing;
@@ -58,7 +59,7 @@ use transactions::{CallKey, Outcome, Transactions};
 
 pub use input::Input;
 pub use output::{Output, WaitReason};
-pub use query::{Gauges, Query, Reply};
+pub use query::{Gauges, NameState, Query, Reply};
 
 /// Settings of the engine: sizes of its tables, limits of the reader, timing.
 #[derive(Debug, Clone)]
@@ -95,6 +96,8 @@ pub struct Engine {
     deadlines: Wheel<(CallKey, Timer)>,
     counters: Counters,
     sources: Sources,
+    /// Where the names of peers lead; shared with whoever judges a request.
+    located: Arc<Located>,
     peers: Peers,
     traffic: Traffic,
     carried: Carried,
@@ -126,7 +129,9 @@ impl Engine {
         sources.follow(&policy);
         let mut counters = Counters::default();
         counters.follow(&policy);
-        let peers = Peers::new(now.tick, &policy, &mut random);
+        let mut located = Located::new();
+        located.follow(now.tick, &policy);
+        let peers = Peers::new(now.tick, &policy, &located, &mut random);
         Self {
             tag_seed: random.bits(),
             settings,
@@ -140,6 +145,7 @@ impl Engine {
             deadlines: Wheel::new(),
             counters,
             sources,
+            located: Arc::new(located),
             peers,
             traffic: Traffic::default(),
             carried: Carried::default(),
@@ -173,10 +179,11 @@ impl Engine {
                 self.transactions.unsendable(&hop, &mut self.outcomes);
             }
             Input::Wake => self.wake(now),
+            Input::Resolved { party, resolution } => self.resolved(now, party, resolution),
             Input::Reload(policy) => self.reload(now, policy),
             Input::Drain { patience } => self.drain(now, patience),
             Input::Stop => self.stop(now),
-            Input::Query { id, query } => self.answer(id, &query),
+            Input::Query { id, query } => self.answer(now, id, &query),
         }
         self.settle(now);
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::call::{Branch, Random};
 use crate::clock::{Now, Tick};
 use crate::policy::alert::Alert;
-use crate::policy::{PeerId, Policy, code};
+use crate::policy::{Located, PeerId, Policy, code};
 
 /// The health of one target of one peer.
 #[derive(Debug, Clone)]
@@ -96,17 +96,17 @@ pub struct Peers {
 impl Peers {
     /// Every target of a policy, up until it is found down.
     #[must_use]
-    pub fn new(now: Tick, policy: &Policy, random: &mut Random) -> Self {
+    pub fn new(now: Tick, policy: &Policy, located: &Located, random: &mut Random) -> Self {
         let mut peers = Self::default();
-        peers.follow(now, policy, random);
+        peers.follow(now, policy, located, random);
         peers
     }
 
-    /// Takes over a new policy's targets; those that stay keep their health.
-    pub fn follow(&mut self, now: Tick, policy: &Policy, random: &mut Random) {
+    /// Takes over a new policy's targets, or where names lead by now; those that stay keep their health.
+    pub fn follow(&mut self, now: Tick, policy: &Policy, located: &Located, random: &mut Random) {
         let before = std::mem::take(&mut self.targets);
         for peer in policy.peers.iter().flatten() {
-            for target in &peer.targets {
+            for target in located.targets(peer, 0) {
                 let known =
                     before.iter().find(|known| known.peer == peer.id && known.address == target.address);
                 let interval = peer.probe.map(|probe| probe.interval);

@@ -12,7 +12,7 @@ use super::transactions::Owner;
 use crate::call::identity::hex16;
 use crate::call::{Branch, Failure};
 use crate::clock::Now;
-use crate::policy::{Listener, Peer, PeerId, Transports};
+use crate::policy::{Listener, Peer, PeerId, Target, Transports};
 use crate::sip::write::{Text, Writer};
 use crate::sip::{ConnectionId, HeaderName, Hop, Method, Transport};
 
@@ -27,19 +27,30 @@ impl Engine {
                 self.lost(now, id, address);
             }
             let Some(peer) = policy.peer(id) else { continue };
-            let Some(transport) = transport_to(peer, address, 0) else { continue };
-            self.send_probe(now, peer, (address, transport), branch);
+            let Some(target) = self.located.target_at(peer, address) else { continue };
+            let Some(transport) = transport_to(&target, 0) else { continue };
+            self.send_probe(now, peer, (&target, transport), branch);
         }
         self.settle(now);
     }
 
-    fn send_probe(&mut self, now: Now, peer: &Peer, way: (SocketAddr, Transport), branch: Branch) {
-        let (address, transport) = way;
+    fn send_probe(&mut self, now: Now, peer: &Peer, way: (&Target, Transport), branch: Branch) {
+        let (target, transport) = way;
         let policy = Arc::clone(&self.policy);
         let Some(listener) = policy.listener(peer.listener) else { return };
         let names = [self.random.bits(), self.random.bits()];
-        let Some(bytes) = options(listener, transport, address, branch, names) else { return };
-        let hop = Hop { listener: peer.listener, transport, remote: address, connection: ConnectionId::NONE };
+        let host = match &target.name {
+            Some(name) => name.request_host.to_string(),
+            None => target.address.to_string(),
+        };
+        let Some(bytes) = options(listener, transport, &host, branch, names) else { return };
+        let hop = Hop {
+            listener: peer.listener,
+            transport,
+            remote: target.address,
+            connection: ConnectionId::NONE,
+            party: target.party,
+        };
         self.counts.probes += 1;
         let owner = Owner::Probe(peer.id);
         self.transactions.start(now.tick, branch, false, hop, bytes, owner, &mut self.outcomes);
@@ -60,8 +71,9 @@ impl Engine {
         let Some(peer) = policy.peer(id) else { return false };
         let other = Branch(self.random.bits());
         let Some(broken) = self.peers.again(branch, other) else { return false };
-        let Some(transport) = transport_to(peer, address, broken) else { return false };
-        self.send_probe(now, peer, (address, transport), other);
+        let Some(target) = self.located.target_at(peer, address) else { return false };
+        let Some(transport) = transport_to(&target, broken) else { return false };
+        self.send_probe(now, peer, (&target, transport), other);
         true
     }
 
@@ -81,9 +93,8 @@ impl Engine {
     }
 }
 
-/// The transport of a peer at an address, after so many that could not be reached.
-pub(super) fn transport_to(peer: &Peer, address: SocketAddr, broken: usize) -> Option<Transport> {
-    let target = peer.targets.iter().find(|target| target.address == address)?;
+/// The transport to a target, after so many that could not be reached.
+pub(super) fn transport_to(target: &Target, broken: usize) -> Option<Transport> {
     let mut tried = Transports::new();
     for _ in 0..broken {
         tried.push(target.next_transport(&tried)?);
@@ -106,13 +117,13 @@ pub(super) fn advertised(listener: &Listener) -> String {
 fn options(
     listener: &Listener,
     transport: Transport,
-    address: SocketAddr,
+    host: &str,
     branch: Branch,
     names: [u64; 2],
 ) -> Option<bytes::Bytes> {
     let (us, [tag, call_id]) = (advertised(listener), names.map(hex16));
-    let uri = format!("sip:{address};transport={}", transport.name());
-    let uri = if transport == Transport::Udp { format!("sip:{address}") } else { uri };
+    let uri = format!("sip:{host};transport={}", transport.name());
+    let uri = if transport == Transport::Udp { format!("sip:{host}") } else { uri };
     let via = via(listener, transport, branch);
     let mut writer = Writer::request(&Method::Options, Text::new(uri.as_bytes())?);
     writer

@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 
 use super::{Engine, Output};
 use crate::call::visits::Visits;
+use crate::clock::Now;
 use crate::policy::PeerId;
+use crate::policy::located::{Knowledge, Told};
 
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +34,21 @@ pub struct Gauges {
     pub reserved: Vec<(String, u32)>,
 }
 
+/// A name among a peer's targets.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct NameState {
+    /// The peer's name.
+    pub peer: String,
+    /// The name, as the policy writes it.
+    pub name: String,
+    /// Where it leads.
+    pub addresses: Vec<String>,
+    /// `unknown`, `fresh`, `stale` (DNS does not answer, the last addresses stand) or `nowhere`.
+    pub state: &'static str,
+    /// Seconds for which DNS said that it holds; only while it is fresh.
+    pub ttl_left_s: Option<u64>,
+}
+
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub enum Reply {
@@ -45,6 +62,8 @@ pub enum Reply {
         peers: Vec<(String, Option<bool>)>,
         /// Targets that are down: the peer's name and the address.
         targets_down: Vec<(String, String)>,
+        /// The names among the peers' targets, and where they lead.
+        names: Vec<NameState>,
         /// Policy generation in force.
         generation: u64,
     },
@@ -58,14 +77,14 @@ impl Engine {
     }
 
     /// Answers a question.
-    pub(super) fn answer(&mut self, id: u64, query: &Query) {
+    pub(super) fn answer(&mut self, now: Now, id: u64, query: &Query) {
         let reply = match query {
-            Query::Status => self.status(),
+            Query::Status => self.status(now),
         };
         self.outputs.push_back(Output::Reply { id, reply: Box::new(reply) });
     }
 
-    fn status(&self) -> Reply {
+    fn status(&self, now: Now) -> Reply {
         let gauges = Gauges {
             calls: self.calls.len(),
             dialogs: self.dialogs.len(),
@@ -84,7 +103,22 @@ impl Engine {
             counts: counts.collect(),
             peers: self.policy.peers.iter().flatten().map(up).collect(),
             targets_down: self.targets_down(),
+            names: self.located.told().map(|told| self.name_state(now, told)).collect(),
             generation: self.policy.generation,
+        }
+    }
+
+    fn name_state(&self, now: Now, told: Told<'_>) -> NameState {
+        let ttl_left_s = match told.knowledge {
+            Knowledge::Fresh { until } => Some(until.since(now.tick).as_secs()),
+            Knowledge::Unknown | Knowledge::Stale | Knowledge::Nowhere => None,
+        };
+        NameState {
+            peer: self.policy.peer(told.peer).map(|peer| peer.name.to_string()).unwrap_or_default(),
+            name: told.domain.to_string(),
+            addresses: told.addresses.iter().map(ToString::to_string).collect(),
+            state: told.knowledge.name(),
+            ttl_left_s,
         }
     }
 

@@ -27,7 +27,8 @@ impl Engine {
         }
         self.counters.follow(&self.policy);
         self.sources.follow(&self.policy);
-        self.peers.follow(now.tick, &self.policy, &mut self.random);
+        Arc::make_mut(&mut self.located).follow(now.tick, &self.policy);
+        self.peers.follow(now.tick, &self.policy, &self.located, &mut self.random);
     }
 
     /// Forgets replaced policies under which nothing lives any more.

@@ -332,6 +332,7 @@ impl Engine {
             via_count: message.via_count(),
             passed_before: checks::passed_before(message, arrived.policy),
             draw: self.random.bits(),
+            located: arrived.located,
             direction: None,
             target: None,
         }

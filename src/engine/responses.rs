@@ -17,7 +17,8 @@ impl Engine {
     pub(super) fn response(&mut self, now: Now, flow: Flow, message: &Message) {
         self.counts.responses += 1;
         let policy = Arc::clone(&self.policy);
-        let known = Known { policy: &policy, retired: &self.retired };
+        let located = Arc::clone(&self.located);
+        let known = Known { policy: &policy, retired: &self.retired, located: &located };
         let matched = self.transactions.response(now.tick, flow, message, &known, &mut self.outcomes);
         // A call acts on its response before what else the tables have to say is carried out.
         let (branch, owner) = match matched {

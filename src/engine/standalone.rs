@@ -17,6 +17,7 @@ use super::refuse::{self, Wrong};
 use super::transactions::Owner;
 use crate::call::caller;
 use crate::call::identity::hex16;
+use crate::call::request_host;
 use crate::call::{Branch, Failure, ServerId};
 use crate::clock::Now;
 use crate::policy::form::Unwritable;
@@ -215,7 +216,7 @@ fn leaving(
     let address = candidate.target.address;
     let [tag, call_id] = names.map(hex16);
     let us = advertised(listener);
-    let host = peer.request_host.as_deref().map_or_else(|| address.to_string(), str::to_owned);
+    let host = request_host(peer, candidate);
     let refused = |code, why: Unwritable| Wrong::by_policy(code, &errand.peer, why.why());
     let called = peer.numbers.called(&errand.called, errand.direction, errand.named);
     let called = called.map_err(|why| refused(code::INVALID_PHONE_NUMBER, why))?;
@@ -260,6 +261,7 @@ fn leaving(
             transport: *transport,
             remote: address,
             connection: ConnectionId::NONE,
+            party: candidate.target.party,
         };
         return Ok(Some((hop, bytes)));
     }

@@ -86,6 +86,12 @@ fn peers(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
             weaker.push(format!("peer {name} may send from {network}"));
         }
     }
+    opened(
+        &format!("peer {name} may send from where DNS leads its names"),
+        old.calls_from_targets,
+        new.calls_from_targets,
+        weaker,
+    );
     for header in &new.pass_headers {
         if !old.pass_headers.contains(header) {
             let header = match header {
@@ -96,8 +102,8 @@ fn peers(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
         }
     }
     for target in &new.targets {
-        if !old.targets.iter().any(|before| before.address == target.address) {
-            weaker.push(format!("calls to peer {name} may go to {}", target.address));
+        if !old.targets.contains(target) {
+            weaker.push(format!("calls to peer {name} may go to {target}"));
         }
     }
     if old.side != new.side {

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 
+use super::located::Located;
 use super::peer::{Direction, PeerId};
 use crate::clock::Now;
 use crate::sip::{Host, Method, Transport};
@@ -44,6 +45,8 @@ pub struct Facts<'a> {
     pub passed_before: bool,
     /// Random bits drawn for this request; they share calls out among targets of equal priority.
     pub draw: u64,
+    /// Where the names of peers lead.
+    pub located: &'a Located,
     /// Filled by the route step: where it would go. `None` from outside.
     pub direction: Option<Direction>,
     /// The first target's peer, once routed. `None` from outside.

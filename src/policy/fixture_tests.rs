@@ -9,13 +9,13 @@ use smallvec::smallvec;
 use super::form::Numbers;
 use super::identity::Identity;
 use super::pace::Pace;
-use super::peer::{CalledFrom, Listener, Methods, Peer, PeerId, PeerSide, Site, SiteId, Target};
+use super::peer::{Aim, CalledFrom, Listener, Methods, Peer, PeerId, PeerSide, Site, SiteId};
 use super::refusal::Presets;
 use super::route::{Pattern, Route, RouteTarget};
 use super::rules::{Entry, Rules};
-use super::{Facts, Plan, Policy};
+use super::{Facts, Located, Plan, Policy};
 use crate::clock::{Now, Tick, Wall};
-use crate::sip::{ConnectionId, Flow, ListenerId, Method, Transport};
+use crate::sip::{ConnectionId, Flow, ListenerId, Method, PartyId, Transport};
 
 pub(crate) const PBX: PeerId = PeerId(0);
 pub(crate) const TRUNK: PeerId = PeerId(1);
@@ -23,6 +23,9 @@ pub(crate) const SPARE: PeerId = PeerId(2);
 pub(crate) const OFFICE: SiteId = SiteId(0);
 pub(crate) const INSIDE: ListenerId = ListenerId(0);
 pub(crate) const OUTSIDE: ListenerId = ListenerId(1);
+
+/// No name leads anywhere.
+static NOWHERE: Located = Located::new();
 
 pub(crate) fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
@@ -36,7 +39,10 @@ pub(crate) fn peer(id: PeerId, name: &str, side: PeerSide, source: &str, target:
         site: Some(OFFICE),
         listener: if side == PeerSide::Inside { INSIDE } else { OUTSIDE },
         sources: vec![source.parse().unwrap()],
-        targets: vec![Target { address: address(target), transports: smallvec![Transport::Tls] }],
+        targets: vec![Aim::Address(address(target))],
+        transports: smallvec![Transport::Tls],
+        party: PartyId(id.0 + 1),
+        calls_from_targets: false,
         request_host: None,
         numbers: Numbers::default(),
         identity: Identity::default(),
@@ -151,6 +157,7 @@ pub(crate) fn facts() -> Facts<'static> {
         hidden: false,
         passed_before: false,
         draw: 0,
+        located: &NOWHERE,
         direction: None,
         target: None,
     }

@@ -140,7 +140,7 @@ impl Index {
 
 /// What a peer sends from: its sources and, because answers come from there, its targets.
 fn networks(peer: &Peer) -> impl Iterator<Item = IpNet> {
-    let targets = peer.targets.iter().map(|target| IpNet::from(target.address.ip()));
+    let targets = peer.addresses().map(|address| IpNet::from(address.ip()));
     peer.sources.iter().copied().chain(targets).map(canonical)
 }
 

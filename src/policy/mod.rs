@@ -14,6 +14,8 @@ mod fixture;
 pub mod form;
 pub mod identity;
 pub mod index;
+pub mod locate;
+pub mod located;
 pub mod names;
 pub mod pace;
 pub mod parties;
@@ -36,16 +38,17 @@ pub use counters::{Charge, Counters, Reservation};
 pub use facts::Facts;
 pub use form::Numbers;
 pub use index::{Index, Overlap};
+pub use located::{Located, Resolution};
 pub use names::Names;
 pub use pace::{Pace, Place};
 pub use parties::Parties;
-pub use peer::{Direction, Listener, Peer, PeerId, PeerSide, Site, SiteId, Target, Transports};
+pub use peer::{Aim, Direction, Domain, Listener, Peer, PeerId, PeerSide, Site, SiteId, Target, Transports};
 pub use refusal::{Presets, Refusal, RefusalClass};
 pub use sources::{SourceVerdict, Sources};
 pub use stage::{Live, Review, admit, review, screen};
 pub use verdict::{Outcome, Trail, Verdict};
 
-use crate::sip::{Flow, Host};
+use crate::sip::{Flow, Host, PartyId};
 
 /// What a policy is built from: the YAML's settings, each checked on its own.
 #[derive(Debug, Clone, Default)]
@@ -133,6 +136,20 @@ impl Policy {
     #[must_use]
     pub fn peer(&self, id: PeerId) -> Option<&Arc<Peer>> {
         self.peers.get(usize::from(id.0))?.as_ref()
+    }
+
+    /// Who a party is: the peer, and the host name that its targets give, if it is one of those.
+    #[must_use]
+    pub fn party(&self, id: PartyId) -> Option<(&Arc<Peer>, Option<&Domain>)> {
+        if id == PartyId::NONE {
+            return None;
+        }
+        self.peers.iter().flatten().find_map(|peer| {
+            if peer.party == id {
+                return Some((peer, None));
+            }
+            peer.domains().find(|domain| domain.party == id).map(|domain| (peer, Some(domain)))
+        })
     }
 
     /// A listener of this policy.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::peer::{PeerId, SiteId};
-use crate::sip::ListenerId;
+use crate::sip::{ListenerId, PartyId};
 
 /// More names than 65,535 of one kind were used since the process began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +18,7 @@ pub struct Names {
     listeners: Vec<Arc<str>>,
     peers: Vec<Arc<str>>,
     sites: Vec<Arc<str>>,
+    parties: Vec<Arc<str>>,
 }
 
 impl Names {
@@ -34,6 +35,13 @@ impl Names {
     /// The site of this name, new or known.
     pub fn site(&mut self, name: &str) -> Result<SiteId, TooManyNames> {
         number(&mut self.sites, name).map(SiteId)
+    }
+
+    /// The party of this peer, or of one target of it as it is written, new or known; never `PartyId::NONE`.
+    pub fn party(&mut self, peer: &str, target: Option<&str>) -> Result<PartyId, TooManyNames> {
+        // No name of a peer holds a space.
+        let name = target.map_or_else(|| peer.to_owned(), |target| format!("{peer} {target}"));
+        number(&mut self.parties, &name).map(|number| PartyId(number + 1))
     }
 
     /// How many peers were ever named: the length of `Policy::peers`.
@@ -75,6 +83,9 @@ mod tests {
         assert_eq!(names.listener("trunk"), Ok(ListenerId(0)));
         assert_eq!(names.site("trunk"), Ok(SiteId(0)));
         assert_eq!((names.peers(), names.listeners()), (2, 1));
+        assert_eq!(names.party("trunk", None), Ok(PartyId(1)));
+        assert_eq!(names.party("trunk", Some("sip.example.com")), Ok(PartyId(2)));
+        assert_eq!(names.party("trunk", None), Ok(PartyId(1)));
     }
 
     #[test]

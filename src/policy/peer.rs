@@ -2,6 +2,7 @@
 //!
 //! Owns their settings. Refuses to know how they are written down. Read first: DESIGN.md §4.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use super::form::Numbers;
 use super::identity::Identity;
 use super::pace::Pace;
 use super::refusal::Presets;
-use crate::sip::{HeaderName, ListenerId, Transport};
+use crate::sip::{HeaderName, ListenerId, PartyId, Transport};
 
 /// A peer's number; stable over reloads (a peer is known by its name).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,13 +77,64 @@ impl Listener {
 /// Transports in order of preference; a few, and never on the heap.
 pub type Transports = SmallVec<[Transport; 4]>;
 
-/// Where calls to a peer are sent.
+/// Where calls to a peer are sent, as the policy names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Aim {
+    /// An address and port.
+    Address(SocketAddr),
+    /// A name that DNS knows (RFC 3263).
+    Name(Domain),
+}
+
+/// A name of a peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Domain {
+    /// The host or domain, in lower case and without a last dot.
+    pub host: Arc<str>,
+    /// With a port it is a host's name and leads to its addresses alone (RFC 3263 §4.2).
+    pub port: Option<u16>,
+    /// Who must be there.
+    pub party: PartyId,
+}
+
+impl fmt::Display for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(port) => write!(f, "{}:{port}", self.host),
+            None => f.write_str(&self.host),
+        }
+    }
+}
+
+impl fmt::Display for Aim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Name(domain) => domain.fmt(f),
+        }
+    }
+}
+
+/// One place that calls to a peer can be sent to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// Address and port.
     pub address: SocketAddr,
     /// Transports the peer has there: requests go by the first; TCP beside UDP carries those too large for UDP.
     pub transports: Transports,
+    /// Who must be there.
+    pub party: PartyId,
+    /// The name that led there; `None` for an address of the policy's own.
+    pub name: Option<Arc<Named>>,
+}
+
+/// What a name brings to the targets that it leads to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The host of Request-URI and To, with the port that the policy writes.
+    pub request_host: Arc<str>,
+    /// Every address that it leads to, at the time it was resolved.
+    pub addresses: Box<[IpAddr]>,
 }
 
 impl Target {
@@ -182,8 +234,14 @@ pub struct Peer {
     /// Addresses it sends from.
     pub sources: Vec<IpNet>,
     /// Where calls to it go, in order of preference; empty for a peer that only calls.
-    pub targets: Vec<Target>,
-    /// The host of the Request-URI, From and To towards it; default: the target's address and port.
+    pub targets: Vec<Aim>,
+    /// How they are reached: requests go by the first; TCP beside UDP carries those too large for UDP.
+    pub transports: Transports,
+    /// The peer itself, where no name is asked for.
+    pub party: PartyId,
+    /// Whether it may also call from where the names among its targets lead (`sources: [targets]`).
+    pub calls_from_targets: bool,
+    /// The host of the Request-URI, From and To towards it; default: the target's name, or its address and port.
     pub request_host: Option<Arc<str>>,
     /// How numbers are written towards it.
     pub numbers: Numbers,
@@ -223,6 +281,30 @@ pub struct Peer {
     pub session_timers: SessionTimers,
     /// Sends an empty line to it every so often while a call is up, so that a NAT on the way does not forget the flow.
     pub keep_alive: Option<Duration>,
+}
+
+impl Peer {
+    /// The target at an address of its own.
+    #[must_use]
+    pub fn at(&self, address: SocketAddr) -> Target {
+        Target { address, transports: self.transports.clone(), party: self.party, name: None }
+    }
+
+    /// The addresses among its targets.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.targets.iter().filter_map(|aim| match aim {
+            Aim::Address(address) => Some(*address),
+            Aim::Name(_) => None,
+        })
+    }
+
+    /// The names among its targets.
+    pub fn domains(&self) -> impl Iterator<Item = &Domain> {
+        self.targets.iter().filter_map(|aim| match aim {
+            Aim::Address(_) => None,
+            Aim::Name(domain) => Some(domain),
+        })
+    }
 }
 
 /// A header opened by `pass_headers`.

@@ -180,17 +180,18 @@ impl Route {
                 condition = "called";
                 continue;
             }
+            if peer.targets.is_empty() {
+                continue;
+            }
             let (first, candidates) = routed.get_or_insert_with(|| (direction, SmallVec::new()));
             if *first == direction {
-                let addresses = peer.targets.iter().cloned();
-                candidates.extend(addresses.map(|target| Candidate { peer: peer.id, target }));
+                let targets = facts.located.targets(peer, facts.draw);
+                candidates.extend(targets.into_iter().map(|target| Candidate { peer: peer.id, target }));
             }
         }
         match routed {
-            Some((direction, candidates)) if !candidates.is_empty() => {
-                Ok(Routed { route: self, direction, candidates })
-            }
-            Some(_) => Err("to"),
+            // Without a candidate no name of its targets leads anywhere: the call is this route's all the same.
+            Some((direction, candidates)) => Ok(Routed { route: self, direction, candidates }),
             None => Err(condition),
         }
     }

@@ -236,6 +236,14 @@ impl Sources {
         }
     }
 
+    /// A frame that nobody asked for, from where a peer's name leads: told like a stranger's, and never a ban, for the
+    /// answers to our own calls come from there, too.
+    pub fn uninvited(&mut self, now: Now, flow: &Flow) {
+        self.counts.strangers = self.counts.strangers.saturating_add(1);
+        let key = Key::of(flow.remote.ip());
+        self.strangers.fold(now, self.secret.hash(key), key, flow, false);
+    }
+
     /// One more frame of a stranger; too many in the window are a ban.
     fn count_stranger(&mut self, policy: &Policy, now: Now, hash: u64, key: Key) {
         // The key that was heard longest ago makes room: it begins anew, and is met with silence all the same.

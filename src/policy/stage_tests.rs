@@ -276,12 +276,17 @@ fn c7_a_live_call_ends_at_its_cap_from_answer() {
     assert_eq!(review(&live, now(71).tick), Review::End(code::MAX_DURATION_REACHED));
 }
 
+/// A call's turn to a peer's first target.
+fn at(policy: &Policy, peer: PeerId) -> Candidate {
+    let found = policy.peer(peer).unwrap();
+    Candidate { peer, target: found.at(found.addresses().next().unwrap()) }
+}
+
 #[test]
 fn c8_caps_hold_exactly_and_every_place_comes_back() {
     let policy = policy();
     let counters = counted(&policy);
-    let candidate =
-        Candidate { peer: TRUNK, target: policy.peer(TRUNK).unwrap().targets.first().unwrap().clone() };
+    let candidate = at(&policy, TRUNK);
     let mut calls = Vec::new();
     for held in 0..3 {
         let verdict = admit(&policy, &counters, &facts());
@@ -311,7 +316,7 @@ fn c8_channels_of_the_site_hold_over_all_its_trunks_and_a_refused_gate_takes_not
     plan.sites.first_mut().unwrap().channels = 2;
     let policy = Policy::build(plan).unwrap();
     let counters = counted(&policy);
-    let at = |peer| Candidate { peer, target: policy.peer(peer).unwrap().targets.first().unwrap().clone() };
+    let at = |peer| at(&policy, peer);
     let verdict = admit(&policy, &counters, &inbound());
     assert_eq!(verdict.charges.as_slice(), [Charge::Call(TRUNK), Charge::Channel(OFFICE)]);
     let incoming = policy.charge(&counters, TRUNK, &verdict.charges).unwrap();

@@ -18,6 +18,16 @@ impl ConnectionId {
     pub const NONE: Self = Self(0);
 }
 
+/// Who must be at the far end of a connection that is made: a peer, or one host name of a peer. 0 is nobody in particular
+/// (answers, which go back where they came from). Stable over reloads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct PartyId(pub u16);
+
+impl PartyId {
+    /// Nobody in particular: no connection may be made for it that has to prove anything.
+    pub const NONE: Self = Self(0);
+}
+
 /// A signalling transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Transport {
@@ -99,6 +109,8 @@ pub struct Hop {
     pub remote: SocketAddr,
     /// A connection to prefer while it lives; `NONE` for datagrams or when any connection to `remote` will do.
     pub connection: ConnectionId,
+    /// Who must be there, where a connection has to be made and the far end proves itself.
+    pub party: PartyId,
 }
 
 impl Flow {
@@ -110,6 +122,7 @@ impl Flow {
             transport: self.transport,
             remote: self.remote,
             connection: self.connection,
+            party: PartyId::NONE,
         }
     }
 }

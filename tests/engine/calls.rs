@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ringfence::policy::Aim;
 use ringfence::sip::Message;
 
 use super::edge::{Edge, PBX, TRUNK, alter, from, plan, settings};
@@ -215,9 +216,7 @@ fn a_target_that_was_given_up_and_never_answers_does_not_outlive_its_timer() {
     const SECOND: &str = "198.51.100.5:5062";
     let two = plan(|plan| {
         alter(plan, 1, |trunk| {
-            let mut second = trunk.targets[0].clone();
-            second.address = SECOND.parse().unwrap();
-            trunk.targets.push(second);
+            trunk.targets.push(Aim::Address(SECOND.parse().unwrap()));
         });
     });
     let mut edge = Edge::under(two);

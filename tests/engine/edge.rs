@@ -14,11 +14,11 @@ use ringfence::policy::identity::Identity;
 use ringfence::policy::peer::{CalledFrom, Extensions, Methods, Probe};
 use ringfence::policy::route::{Pattern, Route, RouteTarget};
 use ringfence::policy::{
-    Alert, Direction, Listener, Numbers, Pace, Peer, PeerId, PeerSide, Plan, Policy, Presets, Site, SiteId,
-    Target,
+    Aim, Alert, Direction, Listener, Numbers, Pace, Peer, PeerId, PeerSide, Plan, Policy, Presets, Site,
+    SiteId,
 };
 use ringfence::sip::parse::{Limits, parse};
-use ringfence::sip::{ConnectionId, Flow, Hop, ListenerId, Message, Transport};
+use ringfence::sip::{ConnectionId, Flow, Hop, ListenerId, Message, PartyId, Transport};
 use ringfence::transaction::Timing;
 
 /// Where the edge listens for the PBXs.
@@ -63,7 +63,10 @@ pub fn peer(id: u16, name: &str, side: PeerSide, listener: u16, address: &str) -
         site: Some(SiteId(0)),
         listener: ListenerId(listener),
         sources: vec![address.ip().into()],
-        targets: vec![Target { address, transports: [Transport::Udp, Transport::Tcp].into_iter().collect() }],
+        targets: vec![Aim::Address(address)],
+        transports: [Transport::Udp, Transport::Tcp].into_iter().collect(),
+        party: PartyId(id + 1),
+        calls_from_targets: false,
         request_host: None,
         numbers: Numbers::default(),
         identity: Identity::default(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ringfence::engine::Input;
 use ringfence::policy::peer::Probe;
 use ringfence::policy::route::RouteTarget;
-use ringfence::policy::{Pace, PeerId, PeerSide, Policy, Target};
+use ringfence::policy::{Pace, PeerId, PeerSide, Policy};
 use ringfence::sip::{Message, Transport};
 
 use super::edge::{Edge, PBX, Seen, TRUNK, alter, at, from, peer, plan};
@@ -389,7 +389,7 @@ fn what_a_trunk_tells_the_caller_to_wait_is_bounded() {
 fn over(transports: &[Transport]) -> Arc<Policy> {
     let transports = transports.iter().copied().collect();
     two(move |trunk| {
-        trunk.targets = vec![Target { transports: Clone::clone(&transports), ..trunk.targets[0].clone() }]
+        trunk.transports = Clone::clone(&transports);
     })
 }
 

@@ -47,13 +47,13 @@ pub static PEER: Section = Section {
         Key::required(
             "sources",
             Kind::List(&Kind::Network, SOURCES_MAX),
-            "the addresses and networks it sends from; anybody else is a stranger",
+            "the addresses and networks it sends from; anybody else is a stranger. The word targets adds wherever DNS leads the names of its targets, for outside peers alone: whoever answers DNS may then call in its place. Without it, answers and requests within our calls come from there all the same",
         ),
         Key::means(
             "targets",
             Kind::List(&Kind::Target, TARGETS_MAX),
             "no calls go to it",
-            "where calls to it are sent, in order",
+            "where calls to it are sent, in order: addresses (port 5060 when left out), or names, which DNS leads to addresses while the edge runs (RFC 3263): NAPTR, SRV and A or AAAA, or with a port A or AAAA alone",
         ),
         Key::value(
             "transports",
@@ -64,7 +64,7 @@ pub static PEER: Section = Section {
         Key::means(
             "request_host",
             Kind::Host,
-            "the target's address and port",
+            "the target's name, or its address and port",
             "the host that stands in the Request-URI, From and To towards it",
         ),
         Key::value(

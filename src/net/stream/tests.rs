@@ -7,6 +7,7 @@ use std::time::Duration;
 use mio::{Events, Poll};
 
 use super::*;
+use crate::sip::PartyId;
 use crate::sip::framing::Framed;
 use crate::sip::parse::Limits;
 
@@ -107,7 +108,13 @@ impl Bench {
     }
 
     fn hop(&self, remote: SocketAddr) -> Hop {
-        Hop { listener: LISTENER, transport: Transport::Tcp, remote, connection: ConnectionId::NONE }
+        Hop {
+            listener: LISTENER,
+            transport: Transport::Tcp,
+            remote,
+            connection: ConnectionId::NONE,
+            party: PartyId::NONE,
+        }
     }
 
     fn pass(&mut self, time: Duration) {
