@@ -37,6 +37,15 @@ struct Timers {
     refresher: &'static str,
 }
 
+/// How the phones refresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// By UPDATE, where they know it.
+    Whatever,
+    /// The edge takes no UPDATE.
+    Reinvite,
+}
+
 impl Timers {
     fn of(&self, by_caller: bool) -> &'static str {
         if by_caller { self.caller } else { self.callee }
@@ -49,10 +58,18 @@ impl Timers {
 }
 
 fn lasts(net: u8, pbx: Kind, trunk: Kind, from: From, timers: &Timers) {
+    lasts_by(By::Whatever, net, pbx, trunk, from, timers);
+}
+
+fn lasts_by(by: By, net: u8, pbx: Kind, trunk: Kind, from: From, timers: &Timers) {
     if !ready() {
         return;
     }
-    let timer = format!("    session_timer: {{ session_expires: 90s, refresher: {} }}\n", timers.refresher);
+    let mut timer =
+        format!("    session_timer: {{ session_expires: 90s, refresher: {} }}\n", timers.refresher);
+    if by == By::Reinvite {
+        timer.push_str("    extensions: [none]\n");
+    }
     let policy = POLICY.replace("    allow: [info]\n", &format!("    allow: [info]\n{timer}"));
     let mut pairing = Pairing::start(net, pbx, trunk, from, Over::Udp, &policy);
     for by_caller in [true, false] {
@@ -83,6 +100,13 @@ fn lasts(net: u8, pbx: Kind, trunk: Kind, from: From, timers: &Timers) {
         std::thread::sleep(Duration::from_secs(1));
     }
     assert!(began.elapsed() > SESSION, "they came too fast: {:?}", began.elapsed());
+    if by == By::Reinvite {
+        for (phone, mark) in [(&pairing.caller, marks.0), (&pairing.callee, marks.1)] {
+            let refused =
+                phone.messages().into_iter().skip(mark).any(|message| message.name() == "491 INVITE");
+            assert!(!refused, "{}", phone.said());
+        }
+    }
     holds(&mut pairing, true);
     holds(&mut pairing, false);
     let record = pairing.hang_up(true);
@@ -114,6 +138,13 @@ fn both_keep_a_timer_and_the_edge_refreshes() {
 fn both_keep_a_timer_and_refresh() {
     let timers = Timers { caller: "offered", callee: "required", refresher: "peer" };
     lasts(73, Kind::Pjsua, Kind::Pjsua, From::Trunk, &timers);
+}
+
+/// PJSUA does not ask again after 491: two that refresh at the same time must not meet each other.
+#[test]
+fn both_refresh_by_reinvite_in_step() {
+    let timers = Timers { caller: "required", callee: "required", refresher: "peer" };
+    lasts_by(By::Reinvite, 79, Kind::Pjsua, Kind::Pjsua, From::Pbx, &timers);
 }
 
 #[test]
