@@ -84,6 +84,8 @@ fn changing() -> Vec<Flow> {
     };
     vec![
         peers(timed("session_refreshed_by_peers_in_step", reinvited, reinvited)),
+        peers(timed("session_refreshed_by_peers_in_step_as_negotiated", reinvited, reinvited))
+            .with(|flow| flow.caller.narrows = true),
         peers(timed("peers_refresh_and_change_at_once", reinvited, None))
             .callee(&[RING, ANSWER, when(On::Up, 44_990, Act::Reinvite)])
             .with(|flow| {

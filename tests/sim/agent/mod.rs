@@ -86,6 +86,9 @@ pub struct Agent {
 /// A body with everything in it that text code breaks on.
 pub const BINARY: &[u8] = b"\x00\x01\r\n\r\nSIP/2.0 200 OK\r\n\xff\xfe\x00end";
 
+/// Formats and an attribute of who offers more than is answered.
+pub(super) const WIDE: &str = "0 8 101\r\na=rtpmap:8 PCMA/8000\r\n";
+
 impl Agent {
     /// An endpoint at an address, served by the edge at another.
     pub fn new(
@@ -202,11 +205,14 @@ impl Agent {
             self.dialogs.get(index).map_or((0, false), |dialog| (dialog.moved, dialog.plan.talkative));
         let port = 20_000 + 2 * index + 100 * moved;
         let more = if talkative { "a=candidate:no one ever asks for\r\n".repeat(150) } else { String::new() };
-        let sdp = format!(
+        let mut sdp = format!(
             "v=0\r\no=- 77 {version} IN IP4 192.168.77.7\r\ns=-\r\nc=IN IP4 192.168.77.7\r\nt=0 0\r\n\
              m=audio {port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n{more}"
         );
         if let Some(dialog) = self.dialogs.get_mut(index) {
+            if dialog.plan.narrows && version == 1 {
+                sdp = sdp.replace("AVP 0 101\r\n", &format!("AVP {WIDE}"));
+            }
             dialog.session.said_sdp.clone_from(&sdp);
         }
         sdp

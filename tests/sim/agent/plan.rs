@@ -106,6 +106,8 @@ pub struct Plan {
     pub refresh_refused: Option<(u16, u8)>,
     /// Its media moves once, as it answers a re-INVITE that offers what was offered before.
     pub moves: bool,
+    /// Offers one format more than it is answered, and refreshes without it.
+    pub narrows: bool,
     /// Its session descriptions are longer than most.
     pub talkative: bool,
     /// Caller: says that it acknowledges provisional responses.

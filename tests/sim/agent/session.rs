@@ -2,7 +2,7 @@
 //!
 //! Owns what an endpoint agrees on, its refreshes and its end when nobody refreshes. Read first: RFC 4028 §7-10.
 
-use super::{Agent, Alarm, Stage};
+use super::{Agent, Alarm, Stage, WIDE};
 use crate::sim::text::{Sip, param_of};
 use crate::sim::wire::SECOND;
 
@@ -201,7 +201,7 @@ impl Agent {
             return;
         }
         let mut invite = dialog.request("INVITE", None);
-        let sdp = dialog.session.said_sdp.clone();
+        let sdp = dialog.session.said_sdp.replace(WIDE, "0 101\r\n");
         invite.sdp(&sdp);
         let key = self.send_request(index, invite);
         if let Some(dialog) = self.dialogs.get_mut(index) {
