@@ -142,7 +142,6 @@ fn facts(called: &str) -> Facts<'_> {
         passed_before: false,
         draw: 0x9e37_79b9_7f4a_7c15,
         located: &NOWHERE,
-        located: &NOWHERE,
         direction: None,
         target: None,
     }

@@ -17,6 +17,8 @@ mod calls;
 mod life;
 #[path = "engine/messages.rs"]
 mod messages;
+#[path = "engine/names.rs"]
+mod names;
 #[path = "engine/networks.rs"]
 mod networks;
 #[path = "engine/numbers.rs"]

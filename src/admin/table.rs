@@ -59,6 +59,22 @@ fn peers(page: &mut String, status: &Value) {
         for target in down(status, name) {
             line(page, &format!("    {target:<36}  down"));
         }
+        let own = |entry: &&Value| entry.pointer("/peer").and_then(Value::as_str) == Some(name);
+        for entry in status.pointer("/names").and_then(Value::as_array).into_iter().flatten().filter(own) {
+            named(page, entry);
+        }
+    }
+}
+
+/// A name, how well it is known, and where it leads.
+fn named(page: &mut String, entry: &Value) {
+    let text = |path: &str| entry.pointer(path).map(show).unwrap_or_default();
+    let left = entry.pointer("/ttl_left_s").and_then(Value::as_u64);
+    let left = left.map(|seconds| format!(" for {}", duration(seconds))).unwrap_or_default();
+    line(page, &format!("    {:<36}  {}{left}", text("/name"), text("/state")));
+    let addresses = entry.pointer("/addresses").and_then(Value::as_array);
+    for address in addresses.into_iter().flatten() {
+        line(page, &format!("      {}", show(address)));
     }
 }
 
@@ -147,6 +163,11 @@ mod tests {
             "counts": { "requests": 1_234_567, "responses": 7, "a_very_long_name_that_nobody_chose_well_at_all": 5 },
             "peers": { "office-pbx": "up", "spare": "unprobed", "trunk": "down" },
             "targets_down": [["trunk", "203.0.113.65:5060"]],
+            "names": [
+                { "peer": "trunk", "name": "sip.example.com", "state": "fresh", "ttl_left_s": 250,
+                  "addresses": ["203.0.113.65:5060", "203.0.113.66:5060"] },
+                { "peer": "spare", "name": "sbc.example.net", "state": "nowhere", "ttl_left_s": null, "addresses": [] },
+            ],
             "net": { "connections": 2 }, "heap_bytes": 12_345_678, "resident_bytes": 23_456_789,
         });
         let page = draw(&status);
@@ -157,8 +178,12 @@ mod tests {
         peer                                      state     calls
           office-pbx                              up           12
           spare                                   unprobed      0
+            sbc.example.net                       nowhere
           trunk                                   down          0
             203.0.113.65:5060                     down
+            sip.example.com                       fresh for 4m10s
+              203.0.113.65:5060
+              203.0.113.66:5060
 
         gauges
           calls                             12

@@ -1,4 +1,5 @@
-//! What stands beside the loop, on one thread of its own: signals, the control socket, the watch on the policy file.
+//! What stands beside the loop, on one thread of its own: signals, the control socket, the watch on the policy file,
+//! the questions to DNS.
 //!
 //! Owns everything that may wait. Refuses to touch a message. Read first: signal(7); inotify(7).
 
@@ -20,6 +21,7 @@ use super::status::status;
 use crate::admin::Request;
 use crate::admin::serve::{Asked, ControlSocket};
 use crate::clock::Clock;
+use crate::net::Resolver;
 use crate::sinks::Meter;
 
 /// A renamed file is read after things have been quiet for so long.
@@ -51,7 +53,13 @@ impl Beside {
             let _inside = runtime.enter();
             Signals::catch()?
         };
-        let desk = Desk { reader, doorbell, clock, sinks, stops: 0 };
+        let told = doorbell.clone();
+        let tell = move |party, resolution| {
+            // The loop is gone when the edge ends.
+            let _ = told.say(Command::Resolved { party, resolution });
+        };
+        let names = Resolver::new(reader.dns().clone(), clock, tell);
+        let desk = Desk { reader, doorbell, clock, sinks, names, stops: 0 };
         let thread = thread::Builder::new().name("beside".to_owned()).spawn(move || {
             runtime.block_on(desk.serve(signals, control, ended));
             // A reload that still reads is left behind.
@@ -91,6 +99,7 @@ struct Desk {
     doorbell: Doorbell,
     clock: Clock,
     sinks: Meter,
+    names: Resolver,
     /// How often a stop was asked for.
     stops: u32,
 }
@@ -102,6 +111,7 @@ impl Desk {
         control: Option<ControlSocket>,
         mut ended: oneshot::Receiver<()>,
     ) {
+        self.names.follow(self.reader.policy());
         let (asks, mut asked) = mpsc::channel(ASKS_MAX);
         let served = control.map(|socket| tokio::spawn(socket.serve(asks.clone())));
         let (changed, mut changes) = mpsc::channel(1);
@@ -157,6 +167,8 @@ impl Desk {
     fn reload(&mut self) -> Value {
         let Read { command, answer } = self.reader.read(&self.clock);
         self.tell(command);
+        // After the loop has heard of the policy; asking anew costs little, and whoever reloads wants what is so now.
+        self.names.follow(self.reader.policy());
         answer
     }
 

@@ -10,7 +10,8 @@ use mio::Waker;
 use tokio::sync::oneshot;
 
 use super::shell::Answer;
-use crate::policy::{Alert, Policy};
+use crate::policy::{Alert, Policy, Resolution};
+use crate::sip::PartyId;
 
 /// One command.
 #[derive(Debug)]
@@ -23,6 +24,13 @@ pub enum Command {
         policy: Arc<Policy>,
         /// 39002.
         alert: Box<Alert>,
+    },
+    /// What came of resolving a name.
+    Resolved {
+        /// Which.
+        party: PartyId,
+        /// What.
+        resolution: Resolution,
     },
     /// Write an alert.
     Alert(Box<Alert>),

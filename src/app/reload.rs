@@ -50,6 +50,18 @@ impl Reader {
         &self.file
     }
 
+    /// The policy in force.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.config.policy
+    }
+
+    /// How names are resolved.
+    #[must_use]
+    pub fn dns(&self) -> &crate::net::resolve::Settings {
+        &self.config.dns
+    }
+
     /// How long a stop waits for live calls.
     #[must_use]
     pub fn drain(&self) -> std::time::Duration {

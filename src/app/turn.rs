@@ -146,8 +146,10 @@ impl Loop {
 
     fn turn(&mut self, now: Now, events: &Events) {
         self.shell.counts.wake_ups += 1;
-        let policy = &self.policy;
-        let listed = |listener: ListenerId, ip: IpAddr| policy.index.peer(listener, ip).is_some();
+        let (policy, engine) = (&self.policy, &self.engine);
+        let listed = |listener: ListenerId, ip: IpAddr| {
+            policy.index.peer(listener, ip).is_some() || engine.reaches(listener, ip)
+        };
         let mut rung = false;
         for event in events {
             match event.token() {
@@ -276,6 +278,9 @@ impl Loop {
                     let known = |listener, ip| self.engine.knows(listener, ip);
                     self.shell.streams.close_unknown(now.tick, &known);
                     self.shell.sinks.alert(alert);
+                }
+                Command::Resolved { party, resolution } => {
+                    self.input(now, Input::Resolved { party, resolution });
                 }
                 Command::Alert(alert) => self.shell.sinks.alert(alert),
                 Command::Reopen => self.shell.sinks.reopen(),

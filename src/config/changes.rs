@@ -33,6 +33,7 @@ pub fn changes(old: &Config, new: &Config) -> Changes {
     };
     restart(call(old) != call(new), "limits.relays, limits.udp_request_bytes or product");
     restart(old.net != new.net, "streams");
+    restart(old.dns != new.dns, "dns");
     restart(old.sinks != new.sinks, "alerts, records, queue or log");
     restart(old.admin != new.admin, "control");
     restart(old.drain != new.drain, "drain");

@@ -410,7 +410,7 @@ fn strangers(policy: &Policy) -> Vec<String> {
 
 fn limits(config: &Config) -> Vec<String> {
     let (engine, net) = (&config.engine, &config.net);
-    vec![
+    let mut out = vec![
         format!(
             "at most {} calls and {} transactions at once",
             grouped(engine.calls_max as u64),
@@ -435,7 +435,28 @@ fn limits(config: &Config) -> Vec<String> {
             time_text(engine.timing.t4),
             time_text(config.drain)
         ),
-    ]
+    ];
+    out.extend(resolving(config));
+    out
+}
+
+/// How names are resolved, where there are any.
+fn resolving(config: &Config) -> Option<String> {
+    let mut peers = config.policy.peers.iter().flatten();
+    peers.find(|peer| peer.domains().next().is_some())?;
+    let dns = &config.dns;
+    let servers: Vec<String> = dns.servers.iter().map(ToString::to_string).collect();
+    let who = match servers.len() {
+        0 => "the system's name servers".to_owned(),
+        _ => several(servers.iter().map(String::as_str), "and"),
+    };
+    Some(format!(
+        "names are asked of {who}, each question for {} at most; an answer holds for {} to {}, and {} longer while DNS is silent",
+        time_text(dns.timeout),
+        time_text(dns.ttl_min),
+        time_text(dns.ttl_max),
+        time_text(dns.stale_max)
+    ))
 }
 
 fn outputs(config: &Config) -> Vec<String> {

@@ -50,6 +50,8 @@ pub struct Config {
     pub engine: crate::engine::Settings,
     /// Sockets.
     pub net: crate::net::Settings,
+    /// Names.
+    pub dns: crate::net::resolve::Settings,
     /// Sinks.
     pub sinks: crate::sinks::Settings,
     /// Control socket.
@@ -174,6 +176,7 @@ fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u6
     let sources = rules::strangers(root);
     let engine = settings::engine(root);
     let net = settings::net(root);
+    let dns = settings::dns(root);
     let sinks = settings::sinks(root, &source.folder);
     let admin = settings::admin(root, &source.folder);
     let drain = root.time("drain");
@@ -202,5 +205,15 @@ fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u6
     // Identical sources are told by `cross.rs` with their places; this can only be one it overlooked.
     let told = |_| root.error("peers", Cause::new("two peers have the same source on one listener"));
     let policy = Arc::new(Policy::build(plan).map_err(told).ok()?);
-    Some(Config { policy, engine: engine?, net: net?, sinks, admin, drain, profiles, warnings: Vec::new() })
+    Some(Config {
+        policy,
+        engine: engine?,
+        net: net?,
+        dns: dns?,
+        sinks,
+        admin,
+        drain,
+        profiles,
+        warnings: Vec::new(),
+    })
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::fields::{Fields, NamedFields, choose};
 use super::numbers::{identity, numbers};
 use super::problem::{Cause, listed, quoted};
-use super::table::{REFUSAL, REFUSAL_PRESETS};
+use super::table::{NAMES_MAX, REFUSAL, REFUSAL_PRESETS};
 use super::tree::Value;
 use super::values;
 use crate::call::rewrite::may_be_passed;
@@ -120,7 +120,14 @@ pub fn peers<'a>(
         let value = peer(name, id, &fields, listeners, names);
         Some(Read { value, fields })
     };
-    root.named("peers").into_iter().filter_map(read).collect()
+    let read: Vec<Read<'a, Peer>> = root.named("peers").into_iter().filter_map(read).collect();
+    let named: usize = read.iter().map(|peer| peer.value.domains().count()).sum();
+    if named > NAMES_MAX {
+        let cause =
+            Cause::new(format!("{named} names among the targets: at most {NAMES_MAX} can be resolved"));
+        root.error("peers", cause.cure("write addresses for some"));
+    }
+    read
 }
 
 fn peer(

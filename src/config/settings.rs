@@ -9,6 +9,7 @@ use super::fields::{Fields, choose};
 use super::problem::{Cause, quoted};
 use super::table::FILE_SINK;
 use super::tree::Value;
+use super::values;
 use crate::sinks::Sink;
 use crate::sip::parse::Limits;
 use crate::transaction::Timing;
@@ -98,6 +99,24 @@ pub fn net(root: &Fields<'_>) -> Option<net::Settings> {
         write_queue_bytes_max: streams.count("write_queue"),
         udp_receive_buffer_bytes: streams.count("udp_receive_buffer"),
     })
+}
+
+/// How names are resolved, from `dns`.
+pub fn dns(root: &Fields<'_>) -> Option<net::resolve::Settings> {
+    let dns = root.section("dns")?;
+    let servers = dns.words("servers", |text| values::address(text, Some(53)));
+    let settings = net::resolve::Settings {
+        servers: servers.into_iter().map(|(address, _)| address).collect(),
+        timeout: dns.time("timeout"),
+        ttl_min: dns.time("ttl_min"),
+        ttl_max: dns.time("ttl_max"),
+        retry: dns.time("retry"),
+        stale_max: dns.time("stale_max"),
+    };
+    if settings.ttl_min > settings.ttl_max {
+        dns.error("ttl_min", Cause::new("ttl_min is above ttl_max").cure("lower ttl_min or raise ttl_max"));
+    }
+    Some(settings)
 }
 
 /// Alerts, records and logs.

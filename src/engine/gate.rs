@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Output;
 use super::counts::Counts;
-use super::peers::{Peers, Whose, reach_alert};
+use super::peers::{Change, Peers, Whose, reach_alert};
 use super::trouble::{Troubles, Turn};
 use crate::call::{Closed, Failure, Gate, PAUSE_MIN, Pause, Urge};
 use crate::clock::{Now, Tick, time_text};
@@ -178,17 +178,26 @@ impl Gate for EdgeGate<'_> {
     }
 
     fn failed(&mut self, now: Now, candidate: &Candidate, parties: Parties, failure: Failure) {
-        self.noted(now, candidate, parties, false);
-        let text = match failure {
-            Failure::Timeout => {
-                "did not answer a call in time; the next target of the route is tried, if there is one. Check that it runs."
+        let (peer, address) = (candidate.peer, candidate.target.address);
+        // Where calls go to another target of the same peer, that one shows how the peer serves them.
+        if !self.peers.has_other(peer, address) {
+            self.noted(now, candidate, parties, false);
+        }
+        let what = match failure {
+            Failure::Timeout => "did not answer a call in time",
+            Failure::Transport => "cannot be reached",
+        };
+        let text = match self.peers.lost(now.tick, peer, address) {
+            Change::WentDown => {
+                "no calls go there until it answers a probe. Check that it runs, its address, its transport and the way there."
             }
-            Failure::Transport => {
-                "cannot be reached; the next target of the route is tried, if there is one. Check its address, its transport and the way there."
+            // It was told when it went down; this call was under way then.
+            Change::Same | Change::CameUp if !self.peers.is_up(peer, address) => return,
+            Change::Same | Change::CameUp => {
+                "the next target of the route is tried, if there is one. Check that it runs, its address, its transport and the way there."
             }
         };
-        self.peers.lost(candidate.peer, candidate.target.address);
-        self.tell(now, candidate, text);
+        self.tell(now, candidate, &format!("{what}; {text}"));
     }
 
     fn fell_back(&mut self, now: Now, candidate: &Candidate, from: Transport, to: Transport) {

@@ -126,6 +126,12 @@ impl Engine {
         known.peer_at(listener, ip).is_some()
     }
 
+    /// Whether a peer's name leads, or led, to this address.
+    #[must_use]
+    pub fn reaches(&self, listener: ListenerId, ip: IpAddr) -> bool {
+        self.located.peer_at(listener, ip).is_some()
+    }
+
     fn listed_before(&self, flow: &Flow) -> bool {
         self.retired.iter().any(|policy| policy.peer_at(flow).is_some())
     }

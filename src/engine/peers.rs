@@ -3,6 +3,7 @@
 //! Owns the health of every target and when it is probed next. Refuses to know what a probe looks like (`probe`), what a
 //! call may ask (`gate`) and how it chooses among targets. Read first: RFC 3261 §8.1.3.1, §11, §21.5.4; DESIGN.md law 6.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,8 @@ use crate::policy::{Located, PeerId, Policy, code};
 struct Target {
     peer: PeerId,
     address: SocketAddr,
+    /// The peer has no other: to set it aside would help no call.
+    alone: bool,
     up: bool,
     /// No call goes there before: it said 503 with Retry-After, or for the rate of calls.
     held_until: Tick,
@@ -49,14 +52,28 @@ pub enum Whose {
 #[derive(Debug, Clone, Copy)]
 struct Probing {
     interval: Duration,
+    /// Not by the policy's wish: only until it answers, because a call failed there; then it is taken back untried.
+    until: Option<Tick>,
     next: Tick,
     waits_for: Option<Branch>,
     /// Transports that could not be reached since it was due.
     broken: usize,
 }
 
+/// A target that failed a call and is not probed by the policy is asked so often whether it lives.
+const ASIDE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// And is tried again after so long, for there are machines that answer calls and no OPTIONS.
+const ASIDE_FOR: Duration = Duration::from_secs(300);
+
 /// For so long a pause that was asked for is remembered.
 const WISH_LASTS: Duration = Duration::from_secs(600);
+
+impl Probing {
+    const fn of(interval: Duration, next: Tick, until: Option<Tick>) -> Self {
+        Self { interval, until, next, waits_for: None, broken: 0 }
+    }
+}
 
 /// A probe that has to be sent.
 #[derive(Debug, Clone, Copy)]
@@ -104,30 +121,31 @@ impl Peers {
 
     /// Takes over a new policy's targets, or where names lead by now; those that stay keep their health.
     pub fn follow(&mut self, now: Tick, policy: &Policy, located: &Located, random: &mut Random) {
-        let before = std::mem::take(&mut self.targets);
+        let before: HashMap<(PeerId, SocketAddr), Target> =
+            self.targets.drain(..).map(|target| ((target.peer, target.address), target)).collect();
         for peer in policy.peers.iter().flatten() {
-            for target in located.targets(peer, 0) {
-                let known =
-                    before.iter().find(|known| known.peer == peer.id && known.address == target.address);
-                let interval = peer.probe.map(|probe| probe.interval);
+            let interval = peer.probe.map(|probe| probe.interval);
+            let targets = located.targets(peer, 0);
+            let alone = targets.len() < 2;
+            for target in targets {
+                let known = before.get(&(peer.id, target.address));
                 let probing = |interval| match known.and_then(|known| known.probed) {
-                    Some(known) if known.interval == interval => known,
+                    Some(known) if known.interval == interval && known.until.is_none() => known,
                     // The first probes are spread over one interval, so that a start is no burst.
-                    Some(_) | None => Probing {
-                        interval,
-                        next: now.after(part(interval, random)),
-                        waits_for: None,
-                        broken: 0,
-                    },
+                    Some(_) | None => Probing::of(interval, now.after(part(interval, random)), None),
                 };
+                let aside =
+                    known.and_then(|known| known.probed).filter(|known| known.until.is_some() && !alone);
+                let probed = interval.map(probing).or(aside);
                 self.targets.push(Target {
                     peer: peer.id,
                     address: target.address,
+                    alone,
                     // Without probes nothing would bring a target back: it counts as up.
-                    up: interval.is_none() || known.is_none_or(|known| known.up),
+                    up: probed.is_none() || known.is_none_or(|known| known.up),
                     held_until: known.map_or(Tick::ZERO, |known| known.held_until),
                     wish: known.and_then(|known| known.wish),
-                    probed: interval.map(probing),
+                    probed,
                 });
             }
         }
@@ -268,9 +286,41 @@ impl Peers {
         self.mark(peer, address, true)
     }
 
-    /// A target did not answer, or could not be reached. Only one that is probed goes down.
-    pub fn lost(&mut self, peer: PeerId, address: SocketAddr) -> Change {
+    /// A target did not answer, or could not be reached. One that nothing asks is asked from now on, until it answers, if
+    /// calls can go to another one meanwhile; else it stays up.
+    pub fn lost(&mut self, now: Tick, peer: PeerId, address: SocketAddr) -> Change {
+        if let Some(target) = self.find_mut(peer, address)
+            && target.probed.is_none()
+            && !target.alone
+        {
+            let (next, until) = (now.after(ASIDE_INTERVAL), now.after(ASIDE_FOR));
+            target.probed = Some(Probing::of(ASIDE_INTERVAL, next, Some(until)));
+        }
         self.mark(peer, address, false)
+    }
+
+    /// Whether calls can go to another target of a peer.
+    #[must_use]
+    pub fn has_other(&self, peer: PeerId, address: SocketAddr) -> bool {
+        self.targets.iter().any(|target| target.peer == peer && target.address != address && target.up)
+    }
+
+    /// A target that was set aside and never answered, whose time is over: it is tried again.
+    pub fn taken_back(&mut self, now: Tick) -> Option<(PeerId, SocketAddr)> {
+        let over = |target: &&mut Target| {
+            target.probed.and_then(|probed| probed.until).is_some_and(|until| until <= now)
+        };
+        let target = self.targets.iter_mut().find(over)?;
+        target.probed = None;
+        let back = (target.peer, target.address);
+        if !std::mem::replace(&mut target.up, true) {
+            self.down -= 1;
+        }
+        Some(back)
+    }
+
+    fn find_mut(&mut self, peer: PeerId, address: SocketAddr) -> Option<&mut Target> {
+        self.targets.iter_mut().find(|target| target.peer == peer && target.address == address)
     }
 
     fn mark(&mut self, peer: PeerId, address: SocketAddr, up: bool) -> Change {
@@ -279,6 +329,9 @@ impl Peers {
             Some(target) if target.up != up && (up || target.probed.is_some()) => {
                 target.up = up;
                 if up {
+                    if target.probed.is_some_and(|probed| probed.until.is_some()) {
+                        target.probed = None;
+                    }
                     self.down -= 1;
                     Change::CameUp
                 } else {

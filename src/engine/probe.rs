@@ -20,6 +20,10 @@ impl Engine {
     /// Sends every probe that is due.
     pub(super) fn probe(&mut self, now: Now) {
         let policy = Arc::clone(&self.policy);
+        while let Some((peer, address)) = self.peers.taken_back(now.tick) {
+            let text = "has answered no probe since a call failed there; calls try it again all the same. If it answers no OPTIONS at all, take it out of DNS or the policy while it is down.";
+            self.alert(reach_alert(now, &policy, peer, address, text));
+        }
         while let Some(due) = self.peers.due(now.tick, &mut self.random) {
             let Due { peer: id, address, branch, unanswered } = due;
             // A whole interval without an answer is as good as the end of its transaction, and sooner.
@@ -78,7 +82,7 @@ impl Engine {
     }
 
     fn lost(&mut self, now: Now, peer: PeerId, address: SocketAddr) {
-        if self.peers.lost(peer, address) == Change::WentDown {
+        if self.peers.lost(now.tick, peer, address) == Change::WentDown {
             let text = "does not answer probes; no calls go there until it does. Check that it runs and answers OPTIONS.";
             self.alert(reach_alert(now, &self.policy, peer, address, text));
         }

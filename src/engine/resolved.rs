@@ -25,11 +25,13 @@ impl Engine {
             Resolution::Nowhere { why } => Some(why.clone()),
             Resolution::Found { .. } | Resolution::Stale => None,
         };
-        let refused = Arc::make_mut(&mut self.located).learn(now.tick, &policy, party, resolution);
-        self.peers.follow(now.tick, &policy, &self.located, &mut self.random);
+        let learned = Arc::make_mut(&mut self.located).learn(now.tick, &policy, party, resolution);
+        if learned.moved {
+            self.peers.follow(now.tick, &policy, &self.located, &mut self.random);
+        }
         self.forget_gone(now);
         let after = self.located.knowledge(party);
-        for (address, why) in refused {
+        for (address, why) in learned.refused {
             self.alert(told(
                 now,
                 peer,

@@ -1,10 +1,11 @@
 //! Sockets: batched datagrams and framed streams, as the engine's inputs and outputs.
 //!
-//! Owns every socket and its limits. Refuses to know SIP beyond framing, and policy.
+//! Owns every socket and its limits, and the questions to DNS (`resolve`). Refuses to know SIP beyond framing, and policy.
 //! Read first: RFC 3261 §18; RFC 5626 §4.4.1.
 
 pub mod batch;
 pub mod files;
+pub mod resolve;
 pub mod stream;
 pub mod udp;
 
@@ -13,6 +14,7 @@ use std::io;
 use std::time::Duration;
 
 pub use batch::{BATCH, Datagram, Inbox, Outbox};
+pub use resolve::Resolver;
 pub use stream::{News, Streams};
 pub use udp::UdpPort;
 

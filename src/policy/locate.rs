@@ -4,6 +4,7 @@
 //! know who asks and how long an answer keeps. Read first: RFC 3263 §4; RFC 2782; RFC 3403 §4; DESIGN.md law 2.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use smallvec::SmallVec;
@@ -51,6 +52,18 @@ pub struct Question {
     pub name: Box<str>,
     /// What.
     pub kind: Kind,
+}
+
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            Kind::Naptr => "NAPTR",
+            Kind::Srv => "SRV",
+            Kind::A => "A",
+            Kind::Aaaa => "AAAA",
+        };
+        write!(f, "{kind} {}", self.name)
+    }
 }
 
 /// A NAPTR record (RFC 3403 §4.1).

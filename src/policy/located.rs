@@ -77,7 +77,18 @@ struct Lead {
     domain: Domain,
     named: Arc<Named>,
     found: Vec<Found>,
+    /// Addresses that DNS gave and that may not be used.
+    refused: Vec<SocketAddr>,
     knowledge: Knowledge,
+}
+
+/// What was new in an answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Learned {
+    /// Whether the name leads elsewhere than before.
+    pub moved: bool,
+    /// Addresses that are not used, and why; of each it is told once.
+    pub refused: Vec<(SocketAddr, &'static str)>,
 }
 
 /// An address that a name leads to, or led to.
@@ -130,29 +141,24 @@ impl Located {
                 domain: domain.clone(),
                 named: Named::new(domain, &found),
                 found,
+                refused: Vec::new(),
                 knowledge: known.map_or(Knowledge::Unknown, |lead| lead.knowledge),
             });
         }
         self.reach(now, policy);
     }
 
-    /// Takes in what came of resolving a name. The addresses that are not used, and why.
-    pub fn learn(
-        &mut self,
-        now: Tick,
-        policy: &Policy,
-        party: PartyId,
-        resolution: Resolution,
-    ) -> Vec<(SocketAddr, &'static str)> {
+    /// Takes in what came of resolving a name.
+    pub fn learn(&mut self, now: Tick, policy: &Policy, party: PartyId, resolution: Resolution) -> Learned {
         let Some(place) = self.leads.iter().position(|lead| lead.domain.party == party) else {
-            return Vec::new();
+            return Learned::default();
         };
         let taken = |lead: &Self, address: IpAddr| lead.led_by_another(place, policy, address);
         let mut refused = Vec::new();
         let (found, knowledge) = match resolution {
             Resolution::Found { list, ttl } => {
                 let peer = self.leads.get(place).and_then(|lead| policy.peer(lead.peer));
-                let Some(peer) = peer else { return Vec::new() };
+                let Some(peer) = peer else { return Learned::default() };
                 let (mut found, others) = usable(policy, peer, list);
                 refused = others;
                 found.retain(|found| {
@@ -170,15 +176,21 @@ impl Located {
             Resolution::Stale => (None, Knowledge::Stale),
             Resolution::Nowhere { .. } => (Some(Vec::new()), Knowledge::Nowhere),
         };
+        let mut moved = false;
         if let Some(lead) = self.leads.get_mut(place) {
             lead.knowledge = knowledge;
             if let Some(found) = found {
+                moved = lead.found != found;
                 lead.named = Named::new(&lead.domain, &found);
                 lead.found = found;
             }
+            let before = std::mem::replace(&mut lead.refused, refused.iter().map(|(at, _)| *at).collect());
+            refused.retain(|(address, _)| !before.contains(address));
         }
-        self.reach(now, policy);
-        refused
+        if moved {
+            self.reach(now, policy);
+        }
+        Learned { moved, refused }
     }
 
     /// Whether a name of another peer on the same listener leads to an address.

@@ -54,7 +54,9 @@ fn names_and_addresses_keep_the_order_of_the_policy() {
     assert_eq!(targets(&located, &policy, TRUNK), ["203.0.113.1:5061"], "nothing is known of the name yet");
     assert!(targets(&located, &policy, SPARE).is_empty());
     let list = [("198.51.100.9:5061", 1, 0), ("203.0.113.1:5061", 2, 0)];
-    assert!(located.learn(at(1), &policy, CARRIER, found(&list)).is_empty());
+    let learned = located.learn(at(1), &policy, CARRIER, found(&list));
+    assert_eq!((learned.moved, learned.refused.len()), (true, 0));
+    assert_eq!(located.learn(at(1), &policy, CARRIER, found(&list)), Learned::default(), "the same again");
     assert_eq!(
         targets(&located, &policy, TRUNK),
         ["198.51.100.9:5061", "203.0.113.1:5061"],
@@ -96,8 +98,10 @@ fn dns_leads_neither_back_here_nor_to_another_peer_nor_nowhere() {
         ("[::ffff:198.51.100.9]:5061", false),
     ];
     for (told, used) in table {
-        let refused = located.learn(at(2), &policy, CARRIER, found(&[(told, 0, 0)]));
+        let refused = located.learn(at(2), &policy, CARRIER, found(&[(told, 0, 0)])).refused;
         assert_eq!(refused.is_empty(), used, "{told}: {refused:?}");
+        let again = located.learn(at(2), &policy, CARRIER, found(&[(told, 0, 0)])).refused;
+        assert!(again.is_empty(), "{told} is told once");
         assert_eq!(targets(&located, &policy, TRUNK).len(), 1 + usize::from(used), "{told}");
     }
     // By a transport that the policy does not allow it leads nowhere.
@@ -178,6 +182,9 @@ fn a_reload_keeps_where_names_lead_as_far_as_the_new_policy_allows() {
     let without = Policy::build(plan).unwrap();
     located.follow(at(4), &without);
     assert_eq!(located.told().count(), 0);
-    assert!(located.learn(at(5), &without, CARRIER, found(&[("198.51.100.9:5061", 0, 0)])).is_empty());
+    assert_eq!(
+        located.learn(at(5), &without, CARRIER, found(&[("198.51.100.9:5061", 0, 0)])),
+        Learned::default()
+    );
     assert_eq!(targets(&located, &without, PBX), ["10.0.0.5:5061"]);
 }

@@ -27,7 +27,7 @@ pub fn binary() -> PathBuf {
 }
 
 impl Edge {
-    /// Starts the edge with a policy in which `EDGE`, `PBX`, `TRUNK`, `SPARE` and `FOLDER` are replaced.
+    /// Starts the edge with a policy in which `EDGE`, `PBX`, `TRUNK`, `SPARE`, `NAMES` and `FOLDER` are replaced.
     pub fn start(name: &str, net: Net, policy: &str) -> Self {
         let folder = folder(name);
         let file = folder.join("ringfence.yaml");
@@ -194,5 +194,6 @@ fn filled(policy: &str, net: Net, folder: &Path) -> String {
         .replace("PBX", &net.pbx())
         .replace("TRUNK", &net.trunk())
         .replace("SPARE", &net.spare())
+        .replace("NAMES", &net.names())
         .replace("FOLDER", &folder.to_string_lossy())
 }

@@ -7,6 +7,7 @@
 
 pub mod edge;
 pub mod kamailio;
+pub mod names;
 pub mod phone;
 pub mod sipp;
 
@@ -48,6 +49,10 @@ impl Net {
     /// A third trunk, port 5090.
     pub fn last(self) -> String {
         self.host(5)
+    }
+    /// The name server, port 5353.
+    pub fn names(self) -> String {
+        format!("{}:5353", self.host(8))
     }
     /// An address on no list.
     pub fn stranger(self) -> String {

@@ -20,6 +20,10 @@ pub enum Deed {
     BreakStreams,
     /// This peer's address refuses every packet from now on.
     Unreach(&'static str),
+    /// Nothing goes to this peer or comes from it, and nobody says so.
+    Cut(&'static str),
+    /// What was cut is whole again.
+    Mend(&'static str),
 }
 
 /// Which way the call runs.

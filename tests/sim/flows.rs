@@ -27,6 +27,7 @@ pub fn all() -> Vec<Flow> {
     flows.extend(ending());
     flows.extend(operating());
     flows.extend(streaming());
+    flows.extend(super::named::all());
     flows.extend(super::paced::all());
     flows.extend(super::session_flows::all());
     flows.extend(super::early::all());

@@ -8,6 +8,7 @@ use ringfence::admin::ladder::Ladder;
 use ringfence::call::CallRecord;
 use ringfence::call::record::{Disposition, EndedBy};
 use ringfence::call::visits::Visits;
+use ringfence::engine::Input;
 use ringfence::sip::Transport;
 
 use super::agent::plan::{Act, On, when};
@@ -17,7 +18,7 @@ use super::dice::Dice;
 use super::edge::{Edge, now};
 use super::flow::{Deed, Flow, Way};
 use super::flows;
-use super::policy::{PEERS, Shape, address, loads, yaml};
+use super::policy::{PEERS, Shape, address, loads, resolved, yaml};
 use super::wire::{Micros, Weather};
 use super::world::{Placement, World};
 
@@ -74,7 +75,11 @@ pub fn play(cast: &[Flow], weather: Weather, seed: u64, attacked: bool) -> Outco
     let mut loaded = loads(&[&text, &text, &lesser]);
     let (settings, policy) = loaded.remove(0);
     let transport = if shape.transport == "tcp" { Transport::Tcp } else { Transport::Udp };
-    let edge = Edge::new(settings, policy, dice.bytes32());
+    let led = resolved(&policy);
+    let mut edge = Edge::new(settings, policy, dice.bytes32());
+    if let Some((party, resolution)) = led {
+        edge.input(0, Input::Resolved { party, resolution });
+    }
     let mut world = World::new(edge, transport, weather, seed);
     for (name, (_, policy)) in ["again", "without second"].into_iter().zip(loaded) {
         world.policies.insert(name, policy);

@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use ringfence::config::{self, Source};
 use ringfence::engine::Settings;
-use ringfence::policy::{Names, Policy};
+use ringfence::policy::locate::Found;
+use ringfence::policy::located::domains;
+use ringfence::policy::{Names, Policy, Resolution};
+use ringfence::sip::{PartyId, Transport};
 
 /// The edge towards the office.
 pub const EDGE_INSIDE: &str = "10.1.0.1:5060";
@@ -15,6 +18,11 @@ pub const EDGE_INSIDE: &str = "10.1.0.1:5060";
 pub const EDGE_OUTSIDE: &str = "203.0.113.1:5070";
 /// Who sends what nobody asked for.
 pub const ATTACKER: &str = "192.0.2.66:5060";
+
+/// The name of the trunks.
+pub const NAME: &str = "sip.carrier.example";
+/// Where a trunk with a name calls from: none of the addresses that the name leads to.
+const ELSEWHERE: &str = "198.51.100.99";
 
 /// The peers: name, address, whether inside.
 pub const PEERS: [(&str, &str, bool); 4] = [
@@ -45,6 +53,8 @@ pub struct Shape {
     pub cps: &'static str,
     /// Whether `trunk2` and `pbx2` stand in the policy as second targets.
     pub second: bool,
+    /// Whether `trunk` is a name that leads to the addresses of both trunks, one after the other.
+    pub named: bool,
     /// What stands in `allow:` of every peer.
     pub allow: &'static str,
     /// What stands in `session_timer:` of every peer; empty leaves it out.
@@ -63,6 +73,7 @@ impl Default for Shape {
             post_dial_max: "30s",
             cps: "",
             second: true,
+            named: false,
             allow: "info",
             session_timer: "",
             key: "",
@@ -70,14 +81,43 @@ impl Default for Shape {
     }
 }
 
+impl Shape {
+    /// Whether a peer stands in the policy.
+    fn has(&self, name: &str) -> bool {
+        match name {
+            "pbx2" => self.second,
+            "trunk2" => self.second && !self.named,
+            _ => true,
+        }
+    }
+}
+
+/// Where DNS leads the name of a policy; nothing where it has none.
+pub fn resolved(policy: &Policy) -> Option<(PartyId, Resolution)> {
+    let (_, domain) = domains(policy).next()?;
+    let trunks = PEERS.iter().filter(|(_, _, inside)| !inside);
+    let found = |(rank, (_, at, _)): (u16, &(&str, &str, bool))| Found {
+        address: address(at),
+        transports: [Transport::Udp, Transport::Tcp].into_iter().collect(),
+        rank,
+        weight: 1,
+        record: rank,
+    };
+    let list = (0..).zip(trunks).map(found).collect();
+    Some((domain.party, Resolution::Found { list, ttl: std::time::Duration::from_secs(3_600) }))
+}
+
 /// The YAML of a site.
 pub fn yaml(shape: &Shape) -> String {
     let mut peers = String::new();
     let pace = if shape.cps.is_empty() { String::new() } else { format!("    cps: {}\n", shape.cps) };
     let key = if shape.key.is_empty() { String::new() } else { format!("    {}\n", shape.key) };
-    for (name, address, inside) in PEERS.iter().filter(|(name, _, _)| shape.second || !name.ends_with('2')) {
+    for (name, address, inside) in PEERS.iter().filter(|(name, _, _)| shape.has(name)) {
         let side = if *inside { "inside" } else { "outside" };
-        let host = address.split(':').next().unwrap_or_default();
+        let (host, address) = match shape.named && !inside {
+            true => (ELSEWHERE, NAME),
+            false => (address.split(':').next().unwrap_or_default(), *address),
+        };
         let session = match shape.session_timer {
             "" => String::new(),
             keys => format!("    session_timer: {{ {keys} }}\n"),
@@ -89,10 +129,10 @@ pub fn yaml(shape: &Shape) -> String {
             shape.transport, shape.concurrent_calls, shape.ring_max, shape.post_dial_max, shape.allow, pace
         ));
     }
-    let (inside, outside, all) = if shape.second {
-        ("pbx, pbx2", "trunk, trunk2", "pbx, pbx2, trunk, trunk2")
-    } else {
-        ("pbx", "trunk", "pbx, trunk")
+    let (inside, outside, all) = match (shape.second, shape.named) {
+        (true, false) => ("pbx, pbx2", "trunk, trunk2", "pbx, pbx2, trunk, trunk2"),
+        (true, true) => ("pbx, pbx2", "trunk", "pbx, pbx2, trunk"),
+        (false, _) => ("pbx", "trunk", "pbx, trunk"),
     };
     format!(
         "listeners:\n  inside: {{ bind: \"{EDGE_INSIDE}\", transports: [{0}] }}\n  \

@@ -71,6 +71,8 @@ pub struct World {
     pub steps: u64,
     /// Addresses that refuse every packet.
     pub unreachable: BTreeSet<SocketAddr>,
+    /// Peers that nothing goes to or comes from.
+    pub cut: BTreeSet<&'static str>,
     /// Policies a deed may load.
     pub policies: BTreeMap<&'static str, Arc<Policy>>,
     agenda: Agenda<Event>,
@@ -103,6 +105,7 @@ impl World {
             drained: None,
             steps: 0,
             unreachable: BTreeSet::new(),
+            cut: BTreeSet::new(),
             policies: BTreeMap::new(),
             agenda: Agenda::default(),
             weather,
@@ -238,6 +241,12 @@ impl World {
                 let known = PEERS.iter().find(|(name, _, _)| *name == peer);
                 self.unreachable.extend(known.map(|(_, at, _)| address(at)));
             }
+            Deed::Cut(peer) => {
+                self.cut.insert(peer);
+            }
+            Deed::Mend(peer) => {
+                self.cut.remove(peer);
+            }
             Deed::BreakStreams => {
                 for id in std::mem::take(&mut self.streams).into_keys() {
                     self.edge.input(at, Input::Closed { connection: ConnectionId(id) });
@@ -281,6 +290,10 @@ impl World {
         if deaf || self.unreachable.contains(&hop.remote) {
             self.ladder.arrow(self.at / MS, "edge", name, format!("x {}", label(&bytes)));
             self.agenda.note(self.at + MS, Event::Unsendable(hop));
+            return;
+        }
+        if self.cut.contains(name) {
+            self.draw("edge", name, &bytes, 0);
             return;
         }
         let transport = hop.transport;
@@ -341,6 +354,10 @@ impl World {
     }
 
     fn carry_in(&mut self, index: usize, name: &'static str, mut packet: Packet) {
+        if self.cut.contains(name) {
+            self.draw(name, "edge", &packet.bytes, 0);
+            return;
+        }
         if packet.transport == Transport::Udp {
             let arrivals = self.weather.arrivals(&mut self.dice);
             self.draw(name, "edge", &packet.bytes, arrivals.len());

@@ -17,6 +17,8 @@ pub const ENTRIES_MAX: usize = 1_000;
 pub const SOURCES_MAX: usize = 10_000;
 /// Targets of one peer or route.
 pub const TARGETS_MAX: usize = 32;
+/// Names among the targets of all peers; each is asked of DNS again and again.
+pub const NAMES_MAX: usize = 1_000;
 /// Numbers of one list.
 pub const NUMBERS_MAX: usize = 100_000;
 
@@ -46,7 +48,7 @@ pub fn peer_keys() -> impl Iterator<Item = &'static str> {
 }
 
 use rules::{POLICY, STRANGERS};
-use shell::{LIMITS, STREAMS, TIMERS};
+use shell::{DNS, LIMITS, STREAMS, TIMERS};
 
 /// The whole file.
 pub static ROOT: Section = Section {
@@ -97,6 +99,12 @@ pub static ROOT: Section = Section {
             Kind::Section(&STREAMS),
             "limits fit for a site of some hundred channels",
             "how many TCP connections there may be, and how long each may be slow",
+        ),
+        Key::means(
+            "dns",
+            Kind::Section(&DNS),
+            "the system's name servers",
+            "how the names among targets are resolved: at the start, before an answer runs out, never while a call waits",
         ),
         Key::value("alerts", SINK, "stdout", "where alerts go, one JSON object a line"),
         Key::value("records", SINK, "stdout", "where call records go, one JSON object a line"),

@@ -115,6 +115,39 @@ pub static STREAMS: Section = Section {
     ],
 };
 
+/// Names.
+pub static DNS: Section = Section {
+    name: "dns",
+    keys: &[
+        Key::means(
+            "servers",
+            Kind::List(&Kind::Address, 8),
+            "those of the system (/etc/resolv.conf)",
+            "the name servers, port 53 when left out; what they say is believed, so let the way to them be short",
+        ),
+        Key::value("timeout", Kind::Time(ms(100), secs(30)), "3s", "one question must be answered within"),
+        Key::value(
+            "ttl_min",
+            Kind::Time(secs(1), secs(3_600)),
+            "10s",
+            "an answer holds for so long at least, whatever it says itself",
+        ),
+        Key::value("ttl_max", Kind::Time(secs(1), secs(604_800)), "1h", "and for so long at most"),
+        Key::value(
+            "retry",
+            Kind::Time(secs(1), secs(3_600)),
+            "30s",
+            "a name that leads nowhere, or that DNS is silent about, is asked again after 1s, then twice as long each time, up to this",
+        ),
+        Key::value(
+            "stale_max",
+            Kind::Time(secs(0), secs(604_800)),
+            "1d",
+            "while DNS is silent, where a name led last stands for so long past its time (32011 tells it)",
+        ),
+    ],
+};
+
 /// A file for JSON lines.
 pub static FILE_SINK: Section = Section {
     name: "a file for lines",

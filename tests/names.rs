@@ -1,0 +1,184 @@
+//! Trunks behind DNS, with the edge as a process, a name server of the test's own and sockets for PBX and trunks.
+//!
+//! Everything stands on loopback; nothing but the edge's binary is needed.
+
+#![allow(clippy::print_stderr, clippy::panic, reason = "a test says why it fails")]
+
+mod rig;
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use rig::edge::Edge;
+use rig::names::{Caller, NameServer, Trunk};
+use rig::{Net, wait_for};
+
+const POLICY: &str = r#"
+listeners:
+  inside: { bind: "EDGE:5060", transports: [udp, tcp] }
+  outside: { bind: "EDGE:5070", transports: [udp, tcp] }
+peers:
+  office-pbx:
+    side: inside
+    listener: inside
+    sources: ["PBX"]
+    targets: ["PBX:5080"]
+    transports: [udp]
+    plain_signalling: allow
+    plain_media: allow
+  trunk:
+    side: outside
+    listener: outside
+    sources: SOURCES
+    targets: ["sip.example.com"]
+    transports: [udp]
+    plain_signalling: allow
+    plain_media: allow
+    try_timeout: 1s
+    #trunk
+sites:
+  office: { peers: [office-pbx, trunk], dids: ["+12125550100"], channels: 100 }
+routes:
+  - { name: out, direction: outbound, from: [office-pbx], called: ["+*"], to: [trunk] }
+  - { name: in, direction: inbound, from: [trunk], called: [did], to: [office-pbx] }
+dns: { servers: ["NAMES"], timeout: 400ms, ttl_min: 1s, retry: 1s, stale_max: 1h }
+timers: { t1: 100ms, t2: 400ms, t4: 500ms }
+alerts: { file: "FOLDER/alerts.jsonl" }
+records: { file: "FOLDER/records.jsonl" }
+control: "FOLDER/control.sock"
+drain: 1s
+"#;
+
+const PATIENCE: Duration = Duration::from_secs(12);
+
+fn policy() -> String {
+    POLICY.replace("SOURCES", "[\"203.0.113.1\"]")
+}
+
+/// What the status says of the one name.
+fn name(edge: &Edge) -> Value {
+    edge.status()["names"][0].clone()
+}
+
+fn state(edge: &Edge) -> String {
+    let name = name(edge);
+    let addresses: Vec<&str> =
+        name["addresses"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    format!("{} {}", name["state"].as_str().unwrap(), addresses.join(" "))
+}
+
+fn becomes(edge: &Edge, expected: &str) {
+    wait_for(&format!("{expected}, it is {}", state(edge)), PATIENCE, || state(edge) == expected);
+}
+
+fn srv(net: Net, ttl: u32) -> String {
+    format!(
+        "_sip._udp.sip.example.com {ttl} SRV 10 1 5090 one.example.com
+         _sip._udp.sip.example.com {ttl} SRV 20 1 5091 two.example.com
+         one.example.com {ttl} A {}
+         two.example.com {ttl} A {}",
+        net.trunk(),
+        net.spare()
+    )
+}
+
+#[test]
+fn calls_go_to_the_first_of_two_srv_targets_and_to_the_second_when_it_is_silent() {
+    let net = Net(150);
+    let server = NameServer::start(&net.names());
+    server.zone(&srv(net, 600));
+    let (one, two) = (format!("{}:5090", net.trunk()), format!("{}:5091", net.spare()));
+    let first = Trunk::start(&one);
+    let second = Trunk::start(&two);
+    let edge = Edge::start("names-srv", net, &policy());
+    becomes(&edge, &format!("fresh {one} {two}"));
+    assert!(
+        name(&edge)["ttl_left_s"].as_u64().is_some_and(|left| (500..=600).contains(&left)),
+        "{}",
+        name(&edge)
+    );
+    let mut pbx = Caller::new(&format!("{}:5080", net.pbx()), &net.inside());
+    let up = pbx.call().unwrap_or_else(|answer| panic!("{answer}"));
+    assert_eq!(first.calls(), ["sip:+12125550142@sip.example.com"], "the name is the Request-URI's host");
+    pbx.end(&up);
+    wait_for("the trunk to hear the BYE", PATIENCE, || first.ended() == 1);
+    // Its address is listed nowhere, and yet its answers came through; when it is gone, the second is asked.
+    drop(first);
+    let up = pbx.call().unwrap_or_else(|answer| panic!("{answer}"));
+    assert_eq!(second.calls().len(), 1);
+    pbx.end(&up);
+    assert_eq!(edge.alert(32011)["peer"], "trunk");
+}
+
+#[test]
+fn a_changed_answer_moves_new_calls_and_leaves_live_ones_where_they_are() {
+    let net = Net(151);
+    let server = NameServer::start(&net.names());
+    let (one, two) = (format!("{}:5090", net.trunk()), format!("{}:5090", net.spare()));
+    let host = |address: &str| format!("sip.example.com 2 A {address}");
+    server.zone(&host(&net.trunk()));
+    let (first, second) = (Trunk::start(&one), Trunk::start(&two));
+    let edge = Edge::start("names-change", net, &policy().replace("sip.example.com", "sip.example.com:5090"));
+    becomes(&edge, &format!("fresh {one}"));
+    let mut pbx = Caller::new(&format!("{}:5080", net.pbx()), &net.inside());
+    let up = pbx.call().unwrap_or_else(|answer| panic!("{answer}"));
+    assert_eq!(first.calls(), ["sip:+12125550142@sip.example.com:5090"]);
+    server.zone(&host(&net.spare()));
+    becomes(&edge, &format!("fresh {two}"));
+    let other = pbx.call().unwrap_or_else(|answer| panic!("{answer}"));
+    assert_eq!((first.calls().len(), second.calls().len()), (1, 1));
+    // The first call ends where it began, and the trunk's answer to BYE is taken from there.
+    pbx.end(&up);
+    wait_for("the first trunk to hear its BYE", PATIENCE, || first.ended() == 1);
+    pbx.end(&other);
+    wait_for("the second trunk to hear its BYE", PATIENCE, || second.ended() == 1);
+    edge.settle(Duration::from_secs(20));
+}
+
+#[test]
+fn a_silent_dns_leaves_the_last_answer_and_a_name_unknown_refuses_and_stops_nothing() {
+    let net = Net(152);
+    let server = NameServer::start(&net.names());
+    let one = format!("{}:5060", net.trunk());
+    let first = Trunk::start(&one);
+    // At the start the name does not exist.
+    let edge = Edge::start("names-stale", net, &policy());
+    becomes(&edge, "nowhere ");
+    let mut pbx = Caller::new(&format!("{}:5080", net.pbx()), &net.inside());
+    let refused = pbx.call().err().expect("there is nowhere to go");
+    assert!(refused.starts_with("SIP/2.0 480 ") && refused.contains("32010"), "{refused}");
+    assert!(edge.alert(32011)["alert_text"].as_str().is_some_and(|text| text.contains("leads nowhere")));
+    assert_eq!(edge.alert(32010)["sip_status"], 480);
+    server.zone(&format!("sip.example.com 1 A {}", net.trunk()));
+    becomes(&edge, &format!("fresh {one}"));
+    server.silent(true);
+    becomes(&edge, &format!("stale {one}"));
+    let up = pbx.call().unwrap_or_else(|answer| panic!("{answer}"));
+    assert_eq!(first.calls().len(), 1);
+    pbx.end(&up);
+    let before = server.questions();
+    wait_for("DNS to be asked again", PATIENCE, || server.questions() > before);
+    server.silent(false);
+    becomes(&edge, &format!("fresh {one}"));
+    // The name is taken away: once its time has run out it leads nowhere.
+    server.zone("");
+    becomes(&edge, "nowhere ");
+}
+
+#[test]
+fn an_address_of_a_name_may_call_only_where_the_policy_says_so() {
+    let net = Net(153);
+    let server = NameServer::start(&net.names());
+    server.zone(&format!("sip.example.com 600 A {}", net.trunk()));
+    let _pbx = Trunk::start(&format!("{}:5080", net.pbx()));
+    let edge = Edge::start("names-sources", net, &policy());
+    becomes(&edge, &format!("fresh {}:5060", net.trunk()));
+    let call =
+        |port: u16| Caller::new(&format!("{}:{port}", net.trunk()), &net.outside()).offer("+12125550100");
+    assert_eq!(call(5060), None, "DNS says whom we call, not who calls us");
+    edge.alert(32201);
+    edge.replace_policy(&POLICY.replace("SOURCES", "[targets]"));
+    wait_for("the reload", PATIENCE, || edge.number("/generation") == 2);
+    assert_eq!(call(5062).as_deref(), Some("200"));
+}
