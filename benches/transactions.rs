@@ -66,7 +66,7 @@ struct Rounds {
 
 impl Rounds {
     fn new() -> Self {
-        let tables = Transactions::new(Timing::default(), [1, 2], 1_000_000);
+        let tables = Transactions::new(Timing::default(), [1, 2], 1_000_000, 1_000_000);
         Self { tables, now: Tick::ZERO, out: Vec::new(), n: 0 }
     }
     fn next(&mut self) -> usize {

@@ -5,6 +5,8 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says by panicking what it had expected")]
 
+#[path = "machines/clients.rs"]
+mod clients;
 #[path = "machines/keys.rs"]
 mod keys;
 #[path = "machines/loss.rs"]

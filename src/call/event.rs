@@ -11,6 +11,8 @@ pub enum Failure {
     Timeout,
     /// The transport said no.
     Transport,
+    /// The edge's own table of client transactions is full: nobody else is to blame.
+    Full,
 }
 
 /// Deadlines a call arms; one of each kind at a time.

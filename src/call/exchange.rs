@@ -10,9 +10,9 @@ use super::core::{Core, RETRY_AFTER_BELOW};
 use super::leg::{Carried, Leg};
 use super::meaning;
 use super::offer::Offer;
-use super::relay::{crossing_status, decline, send};
+use super::relay::{crossing_status, decline, no_room, send};
 use super::talk::Talk;
-use super::{Branch, Context, Effect, Phase, ServerId, Side, Timer};
+use super::{Branch, Context, Effect, Failure, Phase, ServerId, Side, Timer};
 use crate::sip::{Flow, HeaderName, Message, Method};
 
 /// A re-INVITE on its way from one leg to the other.
@@ -216,10 +216,18 @@ impl Talk {
         self,
         core: &mut Core,
         exchange: Exchange,
+        failure: Failure,
         context: &mut Context<'_>,
     ) -> Phase {
         let Exchange { from, pending, branch: _, refused } = exchange;
         core.agree();
+        if failure == Failure::Full {
+            // The peer never heard of it, so the call stands as it did.
+            if !refused {
+                no_room(core, from, &pending, context);
+            }
+            return Phase::Talk(self);
+        }
         if !refused {
             let answer = Answer::bare(crossing_status(pending.message.method(), 408));
             core.answer(from, pending.server, &pending.message, pending.source, &answer, context);

@@ -15,11 +15,14 @@ use super::offer::Offer;
 use super::record::{Disposition, EndedBy};
 use super::session_timer::{Asked, Role, grant};
 use super::talk::Talk;
-use super::{Branch, Context, Effect, Phase, Side};
+use super::{Branch, Context, Effect, Failure, Phase, Side};
 use crate::clock::Tick;
 use crate::policy::code;
 use crate::sip::headers::retry_after;
 use crate::sip::{Flow, HeaderName, Message, Method};
+
+/// Before a refresh that found no room in the table of client transactions is tried again.
+const NO_ROOM_PAUSE: Duration = Duration::from_secs(2);
 
 /// 491s and 422s to one refresh that are followed by another try at once.
 const TRIES_MAX: u8 = 6;
@@ -159,6 +162,25 @@ impl Core {
                 Stage::Out { .. } | Stage::Idle => {}
             }
         }
+        None
+    }
+
+    /// A refresh that nobody answered: whose, if that peer is dead. One that found no room here is tried again.
+    pub fn refresh_failed(
+        &mut self,
+        branch: Branch,
+        failure: Failure,
+        context: &mut Context<'_>,
+    ) -> Option<Side> {
+        let (side, means) = self.take_refresh(branch)?;
+        if failure != Failure::Full {
+            return Some(side);
+        }
+        match means {
+            Means::Update | Means::Reinvite => {}
+            Means::Restore | Means::Tell => self.leg_mut(side).refreshing.wanted = Some(means),
+        }
+        self.refresh_later(side, NO_ROOM_PAUSE, context);
         None
     }
 

@@ -42,6 +42,13 @@ pub(super) fn decline(
     core.answer(side, server, message, flow.remote, &Answer { retry_after, ..Answer::bare(status) }, context);
 }
 
+/// 500 with a pause, to a request that this edge has no room to carry: its peer never heard of it, so the call stands.
+pub(super) fn no_room(core: &mut Core, from: Side, pending: &Pending, context: &mut Context<'_>) {
+    let retry_after = Some(context.random.below(RETRY_AFTER_BELOW));
+    let answer = Answer { retry_after, ..Answer::bare(500) };
+    core.answer(from, pending.server, &pending.message, pending.source, &answer, context);
+}
+
 /// Sends a request on a leg with what crosses of `message`, and lines of our own.
 pub(super) fn send(
     core: &mut Core,
@@ -263,6 +270,7 @@ impl Relay {
         let status = match failure {
             Failure::Timeout => 504,
             Failure::Transport => 500,
+            Failure::Full => return no_room(core, from, &pending, context),
         };
         core.answer(from, pending.server, &pending.message, pending.source, &Answer::bare(status), context);
     }

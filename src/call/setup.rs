@@ -401,6 +401,10 @@ impl Setup {
         }
         context.gate.failed(context.now, &candidate, core.parties(), failure);
         core.b.status = Status::Idle;
+        if failure == Failure::Full {
+            // Another target would find the same table.
+            return self.nothing_left(core, context);
+        }
         match heard {
             Heard::Nothing | Heard::Trying => self.next_target(core, context),
             Heard::Progress => self.nothing_left(core, context),

@@ -288,7 +288,7 @@ impl Talk {
     ) -> Phase {
         if self.exchange.as_ref().is_some_and(|exchange| exchange.branch == branch) {
             return match self.exchange.take() {
-                Some(exchange) => self.exchange_failed(core, *exchange, context),
+                Some(exchange) => self.exchange_failed(core, *exchange, failure, context),
                 None => Phase::Talk(self),
             };
         }
@@ -300,7 +300,7 @@ impl Talk {
                 return self.after_refusal(core, from.other(), 408, context);
             }
         }
-        if let Some((side, _)) = core.take_refresh(branch) {
+        if let Some(side) = core.refresh_failed(branch, failure, context) {
             return self.leg_is_dead(core, side, "the peer does not answer", context);
         }
         core.abandoned_ends(branch);

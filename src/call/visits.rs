@@ -20,7 +20,7 @@ pub enum PhaseName {
 const PHASES: [&str; 3] = ["Setup", "Talk", "Hangup"];
 
 /// Events in the order of the table: requests, responses, what failed or went, ends, timers.
-const KINDS: [&str; 35] = [
+const KINDS: [&str; 36] = [
     "INVITE",
     "BYE",
     "INFO",
@@ -39,6 +39,7 @@ const KINDS: [&str; 35] = [
     "refusal of another",
     "time-out",
     "transport error",
+    "table full",
     "transaction gone",
     "end: stopping",
     "end: command",
@@ -108,9 +109,10 @@ fn column(event: &Event<'_>) -> usize {
         }
         Event::Failed { failure: Failure::Timeout, .. } => 16,
         Event::Failed { failure: Failure::Transport, .. } => 17,
-        Event::Gone { .. } => 18,
-        Event::End(EndCause::Stopping) => 19,
-        Event::End(EndCause::Command) => 20,
+        Event::Failed { failure: Failure::Full, .. } => 18,
+        Event::Gone { .. } => 19,
+        Event::End(EndCause::Stopping) => 20,
+        Event::End(EndCause::Command) => 21,
         Event::Timer(timer) => of_timer(*timer),
     }
 }
@@ -138,20 +140,20 @@ const fn of_method(method: &Method) -> usize {
 /// Every timer has a column, or this does not compile.
 const fn of_timer(timer: Timer) -> usize {
     match timer {
-        Timer::Pace => 21,
-        Timer::Try => 22,
-        Timer::Progress => 23,
-        Timer::Ring => 24,
-        Timer::Reliable => 25,
-        Timer::Retransmit2xxA => 26,
-        Timer::Retransmit2xxB => 27,
-        Timer::AckA => 28,
-        Timer::AckB => 29,
-        Timer::Duration => 30,
-        Timer::SessionA => 31,
-        Timer::SessionB => 32,
-        Timer::KeepAlive => 33,
-        Timer::Linger => 34,
+        Timer::Pace => 22,
+        Timer::Try => 23,
+        Timer::Progress => 24,
+        Timer::Ring => 25,
+        Timer::Reliable => 26,
+        Timer::Retransmit2xxA => 27,
+        Timer::Retransmit2xxB => 28,
+        Timer::AckA => 29,
+        Timer::AckB => 30,
+        Timer::Duration => 31,
+        Timer::SessionA => 32,
+        Timer::SessionB => 33,
+        Timer::KeepAlive => 34,
+        Timer::Linger => 35,
     }
 }
 

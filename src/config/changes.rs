@@ -25,8 +25,11 @@ pub fn changes(old: &Config, new: &Config) -> Changes {
     };
     restart(old.engine.limits != new.engine.limits, "limits of messages");
     restart(old.engine.timing != new.engine.timing, "timers");
-    let tables = |config: &Config| (config.engine.calls_max, config.engine.transactions_max);
-    restart(tables(old) != tables(new), "limits.calls or limits.transactions");
+    let tables = |config: &Config| {
+        let engine = &config.engine;
+        (engine.calls_max, engine.transactions_max, engine.client_transactions_max)
+    };
+    restart(tables(old) != tables(new), "limits.calls, limits.transactions or limits.client_transactions");
     let call = |config: &Config| {
         let call = &config.engine.call;
         (call.relays_max, call.product.clone(), call.udp_request_bytes_max)

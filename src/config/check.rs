@@ -412,9 +412,10 @@ fn limits(config: &Config) -> Vec<String> {
     let (engine, net) = (&config.engine, &config.net);
     let mut out = vec![
         format!(
-            "at most {} calls and {} transactions at once",
+            "at most {} calls, {} transactions and {} client transactions at once",
             grouped(engine.calls_max as u64),
-            grouped(engine.transactions_max as u64)
+            grouped(engine.transactions_max as u64),
+            grouped(engine.client_transactions_max as u64)
         ),
         format!(
             "a message of at most {}, {} header lines, {} hops",

@@ -71,6 +71,7 @@ pub fn engine(root: &Fields<'_>) -> Option<engine::Settings> {
         },
         calls_max: limits.count("calls"),
         transactions_max: limits.count("transactions"),
+        client_transactions_max: limits.count("client_transactions"),
     })
 }
 

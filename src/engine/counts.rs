@@ -63,6 +63,8 @@ counts! {
     messages_carried,
     /// Requests refused because the transaction table is full.
     table_full,
+    /// Requests of ours that did not leave, or once and never again, because the client transaction table is full.
+    client_table_full,
     /// Attempts refused because the edge drains.
     draining,
     /// Calls that waited for their turn at a target.

@@ -52,6 +52,10 @@ impl Engine {
         if self.servers_near.rises(servers, servers_max) {
             self.near_alert(now, "server transactions", servers, servers_max);
         }
+        let (clients, clients_max) = (self.transactions.clients(), self.settings.client_transactions_max);
+        if self.clients_near.rises(clients, clients_max) {
+            self.near_alert(now, "client transactions", clients, clients_max);
+        }
         let (calls, calls_max) = (self.calls.len(), self.settings.calls_max);
         if self.calls_near.rises(calls, calls_max) {
             self.near_alert(now, "calls", calls, calls_max);

@@ -19,6 +19,9 @@ use crate::policy::route::Candidate;
 use crate::policy::{Counters, Pace, Parties, PeerId, Place, Policy, Refusal, Reservation, code};
 use crate::sip::Transport;
 
+/// Told to callers that find the table of client transactions full.
+const FULL_RETRY_SECONDS: u32 = 10;
+
 /// Why a call does not leave in time.
 const LATE: &str = "none waits longer than `cps_wait`";
 const FULL: &str = "as many wait already as `cps_queue` lets";
@@ -50,6 +53,8 @@ pub(super) struct EdgeGate<'a> {
     pub peers: &'a mut Peers,
     pub traffic: &'a mut Traffic,
     pub outputs: &'a mut VecDeque<Output>,
+    /// The table of client transactions has no room for another call.
+    pub full: bool,
 }
 
 impl EdgeGate<'_> {
@@ -133,6 +138,13 @@ impl Gate for EdgeGate<'_> {
         urge: Urge<'_>,
         holds: &Reservation,
     ) -> Result<Reservation, Closed> {
+        if self.full {
+            // Before anything is written, and no target's fault.
+            self.counts.client_table_full += 1;
+            let text = "this edge waits for as many answers as `limits.client_transactions` lets".to_owned();
+            let refusal = self.policy.refusal(self.from, code::CONCURRENCY_EXCEEDED, text);
+            return Err(Closed::Refused(Box::new(refusal.retry_after(FULL_RETRY_SECONDS))));
+        }
         let place = match urge {
             Urge::Usual if !self.peers.is_up(candidate.peer, candidate.target.address) => {
                 return Err(Closed::Down);
@@ -178,15 +190,17 @@ impl Gate for EdgeGate<'_> {
     }
 
     fn failed(&mut self, now: Now, candidate: &Candidate, parties: Parties, failure: Failure) {
+        let what = match failure {
+            // The target never heard of it.
+            Failure::Full => return,
+            Failure::Timeout => "did not answer a call in time",
+            Failure::Transport => "cannot be reached",
+        };
         let (peer, address) = (candidate.peer, candidate.target.address);
         // Where calls go to another target of the same peer, that one shows how the peer serves them.
         if !self.peers.has_other(peer, address) {
             self.noted(now, candidate, parties, false);
         }
-        let what = match failure {
-            Failure::Timeout => "did not answer a call in time",
-            Failure::Transport => "cannot be reached",
-        };
         let text = match self.peers.lost(now.tick, peer, address) {
             Change::WentDown => {
                 "no calls go there until it answers a probe. Check that it runs, its address, its transport and the way there."

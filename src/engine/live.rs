@@ -50,6 +50,7 @@ macro_rules! gate {
             peers: &mut $engine.peers,
             traffic: &mut $engine.traffic,
             outputs: &mut $engine.outputs,
+            full: $engine.transactions.clients_are_full(),
         }
     };
 }

@@ -41,7 +41,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::call::visits::Visits;
-use crate::call::{Effects, Random, Timer};
+use crate::call::{Effects, Failure, Random, Timer};
 use crate::clock::{Now, Tick};
 use crate::policy::{Alert, Counters, Located, Policy, Sources};
 
@@ -74,6 +74,9 @@ pub struct Settings {
     pub calls_max: usize,
     /// Server transactions at once; above it new requests are answered 503 with Retry-After. Default 100,000.
     pub transactions_max: usize,
+    /// Client transactions at once; above it a new call is refused 480 (10004), and BYE and CANCEL have a reserve. Default
+    /// 100,000.
+    pub client_transactions_max: usize,
 }
 
 /// Places a queue keeps when it is empty.
@@ -106,6 +109,7 @@ pub struct Engine {
     /// Which events met which phases of calls.
     visits: Visits,
     servers_near: Nearness,
+    clients_near: Nearness,
     calls_near: Nearness,
     shedding: Shedding,
     outputs: VecDeque<Output>,
@@ -122,7 +126,12 @@ impl Engine {
     #[must_use]
     pub fn new(now: Now, settings: Settings, policy: Arc<Policy>, mut random: Random) -> Self {
         let seed = [random.bits(), random.bits()];
-        let transactions = Transactions::new(settings.timing, seed, settings.transactions_max);
+        let transactions = Transactions::new(
+            settings.timing,
+            seed,
+            settings.transactions_max,
+            settings.client_transactions_max,
+        );
         let mut secret = [0; 32];
         secret.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&random.bits().to_le_bytes()));
         let mut sources = Sources::new(&policy.sources, secret);
@@ -153,6 +162,7 @@ impl Engine {
             counts: Counts::default(),
             visits: Visits::default(),
             servers_near: Nearness::default(),
+            clients_near: Nearness::default(),
             calls_near: Nearness::default(),
             shedding: Shedding::default(),
             outputs: VecDeque::new(),
@@ -238,6 +248,7 @@ impl Engine {
             match outcome {
                 Outcome::Send { hop, bytes } => self.outputs.push_back(Output::Send { hop, bytes }),
                 Outcome::ClientFailed { branch, owner, failure } => {
+                    self.counts.client_table_full += u64::from(failure == Failure::Full);
                     self.happened.push_back(Happened::Failed { branch, owner, failure });
                 }
                 Outcome::ClientEnded { branch, owner } => {

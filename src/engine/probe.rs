@@ -66,6 +66,8 @@ impl Engine {
         match failure {
             Failure::Transport if self.probe_again(now, peer, address, branch) => {}
             Failure::Timeout | Failure::Transport => self.lost(now, peer, address),
+            // It was never asked.
+            Failure::Full => self.peers.answered(branch),
         }
     }
 

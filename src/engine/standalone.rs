@@ -79,7 +79,8 @@ impl Engine {
         facts: &Facts<'_>,
         mut judged: Judged,
     ) {
-        if self.carried.len() >= CARRIED_MAX || !self.closing.is_open() || !arrived.in_force {
+        let full = self.carried.len() >= CARRIED_MAX || self.transactions.clients_are_full();
+        if full || !self.closing.is_open() || !arrived.in_force {
             let wrong =
                 Wrong::by_policy(code::CALL_RATE_EXCEEDED, arrived.peer, "no more messages are carried now");
             return self.refuse(now, arrived, server, &wrong.retry_after(5), judged);
@@ -192,6 +193,12 @@ impl Engine {
     pub(super) fn carried_failed(&mut self, now: Now, number: u32, failure: Failure) {
         match failure {
             Failure::Transport => self.carry_on(now, number),
+            Failure::Full => {
+                let Some(errand) = self.carried.errands.get(&number) else { return };
+                let words = "no more messages are carried now";
+                let wrong = Wrong::by_policy(code::CALL_RATE_EXCEEDED, &errand.peer, words);
+                self.carried_refused(now, number, &wrong.retry_after(5));
+            }
             // RFC 4320 §4.2: a late 408 to a non-INVITE helps nobody; its sender has given up by now.
             Failure::Timeout => {
                 if let Some(errand) = self.carried.errands.remove(&number) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::calls::Talk;
 use super::edge::{Edge, OTHER, PBX, PBX_TOO, STRANGER, TRUNK, alter, from, plan, settings};
 use super::texts::{Request, answer, tag};
+use ringfence::policy::peer::Probe;
 
 #[test]
 fn a1_a_stranger_hears_nothing_is_counted_and_is_banned() {
@@ -223,6 +224,60 @@ fn f6_a_full_table_is_answered_503_with_retry_after_and_calls_go_on() {
     assert!(full >= 20 && told == 1, "{full} turned away, told {told} times");
     let seen = edge.hear(from(PBX), &talk.request_a("BYE", 2).text());
     assert_eq!(seen.statuses(PBX), [200], "what lives can be ended");
+}
+
+#[test]
+fn f6_calls_that_no_trunk_answers_fill_the_client_transactions_and_end_what_lives_nowhere() {
+    for limit in [16, 17] {
+        let mut settings = settings();
+        settings.client_transactions_max = limit;
+        let probing = Some(Probe { interval: Duration::from_secs(3_600) });
+        let policy = plan(|plan| {
+            alter(plan, 1, |trunk| (trunk.probe, trunk.concurrent_calls_max) = (probing, 1_000));
+            alter(plan, 0, |pbx| pbx.concurrent_calls_max = 1_000);
+        });
+        let mut edge = Edge::with(policy, settings);
+        // Its INVITE keeps a place until no copy of the 2xx can come.
+        let talk = Talk::begin(&mut edge);
+        let mut codes = Vec::new();
+        for nth in 2..=40 {
+            let text = Request::new("INVITE", PBX).with(|r| {
+                r.branch = format!("z9hG4bK-{nth}");
+                r.call_id = format!("{nth}@flood");
+            });
+            let seen = edge.hear(from(PBX), &text.text());
+            codes.extend(seen.codes());
+            let clients = edge.status().0.client_transactions;
+            assert_eq!(clients, nth.min(limit), "call {nth} of {limit}");
+            if nth <= limit {
+                assert_eq!((seen.statuses(PBX), seen.to(TRUNK).len()), (vec![100], 1), "{nth} of {limit}");
+                continue;
+            }
+            assert_eq!((seen.statuses(PBX), seen.to(TRUNK).len()), (vec![100, 480], 0), "{nth} of {limit}");
+            assert_eq!(super::texts::header(&seen.to(PBX)[1], "Retry-After"), "10");
+            assert_eq!(seen.records.len(), 1);
+        }
+        assert_eq!(codes.iter().filter(|code| **code == 39403).count(), 1, "told once: {codes:?}");
+        assert_eq!(codes.iter().filter(|code| **code == 10004).count(), 40 - limit, "{codes:?}");
+        assert_eq!(codes.len(), 41 - limit, "nothing else is told, and no trunk is blamed: {codes:?}");
+        assert_eq!(edge.status().2[1], ("trunk".to_owned(), Some(true)));
+        assert_eq!(edge.count("client_table_full"), 40 - limit as u64);
+        // What would go on within the call waits, and the call stands.
+        let hold = edge.hear(from(PBX), &talk.request_a("INVITE", 2).text());
+        assert_eq!((hold.statuses(PBX), hold.to(TRUNK).len()), (vec![100, 500], 0));
+        assert!(!super::texts::header(&hold.to(PBX)[1], "Retry-After").is_empty());
+        let acked = talk.request_a("ACK", 2).with(|r| r.branch = "z9hG4bK-INVITE-2".into());
+        edge.hear(from(PBX), &acked.text());
+        // And it can be ended.
+        let bye = edge.hear(from(PBX), &talk.request_a("BYE", 3).text());
+        assert_eq!(bye.statuses(PBX), [200]);
+        let leaving = bye.to(TRUNK);
+        assert_eq!(leaving.len(), 1, "the other side hears of it");
+        assert_eq!(leaving[0].method().as_bytes(), b"BYE");
+        edge.pass(Duration::from_secs(300));
+        edge.assert_empty();
+        Talk::begin(&mut edge);
+    }
 }
 
 #[test]

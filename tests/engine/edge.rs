@@ -151,6 +151,7 @@ pub fn settings() -> Settings {
         call: call::Settings { timing, relays_max: 8, product: "".into(), udp_request_bytes_max: 1_300 },
         calls_max: 20_000,
         transactions_max: 100_000,
+        client_transactions_max: 100_000,
     }
 }
 

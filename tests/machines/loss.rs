@@ -67,7 +67,7 @@ fn number(owner: Owner) -> u64 {
 
 impl World {
     fn new(seed: u64, reliable: bool, status: &'static str) -> Self {
-        let tables = || Transactions::new(Timing::default(), [seed, 1], 1_000);
+        let tables = || Transactions::new(Timing::default(), [seed, 1], 1_000, 1_000);
         Self {
             now: Tick::ZERO,
             dice: Dice(seed * 0x9e37_79b9 + 1),

@@ -53,7 +53,7 @@ impl Edge {
     }
     fn bounded(servers_max: usize) -> Self {
         Self {
-            tables: Transactions::new(Timing::default(), [1, 2], servers_max),
+            tables: Transactions::new(Timing::default(), [1, 2], servers_max, servers_max),
             now: Tick::ZERO,
             out: Vec::new(),
         }
@@ -126,6 +126,7 @@ fn words(outcome: &Outcome) -> String {
             match failure {
                 Failure::Timeout => "client timed out".to_owned(),
                 Failure::Transport => "client not sent".to_owned(),
+                Failure::Full => "no room for a client".to_owned(),
             }
         }
         Outcome::ClientEnded { .. } => "client ended".to_owned(),

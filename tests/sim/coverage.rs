@@ -11,6 +11,7 @@ const ENOUGH: usize = 2_000;
 /// Pairs that no play can meet: phase (`*` for each), event, reason.
 const IMPOSSIBLE: &[(&str, &str, &str)] = &[
     ("*", "REFER", "the rule about methods lets REFER of no peer in, whatever `allow` says"),
+    ("*", "table full", "no play has so many calls"),
     ("*", "end: command", "no command ends a call yet"),
     ("Setup", "timer Retransmit2xxA", ACCEPTED),
     ("Setup", "timer Retransmit2xxB", ACCEPTED),

@@ -36,6 +36,12 @@ pub static LIMITS: Section = Section {
             "100000",
             "requests being answered at once; more hear 503 until some are done",
         ),
+        Key::value(
+            "client_transactions",
+            Kind::Count(100, 10_000_000),
+            "100000",
+            "requests of the edge that wait for their answers at once; a call above it hears 480 (10004), BYE and CANCEL leave all the same",
+        ),
         Key::value("message_bytes", Kind::Size(1_300, 1 << 20), "65535B", "a whole message (513)"),
         Key::value("head_bytes", Kind::Size(1_300, 1 << 20), "32768B", "the headers of a message"),
         Key::value("header_lines", Kind::Count(20, 10_000), "200", "header lines of a message"),

@@ -1,6 +1,6 @@
 //! The client transactions: found by our own branch, heard only from whom was asked.
 //!
-//! Owns their table and which of them wait on which hop. Refuses to know why a request was sent.
+//! Owns their table, its bound, and which of them wait on which hop. Refuses to know why a request was sent.
 //! Read first: RFC 3261 §9.1, §17.1.3, §18.1.2, §18.4; RFC 6026.
 
 use std::collections::{BTreeMap, HashMap};
@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use super::armed::{Armed, Due, Work};
-use super::{Addresses, Matched, Outcome, Owner};
+use super::{Addresses, Matched, Outcome, Owner, RESERVE_SHARE};
 use crate::call::{Branch, Failure};
 use crate::engine::slab::{Slab, SlabKey};
 use crate::sip::{Flow, Hop, ListenerId, Message, Method, Transport};
@@ -65,6 +65,7 @@ fn destination(hop: &Hop) -> Destination {
 
 #[derive(Debug)]
 pub(super) struct Clients {
+    clients_max: usize,
     entries: Slab<Entry>,
     by_key: HashMap<ClientKey, SlabKey, BuildKeyHasher>,
     /// The first of each hop's list.
@@ -72,8 +73,13 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    pub fn new() -> Self {
-        Self { entries: Slab::new(), by_key: HashMap::default(), waiting: BTreeMap::new() }
+    pub fn new(clients_max: usize) -> Self {
+        Self { clients_max, entries: Slab::new(), by_key: HashMap::default(), waiting: BTreeMap::new() }
+    }
+
+    /// Whether it has room for what ends calls alone.
+    pub fn is_full(&self) -> bool {
+        self.entries.len() >= self.clients_max
     }
 
     pub fn len(&self) -> usize {
@@ -90,6 +96,19 @@ impl Clients {
         work: &mut Work<'_>,
     ) {
         let method = bytes.split(|octet| *octet == b' ').next().unwrap_or_default();
+        // BYE and CANCEL: live calls can be ended when new ones fill the table.
+        let ends = method == Method::Bye.as_bytes() || method == Method::Cancel.as_bytes();
+        let reserve = if ends { self.clients_max / RESERVE_SHARE } else { 0 };
+        if self.entries.len() >= self.clients_max.saturating_add(reserve) {
+            if ends {
+                // Once, and no copies: that is better than nothing, and leaves no state.
+                work.out.push(Outcome::Send { hop, bytes });
+            }
+            if owner != Owner::Nobody {
+                work.out.push(Outcome::ClientFailed { branch, owner, failure: Failure::Full });
+            }
+            return;
+        }
         let key = ClientKey::new(branch.0, method);
         let cseq = cseq_number(&bytes);
         let terms = work.terms(hop.transport.is_reliable());

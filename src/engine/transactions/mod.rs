@@ -23,6 +23,9 @@ use armed::{Due, Work};
 use clients::Clients;
 use servers::Servers;
 
+/// What requests that end calls may use of a table beyond its bound: one in so many of it.
+const RESERVE_SHARE: usize = 8;
+
 /// A call of the engine's table: its slot, and what tells it from earlier calls of that slot.
 pub use super::slab::SlabKey as CallKey;
 
@@ -134,14 +137,14 @@ pub struct Transactions {
 }
 
 impl Transactions {
-    /// Empty tables. `seed` keys the hashes (from the seeded generator); `servers_max` bounds the server side.
+    /// Empty tables. `seed` keys the hashes (from the seeded generator); the others bound either side.
     #[must_use]
-    pub fn new(timing: Timing, seed: [u64; 2], servers_max: usize) -> Self {
+    pub fn new(timing: Timing, seed: [u64; 2], servers_max: usize, clients_max: usize) -> Self {
         Self {
             timing,
             wheel: Wheel::new(),
             servers: Servers::new(Keys::new(seed), servers_max),
-            clients: Clients::new(),
+            clients: Clients::new(clients_max),
         }
     }
 
@@ -289,6 +292,12 @@ impl Transactions {
     #[must_use]
     pub fn servers(&self) -> usize {
         self.servers.len()
+    }
+
+    /// Whether no request may leave that begins something; what ends a call has a reserve.
+    #[must_use]
+    pub fn clients_are_full(&self) -> bool {
+        self.clients.is_full()
     }
 
     /// Client transactions in the table.

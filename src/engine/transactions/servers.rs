@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::armed::{Armed, Due, Work};
-use super::{Arrival, CancelTarget, Outcome, Owner, response_hop};
+use super::{Arrival, CancelTarget, Outcome, Owner, RESERVE_SHARE, response_hop};
 use crate::call::ServerId;
 use crate::engine::slab::{Slab, SlabKey};
 use crate::engine::timers::Wheel;
@@ -21,8 +21,6 @@ use crate::transaction::{Effect, Effects, Keys, Lettered, MergedKey, Sender, Ser
 
 /// Map entries kept when the table is empty; above that the memory goes back.
 const ENTRIES_KEPT: usize = 128;
-/// What requests that end calls (in a dialog, or CANCEL) may use beyond the bound: one in so many of it.
-const RESERVE_SHARE: usize = 8;
 
 #[derive(Debug)]
 enum Machine {
@@ -97,7 +95,7 @@ impl Servers {
         Arrival::New(self.admit(key, merged, flow, request, work))
     }
 
-    /// Calls can be ended when new ones fill the table.
+    /// Calls can be ended when new ones fill the table: requests in a dialog and CANCEL use the reserve.
     fn room_for(&self, request: &Message) -> usize {
         let ends = request.to_tag().is_some() || *request.method() == Method::Cancel;
         let reserve = if ends { self.servers_max / RESERVE_SHARE } else { 0 };
