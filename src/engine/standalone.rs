@@ -1,7 +1,7 @@
 //! MESSAGE carried outside any call, as a transaction of our own.
 //!
 //! Owns each one between its request and its response. Refuses to know where it may go (policy).
-//! Read first: RFC 3428 §4, §8; RFC 4320 §4; RFC 3261 §18.1.1.
+//! Read first: RFC 3428 §4, §8; RFC 3325 §5; RFC 4320 §4; RFC 3261 §18.1.1.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,10 +15,11 @@ use super::intake::Arrived;
 use super::probe::{advertised, via};
 use super::refuse::{self, Wrong};
 use super::transactions::Owner;
-use crate::call::caller;
+use crate::call::asserted::Between;
 use crate::call::identity::hex16;
 use crate::call::request_host;
 use crate::call::{Branch, Failure, ServerId};
+use crate::call::{caller, rewrite};
 use crate::clock::Now;
 use crate::policy::form::Unwritable;
 use crate::policy::route::Candidate;
@@ -29,14 +30,6 @@ use crate::sip::{ConnectionId, Flow, HeaderName, Hop, Message, Method, Transport
 
 /// MESSAGEs under way at once.
 const CARRIED_MAX: usize = 1_000;
-
-/// What crosses beside the body; everything else is ours.
-const CROSSING: [HeaderName; 4] = [
-    HeaderName::ContentType,
-    HeaderName::ContentLanguage,
-    HeaderName::ContentDisposition,
-    HeaderName::InReplyTo,
-];
 
 /// One MESSAGE under way.
 #[derive(Debug)]
@@ -134,7 +127,10 @@ impl Engine {
                 let wrong = Wrong::by_policy(code::NO_TARGET_AVAILABLE, &errand.peer, "no target is left");
                 return self.carried_refused(now, number, &wrong);
             };
-            if !self.peers.is_up(candidate.peer, candidate.target.address) {
+            let (peer, address) = (candidate.peer, candidate.target.address);
+            // One that asked for a pause is asked where no other is left: `cps` and pauses are for calls.
+            let held = self.peers.held(now.tick, peer, address).is_some() && !errand.candidates.is_empty();
+            if held || !self.peers.is_up(peer, address) {
                 continue;
             }
             let names = [self.random.bits(), self.random.bits()];
@@ -199,7 +195,8 @@ impl Engine {
                 let wrong = Wrong::by_policy(code::CALL_RATE_EXCEEDED, &errand.peer, words);
                 self.carried_refused(now, number, &wrong.retry_after(5));
             }
-            // RFC 4320 §4.2: a late 408 to a non-INVITE helps nobody; its sender has given up by now.
+            // RFC 4320 §4.2: a late 408 to a non-INVITE helps nobody; its sender has given up by now, and would see
+            // twice what another target delivered after that. Nor is the target marked: many drop MESSAGE, and take calls.
             Failure::Timeout => {
                 if let Some(errand) = self.carried.errands.remove(&number) {
                     self.transactions.forget(errand.server);
@@ -235,7 +232,18 @@ fn leaving(
     };
     let mut uri = Vec::with_capacity(64);
     caller::uri(&mut uri, called, &host);
-    let from = caller::address(shown, b"", &us);
+    // The name beside the number is that of the header which named the caller, as with a call.
+    let named = caller::named(&errand.request, &errand.peer.identity);
+    let display = named.ok().flatten().map_or(&b""[..], |named| named.display);
+    let own_host = caller::bracketed(&listener.advertise_host);
+    let from = caller::address(shown, display, &us);
+    let between = Between {
+        from: &errand.peer,
+        to: peer,
+        own_host: &own_host,
+        hidden: errand.hidden,
+        caller: Some(&errand.caller),
+    };
     for transport in &candidate.target.transports {
         let via = via(listener, *transport, branch);
         let line = |value: &[u8], writer: &mut Writer, name| {
@@ -252,12 +260,7 @@ fn leaving(
         line(&[&b"<"[..], &uri, b">"].concat(), &mut writer, HeaderName::To);
         line(&call_id, &mut writer, HeaderName::CallId);
         line(b"1 MESSAGE", &mut writer, HeaderName::CSeq);
-        for header in errand.request.headers().filter(|header| CROSSING.contains(&header.name)) {
-            writer.copy(&header);
-        }
-        if errand.hidden {
-            line(b"id", &mut writer, HeaderName::Privacy);
-        }
+        rewrite::cross(&mut writer, &errand.request, &between, !errand.request.body().is_empty());
         let bytes = writer.finish(errand.request.body());
         // RFC 3261 §18.1.1, RFC 3428 §8: what is larger must go over a transport that controls congestion.
         if *transport == Transport::Udp && bytes.len() > udp_bytes_max {

@@ -263,7 +263,9 @@ fn f6_calls_that_no_trunk_answers_fill_the_client_transactions_and_end_what_live
         assert_eq!(edge.status().2[1], ("trunk".to_owned(), Some(true)));
         assert_eq!(edge.count("client_table_full"), 40 - limit as u64);
         // What would go on within the call waits, and the call stands.
-        let hold = edge.hear(from(PBX), &talk.request_a("INVITE", 2).text());
+        let hold = talk.request_a("INVITE", 2);
+        let hold = hold.with(|r| r.body = r.body.replace("o=- 1 1", "o=- 1 2") + "a=sendonly\r\n");
+        let hold = edge.hear(from(PBX), &hold.text());
         assert_eq!((hold.statuses(PBX), hold.to(TRUNK).len()), (vec![100, 500], 0));
         assert!(!super::texts::header(&hold.to(PBX)[1], "Retry-After").is_empty());
         let acked = talk.request_a("ACK", 2).with(|r| r.branch = "z9hG4bK-INVITE-2".into());
