@@ -10,6 +10,8 @@ use std::fmt;
 pub struct Ladder {
     /// Characters between two columns.
     span: usize,
+    /// Characters that names and notes may reach to.
+    width: usize,
     columns: Vec<String>,
     rows: Vec<Row>,
     /// What stands below the ladder, line by line.
@@ -31,12 +33,18 @@ const MARGIN: usize = 9;
 
 impl Default for Ladder {
     fn default() -> Self {
-        Self { span: SPAN, columns: Vec::new(), rows: Vec::new(), verdict: Vec::new() }
+        Self { span: SPAN, width: usize::MAX, columns: Vec::new(), rows: Vec::new(), verdict: Vec::new() }
     }
 }
 
 impl Ladder {
-    /// A ladder with these columns that fits so many characters, if the labels allow.
+    /// Whether so many columns can stand in so many characters, each label of a call record between two of them.
+    #[must_use]
+    pub const fn holds(columns: usize, width: usize) -> bool {
+        MARGIN + 5 + columns.saturating_sub(1) * SPAN_MIN <= width
+    }
+
+    /// A ladder with these columns that fits so many characters, if it [holds](Self::holds) them.
     #[must_use]
     pub fn fitting(columns: &[&str], width: usize) -> Self {
         let gaps = columns.len().saturating_sub(1).max(1);
@@ -44,7 +52,7 @@ impl Ladder {
         let beyond = columns.last().map_or(0, |name| name.chars().count().min(SPAN_MIN) / 2);
         let span = (width.saturating_sub(MARGIN + 5 + beyond) / gaps).clamp(SPAN_MIN, SPAN);
         let columns = columns.iter().map(|name| (*name).to_owned()).collect();
-        Self { span, columns, ..Self::default() }
+        Self { span, width, columns, ..Self::default() }
     }
 
     /// An arrow; unknown columns are added at the right. The same arrow again at the same time is counted, not drawn.
@@ -112,16 +120,27 @@ impl Ladder {
         line
     }
 
-    /// The columns' names, each above its line; one that would reach into the next is cut.
+    /// The columns' names, each above its line; one that would reach into the next, or beyond the width, is moved or cut.
     fn heading(&self) -> Vec<char> {
         let mut heading = Vec::new();
         overlay(&mut heading, MARGIN - 2, "ms");
         for (column, name) in self.columns.iter().enumerate() {
-            let name: String = name.chars().take(self.span - 1).collect();
-            let half = name.chars().count() / 2;
-            overlay(&mut heading, self.place(column).saturating_sub(half).max(MARGIN + 1), &name);
+            let length = name.chars().count().min(self.span - 1);
+            let centred = self.place(column).saturating_sub(length / 2);
+            let start = centred.min(self.width.saturating_sub(length)).max(heading.len() + 1);
+            let room = length.min(self.width.saturating_sub(start));
+            overlay(&mut heading, start, &name.chars().take(room).collect::<String>());
         }
         heading
+    }
+
+    /// A note, cut where it would reach beyond the width.
+    fn note_text(&self, text: &str) -> String {
+        let room = self.width.saturating_sub(self.place(0) + 2 + "~~  ~~".len());
+        if text.chars().count() <= room {
+            return format!("~~ {text} ~~");
+        }
+        format!("~~ {}.. ~~", text.chars().take(room.saturating_sub(2)).collect::<String>())
     }
 }
 
@@ -150,7 +169,7 @@ impl fmt::Display for Ladder {
                 Row::Note { at_ms, text } => {
                     let mut line = self.rails();
                     overlay(&mut line, 0, &format!("{at_ms:>MARGIN$}"));
-                    overlay(&mut line, self.place(0) + 2, &format!("~~ {text} ~~"));
+                    overlay(&mut line, self.place(0) + 2, &self.note_text(text));
                     line
                 }
             };

@@ -18,7 +18,7 @@ const LINE_BYTES_MAX: u64 = 1 << 20;
 const ID_DIGITS_MIN: usize = 6;
 /// Records named when a question fits several.
 const NAMED_MAX: usize = 10;
-/// Targets that get a column of their own.
+/// Targets that get columns of their own; more share one.
 const COLUMNS_MAX: usize = 8;
 
 /// Hebrew is the first script that is written from right to left. A terminal turns it around, and the numbers beside it;
@@ -165,7 +165,7 @@ fn headline(record: &Value) -> String {
 /// Draws a record: its ladder, then how it ended, its legs, and every rule that was asked.
 #[must_use]
 pub fn draw(record: &Value, width: usize) -> String {
-    let names = columns(record);
+    let names = columns(record, width);
     let columns: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut ladder = Ladder::fitting(&columns, width);
     arrows(&mut ladder, record, &columns);
@@ -173,10 +173,13 @@ pub fn draw(record: &Value, width: usize) -> String {
     ladder.to_string()
 }
 
-/// The caller, the edge, and every target; two legs to one peer are told apart by a number.
-fn columns(record: &Value) -> Vec<String> {
+/// The caller, the edge, and every target; two legs to one peer are told apart by a number. Where they are too many to
+/// stand beside each other, the targets share a column.
+fn columns(record: &Value, width: usize) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for leg in legs(record).iter().take(COLUMNS_MAX) {
+    let targets = legs(record).len().saturating_sub(1);
+    let stacked = targets > COLUMNS_MAX || !Ladder::holds(targets + 2, width);
+    for leg in legs(record).iter().take(if stacked { 1 } else { targets + 1 }) {
         let peer = shown(text(leg, "peer"));
         let again = names.iter().filter(|name| name.split(" (").next() == Some(&peer)).count();
         names.push(if again == 0 { peer } else { format!("{peer} ({})", again + 1) });
@@ -184,18 +187,38 @@ fn columns(record: &Value) -> Vec<String> {
             names.push("edge".to_owned());
         }
     }
+    if stacked && targets > 0 {
+        names.push(format!("{targets} targets"));
+    }
     names
+}
+
+/// Which target the arrows in the shared column belong to.
+fn target(record: &Value, leg: usize) -> Option<String> {
+    let of = legs(record).get(leg)?;
+    let word = |key| shown(text(of, key));
+    Some(format!("target {leg}: {} {} {}", word("peer"), word("remote"), word("transport")))
 }
 
 fn arrows(ladder: &mut Ladder, record: &Value, columns: &[&str]) {
     let edge = columns.get(1).copied().unwrap_or("edge");
     let messages = record.get("messages").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let stacked = columns.len() < legs(record).len() + 1;
     let mut last = 0;
+    let mut told = 0;
     for message in messages.iter().filter_map(Value::as_str) {
         match passed(message) {
             Some((at_ms, leg, sent, label)) => {
                 last = at_ms;
-                let column = if leg == 0 { 0 } else { leg.saturating_add(1) };
+                let shared = stacked && leg > 0 && leg < legs(record).len();
+                if shared && std::mem::replace(&mut told, leg) != leg {
+                    ladder.note(at_ms, target(record, leg).unwrap_or_default());
+                }
+                let column = match leg {
+                    0 => 0,
+                    _ if shared => 2,
+                    leg => leg.saturating_add(1),
+                };
                 match columns.get(column) {
                     Some(peer) if sent => ladder.arrow(at_ms, edge, peer, label),
                     Some(peer) => ladder.arrow(at_ms, peer, edge, label),

@@ -33,6 +33,44 @@ fn a_record_is_drawn_with_both_legs_and_the_verdict() {
     insta::assert_snapshot!(draw(&record("abc", "a1"), 80));
 }
 
+/// A call over so many targets, each of which rang and was given up but the last.
+fn failed_over(targets: usize) -> Value {
+    let mut record = record("abc", "a1");
+    let mut legs = vec![record["legs"][0].clone()];
+    let mut messages = vec!["0 0> INVITE body".to_owned()];
+    for target in 1..=targets {
+        let name = format!("a-trunk-with-a-long-name-{target}");
+        let at = target * 6_000;
+        legs.push(json!({ "peer": name, "call_id": format!("b{target}"), "remote": "127.0.0.1:5090", "transport": "udp" }));
+        messages.push(format!("{at} >{target} INVITE body"));
+        messages.push(format!("{} {target}> 183 INVITE body", at + 1));
+        messages.push(format!("{} >0 183 INVITE body", at + 1));
+    }
+    // The first answers after all, when the last is being asked.
+    messages.push("99000 1> 200 INVITE body".to_owned());
+    messages.push("99000 >1 ACK".to_owned());
+    record["legs"] = json!(legs);
+    record["messages"] = json!(messages);
+    record
+}
+
+#[test]
+fn a_call_over_three_targets_fits_a_terminal() {
+    let drawn = draw(&failed_over(3), 80);
+    insta::assert_snapshot!(drawn);
+    for width in [80, 81, 100, 120, 200] {
+        for targets in 0..=9 {
+            let drawn = draw(&failed_over(targets), width);
+            // What stands below the ladder is wrapped by nobody: a Call-ID is there to be copied.
+            let ladder = drawn.lines().take_while(|line| !line.starts_with('+'));
+            for line in ladder {
+                assert!(line.chars().count() <= width, "{targets} targets in {width}: {line}");
+            }
+            assert_eq!(drawn.matches("183 INVITE [body]").count(), 2 * targets, "{drawn}");
+        }
+    }
+}
+
 #[test]
 fn an_attempt_without_messages_is_drawn_from_its_status() {
     let refused = json!({
