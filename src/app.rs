@@ -98,11 +98,11 @@ fn serve(file: &Path, source: &Source, config: Config, names: Names) -> Result<E
         .map_err(|error| Failed(format!("the system cannot watch the sockets: {error}")))?
         .run();
     beside.end();
-    if !sinks.finish() {
-        tracing::error!("lines were lost at the end: a sink was too slow");
-    }
+    let written = sinks.finish();
     let ended = ended.map_err(|error| Failed(format!("the system's poll failed: {error}")))?;
     banner::farewell(ended);
+    // A call record that is not on the disk is told by the exit code, too: whoever bills by them must know.
+    written.map_err(Failed::new)?;
     Ok(ended)
 }
 

@@ -60,6 +60,19 @@ impl LineFile {
         self.waiting.is_empty()
     }
 
+    /// How many lines wait, one that is half out among them.
+    #[must_use]
+    pub fn lines_waiting(&self) -> u64 {
+        let rest = self.waiting.get(self.out..).unwrap_or_default();
+        memchr::memchr_iter(b'\n', rest).count() as u64
+    }
+
+    /// Drops a line that was not added to its end.
+    pub fn drop_torn_line(&mut self) {
+        let whole = memchr::memrchr(b'\n', &self.waiting).map_or(0, |end| end + 1);
+        self.waiting.truncate(whole.max(self.out));
+    }
+
     /// Whether no more should be added before a `write` succeeded.
     #[must_use]
     pub fn is_full(&self) -> bool {

@@ -19,7 +19,7 @@ use std::time::Duration;
 use crate::call::CallRecord;
 use crate::policy::Alert;
 use file::LineFile;
-use writer::{Counts, Item, Lane};
+use writer::{Counts, Finished, Item, Lane};
 
 /// One stream of JSON lines.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -153,13 +153,40 @@ impl Sinks {
         Meter { alerts: self.alerts.counts(), records: self.records.as_ref().map(Lane::counts) }
     }
 
-    /// Writes what waits and ends the threads. False when a target was too slow and lines were lost.
-    pub fn finish(self) -> bool {
+    /// Writes what waits and ends the threads; says what could not be written.
+    pub fn finish(self) -> Result<(), Lost> {
         // Records first: their thread may still have something to say to the alerts.
-        let records = self.records.is_none_or(|lane| lane.finish(FINISH_PATIENCE));
-        self.alerts.finish(FINISH_PATIENCE) && records
+        let records = self.records.map_or(Finished::Whole, |lane| lane.finish(FINISH_PATIENCE));
+        let alerts = self.alerts.finish(FINISH_PATIENCE);
+        if (records, alerts) == (Finished::Whole, Finished::Whole) {
+            return Ok(());
+        }
+        Err(Lost { records, alerts })
     }
 }
+
+/// Lines that were not written at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lost {
+    records: Finished,
+    alerts: Finished,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("lines were lost at the end:")?;
+        for (what, finished) in [("records", self.records), ("alerts", self.alerts)] {
+            match finished {
+                Finished::Whole => {}
+                Finished::Lost(lines) => write!(f, " {what}: {lines} that were not taken;")?,
+                Finished::Stuck => write!(f, " {what}: all that still waited, for the target was stuck;")?,
+            }
+        }
+        f.write_str(" look at the disk, or at who reads them")
+    }
+}
+
+impl std::error::Error for Lost {}
 
 /// Reads the counts of sinks at work.
 #[derive(Debug, Clone)]

@@ -4,6 +4,7 @@
 //! Refuses to know the engine.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
@@ -27,6 +28,8 @@ const FOLD_WINDOW: Duration = Duration::from_secs(1);
 const GATHER: Duration = Duration::from_millis(50);
 /// A target that failed is tried again after.
 const RETRY: Duration = Duration::from_secs(1);
+/// Bugs that a thread outlives, each with the loss of what it was at; after so many it writes no more.
+const BUGS_MAX: u32 = 16;
 
 /// What can be written.
 #[derive(Debug)]
@@ -37,6 +40,21 @@ pub enum Item {
     Record(Box<CallRecord>),
     /// Open the file anew.
     Reopen,
+    /// What a bug would do.
+    #[cfg(test)]
+    Panics,
+}
+
+impl Item {
+    /// Whether a line is lost with it.
+    const fn is_line(&self) -> bool {
+        match self {
+            Self::Alert(_) | Self::Record(_) => true,
+            Self::Reopen => false,
+            #[cfg(test)]
+            Self::Panics => true,
+        }
+    }
 }
 
 /// What became of lines, readable by anyone at any time.
@@ -44,7 +62,7 @@ pub enum Item {
 pub struct Counts {
     /// Lines written.
     pub written: AtomicU64,
-    /// Lines dropped because the queue was full.
+    /// Lines lost: the queue was full, the target took none until the end, or a bug struck while one was written.
     pub dropped: AtomicU64,
 }
 
@@ -74,7 +92,8 @@ impl Lane {
 
     /// Puts an item into the queue, or drops and counts it.
     pub fn push(&self, item: Item) {
-        if self.sender.try_send(item).is_err() {
+        let is_line = item.is_line();
+        if self.sender.try_send(item).is_err() && is_line {
             self.counts.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -91,17 +110,37 @@ impl Lane {
         Arc::clone(&self.counts)
     }
 
-    /// No more comes. Waits until all is written, or until `patience` ends (the target may be stuck); says which.
-    pub fn finish(self, patience: Duration) -> bool {
+    /// No more comes. Waits until all is written, or until `patience` ends (the target may be stuck); says what was lost.
+    pub fn finish(self, patience: Duration) -> Finished {
         drop(self.sender);
+        let before = self.counts.dropped.load(Ordering::Relaxed);
         let step = Duration::from_millis(10);
         let mut waited = Duration::ZERO;
         while !self.thread.is_finished() && waited < patience {
             thread::sleep(step);
             waited += step;
         }
-        self.thread.is_finished()
+        if !self.thread.is_finished() {
+            return Finished::Stuck;
+        }
+        match self.counts.dropped.load(Ordering::Relaxed) - before {
+            // The thread catches its own bugs; should one get past, nobody counted.
+            0 if self.thread.join().is_err() => Finished::Stuck,
+            0 => Finished::Whole,
+            lost => Finished::Lost(lost),
+        }
     }
+}
+
+/// How a lane ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finished {
+    /// Everything is written.
+    Whole,
+    /// So many lines are not.
+    Lost(u64),
+    /// The target still holds the thread; nobody knows how many are not.
+    Stuck,
 }
 
 /// Why the target takes nothing.
@@ -148,6 +187,21 @@ impl Writer {
     }
 
     fn run(mut self) {
+        let mut bugs = 0;
+        // A bug in writing one line must not silence all that come after.
+        while catch_unwind(AssertUnwindSafe(|| self.work())).is_err() {
+            self.file.drop_torn_line();
+            self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+            bugs += 1;
+            if bugs >= BUGS_MAX {
+                tracing::error!(sink = self.file.name(), "a sink met bug after bug and writes no more");
+                break;
+            }
+        }
+        self.give_up_rest();
+    }
+
+    fn work(&mut self) {
         loop {
             let alive = if self.file.is_full() {
                 // The queue fills behind us and counts what it drops.
@@ -167,6 +221,28 @@ impl Writer {
         self.fold.finish(|line| due.push(line));
         due.into_iter().for_each(|line| self.add(&line));
         self.write();
+    }
+
+    /// Counts what will never be written: what the target did not take until the end, and what waits behind it.
+    fn give_up_rest(&mut self) {
+        let unwritten = self.file.lines_waiting();
+        let behind = self.queue.try_iter().filter(Item::is_line).count() as u64;
+        if unwritten + behind == 0 {
+            return;
+        }
+        self.counts.written.fetch_sub(unwritten, Ordering::Relaxed);
+        let lost = unwritten + behind;
+        self.counts.dropped.fetch_add(lost, Ordering::Relaxed);
+        let name = self.file.name();
+        tracing::error!(sink = name, lost, "lines were lost at the end: the sink took no more");
+        // The target itself takes nothing; another one may.
+        if let Some(alarm) = self.alarm.take() {
+            let text = format!("{lost} lines for {name} were lost at the end: it took no more.");
+            let mut alert = Alert::new(code::SINK_FAILED, self.clock.now().wall, text);
+            alert.evidence = vec![("sink", name), ("dropped", lost.to_string())];
+            // Full or gone: the log has said it already.
+            drop(alarm.try_send(Item::Alert(Box::new(alert))));
+        }
     }
 
     /// Lets items gather and takes them all; where none flow, waits for the first. False when no more will ever come.
@@ -217,6 +293,11 @@ impl Writer {
                     self.fail(&error);
                 }
             }
+            #[cfg(test)]
+            Item::Panics => {
+                self.file.lines().extend_from_slice(b"{\"half\":");
+                panic!("a bug");
+            }
         }
     }
 
@@ -256,9 +337,10 @@ impl Writer {
         }
         self.told_dropped = dropped;
         let name = self.file.name();
-        tracing::error!(sink = name, lost, "lines were dropped: the sink was too slow");
+        tracing::error!(sink = name, lost, "lines were dropped: the sink was too slow, or met a bug");
         let text = format!(
-            "{lost} lines for {name} were lost because it was too slow; look at its disk or its reader."
+            "{lost} lines for {name} were lost because it was too slow, or met a bug that the log tells of; look at \
+             its disk or its reader."
         );
         self.tell(code::SINK_FAILED, text, vec![("sink", name), ("dropped", lost.to_string())]);
     }

@@ -36,7 +36,7 @@ fn lines_come_out_in_order_with_unique_sids_before_the_end() {
         lane.push(alert(&n.to_string()));
     }
     let counts = lane.counts();
-    assert!(lane.finish(Duration::from_secs(5)));
+    assert_eq!(lane.finish(Duration::from_secs(5)), Finished::Whole);
     let lines = lines(&path);
     let order: Vec<_> = lines.iter().map(|line| line["to"].as_str().unwrap().to_owned()).collect();
     assert_eq!(order, (0..50).map(|n| n.to_string()).collect::<Vec<_>>());
@@ -54,7 +54,7 @@ fn repeats_that_still_fold_at_the_end_are_told() {
     let path = folder.path().join("alerts");
     let lane = Lane::start("t", file(&path), 100, None).unwrap();
     (0..20).for_each(|_| lane.push(alert("same")));
-    assert!(lane.finish(Duration::from_secs(5)));
+    assert_eq!(lane.finish(Duration::from_secs(5)), Finished::Whole);
     let counts: Vec<_> = lines(&path).iter().map(|line| line["count"].as_u64().unwrap()).collect();
     assert_eq!(counts, [1, 19]);
 }
@@ -72,7 +72,7 @@ fn f9_a_full_queue_drops_counts_and_tells() {
     let counts = lane.counts();
     let dropped = counts.dropped.load(Ordering::Relaxed);
     assert!(dropped > 0);
-    assert!(lane.finish(Duration::from_secs(5)));
+    assert_eq!(lane.finish(Duration::from_secs(5)), Finished::Whole);
     let lines = lines(&path);
     let told: Vec<_> = lines.iter().filter(|line| line["error_code"] == 39702).collect();
     assert_eq!(told.len(), 1, "{lines:?}");
@@ -97,8 +97,8 @@ fn f9_a_full_disk_is_told_to_the_alerts_and_so_is_its_end() {
     records.push(Item::Reopen);
     wait_for(|| lines_if_any(&alerts_path).iter().any(|line| line["error_code"] == 39703));
     assert_eq!(lines(&good)[0]["to"], "waits", "what waited was not lost");
-    assert!(records.finish(Duration::from_secs(5)));
-    assert!(alerts.finish(Duration::from_secs(5)));
+    assert_eq!(records.finish(Duration::from_secs(5)), Finished::Whole);
+    assert_eq!(alerts.finish(Duration::from_secs(5)), Finished::Whole);
 }
 
 #[test]
@@ -112,9 +112,66 @@ fn the_end_does_not_wait_for_a_target_that_is_stuck() {
         lane.push(alert(&n.to_string()));
     }
     let began = Instant::now();
-    assert!(!lane.finish(Duration::from_millis(300)));
+    assert_eq!(lane.finish(Duration::from_millis(300)), Finished::Stuck);
     assert!(began.elapsed() < Duration::from_secs(2));
     drop(folder);
+}
+
+#[test]
+fn f9_lines_that_a_full_disk_takes_not_even_at_the_end_are_counted_and_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let alerts_path = folder.path().join("alerts");
+    let alerts = Lane::start("a", file(&alerts_path), 100, None).unwrap();
+    let records = Lane::start("r", file(Path::new("/dev/full")), 100, Some(alerts.entrance())).unwrap();
+    (0..3).for_each(|n| records.push(alert(&n.to_string())));
+    let counts = records.counts();
+    assert_eq!(records.finish(Duration::from_secs(5)), Finished::Lost(3));
+    assert_eq!(counts.written.load(Ordering::Relaxed), 0, "what waits is not written");
+    assert_eq!(counts.dropped.load(Ordering::Relaxed), 3);
+    assert_eq!(alerts.finish(Duration::from_secs(5)), Finished::Whole);
+    let lines = lines(&alerts_path);
+    let told = lines.iter().filter(|line| line["error_code"] == 39702);
+    assert!(told.clone().any(|line| line["evidence"]["dropped"] == "3"), "{lines:?}");
+}
+
+#[test]
+fn f9_a_bug_costs_one_line_and_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("alerts");
+    let lane = Lane::start("t", file(&path), 100, None).unwrap();
+    for item in [alert("before"), Item::Panics, alert("after")] {
+        lane.push(item);
+    }
+    let counts = lane.counts();
+    wait_for(|| lines_if_any(&path).iter().any(|line| line["error_code"] == 39702));
+    assert_eq!(lane.finish(Duration::from_secs(5)), Finished::Whole);
+    let lines = lines(&path);
+    let to: Vec<_> = lines.iter().filter_map(|line| line["to"].as_str()).collect();
+    assert_eq!(to, ["before", "after"], "and no half line between them");
+    assert_eq!(counts.dropped.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn f9_after_bug_upon_bug_the_rest_is_counted() {
+    for (bugs, written, ended) in [
+        (BUGS_MAX - 1, 1, Finished::Whole),
+        (BUGS_MAX, 0, Finished::Lost(1)),
+        (BUGS_MAX + 1, 0, Finished::Lost(2)),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("alerts");
+        let lane = Lane::start("t", file(&path), 100, None).unwrap();
+        (0..bugs).for_each(|_| lane.push(Item::Panics));
+        lane.push(alert("last"));
+        let counts = lane.counts();
+        let ended_so = lane.finish(Duration::from_secs(5));
+        let last = lines_if_any(&path).iter().filter(|line| line["to"] == "last").count();
+        assert_eq!(last, written, "{bugs}");
+        let lost = counts.dropped.load(Ordering::Relaxed);
+        assert_eq!(lost, u64::from(bugs) + u64::from(written == 0), "{bugs}");
+        // Bugs before the end was asked for are told by their alert; those at the end by how it ended.
+        assert_ne!((ended_so, ended), (Finished::Stuck, Finished::Whole));
+    }
 }
 
 fn lines_if_any(path: &Path) -> Vec<Value> {
