@@ -90,6 +90,15 @@ pub const PROFILES: &[Profile] = &[
             example: "NAME.pstn.twilio.com",
         }],
     },
+    // The PBXs differ in what makes them dial out another way, and else in what each message says for itself, which is read
+    // from it: what one has not announced it is not asked for, so no row would be more than a default written twice.
+    // - Asterisk, and FreePBX upon it: `100rel` is `yes` (supported, never required) in its PJSIP reference
+    //   (docs.asterisk.org, Module_Configuration/res_pjsip); its timers are PJSIP's, 1800 s and at least 90 s (docs.pjsip.org,
+    //   pjsip_timer_setting), which are the defaults here.
+    // - FreeSWITCH: `enable-100rel` is commented out in its own sip_profiles, and its INVITE then names no 100rel.
+    // - 3CX: its page of trunk requirements (3cx.com/docs/supported-sip-trunk-requirements) shows `Supported: replaces,
+    //   timer` and an Allow with UPDATE and without PRACK.
+    // Read on 2026-11-22.
     pbx("asterisk", &[word("refusal", "asterisk", GIVES_UP)]),
     pbx("freepbx", &[word("refusal", "freepbx", GIVES_UP)]),
     pbx("freeswitch", &[word("refusal", "freeswitch", GIVES_UP)]),

@@ -22,19 +22,12 @@ pub fn schema() -> Value {
 }
 
 fn section(section: &Section) -> Value {
-    let properties: Map<String, Value> =
-        section.keys.iter().map(|key| (key.name.to_owned(), property(key))).collect();
+    let brought = |name: &str| brought(section, name);
+    let told = |key: &Key| (key.name.to_owned(), property(key, &brought(key.name)));
+    let properties: Map<String, Value> = section.keys.iter().map(told).collect();
     let required: Vec<&str> =
         section.keys.iter().filter(|key| key.left_out == LeftOut::Required).map(|key| key.name).collect();
     // What a profile may bring is asked for where none does.
-    let brought = |name: &str| -> Vec<&str> {
-        let profiles =
-            profiles::PROFILES.iter().filter(|_| section.keys.iter().any(|key| key.name == "profile"));
-        profiles
-            .filter(|profile| profile.rows.iter().any(|row| row.key == name))
-            .map(|one| one.name)
-            .collect()
-    };
     let (by_profile, required): (Vec<&str>, Vec<&str>) =
         required.into_iter().partition(|name| !brought(name).is_empty());
     let unless = |name: &&str| {
@@ -54,11 +47,23 @@ fn section(section: &Section) -> Value {
     out
 }
 
-fn property(key: &Key) -> Value {
+/// The profiles that bring a key of a section which has profiles.
+fn brought(section: &Section, name: &str) -> Vec<&'static str> {
+    if section.keys.iter().all(|key| key.name != "profile") {
+        return Vec::new();
+    }
+    let bring = |profile: &&profiles::Profile| profile.rows.iter().any(|row| row.key == name);
+    profiles::PROFILES.iter().filter(bring).map(|profile| profile.name).collect()
+}
+
+fn property(key: &Key, brought: &[&str]) -> Value {
     let mut out = kind(&key.kind);
     if let Value::Object(out) = &mut out {
         let meaning = match key.left_out {
-            LeftOut::Required => format!("{}. Required.", key.why),
+            LeftOut::Required if brought.is_empty() => format!("{}. Required.", key.why),
+            LeftOut::Required => {
+                format!("{}. Required, unless `profile: {}` brings it.", key.why, brought.join("` or `"))
+            }
             LeftOut::Value(value) => format!("{}. Left out: {value}.", key.why),
             LeftOut::Means(meaning) => format!("{}. Left out: {meaning}.", key.why),
         };
