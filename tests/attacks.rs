@@ -6,6 +6,8 @@
 #![allow(missing_docs, clippy::panic, clippy::unwrap_used, clippy::print_stderr, reason = "a test crate")]
 #![allow(dead_code, reason = "the simulator's modules serve several test crates")]
 
+#[path = "attacks/bodies.rs"]
+mod bodies;
 #[path = "attacks/calls.rs"]
 mod calls;
 #[path = "attacks/dialogs.rs"]

@@ -5,11 +5,10 @@
 use std::sync::Arc;
 
 use super::answer::{Answer, Body, Pending};
-use super::core::{Core, Ending};
+use super::core::Core;
 use super::leg::{Carried, Status};
 use super::offer::Offer;
 use super::provisional::{Held, TIMERS};
-use super::record::{Disposition, EndedBy};
 use super::setup::{Setup, note_status};
 use super::talk::Talk;
 use super::{Branch, Context, Effect, Phase, Side, Timer};
@@ -70,9 +69,7 @@ impl Setup {
         } else {
             core.acknowledge_late(Side::B, branch, message, context);
         }
-        if !readable {
-            let ending =
-                Ending::new(EndedBy::Edge, Disposition::Failed, 500, "the answer's Contact cannot be read");
+        if let Some(ending) = self.amiss(core, message, readable) {
             return self.end(core, &ending, None, context);
         }
         let Self { forks, relays, .. } = *self;

@@ -194,6 +194,11 @@ pub(super) fn write_diverted(
     message: &Message,
     between: &Between<'_>,
 ) {
+    let asked = Privacy::read(message.lines(HeaderName::Privacy));
+    // RFC 7044 §10.1.2: nobody before the caller is named either.
+    if header == HeaderName::HistoryInfo && asked.history && !asked.none && !between.to.identity.told {
+        return;
+    }
     for value in message.values(header).take(DIVERSIONS_MAX) {
         let written = if header == HeaderName::HistoryInfo {
             history(value, between)

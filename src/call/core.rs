@@ -138,6 +138,8 @@ pub(super) struct Core {
     /// A's INVITE while it waits for its final answer; kept here so that a bug in a phase cannot lose it. Boxed: a call
     /// that is up holds none.
     pub invite: Option<Box<Pending>>,
+    /// Bodies of responses that were thrown away.
+    pub spoilt: super::content::Spoilt,
 }
 
 impl Side {

@@ -24,6 +24,15 @@ pub(super) struct Dialog {
     pub sdp: Option<Box<[u8]>>,
 }
 
+impl Dialog {
+    /// Bytes of the peer's that it holds.
+    pub fn bytes(&self) -> usize {
+        let routes = self.routes.iter().map(|route| route.len()).sum::<usize>();
+        let sdp = self.sdp.as_ref().map_or(0, |sdp| sdp.len());
+        size_of::<Self>() + self.remote_tag.len() + self.target.len() + routes + sdp
+    }
+}
+
 impl Leg {
     /// A dialog of the same INVITE with another fork; `offered` says whether that INVITE holds an offer.
     pub fn fresh_dialog(&self, offered: bool) -> Dialog {

@@ -44,6 +44,12 @@ impl Forks {
         std::iter::once(&mut self.reliable).chain(self.others.iter_mut().map(|fork| &mut fork.reliable))
     }
 
+    /// Bytes of peers' messages and names that are held for all pairs.
+    pub fn bytes(&self) -> usize {
+        let fork = |fork: &Fork| fork.a.bytes() + fork.b.bytes() + fork.reliable.bytes();
+        self.reliable.bytes() + self.others.iter().map(fork).sum::<usize>()
+    }
+
     /// Turns the legs to the pair whose dialog on leg B has this tag of the callee's; false when there is none.
     pub fn turn_to_callee(&mut self, core: &mut Core, tag: &[u8]) -> bool {
         if &*core.b.remote_tag == tag {

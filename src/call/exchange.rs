@@ -158,6 +158,9 @@ impl Talk {
             self.exchange = Some(Box::new(Exchange { from, pending, branch, refused }));
             return Phase::Talk(self);
         }
+        if core.misses_answer(message) {
+            return self.exchange_misses(core, (from, &pending), (branch, flow), message, context);
+        }
         let crosses = crossing_status(pending.message.method(), status);
         let answer = Answer { carried: Some(message), ..Answer::bare(crosses) };
         let bytes = core.answer(from, pending.server, &pending.message, pending.source, &answer, context);

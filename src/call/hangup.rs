@@ -5,10 +5,12 @@
 use std::sync::Arc;
 
 use super::answer::{Answer, Pending};
-use super::core::{Core, Ending};
+use super::core::{Core, Ending, reason_text};
 use super::leg::Status;
+use super::record::{Disposition, EndedBy};
+use super::talk::Talk;
 use super::{Branch, Context, Effect, Event, Phase, Side, Timer};
-use crate::policy::PeerSide;
+use crate::policy::{PeerSide, code};
 use crate::sip::{Flow, Message, Method};
 
 /// Deadlines that mean nothing any more once the call ends.
@@ -258,6 +260,22 @@ impl Hangup {
             | Timer::SessionA
             | Timer::SessionB => {}
         }
+    }
+}
+
+impl Talk {
+    /// RFC 3261 §13.3.1.4: no ACK within 64*T1, the session is ended with BYE.
+    pub(super) fn ack_missing(self, core: &mut Core, side: Side, context: &mut Context<'_>) -> Phase {
+        context.effects.push(Effect::Disarm(side.retransmit()));
+        core.leg_mut(side).unacked = None;
+        let words = "an answered call was never acknowledged (ACK); it was ended";
+        core.alert(code::ACK_NOT_RECEIVED, words, None, context);
+        let ending = Ending {
+            code: Some(code::ACK_NOT_RECEIVED.number),
+            reason: reason_text("no ACK"),
+            ..Ending::new(EndedBy::Edge, Disposition::Answered, 200, code::ACK_NOT_RECEIVED.name)
+        };
+        self.end(core, &ending, None, context)
     }
 }
 

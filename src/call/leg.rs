@@ -219,6 +219,10 @@ impl Leg {
             self.routes.first().and_then(|route| NameAddr::read(route).ok()).map(|route| route.raw_uri);
         let named =
             first.or(Some(&self.target)).and_then(|raw| Uri::read(raw).ok()).and_then(|uri| literal(&uri));
+        if self.hop.transport.is_encrypted() && !flow.transport.is_encrypted() {
+            // An encrypted leg never falls back to a transport in the clear, whatever its peer may use besides.
+            return;
+        }
         self.hop = Hop { party: self.hop.party, ..flow.back() };
         let Some((address, transport)) = named else { return };
         let own = self.peer.sources.iter().any(|network| network.contains(&address.ip()))

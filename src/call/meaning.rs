@@ -1,16 +1,22 @@
 //! What crosses of headers whose values may name hosts of the other side: their meaning, never their text.
 //!
-//! Owns the writing anew of Reason, Retry-After and Content-Disposition. Refuses to know which header crosses.
-//! Read first: RFC 3326 §2; RFC 3261 §20.11, §20.33.
+//! Owns the writing anew of Reason, Retry-After and what describes a body. Refuses to know which header crosses.
+//! Read first: RFC 3326 §2; RFC 3261 §20.11, §20.13, §20.15, §20.24, §20.33.
 
 use std::time::Duration;
 
-use crate::sip::headers::{self, ContentDisposition, Reason};
+use crate::sip::body::MEDIA_BYTES_MAX;
+use crate::sip::grammar::{TOKEN, Values, run};
+use crate::sip::headers::{self, ContentDisposition, ContentType, Reason};
 
 /// Longest text of a Reason that crosses; of a longer one protocol and cause remain.
 pub const REASON_TEXT_BYTES_MAX: usize = 128;
 /// Longest protocol or disposition word that crosses.
 const WORD_BYTES_MAX: usize = 32;
+/// Languages of a body that cross.
+const LANGUAGES_MAX: usize = 4;
+/// Parameters of a media type that cross: what a reader of the body needs (RFC 2046 §4.1.2, RFC 3676 §4, RFC 3204 §4).
+const MEDIA_PARAMS: [&str; 5] = ["charset", "format", "delsp", "version", "base"];
 /// Reasons that cross of one message.
 pub const REASONS_MAX: usize = 4;
 
@@ -44,13 +50,50 @@ pub fn retry_after(value: &[u8], most: Duration) -> Option<u64> {
     headers::retry_after(value).map(|seconds| u64::from(seconds).min(most.as_secs()))
 }
 
+/// A Content-Type value as `type/subtype` and the parameters known, whose values are words; `None` for what cannot be
+/// read or is too long.
+#[must_use]
+pub fn media_type(value: &[u8]) -> Option<Vec<u8>> {
+    let fits = |word: &[u8]| word.len() <= MEDIA_BYTES_MAX;
+    let kind = ContentType::read(value).ok().filter(|kind| fits(kind.kind) && fits(kind.subtype))?;
+    let mut out = [kind.kind, b"/", kind.subtype].concat();
+    for name in MEDIA_PARAMS {
+        let value = kind.param(name).filter(|value| is_word(value) && run(TOKEN, value).1.is_empty());
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            out.extend_from_slice(&[b";", name.as_bytes(), b"=", &*value].concat());
+        }
+    }
+    Some(out)
+}
+
+/// A Content-Language value: its tags (RFC 5646 §2.1: letters, digits and hyphens, of no more than 35 octets).
+#[must_use]
+pub fn languages(value: &[u8]) -> Option<Vec<u8>> {
+    let is_tag = |tag: &&[u8]| {
+        (1..=35).contains(&tag.len())
+            && tag.iter().all(|octet| octet.is_ascii_alphanumeric() || *octet == b'-')
+    };
+    let tags: Vec<&[u8]> = Values::new(value).filter(is_tag).take(LANGUAGES_MAX).collect();
+    (!tags.is_empty()).then(|| tags.join(&b", "[..]))
+}
+
+/// A MIME-Version value: digits around one dot.
+#[must_use]
+pub fn mime_version(value: &[u8]) -> Option<Vec<u8>> {
+    let value = value.trim_ascii();
+    let is_number = |digits: &[u8]| (1..=3).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
+    let mut parts = value.split(|octet| *octet == b'.');
+    let (major, minor) = (parts.next()?, parts.next()?);
+    (is_number(major) && is_number(minor) && parts.next().is_none()).then(|| value.to_vec())
+}
+
 /// A Content-Disposition value with its type and `handling` alone (RFC 3261 §20.11).
 #[must_use]
 pub fn disposition(value: &[u8]) -> Option<Vec<u8>> {
     let disposition = ContentDisposition::read(value).ok().filter(|disposition| is_word(disposition.kind))?;
     let mut out = disposition.kind.to_vec();
-    // What is left out means `required`.
-    if !disposition.is_required() {
+    // What is left out means `required`, which a session description always is: it was read.
+    if !disposition.is_required() && !disposition.is("session") {
         out.extend_from_slice(b";handling=optional");
     }
     Some(out)
@@ -148,11 +191,49 @@ mod tests {
         }
         for (value, crosses) in [
             ("session", Some("session")),
-            ("session;filename=\"10.1.0.10.txt\";handling=optional", Some("session;handling=optional")),
+            ("session;filename=\"10.1.0.10.txt\";handling=optional", Some("session")),
+            ("render;filename=\"10.1.0.10.txt\";handling=optional", Some("render;handling=optional")),
             ("session;handling=required", Some("session")),
             ("10.1.0.10;handling=required", None),
         ] {
             assert_eq!(text(disposition(value.as_bytes())).as_deref(), crosses, "{value}");
+        }
+    }
+
+    #[test]
+    fn b10_what_describes_a_body_crosses_as_what_was_judged() {
+        for (value, crosses) in [
+            ("application/sdp", Some("application/sdp")),
+            (" Text / Plain ; CharSet=\"utf-8\";x=pbx.office.example", Some("Text/Plain;charset=utf-8")),
+            ("text/plain;charset=pbx.office.example", Some("text/plain")),
+            ("text/plain;charset=\"a b\";charset", Some("text/plain")),
+            (
+                "application/ISUP;version=itu-t92+;base=itu-t92+",
+                Some("application/ISUP;version=itu-t92+;base=itu-t92+"),
+            ),
+            ("application/vnd.3gpp.ussd", Some("application/vnd.3gpp.ussd")),
+            ("multipart/mixed;boundary=10.1.0.10", Some("multipart/mixed")),
+            ("sdp", None),
+        ] {
+            assert_eq!(text(media_type(value.as_bytes())).as_deref(), crosses, "{value}");
+        }
+        for (length, crosses) in [(63, true), (64, true), (65, false)] {
+            let value = format!("text/{}", "a".repeat(length));
+            assert_eq!(media_type(value.as_bytes()).is_some(), crosses, "{length}");
+        }
+        for (value, crosses) in [
+            ("en", Some("en")),
+            ("de-DE , en;q=1, pbx.office, fr", Some("de-DE, fr")),
+            ("a,b,c,d,e", Some("a, b, c, d")),
+            ("10.1.0.10", None),
+            ("", None),
+        ] {
+            assert_eq!(text(languages(value.as_bytes())).as_deref(), crosses, "{value}");
+        }
+        for (value, crosses) in
+            [(" 1.0 ", Some("1.0")), ("1.0 (pbx)", None), ("1", None), ("10.1.0.10", None)]
+        {
+            assert_eq!(text(mime_version(value.as_bytes())).as_deref(), crosses, "{value}");
         }
     }
 }

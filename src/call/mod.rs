@@ -7,6 +7,7 @@ pub mod answer;
 mod answered;
 pub mod asserted;
 pub mod caller;
+mod content;
 mod core;
 mod dialog;
 mod early;
@@ -247,9 +248,12 @@ impl Call {
             answered_at: context.now.tick,
             keep_alive: None,
             invite: None,
+            spoilt: content::Spoilt::default(),
         };
-        core.invite =
-            Some(Box::new(answer::Pending { server, message: invite.clone(), source: flow.remote }));
+        // The engine has refused what is no session description.
+        let narrowed = content::narrowed(invite).ok().flatten();
+        let message = narrowed.unwrap_or_else(|| invite.clone());
+        core.invite = Some(Box::new(answer::Pending { server, message, source: flow.remote }));
         core.note_came(Side::A, invite, None, context.now.tick);
         core.begin_keep_alive(&candidates, context);
         let phase = match readable.map(|()| core.session_refuses(Side::A, invite)) {
@@ -289,6 +293,14 @@ impl Call {
         if matches!(event, Event::Timer(Timer::KeepAlive)) {
             return self.core.keep_alive(context);
         }
+        if self.core.refuses_clear(&event, context) {
+            return self.core.note_sent(context);
+        }
+        let narrowed = self.core.take_up(&event, context);
+        let event = match &narrowed {
+            Some(message) => event.bringing(message),
+            None => event,
+        };
         self.core.follow(&event);
         self.phase = match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Setup(setup) => setup.on(&mut self.core, event, context),

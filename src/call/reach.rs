@@ -5,12 +5,31 @@
 
 use std::sync::Arc;
 
+use super::answer::Answer;
 use super::core::Core;
 use super::leg::Status;
 use super::{Context, Effect, Event, Side, Timer};
 use crate::policy::route::Candidate;
+use crate::policy::{Refusal, code};
 
 impl Core {
+    /// A request within a dialog that runs encrypted, and came in the clear: refused, whatever its peer may use besides. Its
+    /// answer would say in the clear what the dialog keeps. True where it was; it has moved nothing.
+    pub fn refuses_clear(&self, event: &Event<'_>, context: &mut Context<'_>) -> bool {
+        let Event::Request { side, server, peer, flow, message } = event else { return false };
+        let leg = self.leg(*side);
+        let clear = leg.hop.transport.is_encrypted() && !flow.transport.is_encrypted();
+        if !clear || !leg.owns(message, *peer) {
+            return false;
+        }
+        let words =
+            "a request within an encrypted call came in the clear; it was refused, and the call goes on";
+        let refusal = Refusal::new(code::SECURE_TRANSPORT_REQUIRED, &leg.peer.refusal, words.to_owned());
+        self.alert(refusal.code, words, Some(refusal.status), context);
+        self.answer(*side, *server, message, flow.remote, &Answer::bare(refusal.status), context);
+        true
+    }
+
     /// A new request within a dialog, from its peer, tells where that peer is now: behind a NAT that forgot, its port has
     /// changed. Anything else (a guess, a copy, another peer) moves nothing.
     pub fn follow(&mut self, event: &Event<'_>) {

@@ -72,6 +72,11 @@ pub(super) fn send(
 }
 
 impl Relays {
+    /// Bytes of the requests that wait.
+    pub fn bytes(&self) -> usize {
+        self.0.iter().map(|relay| relay.pending.message.bytes().len()).sum()
+    }
+
     /// Whether there is no room for one more.
     pub fn is_full(&self, context: &Context<'_>) -> bool {
         self.0.len() >= context.settings.relays_max
@@ -170,6 +175,25 @@ impl Relays {
     pub fn take(&mut self, branch: Branch) -> Option<Relay> {
         let at = self.0.iter().position(|relay| relay.branch == branch)?;
         Some(self.0.swap_remove(at))
+    }
+
+    /// Refuses the one of this branch whose offer was answered with a body that holds no answer: the two sides would talk
+    /// by different words, so the call is over. Whether it was so.
+    pub fn misses(
+        &mut self,
+        core: &mut Core,
+        branch: Branch,
+        response: &Message,
+        context: &mut Context<'_>,
+    ) -> bool {
+        let offers = self.0.iter().any(|relay| relay.branch == branch && relay.offer);
+        if !offers || !core.misses_answer(response) {
+            return false;
+        }
+        if let Some(relay) = self.take(branch) {
+            relay.failed(core, Failure::Transport, context);
+        }
+        true
     }
 
     /// One that was taken and has gone again.

@@ -130,6 +130,13 @@ impl Reliable {
         takes
     }
 
+    /// Bytes of messages that are held.
+    pub fn bytes(&self) -> usize {
+        let sent = self.sent.as_ref().map_or(0, |sent| sent.bytes.len());
+        let waiting = self.waiting.iter().map(|waiting| waiting.message.bytes().len()).sum::<usize>();
+        sent + waiting + self.answer.as_ref().map_or(0, |answer| answer.bytes().len())
+    }
+
     /// Whether nothing more may wait.
     pub fn is_full(&self) -> bool {
         self.waiting.len() >= WAITING_MAX

@@ -81,15 +81,16 @@ pub const TABLE: &[Row] = &[
     row(HeaderName::RSeq, Rebuilt, Rebuilt, "each leg counts its reliable responses for itself (RFC 3262)"),
     row(HeaderName::RAck, Rebuilt, Rebuilt, "names the response of its own leg (RFC 3262)"),
     row(HeaderName::ProxyRequire, Rebuilt, Rebuilt, "what we do not do is refused with 420"),
-    row(HeaderName::ContentType, Crosses, Crosses, "says what the body is"),
+    row(HeaderName::ContentType, Rebuilt, Rebuilt, "says what the body is: type, and parameters known"),
     row(
         HeaderName::ContentDisposition,
-        Crosses,
-        Crosses,
+        Rebuilt,
+        Rebuilt,
         "says what the body is for: type and handling alone",
     ),
-    row(HeaderName::ContentLanguage, Crosses, Crosses, "belongs to the body"),
-    row(HeaderName::MimeVersion, Crosses, Crosses, "belongs to the body"),
+    row(HeaderName::ContentLanguage, Rebuilt, Rebuilt, "belongs to the body: language tags alone"),
+    row(HeaderName::MimeVersion, Rebuilt, Rebuilt, "belongs to the body: the number alone"),
+    row(HeaderName::ContentEncoding, Rebuilt, Rebuilt, "an encoded body is refused with 415"),
     row(HeaderName::InfoPackage, Crosses, Crosses, "says what an INFO is for (RFC 6086)"),
     row(
         HeaderName::Reason,
@@ -149,12 +150,11 @@ pub fn crossing(header: HeaderName, side: PeerSide) -> Crossing {
 pub fn cross(writer: &mut Writer, message: &Message, between: &Between<'_>, with_body: bool) {
     let mut diverted = [(HeaderName::Diversion, false), (HeaderName::HistoryInfo, false)];
     for header in message.headers() {
-        let belongs_to_body = describes_body(header.name);
         let crosses = match crossing(header.name, between.to.side) {
             // By trust, and made anew below.
             Rebuilt | Trusted => false,
             Crosses if crosses_by_meaning(header.name) => false,
-            Crosses => !belongs_to_body || with_body,
+            Crosses => true,
             Stays => asserted::may_pass(between, header.name, header.raw_name),
         };
         if !crosses {
@@ -177,7 +177,7 @@ pub fn cross(writer: &mut Writer, message: &Message, between: &Between<'_>, with
 
 /// Whether its text may name the other side's hosts, so that it is written anew.
 const fn crosses_by_meaning(header: HeaderName) -> bool {
-    matches!(header, HeaderName::Reason | HeaderName::RetryAfter | HeaderName::ContentDisposition)
+    matches!(header, HeaderName::Reason | HeaderName::RetryAfter)
 }
 
 /// What crosses of those.
@@ -191,8 +191,7 @@ fn cross_meanings(writer: &mut Writer, message: &Message, between: &Between<'_>,
         writer.number(HeaderName::RetryAfter, seconds);
     }
     if with_body {
-        let disposition = message.header(HeaderName::ContentDisposition).and_then(meaning::disposition);
-        line(writer, HeaderName::ContentDisposition, disposition);
+        describe(writer, message);
     }
 }
 
@@ -202,23 +201,19 @@ fn line(writer: &mut Writer, name: HeaderName, value: Option<Vec<u8>>) {
     }
 }
 
-/// Copies what describes the body of `message`, whose body goes too.
+/// Writes what describes the body of `message`, whose body goes too.
 pub fn describe(writer: &mut Writer, message: &Message) {
-    for header in message.headers().filter(|header| describes_body(header.name)) {
-        // As in `cross`: what cannot be written stays behind.
-        let _written = writer.copy(&header);
+    /// From a value to what it means.
+    type Means = fn(&[u8]) -> Option<Vec<u8>>;
+    let rows: [(HeaderName, Means); 4] = [
+        (HeaderName::ContentType, meaning::media_type),
+        (HeaderName::ContentDisposition, meaning::disposition),
+        (HeaderName::ContentLanguage, meaning::languages),
+        (HeaderName::MimeVersion, meaning::mime_version),
+    ];
+    for (name, means) in rows {
+        line(writer, name, message.header(name).and_then(means));
     }
-}
-
-/// Whether a header only makes sense beside the body.
-const fn describes_body(header: HeaderName) -> bool {
-    matches!(
-        header,
-        HeaderName::ContentType
-            | HeaderName::ContentDisposition
-            | HeaderName::ContentLanguage
-            | HeaderName::MimeVersion
-    )
 }
 
 /// Whether `pass_headers` may name it: what is rebuilt cannot be passed.

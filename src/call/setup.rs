@@ -2,6 +2,7 @@
 //!
 //! Owns trying, fail-over and early cancelling; which target is next is `targets`. Read first: RFC 3261 §9, §13.2, §16.7 (as a model of fail-over).
 
+mod memory;
 mod patience;
 
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::answer::Answer;
+use super::content::amiss;
 use super::core::{Core, Ending, reason_text};
 use super::early::Forks;
 use super::hangup::{self, Unanswered};
@@ -61,6 +63,8 @@ pub(super) struct Setup {
     pub(super) acknowledges: bool,
     /// A 2xx that may not cross yet.
     pub(super) held: Option<Held>,
+    /// Whether it was told that too much is held.
+    told_full: bool,
 }
 
 impl Setup {
@@ -73,6 +77,7 @@ impl Setup {
             caller: Caller::default(),
             acknowledges: false,
             held: None,
+            told_full: false,
         }
     }
 
@@ -230,6 +235,9 @@ impl Setup {
         context: &mut Context<'_>,
     ) -> Phase {
         let status = message.status().unwrap_or(100);
+        if self.relays.misses(core, branch, message, context) {
+            return self.end(core, &amiss(false), None, context);
+        }
         if self.early_answer(core, branch, status, flow, message, context) {
             return Phase::Setup(self);
         }
@@ -268,7 +276,9 @@ impl Setup {
                         .effects
                         .push(Effect::Arm { timer: Timer::Ring, at: context.now.tick.after(patience) });
                 }
-                self.provisional(core, branch, flow, message, context);
+                if self.keeps_response(core, message, context) {
+                    self.provisional(core, branch, flow, message, context);
+                }
                 Phase::Setup(self)
             }
             200..=299 => self.accepted(core, branch, flow, message, context),
@@ -443,6 +453,10 @@ impl Setup {
         };
         if let Err(status) = core.judge(side, peer, message) {
             core.answer(side, server, message, flow.remote, &Answer::bare(status), context);
+            return Phase::Setup(self);
+        }
+        if !self.keeps_request(message) {
+            decline(core, (side, server), flow, message, (500, true), context);
             return Phase::Setup(self);
         }
         match (message.method(), side) {

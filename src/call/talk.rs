@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 
 use super::answer::Answer;
+use super::content::amiss;
 use super::core::{Core, Ending, reason_text};
 use super::exchange::Exchange;
 use super::hangup::{self, Unanswered};
@@ -15,7 +16,7 @@ use super::relay::decline;
 use super::reliable::Sent;
 use super::update::{self, Course};
 use super::{Branch, Context, Effect, Event, Failure, Phase, Relays, ServerId, Side, Timer};
-use crate::policy::{Live, Review, code, review};
+use crate::policy::{Live, Review, review};
 use crate::sip::{Flow, Message, Method};
 
 /// The phase.
@@ -227,6 +228,9 @@ impl Talk {
                 None => Phase::Talk(self),
             };
         }
+        if self.relays.misses(core, branch, message, context) {
+            return self.end(core, &amiss(true), None, context);
+        }
         if let Some(mut relay) = self.relays.take(branch) {
             if relay.goes_again(core, status, message, context) {
                 self.relays.put_back(relay);
@@ -343,19 +347,5 @@ impl Talk {
                 self.end(core, &ending, None, context)
             }
         }
-    }
-
-    /// RFC 3261 §13.3.1.4: no ACK within 64*T1, the session is ended with BYE.
-    fn ack_missing(self, core: &mut Core, side: Side, context: &mut Context<'_>) -> Phase {
-        context.effects.push(Effect::Disarm(side.retransmit()));
-        core.leg_mut(side).unacked = None;
-        let words = "an answered call was never acknowledged (ACK); it was ended";
-        core.alert(code::ACK_NOT_RECEIVED, words, None, context);
-        let ending = Ending {
-            code: Some(code::ACK_NOT_RECEIVED.number),
-            reason: reason_text("no ACK"),
-            ..Ending::new(EndedBy::Edge, Disposition::Answered, 200, code::ACK_NOT_RECEIVED.name)
-        };
-        self.end(core, &ending, None, context)
     }
 }

@@ -158,6 +158,7 @@ impl Engine {
         checks::route(message, policy, peer)?;
         checks::contact(message, &arrived.flow, policy)?;
         checks::session_body(message)?;
+        checks::privacy(message)?;
         if !arrived.in_force {
             return Err(Wrong::by_policy(
                 code::INSUFFICIENT_PERMISSIONS,

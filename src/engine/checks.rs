@@ -10,8 +10,19 @@ use super::refuse::{Adds, Wrong};
 use crate::call::caller::user;
 use crate::call::{Branch, reliable, session_timer};
 use crate::policy::{Listener, Peer, Policy, code};
+use crate::sip::body::{self, Fault};
+use crate::sip::headers::Privacy;
 use crate::sip::uri::SipUri;
 use crate::sip::{Flow, HeaderName, Host, Message, Method, NameAddr, Uri, Via};
+
+/// RFC 3323 §5: privacy that is asked for as critical and cannot be given fails the request with 500.
+pub fn privacy(message: &Message) -> Result<(), Wrong> {
+    if Privacy::read(message.lines(HeaderName::Privacy)).is_beyond_us() {
+        let why = "Privacy asks for more than this edge gives, and rather for no call than for less";
+        return Err(Wrong::new(500, code::PARAMETER_UNSUPPORTED, why));
+    }
+    Ok(())
+}
 
 /// Option tags served to a peer; a Require that names another is refused (RFC 3261 §8.2.2.3). UPDATE has none.
 pub fn supported(peer: &Peer) -> impl Iterator<Item = &'static str> {
@@ -52,31 +63,45 @@ pub fn scheme(message: &Message) -> Result<(), Wrong> {
     }
 }
 
-/// RFC 3261 §8.2.3: only session descriptions, alone or within multipart, and never encoded.
+/// RFC 3261 §8.2.3: one session description, alone or as a part, and never encoded.
 pub fn session_body(message: &Message) -> Result<(), Wrong> {
-    let identity = |coding: &[u8]| coding.eq_ignore_ascii_case(b"identity");
-    if !message.values(HeaderName::ContentEncoding).all(identity) {
-        return Err(
-            Wrong::new(415, code::HIDDEN_BODY, "the body is encoded").adding(Adds::Accept(Accepts::Identity))
-        );
-    }
-    let kind = message.header(HeaderName::ContentType).map(media_type);
-    match kind {
-        None if message.body().is_empty() => Ok(()),
-        None => Err(Wrong::new(415, code::BAD_SDP, "a body without Content-Type")
-            .adding(Adds::Accept(Accepts::Session))),
-        Some(kind) if kind.eq_ignore_ascii_case(b"application/sdp") || is_multipart(kind) => {
-            if message.body().is_empty() {
-                return Err(Wrong::new(
-                    400,
-                    code::EMPTY_BODY,
-                    "Content-Type promises a body and there is none",
-                ));
-            }
-            Ok(())
+    body::session(message).map(|_| ()).map_err(unfit)
+}
+
+/// The same for what an INFO or a MESSAGE carries: one thing in the open, and no session description.
+pub fn plain_body(message: &Message) -> Result<(), Wrong> {
+    body::plain(message).map_err(|fault| match fault {
+        Fault::Encoded => unfit(fault),
+        Fault::Untyped | Fault::Foreign | Fault::Missing | Fault::Unreadable | Fault::Ambiguous => {
+            Wrong::new(415, code::HIDDEN_BODY, "a body that may hide another, or a session description")
+                .adding(Adds::Accept(Accepts::Plain))
         }
-        Some(_) => Err(Wrong::new(415, code::BAD_SDP, "the body is no session description")
-            .adding(Adds::Accept(Accepts::Session))),
+    })
+}
+
+/// What a request within a dialog brings: its body (that of any other method stays behind), and the Contact of one that may move its sender.
+pub fn brings(message: &Message, flow: &Flow, policy: &Policy) -> Result<(), Wrong> {
+    if matches!(message.method(), Method::Invite | Method::Prack | Method::Update) {
+        session_body(message)?;
+        new_contact(message, flow, policy)
+    } else if matches!(message.method(), Method::Info | Method::Message) {
+        plain_body(message)
+    } else {
+        Ok(())
+    }
+}
+
+fn unfit(fault: Fault) -> Wrong {
+    let (status, code, accepts) = match fault {
+        Fault::Encoded => (415, code::HIDDEN_BODY, Some(Accepts::Identity)),
+        Fault::Unreadable | Fault::Ambiguous => (415, code::HIDDEN_BODY, Some(Accepts::Session)),
+        Fault::Untyped | Fault::Foreign => (415, code::BAD_SDP, Some(Accepts::Session)),
+        Fault::Missing => (400, code::EMPTY_BODY, None),
+    };
+    let wrong = Wrong::new(status, code, fault.why());
+    match accepts {
+        Some(accepts) => wrong.adding(Adds::Accept(accepts)),
+        None => wrong,
     }
 }
 
@@ -87,14 +112,8 @@ pub enum Accepts {
     Session,
     /// No content coding.
     Identity,
-}
-
-fn media_type(value: &[u8]) -> &[u8] {
-    value.split(|byte| *byte == b';').next().unwrap_or(value).trim_ascii()
-}
-
-fn is_multipart(kind: &[u8]) -> bool {
-    kind.get(..10).is_some_and(|head| head.eq_ignore_ascii_case(b"multipart/"))
+    /// One thing in the open.
+    Plain,
 }
 
 /// RFC 3261 §16.4: our own Route on top is consumed; any other Route asks us to relay to a third host.
@@ -150,7 +169,7 @@ pub fn contact(message: &Message, flow: &Flow, policy: &Policy) -> Result<(), Wr
 }
 
 /// The Contact of a request within a dialog, where it brings one (RFC 3261 §12.2.1.1): held to the same rule.
-pub fn new_contact(message: &Message, flow: &Flow, policy: &Policy) -> Result<(), Wrong> {
+fn new_contact(message: &Message, flow: &Flow, policy: &Policy) -> Result<(), Wrong> {
     if message.has(HeaderName::Contact) { contact(message, flow, policy) } else { Ok(()) }
 }
 

@@ -141,6 +141,9 @@ pub fn answer(request: &Message, flow: &Flow, peer: &Peer, wrong: &Wrong, tag: &
         Adds::Accept(Accepts::Session) => {
             writer.header(HeaderName::Accept, Text::fixed("application/sdp, multipart/mixed"));
         }
+        Adds::Accept(Accepts::Plain) => {
+            writer.header(HeaderName::Accept, Text::fixed("text/*, application/*"));
+        }
         Adds::Accept(Accepts::Identity) => {
             writer.header(HeaderName::AcceptEncoding, Text::fixed("identity"));
         }

@@ -232,10 +232,7 @@ impl Engine {
             self.transactions.forget(server);
             return self.refuse_stateless(now, arrived, &wrong.retry_after(PACE_RETRY_SECONDS));
         }
-        if matches!(message.method(), Method::Invite | Method::Prack | Method::Update)
-            && let Err(wrong) = checks::session_body(message)
-                .and_then(|()| checks::new_contact(message, &flow, arrived.policy))
-        {
+        if let Err(wrong) = checks::brings(message, &flow, arrived.policy) {
             return self.refuse(now, arrived, server, &wrong, judged);
         }
         if *message.method() == Method::Invite {

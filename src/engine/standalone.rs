@@ -78,7 +78,11 @@ impl Engine {
                 Wrong::by_policy(code::CALL_RATE_EXCEEDED, arrived.peer, "no more messages are carried now");
             return self.refuse(now, arrived, server, &wrong.retry_after(5), judged);
         }
-        if let Err(wrong) = checks::route(arrived.message, arrived.policy, arrived.peer) {
+        let fits = checks::route(arrived.message, arrived.policy, arrived.peer);
+        if let Err(wrong) = fits
+            .and_then(|()| checks::plain_body(arrived.message))
+            .and_then(|()| checks::privacy(arrived.message))
+        {
             return self.refuse(now, arrived, server, &wrong, judged);
         }
         let verdict = admit(arrived.policy, &self.counters, facts);

@@ -257,3 +257,54 @@ fn f3_the_largest_numbers_overflow_nothing() {
     assert!(request_to(&ended, TRUNK, "BYE").is_some() && request_to(&ended, PBX, "BYE").is_some());
     site.must_become_empty();
 }
+
+/// Forks, each with early media that waits for a PRACK: what one call holds of them is bounded, and it goes on.
+#[test]
+fn f3_early_media_without_end_fills_no_memory() {
+    let mut site = Site::new();
+    let (_, leaving) = rung(&mut site, "fills", &[("Supported", "100rel")]);
+    let sdp = format!("{SDP}{}", "a=x:0123456789012345678901234567890123456789\r\n".repeat(400));
+    let mut crossed = 0;
+    for fork in 0..8 {
+        for rseq in 7..12 {
+            let mut media = Sip::response(&leaving, 183, "Session Progress", &format!("fork{fork}"));
+            media.add("Contact", &format!("<sip:callee@{TRUNK}>"));
+            media.add("Require", "100rel").add("RSeq", &rseq.to_string()).sdp(&sdp);
+            crossed += to(&site.send(TRUNK, &media), PBX).count();
+        }
+    }
+    // 5 of the first fork (one said, four that wait), then as many as 128 KiB hold.
+    let size = sdp.len();
+    assert!(crossed <= 2 && 8 * size > 128 * 1024, "{crossed} of {size} octets");
+    assert!(site.alerted(39105), "{:?}", site.alerts);
+    let told = site.alerts.iter().filter(|alert| alert.code.number == 39105).count();
+    assert_eq!(told, 1, "once for each call");
+    let mut ok = Sip::response(&leaving, 200, "OK", "fork9");
+    ok.add("Contact", &format!("<sip:callee@{TRUNK}>")).sdp(SDP);
+    let sent = site.send(TRUNK, &ok);
+    assert!(response_to(&sent, PBX, 200).is_some(), "{}", shown(&sent));
+}
+
+/// RFC 3323: rather no call than one without the privacy that is asked for; what the edge gives, it gives.
+#[test]
+fn b10_critical_privacy_is_given_or_the_call_refused() {
+    for (privacy, status) in [
+        ("session;critical", Some(500)),
+        ("user;session;critical", Some(500)),
+        ("critical;nobody-knows", Some(500)),
+        ("session", None),
+        ("nobody-knows", None),
+        ("header;user;id;history;critical", None),
+        ("critical", None),
+        ("none;session;critical", None),
+    ] {
+        let mut site = Site::new();
+        let mut call = invite("private", "+12125550100");
+        call.add("Privacy", privacy);
+        let sent = site.send(PBX, &call);
+        let refused = crate::site::final_to(&sent, PBX);
+        assert_eq!(refused, status, "{privacy}: {}", shown(&sent));
+        assert_eq!(request_to(&sent, TRUNK, "INVITE").is_some(), status.is_none(), "{privacy}");
+        assert_eq!(site.alerted(32114), status.is_some(), "{privacy}: {:?}", site.alerts);
+    }
+}

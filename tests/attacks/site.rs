@@ -68,9 +68,24 @@ impl Site {
 
     /// Bytes from an address, to the face of the edge that the address would use; what the edge sends at once.
     pub fn raw(&mut self, from: &str, bytes: &[u8]) -> Sent {
+        self.bytes_over(Transport::Udp, from, bytes)
+    }
+
+    /// A message over some transport.
+    pub fn over(&mut self, transport: Transport, from: &str, message: &Sip) -> Sent {
+        let via = message.header("Via").unwrap_or_default();
+        let mut message = message.clone();
+        if message.status().is_none() {
+            message.set("Via", &via.replace("/UDP", &format!("/{}", transport.via_token())));
+        }
+        self.bytes_over(transport, from, &message.write())
+    }
+
+    fn bytes_over(&mut self, transport: Transport, from: &str, bytes: &[u8]) -> Sent {
         self.at += MS;
         let to = if from.starts_with("10.") || from.starts_with("127.") { EDGE_INSIDE } else { EDGE_OUTSIDE };
-        self.edge.frame(self.at, address(from), address(to), Transport::Udp, 0, bytes);
+        let connection = u64::from(transport != Transport::Udp);
+        self.edge.frame(self.at, address(from), address(to), transport, connection, bytes);
         self.take()
     }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ringfence::sip::{ConnectionId, Transport};
+
 use super::calls::Talk;
 use super::edge::{Edge, OTHER, PBX, PBX_TOO, STRANGER, TRUNK, alter, from, plan, settings};
 use super::texts::{Request, answer, tag};
@@ -326,4 +328,41 @@ fn f10_what_a_sender_writes_cannot_forge_a_line() {
     assert_eq!(seen.sent.len(), 1);
     let answer = String::from_utf8_lossy(&seen.sent[0].1).into_owned();
     assert!(!answer.contains("\r\nX-Evil"), "{answer}");
+}
+
+/// A peer that may use both: what its call began with under TLS stays there, whoever says otherwise.
+#[test]
+fn d2_an_encrypted_leg_never_turns_to_the_clear() {
+    let mut edge = Edge::new();
+    let mut secure = from(PBX);
+    (secure.transport, secure.connection) = (Transport::Tls, ConnectionId(7));
+    let invite = Request::new("INVITE", PBX);
+    let leaving = edge.hear(secure, &invite.text()).to(TRUNK).remove(0);
+    let heard = edge.hear(from(TRUNK), &answer(&leaving, 200, "b-1", TRUNK)).to(PBX).remove(0);
+    let within = |method: &str, cseq: u32| {
+        Request::new(method, PBX).with(|r| {
+            r.to_tag = tag(heard.to_tag());
+            r.cseq = cseq;
+            r.branch = format!("z9hG4bK-{method}-{cseq}");
+        })
+    };
+    edge.hear(secure, &within("ACK", 1).text());
+    for (cseq, method) in [(2, "INVITE"), (4, "OPTIONS"), (5, "UPDATE"), (6, "BYE")] {
+        let seen = edge.hear(from(PBX), &within(method, cseq).text());
+        assert!(seen.statuses(PBX).ends_with(&[403]), "{method}: {seen:?}");
+        assert_eq!((seen.to(TRUNK).len(), seen.codes()), (0, vec![32209]), "{method}: {seen:?}");
+    }
+    // The numbers were not taken, and the leg stands where it stood: on its connection.
+    let seen = edge.hear(secure, &within("OPTIONS", 2).text());
+    assert_eq!(seen.statuses(PBX), [200]);
+    let bye = Request::new("BYE", TRUNK).with(|r| {
+        r.uri = "sip:192.0.2.1".into();
+        r.call_id = String::from_utf8(leaving.call_id().to_vec()).unwrap();
+        (r.from_tag, r.cseq) = ("b-1".into(), 1);
+        r.to_tag = String::from_utf8(leaving.from_tag().unwrap().to_vec()).unwrap();
+    });
+    let seen = edge.hear(from(TRUNK), &bye.text());
+    let (hop, bytes) = seen.sent.iter().find(|(_, bytes)| bytes.starts_with(b"BYE ")).unwrap();
+    assert_eq!((hop.transport, hop.connection), (Transport::Tls, ConnectionId(7)));
+    assert!(memchr::memmem::find(bytes, b"SIP/2.0/TLS ").is_some());
 }

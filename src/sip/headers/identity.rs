@@ -87,6 +87,8 @@ pub struct Privacy {
     pub critical: bool,
     /// `none`: hide nothing.
     pub none: bool,
+    /// A kind that nobody here knows.
+    pub unknown: bool,
 }
 
 impl Privacy {
@@ -103,8 +105,17 @@ impl Privacy {
             privacy.history |= is("history");
             privacy.critical |= is("critical");
             privacy.none |= is("none");
+            let words = ["id", "header", "session", "user", "history", "critical", "none"];
+            privacy.unknown |= !word.is_empty() && !words.into_iter().any(is);
         }
         privacy
+    }
+
+    /// Whether something is asked for that the call shall rather fail than do without (RFC 3323 §4.2), and that this edge
+    /// does not give: `session` asks that no media flows between the parties directly, and it carries none.
+    #[must_use]
+    pub const fn is_beyond_us(&self) -> bool {
+        self.critical && !self.none && (self.session || self.unknown)
     }
 
     /// Whether the caller asks not to be shown.
