@@ -359,6 +359,16 @@ impl Clients {
     }
 }
 
+/// The CSeq number of a request of ours, as our writer wrote it; a response to one without has none to match.
+fn cseq_number(request: &[u8]) -> u32 {
+    const LINE: &[u8] = b"\r\nCSeq: ";
+    let at = memchr::memmem::find(request, LINE).map_or(request.len(), |at| at + LINE.len());
+    let digits = request.iter().skip(at).take_while(|octet| octet.is_ascii_digit());
+    digits.fold(0, |number: u32, octet| {
+        number.wrapping_mul(10).wrapping_add(u32::from(octet.saturating_sub(b'0')))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -368,14 +378,4 @@ mod tests {
         let entry = size_of::<Entry>() + size_of::<(ClientKey, SlabKey)>();
         assert!(entry <= 272, "{entry}: {} {}", size_of::<Entry>(), size_of::<Machine>());
     }
-}
-
-/// The CSeq number of a request of ours, as our writer wrote it; a response to one without has none to match.
-fn cseq_number(request: &[u8]) -> u32 {
-    const LINE: &[u8] = b"\r\nCSeq: ";
-    let at = memchr::memmem::find(request, LINE).map_or(request.len(), |at| at + LINE.len());
-    let digits = request.iter().skip(at).take_while(|octet| octet.is_ascii_digit());
-    digits.fold(0, |number: u32, octet| {
-        number.wrapping_mul(10).wrapping_add(u32::from(octet.saturating_sub(b'0')))
-    })
 }
