@@ -54,7 +54,7 @@ fn sources_but(skipped: &Path) -> String {
                 gather(&path, skipped, into);
             } else if path != skipped && path.extension().is_some_and(|end| end == "rs") {
                 let text = fs::read_to_string(&path).expect("a source file is UTF-8");
-                into.push_str(text.split("#[cfg(test)]").next().unwrap_or_default());
+                into.push_str(text.rsplit_once("#[cfg(test)]").map_or(&*text, |(product, _)| product));
             }
         }
     }

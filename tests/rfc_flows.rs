@@ -41,14 +41,15 @@ fn messages(text: &str) -> Vec<Sip> {
 fn message(block: &[&str]) -> Sip {
     let head = block.iter().copied().take_while(|line| !line.is_empty());
     let head: Vec<&str> = head.filter(|line| !line.starts_with("Content-")).collect();
-    let has_body = block.iter().any(|line| line.starts_with("v=0"));
+    // The address is the flow's own: one of them is about its change.
+    let address = block.iter().find_map(|line| line.strip_prefix("c=IN IP4 "));
     let text = head.join("\r\n").replace("\r\n ", " ") + "\r\nContent-Length: 0\r\n\r\n";
     let mut read = Sip::read(text.as_bytes()).unwrap_or_else(|error| panic!("{error}: {text}"));
     read.headers.retain(|(name, _)| name != "Content-Length");
     // The proxies of the RFC; here is none but the edge.
     read.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Route"));
-    if has_body {
-        read.sdp(SDP);
+    if let Some(address) = address {
+        read.sdp(&SDP.replace("192.168.77.7", address));
     }
     read
 }
@@ -185,7 +186,7 @@ impl Play {
                     answer.add("Contact", contact);
                 }
                 if message.has_sdp() {
-                    answer.sdp(SDP);
+                    answer.sdp(&String::from_utf8_lossy(&message.body));
                 }
                 self.tell(from, answer);
             }
