@@ -64,8 +64,8 @@ fn name(edge: &Edge) -> Value {
 fn state(edge: &Edge) -> String {
     let name = name(edge);
     let addresses: Vec<&str> =
-        name["addresses"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-    format!("{} {}", name["state"].as_str().unwrap(), addresses.join(" "))
+        name["addresses"].as_array().expect("a list of addresses").iter().filter_map(Value::as_str).collect();
+    format!("{} {}", name["state"].as_str().expect("a state"), addresses.join(" "))
 }
 
 fn becomes(edge: &Edge, expected: &str) {

@@ -63,11 +63,11 @@ fn is_same(one: &[u8], other: &[u8]) -> bool {
 /// Whether `says` is `stands` without formats that `answered` left out: who refreshes may offer what was negotiated and
 /// not all that it once offered (PJSUA does). Whatever is in use stays as it is.
 fn is_narrowed(stands: &[u8], says: &[u8], answered: &[u8]) -> bool {
-    let (mut stands, mut says) = (lines(stands).peekable(), lines(says).peekable());
+    let mut says = lines(says);
     let mut media = lines(answered).filter_map(formats);
     // Formats that went away from the medium at hand.
     let mut gone: Vec<&[u8]> = Vec::new();
-    while let Some(stood) = stands.next() {
+    for stood in lines(stands) {
         if let Some((head, before)) = formats(stood) {
             let Some((said_head, now)) = says.next().and_then(formats) else { return false };
             let Some((_, chosen)) = media.next() else { return false };
@@ -77,8 +77,9 @@ fn is_narrowed(stands: &[u8], says: &[u8], answered: &[u8]) -> bool {
                 return false;
             }
             gone = words(before).filter(|format| !words(now).any(|left| left == *format)).collect();
-        } else if attribute_of(stood).is_some_and(|format| gone.contains(&format)) {
-        } else if says.next() != Some(stood) {
+        } else if !attribute_of(stood).is_some_and(|format| gone.contains(&format))
+            && says.next() != Some(stood)
+        {
             return false;
         }
     }
