@@ -392,6 +392,7 @@ fn without_date(text: &str) -> String {
 fn left_out_means_the_rooms_own_defaults() {
     let config = read(BASE).unwrap();
     assert_eq!(config.net, ringfence::net::Settings::default());
+    assert_eq!(config.dns, ringfence::net::resolve::Settings::default());
     assert_eq!(config.engine.limits, ringfence::sip::parse::Limits::default());
     assert_eq!(config.engine.timing, ringfence::transaction::Timing::default());
     assert_eq!(config.policy.sources, ringfence::policy::sources::Settings::default());

@@ -2,7 +2,7 @@
 //!
 //! Everything stands on loopback; nothing but the edge's binary is needed.
 
-#![allow(clippy::print_stderr, clippy::panic, reason = "a test says why it fails")]
+#![allow(clippy::print_stderr, clippy::panic, clippy::unwrap_used, reason = "a test says why it fails")]
 
 mod rig;
 
@@ -181,4 +181,28 @@ fn an_address_of_a_name_may_call_only_where_the_policy_says_so() {
     edge.replace_policy(&POLICY.replace("SOURCES", "[targets]"));
     wait_for("the reload", PATIENCE, || edge.number("/generation") == 2);
     assert_eq!(call(5062).as_deref(), Some("200"));
+}
+
+#[test]
+fn naptr_names_the_service_that_the_peer_may_be_reached_by() {
+    let net = Net(154);
+    let server = NameServer::start(&net.names());
+    let (trunk, spare) = (net.trunk(), net.spare());
+    // TCP is preferred by the domain, and not allowed by the policy; SRV under the usual name is not looked at.
+    server.zone(&format!(
+        "sip.example.com 60 NAPTR 10 10 SIP+D2T _sip._tcp.sip.example.com
+         sip.example.com 60 NAPTR 10 20 SIP+D2U voice.example.net
+         _sip._tcp.sip.example.com 60 SRV 1 1 5060 two.example.com
+         _sip._udp.sip.example.com 60 SRV 1 1 5060 two.example.com
+         voice.example.net 60 SRV 1 1 5095 one.example.com
+         one.example.com 60 A {trunk}
+         two.example.com 60 A {spare}"
+    ));
+    let first = Trunk::start(&format!("{trunk}:5095"));
+    let edge = Edge::start("names-naptr", net, &policy());
+    becomes(&edge, &format!("fresh {trunk}:5095"));
+    let mut pbx = Caller::new(&format!("{}:5080", net.pbx()), &net.inside());
+    let up = pbx.call().unwrap_or_else(|answer| panic!("{answer}"));
+    assert_eq!(first.calls(), ["sip:+12125550142@sip.example.com"]);
+    pbx.end(&up);
 }

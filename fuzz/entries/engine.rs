@@ -12,8 +12,10 @@ use ringfence::call::Random;
 use ringfence::clock::{Now, Tick, Wall};
 use ringfence::config::{self, Source};
 use ringfence::engine::{Engine, Gauges, Input, Output, Query, Reply, Settings};
-use ringfence::policy::{Names, Policy};
-use ringfence::sip::{ConnectionId, Flow, Hop, ListenerId, Transport};
+use ringfence::policy::locate::Found;
+use ringfence::policy::located::domains;
+use ringfence::policy::{Names, Policy, Resolution};
+use ringfence::sip::{ConnectionId, Flow, Hop, ListenerId, PartyId, Transport};
 
 const SITE: &str = r#"
 listeners:
@@ -22,7 +24,7 @@ listeners:
 peers:
   pbx: { side: inside, listener: inside, sources: [10.1.0.10], targets: ["10.1.0.10:5060"], transports: [udp, tcp], plain_signalling: allow, plain_media: allow, allow: [info, message] }
   trunk: { side: outside, listener: outside, sources: [198.51.100.10], targets: ["198.51.100.10:5060"], transports: [udp, tcp], plain_signalling: allow, plain_media: allow, allow: [info] }
-  trunk2: { side: outside, listener: outside, sources: [198.51.100.20], targets: ["198.51.100.20:5060"], transports: [tcp, udp], plain_signalling: allow, plain_media: allow, concurrent_calls: 2 }
+  trunk2: { side: outside, listener: outside, sources: [198.51.100.20], targets: ["198.51.100.20:5060", "sip.example.com"], transports: [tcp, udp], plain_signalling: allow, plain_media: allow, concurrent_calls: 2 }
 sites:
   lab: { peers: [pbx, trunk, trunk2], dids: ["+49305550100"], channels: 100 }
 routes:
@@ -267,13 +269,49 @@ fn operate(play: &mut Play, choices: &mut Choices<'_>) {
                 play.input(Input::Unsendable { hop });
             }
         }
-        14 => play.input(Input::Closed { connection: ConnectionId(1 + source as u64) }),
+        14 if source % 2 == 0 => play.input(Input::Closed { connection: ConnectionId(1 + source as u64) }),
+        14 => {
+            if let Some((party, resolution)) = resolved(choices) {
+                play.input(Input::Resolved { party, resolution });
+            }
+        }
         _ => {
             let raw = choices.0.get(..usize::from(choices.byte())).unwrap_or(choices.0).to_vec();
             let flow = play.flow(source, stream);
             play.input(Input::Frame { flow, bytes: &raw });
         }
     }
+}
+
+/// Where DNS may say that the name of `trunk2` leads; what is no peer's must not be followed.
+const LED: [&str; 6] = [
+    "198.51.100.20:5060",
+    "198.51.100.20:5080",
+    "203.0.113.1:5070",
+    "10.1.0.1:5060",
+    "127.0.0.1:5060",
+    "224.0.0.1:5060",
+];
+
+/// What DNS says of the one name, as the bytes will have it.
+fn resolved(choices: &mut Choices<'_>) -> Option<(PartyId, Resolution)> {
+    let (_, policy) = loaded().first()?;
+    let (_, domain) = domains(policy).next()?;
+    let resolution = match choices.byte() & 3 {
+        0 => Resolution::Stale,
+        1 => Resolution::Nowhere { why: "no such name".to_owned() },
+        _ => {
+            let found = |rank| Found {
+                address: address(choices.pick(&LED)),
+                transports: [Transport::Udp, Transport::Tcp].into_iter().collect(),
+                rank,
+                weight: choices.byte().into(),
+                record: rank,
+            };
+            Resolution::Found { list: (0..3).map(found).collect(), ttl: Duration::from_secs(60) }
+        }
+    };
+    Some((domain.party, resolution))
 }
 
 /// One play.

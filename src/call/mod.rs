@@ -117,6 +117,8 @@ pub trait Gate {
     fn fell_back(&mut self, now: Now, candidate: &Candidate, from: Transport, to: Transport);
     /// A target asked for a pause between calls when these called.
     fn held(&mut self, now: Now, candidate: &Candidate, parties: Parties, asked: Pause);
+    /// A target answered 503 or 408 and asked for no pause: another one is tried.
+    fn unserved(&mut self, now: Now, candidate: &Candidate, parties: Parties);
     /// A target answered a call: as one that works, or not (`failed` says so by itself).
     fn noted(&mut self, now: Now, candidate: &Candidate, parties: Parties, served: bool);
 }

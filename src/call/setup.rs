@@ -317,7 +317,7 @@ impl Setup {
                     context.gate.held(context.now, &candidate, core.parties(), asked);
                     self.targets.put_back(candidate);
                 }
-                None => context.gate.noted(context.now, &candidate, core.parties(), false),
+                None => context.gate.unserved(context.now, &candidate, core.parties()),
             }
             return self.next_target(core, context);
         }

@@ -213,13 +213,13 @@ fn reached(peer: &Peer) -> String {
 /// Names say nothing here: they are asked for while the edge runs.
 fn named(peer: &Peer) -> Option<String> {
     let names: Vec<String> = peer.domains().map(ToString::to_string).collect();
-    let first = names.first()?;
+    let first = peer.domains().next()?;
     let encrypted = peer.transports.first().is_some_and(|transport| transport.is_encrypted());
     let only = if encrypted { "; what DNS offers in the clear is not used" } else { "" };
     Some(format!(
-        "    DNS says where {} leads, while the edge runs (`ringfence status` shows it): NAPTR and SRV for a name without a port, else its addresses{only}. Try it now: dig SRV _sip._udp.{}",
+        "    DNS says where {} leads, while the edge runs (`ringfence status` shows it): NAPTR and SRV for a name without a port, else its addresses{only}. Try it now: dig {}",
         several(names.iter().map(String::as_str), "and"),
-        first.split(':').next().unwrap_or_default()
+        first.first_question(&peer.transports)
     ))
 }
 

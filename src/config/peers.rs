@@ -223,6 +223,11 @@ enum Written {
 fn aim(text: &str) -> Result<Written, Cause> {
     match values::domain_name(text) {
         Some((host, port)) => Ok(Written::Name(host, port)),
+        None if text.contains(|c: char| c.is_ascii_alphabetic()) && text.matches(':').count() < 2 => {
+            let cause = Cause::new(format!("{} is neither an address nor a name", quoted(text)));
+            Err(cause
+                .cure("write sip.example.com, sip.example.com:5060, 192.0.2.1:5060 or [2001:db8::1]:5060"))
+        }
         None => values::address(text, Some(5060)).map(Written::Address),
     }
 }

@@ -252,6 +252,21 @@ impl Gate for EdgeGate<'_> {
         self.outputs.push_back(Output::Alert(Box::new(alert)));
     }
 
+    fn unserved(&mut self, now: Now, candidate: &Candidate, parties: Parties) {
+        let (peer, address) = (candidate.peer, candidate.target.address);
+        // Where calls go to another target of the same peer, that one shows how the peer serves them.
+        if !self.peers.has_other(peer, address) {
+            return self.noted(now, candidate, parties, false);
+        }
+        // One number of the far side that is answered so takes no target away from the others.
+        if self.peers.wishes(now.tick, peer, address, parties.block) == Whose::Target
+            && self.peers.lost(now.tick, peer, address) == Change::WentDown
+        {
+            let text = "answers calls to different numbers by 503 or 408; no calls go there until it answers a probe by something else. Ask whoever runs it.";
+            self.tell(now, candidate, text);
+        }
+    }
+
     fn noted(&mut self, now: Now, candidate: &Candidate, parties: Parties, served: bool) {
         if served {
             self.peers.served(candidate.peer, candidate.target.address);

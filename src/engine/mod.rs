@@ -268,7 +268,7 @@ impl Engine {
         let deadlines = [
             (self.transactions.next_deadline(), WaitReason::Transaction),
             (self.deadlines.next_deadline(), WaitReason::Call),
-            (self.peers.next_probe(), WaitReason::Probe),
+            (self.next_probe(), WaitReason::Probe),
             (self.sources.due(), WaitReason::Sources),
             (self.closing.deadline(), WaitReason::Drain),
         ];

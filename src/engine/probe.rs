@@ -11,7 +11,7 @@ use super::peers::{Change, Due, reach_alert};
 use super::transactions::Owner;
 use crate::call::identity::hex16;
 use crate::call::{Branch, Failure};
-use crate::clock::Now;
+use crate::clock::{Now, Tick};
 use crate::policy::{Listener, Peer, PeerId, Target, Transports};
 use crate::sip::write::{Text, Writer};
 use crate::sip::{ConnectionId, HeaderName, Hop, Method, Transport};
@@ -19,6 +19,9 @@ use crate::sip::{ConnectionId, HeaderName, Hop, Method, Transport};
 impl Engine {
     /// Sends every probe that is due.
     pub(super) fn probe(&mut self, now: Now) {
+        if !self.closing.is_open() {
+            return;
+        }
         let policy = Arc::clone(&self.policy);
         while let Some((peer, address)) = self.peers.taken_back(now.tick) {
             let text = "has answered no probe since a call failed there; calls try it again all the same. If it answers no OPTIONS at all, take it out of DNS or the policy while it is down.";
@@ -36,6 +39,11 @@ impl Engine {
             self.send_probe(now, peer, (&target, transport), branch);
         }
         self.settle(now);
+    }
+
+    /// When the next probe is due; an edge that takes no calls any more asks nobody.
+    pub(super) fn next_probe(&self) -> Option<Tick> {
+        self.peers.next_probe().filter(|_| self.closing.is_open())
     }
 
     fn send_probe(&mut self, now: Now, peer: &Peer, way: (&Target, Transport), branch: Branch) {

@@ -30,7 +30,10 @@ impl Engine {
                 return;
             }
         };
+        // Whoever is left out and answers by what may leave one out is not back yet.
+        let unwell = matches!(message.status(), Some(408 | 503));
         if self.peers.any_down()
+            && !unwell
             && let Some((peer, _)) = known.peer_at(flow.listener, flow.remote.ip())
         {
             self.heard(now, peer, flow.remote);

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use smallvec::SmallVec;
 
-use super::peer::Transports;
+use super::peer::{Domain, Transports};
 use crate::sip::Transport;
 
 /// NAPTR or SRV records of one name that are looked at; more are left.
@@ -261,6 +261,17 @@ impl Lead {
                     record: self.record,
                 }),
             }
+        }
+    }
+}
+
+impl Domain {
+    /// What DNS is asked of it that is worth asking by hand.
+    #[must_use]
+    pub fn first_question(&self, transports: &[Transport]) -> Question {
+        match (self.port, transports.first()) {
+            (None, Some(transport)) => service_name(*transport, &self.host),
+            (Some(_), _) | (None, None) => Question::new(&self.host, Kind::A),
         }
     }
 }

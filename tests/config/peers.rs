@@ -89,3 +89,51 @@ fn a_key_beside_a_profile_counts() {
     assert_eq!(told.iter().filter(|line| line.contains("overridden")).count(), 1, "{told:?}");
     assert_eq!(told.len(), 4, "{told:?}");
 }
+
+#[test]
+fn names_that_do_not_fit_are_told() {
+    let target = "    targets: [\"127.0.0.1:5090\"]";
+    let named = "    targets: [sip.example.com]";
+    let cases = [
+        ("a name that is none", target, "    targets: [\"sip..example.com\"]".to_owned()),
+        ("a name with port 0", target, "    targets: [\"sip.example.com:0\"]".to_owned()),
+        (
+            "DNS says who may call, and no name stands there",
+            "    listener: outside\n    sources: [127.0.0.1]",
+            "    listener: outside\n    sources: [targets]".to_owned(),
+        ),
+        (
+            "DNS says who may call in a PBX's place",
+            "    sources: [127.0.0.1]\n    targets: [\"127.0.0.1:5080\"]",
+            "    sources: [targets]\n    targets: [pbx.example.com]".to_owned(),
+        ),
+        (
+            "DNS says who may call in a trunk's place",
+            "    listener: outside\n    sources: [127.0.0.1]\n    targets: [\"127.0.0.1:5090\"]",
+            format!("    listener: outside\n    sources: [targets]\n{named}"),
+        ),
+        ("a name server that is a name", "sites:", "dns: { servers: [ns.example.com] }\nsites:".to_owned()),
+        ("times to live out of order", "sites:", "dns: { ttl_min: 2m, ttl_max: 1m }\nsites:".to_owned()),
+    ];
+    let cases: Vec<(&str, &str, &str)> =
+        cases.iter().map(|(what, from, to)| (*what, *from, to.as_str())).collect();
+    snapshot("names", said(&cases));
+}
+
+/// Names keep their numbers over reloads, and a name is what it is however it is written.
+#[test]
+fn a_name_is_a_target_and_a_party() {
+    let text = with(
+        "targets: [\"127.0.0.1:5090\"]",
+        "targets: [SIP.Example.com., \"127.0.0.1:5090\", \"sbc.example.com:5080\"]",
+    );
+    let config = read(&text).unwrap_or_else(|errors| panic!("{errors}"));
+    let trunk = config.policy.peers.iter().flatten().find(|peer| &*peer.name == "trunk").unwrap();
+    let targets: Vec<String> = trunk.targets.iter().map(ToString::to_string).collect();
+    assert_eq!(targets, ["sip.example.com", "127.0.0.1:5090", "sbc.example.com:5080"]);
+    let mut parties: Vec<_> = trunk.domains().map(|domain| domain.party).collect();
+    parties.push(trunk.party);
+    parties.dedup();
+    assert_eq!(parties.len(), 3, "{parties:?}");
+    assert!(!trunk.calls_from_targets && trunk.request_host.is_none());
+}

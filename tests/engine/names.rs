@@ -47,10 +47,15 @@ fn led(edge: &mut Edge, addresses: &[&str]) -> Seen {
 }
 
 fn call(edge: &mut Edge, nth: u32) -> Seen {
+    call_to(edge, nth, nth)
+}
+
+/// The nth call, to a number of its own or another's.
+fn call_to(edge: &mut Edge, nth: u32, number: u32) -> Seen {
     let invite = Request::new("INVITE", PBX).with(|r| {
         r.branch = format!("z9hG4bK-{nth}");
         r.call_id = format!("call-{nth}@example.com");
-        r.uri = format!("sip:+1312{:03}0199@10.0.0.1", 200 + nth);
+        r.uri = format!("sip:+1312{:03}0199@10.0.0.1", 200 + number);
     });
     edge.hear(from(PBX), &invite.text())
 }
@@ -108,6 +113,31 @@ fn a_target_that_fails_is_left_out_until_it_answers_a_probe() {
     edge.hear(from(ONE), &answer(&fourth.to(ONE).remove(0), 486, "there", ONE));
     let later = edge.pass(secs(120)).to(ONE);
     assert!(!later.iter().any(|message| *message.method() == Method::Options), "nobody asked for probes");
+}
+
+#[test]
+fn a_target_that_refuses_calls_to_different_numbers_is_left_out_too() {
+    let mut edge = Edge::under(named(|_| {}));
+    led(&mut edge, &[ONE, TWO]);
+    let refused = |edge: &mut Edge, nth: u32, number: u32| {
+        let seen = call_to(edge, nth, number);
+        let over = edge.hear(from(ONE), &answer(&seen.to(ONE).remove(0), 503, "there", ONE));
+        let taken = edge.hear(from(TWO), &answer(&over.to(TWO).remove(0), 200, "there", TWO));
+        assert!(taken.statuses(PBX).contains(&200), "the other one serves it");
+        over.codes()
+    };
+    assert!(refused(&mut edge, 1, 1).is_empty(), "it may be about one number");
+    assert!(refused(&mut edge, 2, 1).is_empty(), "which may be called again");
+    assert_eq!(refused(&mut edge, 3, 3), [32011]);
+    assert_eq!(tried(&call(&mut edge, 4)), [TWO]);
+    let probe = |edge: &mut Edge, status: u16| {
+        let probes = edge.pass(secs(33)).to(ONE);
+        let probe = probes.into_iter().rfind(|message| *message.method() == Method::Options).unwrap();
+        edge.hear(from(ONE), &answer(&probe, status, "there", ONE)).codes()
+    };
+    assert!(probe(&mut edge, 503).is_empty(), "it is not back yet");
+    assert_eq!(probe(&mut edge, 200), [32011]);
+    assert_eq!(tried(&call(&mut edge, 5)), [ONE]);
 }
 
 #[test]
