@@ -5,6 +5,7 @@
 
 pub mod body;
 pub mod decline;
+pub mod digest;
 pub mod error;
 pub mod flow;
 pub mod framing;
