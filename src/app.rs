@@ -8,6 +8,7 @@ mod banner;
 mod beside;
 mod command;
 mod reload;
+pub mod secret;
 mod shell;
 mod status;
 mod turn;

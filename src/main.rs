@@ -50,6 +50,7 @@ Examples:
   ringfence status                            calls, peers, counts and memory of the running edge
   ringfence reload                            take the changed policy file; live calls go on
   ringfence stop                              no new calls; end when the live ones have ended
+  ringfence secret new                        a strong password for a peer
   ringfence ladder                            the last call as a ladder: who sent what, and the verdict
 
 Exit codes:
@@ -123,8 +124,31 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Make a strong password, or the hashes that stand for one in a policy file
+    Secret {
+        #[command(subcommand)]
+        what: Secret,
+    },
     /// Print the version
     Version,
+}
+
+#[derive(Subcommand)]
+enum Secret {
+    /// Print a strong password of 26 letters and digits (130 random bits)
+    New,
+    /// Read a password and print its hashes, to paste as `ha1` into a credential instead of the password
+    ///
+    /// The password is asked for without echo; where standard input is no terminal, its first line is taken. Hashes are
+    /// good for this user and realm alone, and whoever has them can call as this user: keep the file to its owner.
+    Hash {
+        /// The user of the credential
+        #[arg(long)]
+        user: String,
+        /// The realm that the peer is told: its `realm`, or the first domain of its site (`check` prints it)
+        #[arg(long)]
+        realm: String,
+    },
 }
 
 #[derive(Args)]
@@ -153,6 +177,16 @@ fn main() -> ExitCode {
         Command::Ladder { record: name, file, width, json } => {
             let wanted = name.map_or(record::Wanted::Last, record::Wanted::Named);
             ladder(file, &config, &wanted, width, json)
+        }
+        Command::Secret { what } => {
+            let made = match what {
+                Secret::New => app::secret::new(),
+                Secret::Hash { user, realm } => app::secret::hash(&user, &realm),
+            };
+            match made {
+                Ok(text) => print(&text),
+                Err(text) => fail(&text),
+            }
         }
         Command::Version => print(&format!("ringfence {}", env!("CARGO_PKG_VERSION"))),
     }

@@ -13,6 +13,8 @@ mod answers;
 mod attacks;
 #[path = "engine/calls.rs"]
 mod calls;
+#[path = "engine/credentials.rs"]
+mod credentials;
 #[path = "engine/life.rs"]
 mod life;
 #[path = "engine/messages.rs"]

@@ -46,8 +46,8 @@ pub(super) struct Story {
     pub began_at: Tick,
     pub rang: Option<Wall>,
     pub answered: Option<Wall>,
-    /// Boxed: it is read when the call ends and not before.
-    pub caller: Box<LegRecord>,
+    /// Its leg, and the user whose password its INVITE proved. Boxed: read when the call ends and not before.
+    pub caller: Box<(LegRecord, Option<Arc<str>>)>,
     pub tried: Vec<LegRecord>,
     /// What passed on both legs.
     pub messages: Messages,
@@ -441,7 +441,7 @@ impl Core {
 
     /// Raises an alert about this call.
     pub fn alert(&self, code: Code, text: &str, status: Option<u16>, context: &mut Context<'_>) {
-        let caller = &self.story.caller;
+        let (caller, credential) = &*self.story.caller;
         let mut alert = Alert::new(code, context.now.wall, text.to_owned());
         alert.peer = Some(Arc::clone(&caller.peer));
         alert.source = Some(caller.remote);
@@ -449,6 +449,9 @@ impl Core {
         alert.call_id = Some(caller.call_id.clone());
         alert.from = Some(self.story.from.to_string());
         alert.to = Some(self.story.to.to_string());
+        if let Some(user) = credential {
+            alert.evidence.push(("credential", user.to_string()));
+        }
         alert.sip_status = status;
         context.effects.push(Effect::Alert(Box::new(alert)));
     }
@@ -461,7 +464,7 @@ impl Core {
         }
         let ended = self.moment(context.now.tick);
         let story = &mut self.story;
-        let mut caller = LegRecord::clone(&story.caller);
+        let (mut caller, credential) = (*story.caller).clone();
         caller.status = Some(if story.answered.is_some() { 200 } else { ending.status });
         let mut legs = Vec::with_capacity(1 + story.tried.len());
         legs.push(caller);
@@ -471,6 +474,7 @@ impl Core {
             direction: Some(story.direction),
             from: std::mem::take(&mut story.from).into(),
             to: std::mem::take(&mut story.to).into(),
+            credential,
             legs,
             began: story.began,
             rang: story.rang,

@@ -180,6 +180,8 @@ pub struct Begin<'a> {
     pub hidden: bool,
     /// The direction routed.
     pub direction: crate::policy::Direction,
+    /// The user whose password the INVITE proved.
+    pub credential: Option<Arc<str>>,
 }
 
 /// The call's own status; each leg keeps its dialog status apart from it.
@@ -218,13 +220,16 @@ impl Call {
             began_at: context.now.tick,
             rang: None,
             answered: None,
-            caller: Box::new(record::LegRecord {
-                peer: Arc::clone(&peer.name),
-                call_id: String::from_utf8_lossy(invite.call_id()).into_owned(),
-                remote: flow.remote,
-                transport: flow.transport,
-                status: None,
-            }),
+            caller: Box::new((
+                record::LegRecord {
+                    peer: Arc::clone(&peer.name),
+                    call_id: String::from_utf8_lossy(invite.call_id()).into_owned(),
+                    remote: flow.remote,
+                    transport: flow.transport,
+                    status: None,
+                },
+                begin.credential,
+            )),
             tried: Vec::with_capacity(1),
             trail: trail.into_vec().into_boxed_slice(),
             messages: passed::Messages::with_room(),

@@ -58,6 +58,8 @@ pub struct CallRecord {
     pub from: String,
     /// Called as dialled.
     pub to: String,
+    /// The user whose password the INVITE proved; `None` where none was asked for.
+    pub credential: Option<Arc<str>>,
     /// The caller's leg, then every target tried, in order.
     pub legs: Vec<LegRecord>,
     /// INVITE in.

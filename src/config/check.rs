@@ -12,6 +12,7 @@ use super::problem::{Errors, Problem};
 use super::values::{network_text, size_text};
 use super::{Config, Source, cross, load};
 use crate::clock::time_text;
+use crate::policy::credential::Demand;
 use crate::policy::peer::{CalledFrom, Refreshes, SessionTimers};
 use crate::policy::route::{Pattern, Route};
 use crate::policy::rules::Entry;
@@ -174,6 +175,7 @@ fn peers(config: &Config) -> Vec<String> {
             "{}: {side}, met on listener {listener}, known by its source: {sources}",
             peer.name
         ));
+        out.extend(peer.demand.as_deref().map(shown));
         out.push(format!("    {}", reached(peer)));
         out.extend(named(peer));
         out.push(format!(
@@ -191,6 +193,19 @@ fn peers(config: &Config) -> Vec<String> {
         out.extend(extras(peer).into_iter().chain(profile).map(|extra| format!("    {extra}")));
     }
     out
+}
+
+/// What a peer must show.
+fn shown(demand: &Demand) -> String {
+    let users: Vec<&str> = demand.credentials.iter().map(|credential| &*credential.user).collect();
+    let hashes: Vec<&str> = demand.hashes.iter().map(|hash| hash.token()).collect();
+    format!(
+        "    and it shows a password before it calls ({} by {}, realm {}): {}",
+        demand.status(),
+        several(hashes.into_iter(), "or"),
+        demand.realm,
+        several(users.into_iter(), "or")
+    )
 }
 
 fn reached(peer: &Peer) -> String {

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use super::Source;
+use super::credentials::demand;
 use super::fields::{Fields, Item};
 use super::peers::Read;
 use super::problem::{Cause, quoted};
@@ -75,6 +77,20 @@ impl<'a> Cast<'a> {
         self.routes_lead();
         self.routes_before();
         self.all_in_use();
+    }
+
+    /// Reads what each peer must show: its realm is its site's, and sites are known by now.
+    pub fn demands(&mut self, source: &Source) {
+        let realm = |peer: &Peer| {
+            let site = self.sites.iter().find(|site| Some(site.value.id) == peer.site);
+            let domain = site.and_then(|site| site.value.domains.first());
+            let host = self.listener(peer.listener).map(|listener| &listener.value.advertise_host);
+            domain.or(host).map_or_else(String::new, |realm| realm.to_string())
+        };
+        let realms: Vec<String> = self.peers.iter().map(|peer| realm(&peer.value)).collect();
+        for (peer, realm) in self.peers.iter_mut().zip(realms) {
+            peer.value.demand = demand(&peer.fields, &realm, source);
+        }
     }
 
     fn listener(&self, id: ListenerId) -> Option<&Read<'a, Listener>> {

@@ -5,6 +5,7 @@
 
 mod changes;
 pub mod check;
+mod credentials;
 mod cross;
 mod fields;
 mod keys;
@@ -17,12 +18,14 @@ mod reference_tests;
 mod routes;
 mod rules;
 mod schema;
+pub mod secrets;
 mod settings;
 mod table;
 mod tree;
 mod values;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -77,6 +80,10 @@ pub struct Source {
     pub dated: Wall,
     /// Opens the files it names.
     pub open: fn(&Path) -> io::Result<String>,
+    /// Opens the files of secrets that it names.
+    pub open_secret: fn(&Path) -> io::Result<String>,
+    /// Reads an environment variable that it names.
+    pub environment: fn(&str) -> Option<OsString>,
 }
 
 impl Source {
@@ -99,7 +106,15 @@ impl Source {
         let text = std::fs::read_to_string(path).map_err(whole)?;
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
         let dated = Wall::from_micros(metadata.mtime().saturating_mul(1_000_000));
-        Ok(Self { name, text, folder, dated, open: |path| std::fs::read_to_string(path) })
+        Ok(Self {
+            name,
+            text,
+            folder,
+            dated,
+            open: |path| std::fs::read_to_string(path),
+            open_secret: secrets::read_file,
+            environment: secrets::read_environment,
+        })
     }
 
     /// A text that stands for itself: it may name no other file.
@@ -114,6 +129,8 @@ impl Source {
             folder: PathBuf::new(),
             dated: Wall::default(),
             open,
+            open_secret: open,
+            environment: |_| None,
         }
     }
 }
@@ -186,6 +203,7 @@ fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u6
     };
     let profiles = cast.peers.iter().filter_map(profile).collect();
     cast.check();
+    cast.demands(source);
     if root.desk().has_errors() {
         return None;
     }

@@ -162,6 +162,8 @@ fn peer(
         }),
         numbers: numbers(fields),
         identity: identity(fields),
+        // Read when its site is known: `cross.rs`.
+        demand: None,
         plain_signalling: allowed(fields, "plain_signalling"),
         plain_media: allowed(fields, "plain_media"),
         methods: methods(fields),

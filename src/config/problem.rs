@@ -255,6 +255,8 @@ impl<'a> Desk<'a> {
     fn problem(&self, place: Place, path: &str, cause: Cause) -> Problem {
         let line = usize::try_from(place.line).unwrap_or(0).checked_sub(1);
         let snippet = line
+            // What stands beside a secret's key may be the secret itself.
+            .filter(|_| !holds_secret(path))
             .and_then(|line| self.source.lines().nth(line))
             .map(|line| crop(line, usize::try_from(place.column).unwrap_or(1).saturating_sub(1)));
         Problem {
@@ -266,6 +268,11 @@ impl<'a> Desk<'a> {
             snippet,
         }
     }
+}
+
+/// Whether a path is that of a secret.
+fn holds_secret(path: &str) -> bool {
+    path.split('.').any(|key| matches!(key, "password" | "ha1"))
 }
 
 /// A line around a column: the text and where the column went.

@@ -65,7 +65,7 @@ fn route(name: &str, fields: &Fields<'_>, peers: &BTreeMap<&str, PeerId>) -> Rou
 }
 
 /// Patterns in their order; the exact ones become one list.
-fn patterns(fields: &Fields<'_>, name: &str) -> Vec<Pattern> {
+pub fn patterns(fields: &Fields<'_>, name: &str) -> Vec<Pattern> {
     let mut exact: BTreeSet<Arc<str>> = BTreeSet::new();
     let mut patterns = Vec::new();
     for (pattern, item) in fields.words(name, |text| pattern(text, name)) {

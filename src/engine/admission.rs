@@ -20,7 +20,7 @@ use crate::clock::Now;
 use crate::policy::alert::shortened;
 use crate::policy::peer::CalledFrom;
 use crate::policy::verdict::Candidates;
-use crate::policy::{Direction, Facts, Outcome, PeerSide, Reservation, Trail, admit, code};
+use crate::policy::{Alert, Direction, Facts, Outcome, PeerSide, Reservation, Trail, admit, code};
 use crate::sip::{HeaderName, Method, NameAddr, Uri};
 
 /// Seconds after which a caller may try again at a limit of the edge itself.
@@ -97,6 +97,8 @@ pub struct Judged {
     pub direction: Option<Direction>,
     /// Every rule asked.
     pub trail: Trail,
+    /// The user whose password it proved.
+    pub credential: Option<Arc<str>>,
     /// Whether its alerts were raised with the verdict.
     pub alerted: bool,
     /// Caller and called as they were read for the verdict, bounded; `None` before.
@@ -104,6 +106,13 @@ pub struct Judged {
 }
 
 impl Judged {
+    /// Names in an alert whose password the request proved.
+    pub fn name(&self, alert: &mut Alert) {
+        if let Some(user) = &self.credential {
+            alert.evidence.push(("credential", user.to_string()));
+        }
+    }
+
     /// Keeps for the record what the verdict was asked about.
     fn about(self, facts: &Facts<'_>) -> Self {
         Self { users: Some((shortened(facts.caller), shortened(facts.called))), ..self }
@@ -126,7 +135,8 @@ impl Engine {
         let mut verdict = admit(arrived.policy, &self.counters, facts);
         judged.direction = verdict.direction;
         judged.trail.append(&mut verdict.trail);
-        for alert in verdict.alerts {
+        for mut alert in verdict.alerts {
+            judged.name(&mut alert);
             self.alert(alert);
         }
         match verdict.outcome {
@@ -183,7 +193,7 @@ impl Engine {
     fn admitted(&mut self, now: Now, arrived: &Arrived<'_>, server: ServerId, facts: &Facts<'_>, born: Born) {
         self.trying(now, arrived, server);
         self.flush();
-        let Judged { direction, trail, .. } = born.judged;
+        let Judged { direction, trail, credential, .. } = born.judged;
         let begin = Begin {
             invite: arrived.message,
             flow: arrived.flow,
@@ -199,6 +209,7 @@ impl Engine {
             named: born.named,
             hidden: facts.hidden,
             direction: direction.unwrap_or(Direction::Outbound),
+            credential,
         };
         if self.begin(now, arrived.policy, begin) {
             self.counts.admitted += 1;
@@ -230,6 +241,7 @@ impl Engine {
         if !judged.alerted {
             let mut alert = refusal_alert(now, arrived, wrong);
             (alert.from, alert.to) = judged.users.clone().unzip();
+            judged.name(&mut alert);
             self.alert(alert);
         }
         if attempt {
@@ -258,6 +270,7 @@ impl Engine {
             direction: judged.direction,
             from,
             to,
+            credential: judged.credential,
             legs: vec![leg],
             began: now.wall,
             rang: None,

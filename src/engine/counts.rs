@@ -47,8 +47,16 @@ counts! {
     unknown_dialogs,
     /// CANCELs that match no INVITE, or come from another peer.
     stray_cancels,
-    /// INVITEs that would open a dialog.
+    /// INVITEs that would open a dialog, those among them that are asked for a password and come again.
     attempts,
+    /// Requests that were asked for a password, whether or not they brought one.
+    challenged,
+    /// Requests that proved a password.
+    proven,
+    /// Requests that brought a wrong one.
+    wrong_passwords,
+    /// Requests too small to be answered by a challenge.
+    challenges_withheld,
     /// Attempts that became calls.
     admitted,
     /// Attempts that were answered with a refusal.

@@ -5,7 +5,7 @@
 //! Read first: RFC 3261 §8, §11, §16.3, §18.
 //!
 //! The way of a frame: `intake` (who sends, then the reader) -> `responses`, or `requests` -> in a dialog: `live`;
-//! outside: `admission` (INVITE), `standalone` (MESSAGE), or an answer of our own -> `refuse`. What a call asks for in
+//! outside: `challenge` (who must prove a password), then `admission` (INVITE), `standalone` (MESSAGE), or an answer of our own -> `refuse`. What a call asks for in
 //! return is carried out in `live`, and what it asks before it turns to a target is answered by `gate`; what is left of
 //! it when it is over stands in `past`. `peers` and `probe` know which targets are up, `trouble` which fail their calls;
 //! `closing` ends it all.
@@ -13,6 +13,7 @@
 mod addresses;
 mod admission;
 pub mod calls;
+mod challenge;
 mod checks;
 mod closing;
 pub mod counts;
@@ -43,6 +44,7 @@ use std::sync::Arc;
 use crate::call::visits::Visits;
 use crate::call::{Effects, Failure, Random, Timer};
 use crate::clock::{Now, Tick};
+use crate::policy::guard::Guard;
 use crate::policy::{Alert, Counters, Located, Policy, Sources};
 
 use calls::{Calls, Dialogs};
@@ -79,6 +81,14 @@ pub struct Settings {
     pub client_transactions_max: usize,
 }
 
+/// A secret of this process for one purpose, 128 bits strong: it tells nothing of the one that it is derived from.
+fn derived(secret: &[u8; 32], what: &[u8]) -> [u8; 32] {
+    let digits = crate::sip::digest::Hash::Sha256.of(&[secret, what]);
+    let mut derived = [0; 32];
+    derived.iter_mut().zip(digits.as_bytes()).for_each(|(place, digit)| *place = *digit);
+    derived
+}
+
 /// Places a queue keeps when it is empty.
 const IDLE_QUEUE: usize = 1_024;
 
@@ -101,6 +111,8 @@ pub struct Engine {
     sources: Sources,
     /// Where the names of peers lead; shared with whoever judges a request.
     located: Arc<Located>,
+    /// Who must show a password, and who guesses at one.
+    guard: Guard,
     peers: Peers,
     traffic: Traffic,
     carried: Carried,
@@ -141,6 +153,8 @@ impl Engine {
         let mut located = Located::new();
         located.follow(now.tick, &policy);
         let peers = Peers::new(now.tick, &policy, &located, &mut random);
+        let mut guard = Guard::new([&b"nonces"[..], b"locks", b"nobody"].map(|what| derived(&secret, what)));
+        guard.follow(&policy);
         Self {
             tag_seed: random.bits(),
             settings,
@@ -155,6 +169,7 @@ impl Engine {
             counters,
             sources,
             located: Arc::new(located),
+            guard,
             peers,
             traffic: Traffic::default(),
             carried: Carried::default(),

@@ -9,6 +9,7 @@ use super::checks::Accepts;
 use crate::policy::alert::Code;
 use crate::policy::rules::methods;
 use crate::policy::{Peer, Presets, Refusal};
+use crate::sip::digest::Offer;
 use crate::sip::error::Cause;
 use crate::sip::write::{Text, Writer, reason_phrase, response_to};
 use crate::sip::{Blame, Flow, HeaderName, Message};
@@ -153,6 +154,23 @@ pub fn answer(request: &Message, flow: &Flow, peer: &Peer, wrong: &Wrong, tag: &
     }
     if let Some(reason) = refusal.reason(peer.side) {
         line(&mut writer, HeaderName::Reason, reason.as_bytes());
+    }
+    writer.finish(&[])
+}
+
+/// Writes the answer that asks for a password: 401, or 407 where the peer wants to be asked as by a proxy. Offers stand in
+/// their order, each a line of its own (RFC 8760 §2.3).
+#[must_use]
+pub fn challenge(request: &Message, flow: &Flow, proxy: bool, offers: &[Offer<'_>], tag: &[u8; 16]) -> Bytes {
+    let (status, name) =
+        if proxy { (407, HeaderName::ProxyAuthenticate) } else { (401, HeaderName::WwwAuthenticate) };
+    let phrase = Text::new(reason_phrase(status).as_bytes()).unwrap_or(Text::fixed("Unauthorized"));
+    let mut writer = response_to(request, flow.remote, status, phrase, Text::new(tag));
+    let mut value = Vec::with_capacity(160);
+    for offer in offers {
+        value.clear();
+        offer.write(&mut value);
+        line(&mut writer, name, &value);
     }
     writer.finish(&[])
 }

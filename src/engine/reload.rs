@@ -29,6 +29,7 @@ impl Engine {
         self.sources.follow(&self.policy);
         Arc::make_mut(&mut self.located).follow(now.tick, &self.policy);
         self.peers.follow(now.tick, &self.policy, &self.located, &mut self.random);
+        self.guard.follow(&self.policy);
     }
 
     /// Forgets replaced policies under which nothing lives any more.

@@ -7,6 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use super::admission::{Judged, Users, is_attempt};
+use super::challenge::{Passed, identity};
 use super::checks;
 use super::intake::Arrived;
 use super::refuse::{self, Adds, Wrong};
@@ -192,13 +193,34 @@ impl Engine {
         if !outside_dialog {
             return self.within_dialog(now, arrived, server, judged);
         }
-        match message.method() {
-            Method::Invite | Method::Message => match users.fault {
+        self.outside(now, arrived, server, &facts, judged, users.fault);
+    }
+
+    /// A request that names no dialog: what it must show, then who serves it.
+    fn outside(
+        &mut self,
+        now: Now,
+        arrived: &Arrived<'_>,
+        server: ServerId,
+        facts: &Facts<'_>,
+        mut judged: Judged,
+        mut fault: Option<Wrong>,
+    ) {
+        match self.prove(now, arrived, server) {
+            Passed::Unasked => {}
+            Passed::Proven(credential) => {
+                fault = fault.or_else(|| identity(arrived, &credential, facts.caller).err());
+                judged.credential = Some(Arc::clone(&credential.user));
+            }
+            Passed::Answered => return,
+        }
+        match arrived.message.method() {
+            Method::Invite | Method::Message => match fault {
                 Some(wrong) => self.refuse(now, arrived, server, &wrong, judged),
-                None if *message.method() == Method::Invite => {
-                    self.attempt(now, arrived, server, &facts, judged);
+                None if *arrived.message.method() == Method::Invite => {
+                    self.attempt(now, arrived, server, facts, judged);
                 }
-                None => self.carry(now, arrived, server, &facts, judged),
+                None => self.carry(now, arrived, server, facts, judged),
             },
             Method::Ack
             | Method::Bye
@@ -345,19 +367,19 @@ impl Engine {
 
     /// A refusal outside any transaction: told and counted, but no record is written, for nothing here can tell a
     /// copy from the first one.
-    fn refuse_stateless(&mut self, now: Now, arrived: &Arrived<'_>, wrong: &Wrong) {
+    pub(super) fn refuse_stateless(&mut self, now: Now, arrived: &Arrived<'_>, wrong: &Wrong) {
         self.refuse_quietly(arrived, wrong);
         self.alert(refusal_alert(now, arrived, wrong));
     }
 
     /// The same without an alert of its own: whoever refuses folds them.
-    fn refuse_quietly(&mut self, arrived: &Arrived<'_>, wrong: &Wrong) {
+    pub(super) fn refuse_quietly(&mut self, arrived: &Arrived<'_>, wrong: &Wrong) {
         self.counts.rejected += 1;
         let tag = self.stateless_tag(arrived);
         self.send_back(arrived, refuse::answer(arrived.message, &arrived.flow, arrived.peer, wrong, &tag));
     }
 
-    fn send_back(&mut self, arrived: &Arrived<'_>, bytes: bytes::Bytes) {
+    pub(super) fn send_back(&mut self, arrived: &Arrived<'_>, bytes: bytes::Bytes) {
         self.flush();
         let hop = response_hop(&arrived.flow, &arrived.message.top_via());
         self.outputs.push_back(Output::Send { hop, bytes });
@@ -366,13 +388,18 @@ impl Engine {
     /// RFC 3261 §8.2.7: the tag of a stateless answer is the same for every copy of the request. Keyed, so that
     /// nobody can foretell a tag of ours.
     fn stateless_tag(&self, arrived: &Arrived<'_>) -> [u8; 16] {
+        hex16(self.stateless_bits(arrived))
+    }
+
+    /// Bits that are the same for every copy of a request, and that nobody can foretell.
+    pub(super) fn stateless_bits(&self, arrived: &Arrived<'_>) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.tag_seed.hash(&mut hasher);
         arrived.message.call_id().hash(&mut hasher);
         arrived.message.from_tag().hash(&mut hasher);
         arrived.message.cseq().number.hash(&mut hasher);
         arrived.message.top_via().branch.hash(&mut hasher);
-        hex16(hasher.finish())
+        hasher.finish()
     }
 }
 

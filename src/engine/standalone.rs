@@ -86,7 +86,8 @@ impl Engine {
             return self.refuse(now, arrived, server, &wrong, judged);
         }
         let verdict = admit(arrived.policy, &self.counters, facts);
-        for alert in verdict.alerts {
+        for mut alert in verdict.alerts {
+            judged.name(&mut alert);
             self.alert(alert);
         }
         match verdict.outcome {

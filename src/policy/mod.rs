@@ -7,16 +7,20 @@ pub mod alert;
 pub mod code;
 pub mod compare;
 pub mod counters;
+pub mod credential;
 pub mod facts;
 #[cfg(test)]
 #[path = "fixture_tests.rs"]
 mod fixture;
 pub mod form;
+pub mod guard;
 pub mod identity;
 pub mod index;
 pub mod locate;
 pub mod located;
+pub mod lockout;
 pub mod names;
+pub mod nonce;
 pub mod pace;
 pub mod parties;
 pub mod peer;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
+use super::credential::Demand;
 use super::form::Numbers;
 use super::identity::Identity;
 use super::pace::Pace;
@@ -247,6 +248,8 @@ pub struct Peer {
     pub numbers: Numbers,
     /// Whose word on who is calling counts.
     pub identity: Identity,
+    /// What it must show before it may call; `None` asks for nothing.
+    pub demand: Option<Arc<Demand>>,
     /// Whether its signalling may be in the clear (default no: 32209).
     pub plain_signalling: bool,
     /// Whether its media may be in the clear (default no; judged when media is anchored).

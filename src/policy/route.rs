@@ -95,7 +95,7 @@ enum Fit {
 }
 
 impl Pattern {
-    fn fits(&self, text: &str) -> bool {
+    pub(super) fn fits(&self, text: &str) -> bool {
         match self {
             Self::Exact(exact) => **exact == *text,
             Self::Prefix(prefix) => text.starts_with(&**prefix),

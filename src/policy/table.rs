@@ -56,6 +56,19 @@ impl Secret {
         hasher.write_u128(key.0);
         hasher.finish()
     }
+
+    /// A key of a source and a user, either or both, with its hash: whoever cannot predict it cannot aim at another's.
+    pub(super) fn mixed(&self, source: Option<Key>, user: Option<&[u8]>) -> (u64, Key) {
+        let half = |which: u8| {
+            let mut hasher = self.0.clone();
+            hasher.write(&[which, u8::from(source.is_some()), u8::from(user.is_some())]);
+            hasher.write_u128(source.unwrap_or_default().0);
+            hasher.write(user.unwrap_or_default());
+            hasher.finish()
+        };
+        let (low, high) = (half(0), half(1));
+        (low, Key(u128::from(high) << 64 | u128::from(low) | 1))
+    }
 }
 
 const WAYS: usize = 4;

@@ -52,6 +52,9 @@ pub fn write_record(out: &mut Vec<u8>, record: &CallRecord) {
     line.word_if("direction", record.direction.map(direction));
     line.text("from", &record.from);
     line.text("to", &record.to);
+    if let Some(user) = &record.credential {
+        line.text("credential", user);
+    }
     line.word("disposition", disposition(record.disposition));
     line.number("status", record.status);
     line.word("ended_by", ended_by(record.ended_by));

@@ -22,6 +22,7 @@ fn record() -> CallRecord {
         direction: Some(Direction::Outbound),
         from: "+12125550100".into(),
         to: "+37127913000".into(),
+        credential: None,
         legs: vec![LegRecord {
             peer: Arc::from("office-pbx"),
             call_id: "a@b".into(),

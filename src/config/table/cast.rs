@@ -3,7 +3,10 @@
 //! Owns no reading. Read first: `mod.rs`.
 
 use super::super::keys::{Key, Kind, Section};
-use super::{ALLOW_REFUSE, ENTRIES_MAX, NUMBERS_MAX, SOURCES_MAX, TARGETS_MAX, TRANSPORTS, ms, secs};
+use super::secret::CREDENTIAL;
+use super::{
+    ALLOW_REFUSE, CREDENTIALS_MAX, ENTRIES_MAX, NUMBERS_MAX, SOURCES_MAX, TARGETS_MAX, TRANSPORTS, ms, secs,
+};
 
 /// A listener.
 pub static LISTENER: Section = Section {
@@ -199,6 +202,36 @@ pub static PEER: Section = Section {
             Kind::Count(1, 10_000_000),
             "60",
             "how many may come at once above that rate",
+        ),
+        Key::means(
+            "credentials",
+            Kind::List(&Kind::Section(&CREDENTIAL), CREDENTIALS_MAX),
+            "its address is enough",
+            "the users whose passwords it must show before it may call, besides coming from its sources (32202)",
+        ),
+        Key::means(
+            "realm",
+            Kind::Name,
+            "the first domain of its site, else the host that its listener advertises",
+            "what it is told that the password is for; hashes are made for it",
+        ),
+        Key::value(
+            "algorithms",
+            Kind::List(&Kind::Word(&["sha-256", "sha-512-256", "md5"]), 3),
+            "[sha-256, sha-512-256]",
+            "how it may prove its password, best first; md5 only for machines that know no other",
+        ),
+        Key::value(
+            "challenge",
+            Kind::Word(&["user_agent", "proxy"]),
+            "user_agent",
+            "how it is asked: by 401, or by 407 where it insists",
+        ),
+        Key::value(
+            "digest_uri",
+            Kind::Word(&["request", "host"]),
+            "request",
+            "what its proof must name: the Request-URI, or a host alone is enough, and a proof seen on the way may dial another number",
         ),
         Key::means(
             "cps",

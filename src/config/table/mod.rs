@@ -5,6 +5,7 @@
 
 mod cast;
 mod rules;
+mod secret;
 mod shell;
 
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub const SOURCES_MAX: usize = 10_000;
 pub const TARGETS_MAX: usize = 32;
 /// Names among the targets of all peers; each is asked of DNS again and again.
 pub const NAMES_MAX: usize = 1_000;
+/// Credentials of one peer.
+pub const CREDENTIALS_MAX: usize = 1_000;
 /// Numbers of one list.
 pub const NUMBERS_MAX: usize = 100_000;
 
@@ -37,6 +40,7 @@ const SINK: Kind = Kind::Either(&[Kind::Word(&["stdout", "discard"]), Kind::Sect
 
 pub use cast::{REFUSAL, REFUSAL_PRESETS, ROUTE, ROUTE_TARGET};
 pub use rules::{CALL_RULES, OBSERVE, SCREEN_RULES};
+pub use secret::{CREDENTIAL, HA1, PASSWORD};
 pub use shell::FILE_SINK;
 
 use cast::{LISTENER, PEER, SITE};

@@ -1,0 +1,227 @@
+//! The challenge: a peer whose policy names credentials proves a password before its request outside a dialog goes on.
+//!
+//! Owns which requests are asked and what is answered. Refuses to know what proves a password (`policy::guard`).
+//! Read first: RFC 3261 §22; RFC 8760 §2; RFC 7616 §3.4.6; attack rows A4 to A10.
+//!
+//! INVITE and MESSAGE are asked; OPTIONS is answered and everything else refused, whoever asks, so neither is. ACK cannot
+//! be (RFC 3261 §22.1), and CANCEL, which has no second try, counts from the peer of its INVITE alone. A request within a
+//! dialog is not asked again: the dialog began with a proof, its tag has 64 random bits, and it counts only from the same
+//! peer; a machine that has no answer to a challenge of its BYE would leave the call up. No challenge leaves any state,
+//! and none over UDP is larger than what it answers: a forged source makes no flood of us.
+
+use std::sync::Arc;
+
+use super::Engine;
+use super::intake::Arrived;
+use super::refuse::{self, Wrong};
+use super::requests::refusal_alert;
+use crate::call::ServerId;
+use crate::call::caller;
+use crate::clock::{Now, time_text};
+use crate::policy::alert::{Alert, shortened};
+use crate::policy::code;
+use crate::policy::credential::{Credential, Demand};
+use crate::policy::guard::{Claim, Proof};
+use crate::policy::lockout;
+use crate::policy::nonce::Bound;
+use crate::sip::digest::{Authorization, Offer, User};
+use crate::sip::headers::asserted;
+use crate::sip::{HeaderName, Method, NameAddr, Transport};
+
+/// Lines of credentials that are looked at, whatever their realms; more are refused.
+const AUTHORIZATIONS_MAX: usize = 8;
+
+/// What came of asking.
+#[derive(Debug)]
+pub(super) enum Passed {
+    /// Nothing is asked of it.
+    Unasked,
+    /// It proves this credential's password.
+    Proven(Arc<Credential>),
+    /// It has been answered.
+    Answered,
+}
+
+impl Engine {
+    /// Asks a request outside a dialog for what its peer must show.
+    pub(super) fn prove(&mut self, now: Now, arrived: &Arrived<'_>, server: ServerId) -> Passed {
+        let Some(demand) = &arrived.peer.demand else { return Passed::Unasked };
+        if !matches!(arrived.message.method(), Method::Invite | Method::Message) {
+            return Passed::Unasked;
+        }
+        // Whatever is said now is said without a transaction: who has proven nothing costs no memory.
+        let bound = Bound {
+            source: arrived.flow.remote.ip(),
+            listener: arrived.flow.listener,
+            peer: Some(arrived.peer.id),
+        };
+        let claimed = match claimed(arrived, demand) {
+            Ok(claimed) => claimed,
+            Err(wrong) => {
+                self.transactions.forget(server);
+                self.refuse_stateless(now, arrived, &wrong);
+                return Passed::Answered;
+            }
+        };
+        let Some(authorization) = claimed else {
+            self.transactions.forget(server);
+            self.ask(now, arrived, demand, &bound, false);
+            return Passed::Answered;
+        };
+        let found = match &authorization.user {
+            User::Named(name) => demand.find(name),
+            User::Hashed(_) => None,
+        };
+        let message = arrived.message;
+        let claim = Claim {
+            authorization: &authorization,
+            method: message.method().as_bytes(),
+            uri: message.request_uri(),
+            bound,
+            trusted: true,
+        };
+        let proof = self.guard.judge(now.tick, demand, found.map(|found| &**found), &claim);
+        if let (Proof::Proven, Some(found)) = (proof, found) {
+            self.counts.proven += 1;
+            return Passed::Proven(Arc::clone(found));
+        }
+        self.transactions.forget(server);
+        self.unproven(now, arrived, demand, &claim, proof);
+        Passed::Answered
+    }
+
+    /// What a request hears that brought a proof and proved nothing.
+    fn unproven(
+        &mut self,
+        now: Now,
+        arrived: &Arrived<'_>,
+        demand: &Demand,
+        claim: &Claim<'_>,
+        proof: Proof,
+    ) {
+        let locked_out = "too many wrong passwords from this source for this user";
+        let (code, why, lock) = match proof {
+            Proof::Proven | Proof::Stale => return self.ask(now, arrived, demand, &claim.bound, true),
+            Proof::Wrong(why, lock) => (code::BAD_CREDENTIALS, why, lock),
+            Proof::Locked => (code::BAD_CREDENTIALS, locked_out, lockout::Wrong::Borne),
+            Proof::Replayed => {
+                (code::NONCE_REPLAYED, "the same proof of a password came before", lockout::Wrong::Borne)
+            }
+        };
+        let again = matches!(proof, Proof::Wrong(_, lockout::Wrong::Borne));
+        let status = if again { demand.status() } else { 403 };
+        let mut wrong = Wrong::new(status, code, why);
+        let mut alert = refusal_alert(now, arrived, &wrong);
+        alert.evidence.push(("user", claimed_user(claim)));
+        self.alert(alert);
+        if let lockout::Wrong::Locked { lasts, nth } = lock {
+            self.alert(brute_force(now, arrived, claim, lasts, nth));
+        }
+        if again {
+            self.counts.wrong_passwords += 1;
+            return self.ask(now, arrived, demand, &claim.bound, false);
+        }
+        self.counts.wrong_passwords += u64::from(matches!(proof, Proof::Wrong(..)));
+        // Why it was wrong is for the owner's alert; the wire says the same for each cause.
+        if !matches!(proof, Proof::Replayed) {
+            wrong.refusal.text = "the credentials are refused".to_owned();
+        }
+        self.refuse_quietly(arrived, &wrong);
+    }
+
+    /// Asks for a password: every hash offered, the one liked best on top, as many of them as fit.
+    fn ask(&mut self, now: Now, arrived: &Arrived<'_>, demand: &Demand, bound: &Bound, stale: bool) {
+        self.counts.challenged += 1;
+        let bits = self.stateless_bits(arrived);
+        let nonce = self.guard.nonce(now.tick, bits, bound);
+        let offer = |hash: &_| Offer { realm: &demand.realm, nonce: &nonce, hash: *hash, stale };
+        let offers: smallvec::SmallVec<[Offer<'_>; 3]> = demand.hashes.iter().map(offer).collect();
+        let tag = caller_tag(bits);
+        // Attack row A10: over UDP nobody has shown that the source is its own.
+        let most = match arrived.flow.transport {
+            Transport::Udp => arrived.message.bytes().len(),
+            Transport::Tcp | Transport::Tls => usize::MAX,
+        };
+        for count in (1..=offers.len()).rev() {
+            let offered = offers.get(..count).unwrap_or_default();
+            let bytes = refuse::challenge(arrived.message, &arrived.flow, demand.proxy, offered, &tag);
+            if bytes.len() <= most {
+                return self.send_back(arrived, bytes);
+            }
+        }
+        self.counts.challenges_withheld += 1;
+        let why = "the request is smaller than the challenge it would get";
+        self.refuse_stateless(now, arrived, &Wrong::new(403, code::AMPLIFICATION_REFUSED, why));
+    }
+}
+
+/// The tag of an answer without a transaction.
+fn caller_tag(bits: u64) -> [u8; 16] {
+    crate::call::identity::hex16(bits)
+}
+
+/// The one Authorization (Proxy-Authorization where 407 asks) that is meant for the demand's realm; those for other realms
+/// are somebody else's (RFC 3261 §22.3).
+fn claimed<'a>(arrived: &Arrived<'a>, demand: &Demand) -> Result<Option<Authorization<'a>>, Wrong> {
+    let bad = |why| Wrong::new(400, code::HEADER_VALUE_INVALID, why);
+    let name = if demand.proxy { HeaderName::ProxyAuthorization } else { HeaderName::Authorization };
+    let mut ours = None;
+    for (at, line) in arrived.message.lines(name).enumerate() {
+        if at >= AUTHORIZATIONS_MAX {
+            return Err(bad("too many credentials"));
+        }
+        let read = Authorization::read(line).map_err(|_| bad("the credentials cannot be read"))?;
+        let Some(read) = read.filter(|read| *read.realm == *demand.realm.as_bytes()) else { continue };
+        if ours.replace(read).is_some() {
+            return Err(bad("more than one proof for one realm"));
+        }
+    }
+    Ok(ours)
+}
+
+fn claimed_user(claim: &Claim<'_>) -> String {
+    let (User::Named(name) | User::Hashed(name)) = &claim.authorization.user;
+    shortened(&String::from_utf8_lossy(name))
+}
+
+fn brute_force(
+    now: Now,
+    arrived: &Arrived<'_>,
+    claim: &Claim<'_>,
+    lasts: std::time::Duration,
+    nth: u32,
+) -> Box<Alert> {
+    let text = format!(
+        "Too many wrong passwords within ten minutes: this source is locked out as this user for {}, the {nth}. time. If \
+         it is the peer itself, put its password right on both sides; what comes from other sources goes on.",
+        time_text(lasts)
+    );
+    let wrong = Wrong::new(403, code::BRUTE_FORCE, &text);
+    let mut alert = refusal_alert(now, arrived, &wrong);
+    alert.evidence.push(("user", claimed_user(claim)));
+    alert
+}
+
+/// Whether a credential may call as everybody that its request names: the caller who counts, From, and whoever is asserted.
+pub(super) fn identity(arrived: &Arrived<'_>, credential: &Credential, counts: &str) -> Result<(), Wrong> {
+    let message = arrived.message;
+    let unreadable = |_| Wrong::new(400, code::HEADER_VALUE_INVALID, "P-Asserted-Identity cannot be read");
+    let values = message.values(HeaderName::PAssertedIdentity);
+    let names: Vec<NameAddr<'_>> = asserted(values).map_err(unreadable)?.into_iter().collect();
+    let from = message.from();
+    let user = |name: &NameAddr<'_>| {
+        let uri = name.uri().ok()?;
+        caller::user(&uri).ok().map(std::borrow::Cow::into_owned)
+    };
+    let may = |name: &NameAddr<'_>| user(name).is_some_and(|user| credential.may_call_as(&user));
+    // RFC 3323 §4.1.1.3: a From that hides its caller names nobody; then the asserted identity says who it is.
+    let nobody = !names.is_empty() && user(&from).is_some_and(|user| user.eq_ignore_ascii_case("anonymous"));
+    if credential.may_call_as(counts) && (nobody || may(&from)) && names.iter().all(may) {
+        return Ok(());
+    }
+    let why = format!(
+        "the credential {} may not call as this user; list it under `from` of the credential if it should",
+        credential.user
+    );
+    Err(Wrong::by_policy(code::IDENTITY_MISMATCH, arrived.peer, &why))
+}

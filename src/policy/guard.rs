@@ -1,0 +1,161 @@
+//! Whether a request proves a password: the nonce, then the lock, then the response, then the count.
+//!
+//! Owns that order, and that it tells nobody which users there are. Refuses to know headers and answers.
+//! Read first: RFC 7616 §3.4.6, §5; RFC 8760 §2.3; attack rows A4 to A7.
+
+use super::Policy;
+use super::credential::{Credential, Demand, DigestUri};
+use super::lockout::{LOCKS_MAX, Lockouts, Try, Wrong};
+use super::nonce::{Bound, NONCES_MAX, NonceText, Nonces, Use};
+use super::sources::Settings;
+use crate::clock::Tick;
+use crate::sip::Uri;
+use crate::sip::digest::{Authorization, Ha1, Hash, Qop, User};
+
+/// A request that claims to prove a password.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// What it brings.
+    pub authorization: &'a Authorization<'a>,
+    /// Its method.
+    pub method: &'a [u8],
+    /// Its Request-URI.
+    pub uri: &'a [u8],
+    /// For whom its nonce must have been made.
+    pub bound: Bound,
+    /// Whether a peer lists its source, or somebody there proved a password lately.
+    pub trusted: bool,
+}
+
+/// What is to be done with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// It proves the password.
+    Proven,
+    /// Its nonce is too old, or none of ours: ask again, `stale`. Nothing was tried and nothing counted.
+    Stale,
+    /// It proves nothing: why, for the owner of this edge alone; and the lock that followed.
+    Wrong(&'static str, Wrong),
+    /// Who asks is locked out; nothing was tried.
+    Locked,
+    /// It proves the password, and came before.
+    Replayed,
+}
+
+/// Nonces and locks. The engine owns one.
+#[derive(Debug)]
+pub struct Guard {
+    nonces: Nonces,
+    lockouts: Option<Lockouts>,
+    seed: [u8; 32],
+    /// Nobody's: what a user that there is not is held against.
+    dummies: [Ha1; 3],
+}
+
+impl Guard {
+    /// Nobody has tried yet. `seeds` are secret to the process.
+    #[must_use]
+    pub fn new(seeds: [[u8; 32]; 3]) -> Self {
+        let [key, seed, nobody] = seeds;
+        let dummies = Hash::ALL.map(|hash| Ha1::new(hash, b"", b"", &nobody));
+        Self { nonces: Nonces::new(key, NONCES_MAX), lockouts: None, seed, dummies }
+    }
+
+    /// A new policy is in force. The table of locks is made with the first policy that asks for passwords.
+    pub fn follow(&mut self, policy: &Policy) {
+        let Settings { ban_first, ban_max, .. } = policy.sources;
+        if let Some(lockouts) = &mut self.lockouts {
+            lockouts.set(ban_first, ban_max);
+        } else if policy.peers.iter().flatten().any(|peer| peer.demand.is_some()) {
+            self.lockouts = Some(Lockouts::new(self.seed, LOCKS_MAX, ban_first, ban_max));
+        }
+    }
+
+    /// A nonce to ask with.
+    #[must_use]
+    pub fn nonce(&self, now: Tick, salt: u64, bound: &Bound) -> NonceText {
+        self.nonces.make(now, salt, bound)
+    }
+
+    /// Judges a claim, and counts what it is. `found` is the credential of the user named, if there is one: whether there
+    /// is changes neither the answer nor the work done.
+    pub fn judge(
+        &mut self,
+        now: Tick,
+        asked: &Demand,
+        found: Option<&Credential>,
+        claim: &Claim<'_>,
+    ) -> Proof {
+        let authorization = claim.authorization;
+        // A nonce that we did not make for this source can lock nobody out: whoever forges a source never saw one.
+        let Some(mark) = self.nonces.known(now, &authorization.nonce, &claim.bound) else {
+            return Proof::Stale;
+        };
+        let user = match &authorization.user {
+            User::Named(name) | User::Hashed(name) => &**name,
+        };
+        let who = Try { source: claim.bound.source, user, trusted: claim.trusted };
+        if self.lockouts.as_ref().is_some_and(|lockouts| lockouts.is_locked(now, &who)) {
+            return Proof::Locked;
+        }
+        let hash = authorization.algorithm.hash;
+        let dummy = self.dummies.iter().find(|dummy| dummy.hash() == hash);
+        let named = matches!(authorization.user, User::Named(_));
+        let key = found.filter(|_| named).and_then(|found| found.key(hash));
+        // The same work whether or not there is such a user.
+        let held = key.or(dummy);
+        let right =
+            held.is_some_and(|key| authorization.is_proven_by(key, claim.method, b"")) & key.is_some();
+        let fault = terms_fault(asked, claim).or((!right).then_some("the password or the user is wrong"));
+        if let Some(why) = fault {
+            let wrong = self.lockouts.as_mut().map_or(Wrong::Borne, |lockouts| lockouts.wrong(now, &who));
+            return Proof::Wrong(why, wrong);
+        }
+        let count = authorization.counted.map_or(0, |counted| counted.count);
+        match self.nonces.take(now, mark, count) {
+            Use::Taken => {
+                if let Some(lockouts) = &mut self.lockouts {
+                    lockouts.right(&who);
+                }
+                Proof::Proven
+            }
+            Use::Replayed => Proof::Replayed,
+            Use::Gone => Proof::Stale,
+        }
+    }
+
+    /// Nonces remembered, and pairs, sources and users locked out now.
+    #[must_use]
+    pub fn gauges(&self, now: Tick) -> (usize, usize) {
+        (self.nonces.len(), self.lockouts.as_ref().map_or(0, |lockouts| lockouts.locked(now)))
+    }
+}
+
+/// What an answer falls short of, whoever gives it: nothing that was not offered is taken (attack row A7).
+fn terms_fault(asked: &Demand, claim: &Claim<'_>) -> Option<&'static str> {
+    let authorization = claim.authorization;
+    if authorization.algorithm.session || !asked.hashes.contains(&authorization.algorithm.hash) {
+        return Some("the algorithm is none that was offered");
+    }
+    if authorization.counted.is_none_or(|counted| counted.qop != Qop::Auth) {
+        return Some("qop is not auth");
+    }
+    (!names_request(asked.uri, &authorization.uri, claim.uri))
+        .then_some("the digest-uri is not the Request-URI")
+}
+
+/// RFC 7616 §3.4.6: the digest-uri must be that of the request, or a proof for one number would dial another.
+fn names_request(rule: DigestUri, named: &[u8], requested: &[u8]) -> bool {
+    if named == requested {
+        return true;
+    }
+    let (Ok(named), Ok(requested)) = (Uri::read(named), Uri::read(requested)) else { return false };
+    match (rule, &named) {
+        (DigestUri::Host, Uri::Sip(uri)) if uri.user.is_none() => true,
+        (DigestUri::Host | DigestUri::Request, _) => named.equivalent(&requested),
+    }
+}
+
+#[cfg(test)]
+#[path = "guard_tests.rs"]
+mod tests;
