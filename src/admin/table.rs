@@ -57,7 +57,17 @@ fn peers(page: &mut String, status: &Value) {
         let calls = reserved(status, name);
         line(page, &format!("  {name:<38}  {:<8}  {calls:>5}", show(state)));
         for target in down(status, name) {
-            line(page, &format!("    {target:<36}  down"));
+            line(page, &format!("    {target:<36}  down: no call goes there"));
+        }
+        for (target, seconds) in of_peer(status, "/targets_held", name).filter_map(target_and_number) {
+            line(page, &format!("    {target:<36}  asked for a pause: {seconds} s more"));
+        }
+        if list(status, "/tried_last").any(|peer| peer.as_str() == Some(&**name)) {
+            line(page, "    half of its last calls failed: it is tried after all others");
+        }
+        let waiting = of_peer(status, "/waiting", name).find_map(|entry| entry.pointer("/1")?.as_u64());
+        if let Some(waiting) = waiting {
+            line(page, &format!("    calls that wait for their turn (`cps`): {waiting}"));
         }
         let own = |entry: &&Value| entry.pointer("/peer").and_then(Value::as_str) == Some(name);
         for entry in status.pointer("/names").and_then(Value::as_array).into_iter().flatten().filter(own) {
@@ -79,10 +89,21 @@ fn named(page: &mut String, entry: &Value) {
 }
 
 /// The targets of a peer that are down.
-fn down<'a>(status: &'a Value, peer: &str) -> impl Iterator<Item = &'a str> {
-    let list = status.pointer("/targets_down").and_then(Value::as_array);
-    let of_peer = move |entry: &&Value| entry.pointer("/0").and_then(Value::as_str) == Some(peer);
-    list.into_iter().flatten().filter(of_peer).filter_map(|entry| entry.pointer("/1").and_then(Value::as_str))
+fn down<'a>(status: &'a Value, peer: &'a str) -> impl Iterator<Item = &'a str> {
+    of_peer(status, "/targets_down", peer).filter_map(|entry| entry.pointer("/1")?.as_str())
+}
+
+fn list<'a>(status: &'a Value, path: &str) -> impl Iterator<Item = &'a Value> {
+    status.pointer(path).and_then(Value::as_array).into_iter().flatten()
+}
+
+/// The entries of a list that begin with a peer's name.
+fn of_peer<'a>(status: &'a Value, path: &str, peer: &'a str) -> impl Iterator<Item = &'a Value> {
+    list(status, path).filter(move |entry| entry.pointer("/0").and_then(Value::as_str) == Some(peer))
+}
+
+fn target_and_number(entry: &Value) -> Option<(&str, u64)> {
+    Some((entry.pointer("/1")?.as_str()?, entry.pointer("/2")?.as_u64()?))
 }
 
 /// Calls a peer holds, from the gauge that leaves zero ones out.
@@ -168,6 +189,7 @@ mod tests {
                   "addresses": ["203.0.113.65:5060", "203.0.113.66:5060"] },
                 { "peer": "spare", "name": "sbc.example.net", "state": "nowhere", "ttl_left_s": null, "addresses": [] },
             ],
+            "targets_held": [["spare", "203.0.113.66:5060", 12]], "tried_last": ["spare"], "waiting": [["spare", 3]],
             "net": { "connections": 2 }, "heap_bytes": 12_345_678, "resident_bytes": 23_456_789,
         });
         let page = draw(&status);
@@ -178,9 +200,12 @@ mod tests {
         peer                                      state     calls
           office-pbx                              up           12
           spare                                   unprobed      0
+            203.0.113.66:5060                     asked for a pause: 12 s more
+            half of its last calls failed: it is tried after all others
+            calls that wait for their turn (`cps`): 3
             sbc.example.net                       nowhere
           trunk                                   down          0
-            203.0.113.65:5060                     down
+            203.0.113.65:5060                     down: no call goes there
             sip.example.com                       fresh for 4m10s
               203.0.113.65:5060
               203.0.113.66:5060

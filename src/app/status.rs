@@ -14,7 +14,17 @@ use crate::sinks::SinkCounts;
 /// Puts the answer together.
 #[must_use]
 pub fn status(answer: Answer, sinks: SinkCounts, uptime_s: u64, draining: bool) -> Value {
-    let Reply::Status { gauges, counts, peers, targets_down, names, generation } = answer.reply;
+    let Reply::Status {
+        gauges,
+        counts,
+        peers,
+        targets_down,
+        targets_held,
+        tried_last,
+        waiting,
+        names,
+        generation,
+    } = answer.reply;
     let counts: Map<String, Value> = counts.into_iter().map(|(name, count)| (name, json!(count))).collect();
     let state = |up| match up {
         Some(true) => "up",
@@ -37,6 +47,9 @@ pub fn status(answer: Answer, sinks: SinkCounts, uptime_s: u64, draining: bool) 
         "gauges": gauges,
         "peers": peers,
         "targets_down": targets_down,
+        "targets_held": targets_held,
+        "tried_last": tried_last,
+        "waiting": waiting,
         "names": names,
         "counts": counts,
         "net": net,

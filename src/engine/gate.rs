@@ -42,6 +42,16 @@ impl Traffic {
         }
         self.lines.get_mut(place)
     }
+
+    /// How many calls wait for their turn at a peer.
+    pub fn waiting(&self, peer: PeerId) -> u32 {
+        self.lines.get(usize::from(peer.0)).map_or(0, Line::waiting)
+    }
+
+    /// Whether every other peer of a route is tried before this one.
+    pub fn is_tried_last(&self, now: Tick, peer: PeerId) -> bool {
+        self.troubles.is_troubled(now, peer)
+    }
 }
 
 /// The gate for calls of one peer.

@@ -261,6 +261,12 @@ impl Peers {
         held.map(|target| target.held_until).filter(|until| *until > now)
     }
 
+    /// The targets that are held, and for how long.
+    pub fn all_held(&self, now: Tick) -> impl Iterator<Item = (PeerId, SocketAddr, Duration)> + '_ {
+        let held = self.targets.iter().filter(move |target| target.held_until > now);
+        held.map(move |target| (target.peer, target.address, target.held_until.since(now)))
+    }
+
     /// Whether any target is down: most of the time none is, and nothing has to be looked up.
     #[must_use]
     pub const fn any_down(&self) -> bool {

@@ -3,10 +3,11 @@
 //! Owns gauges and their names. Refuses to know who asks. Read first: DESIGN.md law 9.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::{Engine, Output};
 use crate::call::visits::Visits;
-use crate::clock::Now;
+use crate::clock::{Now, Tick};
 use crate::policy::PeerId;
 use crate::policy::located::{Knowledge, Told};
 
@@ -62,6 +63,12 @@ pub enum Reply {
         peers: Vec<(String, Option<bool>)>,
         /// Targets that are down: the peer's name and the address.
         targets_down: Vec<(String, String)>,
+        /// Targets that asked for a pause: the peer's name, the address, and for how many seconds no call goes there.
+        targets_held: Vec<(String, String, u64)>,
+        /// Peers that are tried after all others, for half of their last calls failed.
+        tried_last: Vec<String>,
+        /// Calls that wait for their turn at a peer, zero ones left out.
+        waiting: Vec<(String, u32)>,
         /// The names among the peers' targets, and where they lead.
         names: Vec<NameState>,
         /// Policy generation in force.
@@ -103,6 +110,14 @@ impl Engine {
             counts: counts.collect(),
             peers: self.policy.peers.iter().flatten().map(up).collect(),
             targets_down: self.targets_down(),
+            targets_held: self.targets_held(now.tick),
+            tried_last: self
+                .named(|peer| self.traffic.is_tried_last(now.tick, peer).then_some(()))
+                .map(|(name, ())| name)
+                .collect(),
+            waiting: self
+                .named(|peer| Some(self.traffic.waiting(peer)).filter(|waiting| *waiting > 0))
+                .collect(),
             names: self.located.told().map(|told| self.name_state(now, told)).collect(),
             generation: self.policy.generation,
         }
@@ -120,6 +135,19 @@ impl Engine {
             state: told.knowledge.name(),
             ttl_left_s,
         }
+    }
+
+    /// What is true of some peers, by name.
+    fn named<T>(&self, of: impl Fn(PeerId) -> Option<T>) -> impl Iterator<Item = (String, T)> {
+        self.policy.peers.iter().flatten().filter_map(move |peer| Some((peer.name.to_string(), of(peer.id)?)))
+    }
+
+    fn targets_held(&self, now: Tick) -> Vec<(String, String, u64)> {
+        let named = |(id, address, left): (PeerId, SocketAddr, Duration)| {
+            let seconds = u64::try_from(left.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX);
+            self.policy.peer(id).map(|peer| (peer.name.to_string(), address.to_string(), seconds))
+        };
+        self.peers.all_held(now).filter_map(named).collect()
     }
 
     fn targets_down(&self) -> Vec<(String, String)> {

@@ -131,6 +131,12 @@ impl Troubles {
         calls.note(Ended { at: now, parties, failed })
     }
 
+    /// Whether a peer is tried last, by what was known of it when it was last called.
+    pub fn is_troubled(&self, now: Tick, peer: PeerId) -> bool {
+        let fresh = |calls: &Calls| calls.last.back().is_some_and(|ended| now.since(ended.at) <= WINDOW);
+        self.0.get(usize::from(peer.0)).is_some_and(|calls| calls.troubled && fresh(calls))
+    }
+
     /// Whether a peer is tried last, and whether that has changed by time alone.
     pub fn look(&mut self, now: Tick, peer: PeerId) -> (bool, Turn) {
         let Some(calls) = self.0.get_mut(usize::from(peer.0)) else { return (false, Turn::Same) };

@@ -330,8 +330,8 @@ impl Sources {
     }
 
     /// Bans in force now.
-    #[must_use]
-    pub fn bans(&self, now: Tick) -> usize {
+    #[cfg(test)]
+    fn bans(&self, now: Tick) -> usize {
         self.bans.iter().filter(|slot| now < slot.value.until).count()
     }
 }

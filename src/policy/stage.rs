@@ -17,7 +17,7 @@ use super::route::{self, Candidate, Routed};
 use super::rules::concurrent_calls::objection;
 use super::rules::max_duration::DURATION_DEFAULT;
 use super::rules::{Entry, Objection, Question};
-use super::verdict::{Candidates, Outcome, Said, Saw, Step, Trail, Verdict};
+use super::verdict::{Candidates, Outcome, Said, Saw, Step, Verdict};
 use super::{Policy, code};
 use crate::clock::Tick;
 use crate::sip::Method;
@@ -357,13 +357,6 @@ pub enum Review {
 pub fn review(live: &Live, now: Tick) -> Review {
     let end = live.answered.after(live.duration_max);
     if now < end { Review::GoesOn(end) } else { Review::End(code::MAX_DURATION_REACHED) }
-}
-
-/// A trail of both stages, in the order they were asked.
-#[must_use]
-pub fn joined(mut first: Trail, second: Trail) -> Trail {
-    first.extend(second);
-    first
 }
 
 #[cfg(test)]

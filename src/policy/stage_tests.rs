@@ -52,7 +52,7 @@ fn a_call_over_tls_is_screened_and_admitted_with_its_whole_trail() {
     assert_eq!(verdict.direction, Some(Direction::Outbound));
     assert_eq!(verdict.charges.as_slice(), [Charge::Call(PBX)]);
     assert_eq!(verdict.duration_max, DURATION_DEFAULT);
-    let trail = joined(screened.trail, verdict.trail);
+    let trail: Vec<_> = screened.trail.into_iter().chain(verdict.trail).collect();
     let told: Vec<String> = trail.iter().map(|step| format!("{} {}", step.rule, step.said.name())).collect();
     assert_eq!(
         told,

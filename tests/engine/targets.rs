@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringfence::engine::Input;
+use ringfence::engine::{Input, Query, Reply};
 use ringfence::policy::peer::Probe;
 use ringfence::policy::route::RouteTarget;
 use ringfence::policy::{Pace, PeerId, PeerSide, Policy};
@@ -383,6 +383,20 @@ fn what_a_trunk_tells_the_caller_to_wait_is_bounded() {
         let heard = refused.header(ringfence::sip::HeaderName::RetryAfter).unwrap_or_default();
         assert_eq!(String::from_utf8_lossy(heard), told, "{said}");
     }
+}
+
+#[test]
+fn status_tells_of_a_pause_and_of_calls_that_wait() {
+    let mut edge = Edge::under(paced(1, |_| {}));
+    answered_so(&mut edge, 1, 1, 503, "Retry-After: 2");
+    edge.pass(ms(500));
+    let seen = edge.input(Input::Query { id: 1, query: Query::Status });
+    let Some(Reply::Status { targets_held, tried_last, waiting, .. }) = seen.replies.into_iter().next()
+    else {
+        panic!("no answer");
+    };
+    assert_eq!(targets_held, [("trunk".to_owned(), TRUNK.to_owned(), 2)]);
+    assert_eq!((tried_last, waiting), (vec![], vec![("trunk".to_owned(), 1)]));
 }
 
 /// The trunk has these transports.
