@@ -220,16 +220,7 @@ impl Call {
             began_at: context.now.tick,
             rang: None,
             answered: None,
-            caller: Box::new((
-                record::LegRecord {
-                    peer: Arc::clone(&peer.name),
-                    call_id: String::from_utf8_lossy(invite.call_id()).into_owned(),
-                    remote: flow.remote,
-                    transport: flow.transport,
-                    status: None,
-                },
-                begin.credential,
-            )),
+            caller: Box::new((leg_record(invite, &flow, &peer), begin.credential)),
             tried: Vec::with_capacity(1),
             trail: trail.into_vec().into_boxed_slice(),
             messages: passed::Messages::with_room(),
@@ -327,6 +318,17 @@ impl Call {
             ..core::Ending::new(record::EndedBy::Edge, record::Disposition::Failed, 500, why)
         };
         self.phase = hangup::begin(&mut self.core, hangup::Unanswered::default(), &ending, None, context);
+    }
+}
+
+/// The caller's leg as its record begins.
+fn leg_record(invite: &Message, flow: &Flow, peer: &Peer) -> record::LegRecord {
+    record::LegRecord {
+        peer: Arc::clone(&peer.name),
+        call_id: String::from_utf8_lossy(invite.call_id()).into_owned(),
+        remote: flow.remote,
+        transport: flow.transport,
+        status: None,
     }
 }
 

@@ -171,10 +171,12 @@ fn peers(config: &Config) -> Vec<String> {
             sources.push("wherever DNS leads the names of its targets".to_owned());
         }
         let sources = several(sources.iter().map(String::as_str), "and");
-        out.push(format!(
-            "{}: {side}, met on listener {listener}, known by its source: {sources}",
-            peer.name
-        ));
+        let known = if peer.roaming {
+            "from ANY address, known by its password alone".to_owned()
+        } else {
+            format!("known by its source: {sources}")
+        };
+        out.push(format!("{}: {side}, met on listener {listener}, {known}", peer.name));
         out.extend(peer.demand.as_deref().map(shown));
         out.push(format!("    {}", reached(peer)));
         out.extend(named(peer));

@@ -11,10 +11,12 @@ use smallvec::SmallVec;
 
 use super::Source;
 use super::fields::{Fields, Item, choose};
+use super::peers::Read;
 use super::problem::{Cause, listed, quoted};
 use super::routes::patterns;
 use super::secrets::{self, HASH_KEYS};
 use super::table::{CREDENTIAL, HA1};
+use crate::policy::Peer;
 use crate::policy::credential::{Credential, Demand, DigestUri, Hashes};
 use crate::policy::route::Pattern;
 use crate::sip::digest::{Ha1, Hash};
@@ -68,6 +70,45 @@ fn beside(fields: &Fields<'_>) {
     for (name, _) in told.into_iter().filter(|(_, told)| *told) {
         let cause = format!("{name} says how credentials are asked for, and there are none");
         fields.error(name, Cause::new(cause).cure("write credentials, or remove it"));
+    }
+}
+
+/// What a peer needs that may send from anywhere: something to be known by, terms that it shares with whoever else roams at
+/// its listener, for it is asked before anybody knows who it is, and users that are nobody else's there.
+pub fn roaming(peers: &[Read<'_, Peer>]) {
+    for (at, Read { value: peer, fields }) in peers.iter().enumerate().filter(|(_, peer)| peer.value.roaming)
+    {
+        let Some(demand) = &peer.demand else {
+            let cause = Cause::new("anybody could send as this peer: it has no credentials");
+            fields.error("sources", cause.cure("write credentials, or list the addresses it sends from"));
+            continue;
+        };
+        if !peer.targets.is_empty() {
+            let cause = Cause::new("a peer that may be anywhere cannot be called");
+            fields.error("targets", cause.cure("remove targets, or list its addresses as sources"));
+        }
+        let here = |other: &&Read<'_, Peer>| other.value.roaming && other.value.listener == peer.listener;
+        let others = peers.iter().take(at).filter(here);
+        for (other, theirs) in
+            others.filter_map(|other| Some((&other.value.name, other.value.demand.as_ref()?)))
+        {
+            let terms =
+                |demand: &Demand| (demand.realm.clone(), demand.hashes.clone(), demand.proxy, demand.uri);
+            if terms(demand) != terms(theirs) {
+                let cause = format!("it is asked for its password otherwise than {} is", quoted(other));
+                let cure =
+                    "write the same realm, algorithms, challenge and digest_uri: both roam at one listener";
+                fields.error("credentials", Cause::new(cause).cure(cure));
+            }
+            for user in demand.credentials.iter().map(|credential| &credential.user) {
+                if theirs.find(user.as_bytes()).is_some() {
+                    let cause = format!("the user {} is also one of {}", quoted(user), quoted(other));
+                    let cure =
+                        "give it another name: both roam at one listener, and nothing else tells them apart";
+                    fields.error("credentials", Cause::new(cause).cure(cure));
+                }
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::Source;
-use super::credentials::demand;
+use super::credentials::{demand, roaming};
 use super::fields::{Fields, Item};
 use super::peers::Read;
 use super::problem::{Cause, quoted};
@@ -91,6 +91,7 @@ impl<'a> Cast<'a> {
         for (peer, realm) in self.peers.iter_mut().zip(realms) {
             peer.value.demand = demand(&peer.fields, &realm, source);
         }
+        roaming(&self.peers);
     }
 
     fn listener(&self, id: ListenerId) -> Option<&Read<'a, Listener>> {

@@ -287,19 +287,36 @@ impl<'a> Fields<'a> {
     /// A list's entries; empty when left out.
     #[must_use]
     pub fn list(&self, name: &str) -> Vec<Item<'a>> {
-        let most = match self.key(name).map(|key| key.kind) {
-            Some(Kind::List(_, most)) => most,
-            Some(_) | None => usize::MAX,
+        let most = match self.listed_kind(name) {
+            Some((_, most)) => most,
+            None => usize::MAX,
         };
+        // A word that may stand instead of a list lists nothing.
+        if self.instead_of_list(name) {
+            return Vec::new();
+        }
         self.node(name).map(|node| items(self.desk, node, &self.path_of(name), most)).unwrap_or_default()
+    }
+
+    /// What a list holds and how many of it, also where a word may stand instead.
+    fn listed_kind(&self, name: &str) -> Option<(Kind, usize)> {
+        let list = |kind: &Kind| if let Kind::List(kind, most) = kind { Some((**kind, *most)) } else { None };
+        let kind = self.key(name)?.kind;
+        list(&kind)
+            .or_else(|| if let Kind::Either(kinds) = kind { kinds.iter().find_map(list) } else { None })
+    }
+
+    /// Whether one of the words stands that may stand instead of a list.
+    #[must_use]
+    pub fn instead_of_list(&self, name: &str) -> bool {
+        let Some(Kind::Either(kinds)) = self.key(name).map(|key| key.kind) else { return false };
+        let Some(Node { value: Value::Scalar(text), .. }) = self.node(name) else { return false };
+        kinds.iter().any(|kind| if let Kind::Word(words) = kind { words.contains(&&**text) } else { false })
     }
 
     /// A list's words, each read by `read`; those that cannot be read are told and left out.
     pub fn words<T>(&self, name: &str, read: impl Fn(&str) -> Result<T, Cause>) -> Vec<(T, Item<'a>)> {
-        let kind = match self.key(name).map(|key| key.kind) {
-            Some(Kind::List(kind, _)) => *kind,
-            Some(_) | None => Kind::Name,
-        };
+        let kind = self.listed_kind(name).map_or(Kind::Name, |(kind, _)| kind);
         let one = |item: Item<'a>| {
             let word = word_of(self.desk, item.node, item.path.clone(), kind)?;
             match read(word.text) {

@@ -162,6 +162,7 @@ fn peer(
         }),
         numbers: numbers(fields),
         identity: identity(fields),
+        roaming: fields.instead_of_list("sources"),
         // Read when its site is known: `cross.rs`.
         demand: None,
         plain_signalling: allowed(fields, "plain_signalling"),

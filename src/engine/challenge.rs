@@ -45,6 +45,9 @@ pub(super) enum Passed {
 impl Engine {
     /// Asks a request outside a dialog for what its peer must show.
     pub(super) fn prove(&mut self, now: Now, arrived: &Arrived<'_>, server: ServerId) -> Passed {
+        if let Some(credential) = arrived.proven {
+            return Passed::Proven(Arc::clone(credential));
+        }
         let Some(demand) = &arrived.peer.demand else { return Passed::Unasked };
         if !matches!(arrived.message.method(), Method::Invite | Method::Message) {
             return Passed::Unasked;
@@ -53,7 +56,8 @@ impl Engine {
         let bound = Bound {
             source: arrived.flow.remote.ip(),
             listener: arrived.flow.listener,
-            peer: Some(arrived.peer.id),
+            // Who roams was asked before anybody knew who it is.
+            peer: (!arrived.peer.roaming).then_some(arrived.peer.id),
         };
         let claimed = match claimed(arrived, demand) {
             Ok(claimed) => claimed,
@@ -114,8 +118,11 @@ impl Engine {
         let mut alert = refusal_alert(now, arrived, &wrong);
         alert.evidence.push(("user", claimed_user(claim)));
         self.alert(alert);
-        if let lockout::Wrong::Locked { lasts, nth } = lock {
-            self.alert(brute_force(now, arrived, claim, lasts, nth));
+        match lock {
+            lockout::Wrong::Borne => {}
+            lockout::Wrong::Locked { lasts, nth } | lockout::Wrong::Guessed { lasts, nth } => {
+                self.alert(brute_force(now, arrived, claim, lasts, nth));
+            }
         }
         if again {
             self.counts.wrong_passwords += 1;
@@ -130,7 +137,14 @@ impl Engine {
     }
 
     /// Asks for a password: every hash offered, the one liked best on top, as many of them as fit.
-    fn ask(&mut self, now: Now, arrived: &Arrived<'_>, demand: &Demand, bound: &Bound, stale: bool) {
+    pub(super) fn ask(
+        &mut self,
+        now: Now,
+        arrived: &Arrived<'_>,
+        demand: &Demand,
+        bound: &Bound,
+        stale: bool,
+    ) {
         self.counts.challenged += 1;
         let bits = self.stateless_bits(arrived);
         let nonce = self.guard.nonce(now.tick, bits, bound);
@@ -150,6 +164,10 @@ impl Engine {
             }
         }
         self.counts.challenges_withheld += 1;
+        if arrived.peer.roaming {
+            // It may be anybody, and hears nothing.
+            return;
+        }
         let why = "the request is smaller than the challenge it would get";
         self.refuse_stateless(now, arrived, &Wrong::new(403, code::AMPLIFICATION_REFUSED, why));
     }
@@ -162,7 +180,10 @@ fn caller_tag(bits: u64) -> [u8; 16] {
 
 /// The one Authorization (Proxy-Authorization where 407 asks) that is meant for the demand's realm; those for other realms
 /// are somebody else's (RFC 3261 §22.3).
-fn claimed<'a>(arrived: &Arrived<'a>, demand: &Demand) -> Result<Option<Authorization<'a>>, Wrong> {
+pub(super) fn claimed<'a>(
+    arrived: &Arrived<'a>,
+    demand: &Demand,
+) -> Result<Option<Authorization<'a>>, Wrong> {
     let bad = |why| Wrong::new(400, code::HEADER_VALUE_INVALID, why);
     let name = if demand.proxy { HeaderName::ProxyAuthorization } else { HeaderName::Authorization };
     let mut ours = None;
@@ -179,12 +200,12 @@ fn claimed<'a>(arrived: &Arrived<'a>, demand: &Demand) -> Result<Option<Authoriz
     Ok(ours)
 }
 
-fn claimed_user(claim: &Claim<'_>) -> String {
+pub(super) fn claimed_user(claim: &Claim<'_>) -> String {
     let (User::Named(name) | User::Hashed(name)) = &claim.authorization.user;
     shortened(&String::from_utf8_lossy(name))
 }
 
-fn brute_force(
+pub(super) fn brute_force(
     now: Now,
     arrived: &Arrived<'_>,
     claim: &Claim<'_>,

@@ -14,6 +14,7 @@ use super::transactions::response_hop;
 use super::{Engine, Output};
 use crate::clock::Now;
 use crate::policy::alert::Alert;
+use crate::policy::credential::Credential;
 use crate::policy::{Located, Peer, PeerId, Policy, SourceVerdict, code};
 use crate::sip::error::{Cause, Malformed};
 use crate::sip::grammar::Values;
@@ -34,6 +35,10 @@ pub(super) enum Listed {
     Now(PeerId),
     /// One that was replaced, under which its calls live on.
     Before,
+    /// None by its address; this roaming peer has proven on this flow who it is.
+    Roaming(PeerId),
+    /// None, at a listener where somebody may roam: it may be asked who it is.
+    Guest,
     /// None: a name of the peer leads, or led, there. It may answer, and speak within a call.
     ByName,
 }
@@ -53,6 +58,8 @@ pub struct Arrived<'a> {
     pub located: &'a Located,
     /// The request.
     pub message: &'a Message,
+    /// What it has proven already, on its way in.
+    pub proven: Option<&'a Arc<Credential>>,
 }
 
 impl Engine {
@@ -64,6 +71,9 @@ impl Engine {
             self.counts.keep_alives += 1;
             return;
         }
+        if listed == Listed::Guest {
+            return self.guest_frame(now, flow, bytes);
+        }
         match parse(Bytes::copy_from_slice(bytes), &self.settings.limits) {
             Ok(message) if message.is_request() => self.arrive(now, flow, listed, &message),
             Ok(message) => self.response(now, flow, &message),
@@ -74,7 +84,7 @@ impl Engine {
     /// A stream that cannot be framed; the shell closes it.
     pub(super) fn broken(&mut self, now: Now, flow: &Flow, malformed: &Malformed) {
         self.counts.frames += 1;
-        if self.listed(now, flow, &[]).is_some() {
+        if self.listed(now, flow, &[]).is_some_and(|listed| listed != Listed::Guest) {
             self.malformed(now, flow, malformed);
         }
     }
@@ -98,15 +108,52 @@ impl Engine {
                 Listed::ByName
             });
         }
+        if listed.is_none() && !self.policy.roaming(flow.listener).is_empty() {
+            match self.roams(now, flow, verdict) {
+                Some(roams) => return Some(roams),
+                // Over a budget: dropped unread, and counted already.
+                None if verdict != SourceVerdict::Banned && self.may_roam(flow) => {
+                    self.close(flow);
+                    return None;
+                }
+                None => {}
+            }
+        }
         self.sources.charge(&self.policy, now, flow, verdict);
         // A stream is closed at its first byte where its peer was taken out of the policy meanwhile.
-        if listed.is_none() && flow.connection != ConnectionId::NONE {
-            self.outputs.push_back(Output::Close { connection: flow.connection });
+        if listed.is_none() {
+            self.close(flow);
         }
         if verdict == (SourceVerdict::Stranger { sample: true }) {
             self.sample(flow, bytes);
         }
         listed
+    }
+
+    /// Closes the stream of a flow, if it has one.
+    pub(super) fn close(&mut self, flow: &Flow) {
+        if flow.connection != ConnectionId::NONE {
+            self.outputs.push_back(Output::Close { connection: flow.connection });
+        }
+    }
+
+    /// What an unlisted flow is where somebody may roam: a roaming peer's, or a guest's while its budget lasts.
+    fn roams(&mut self, now: Now, flow: &Flow, verdict: SourceVerdict) -> Option<Listed> {
+        // Who has proven a password goes on, even where a neighbour behind the same address was banned since.
+        if let Some(peer) = self.roamers.find(now.tick, flow) {
+            return Some(Listed::Roaming(peer));
+        }
+        let guest = verdict != SourceVerdict::Banned && self.may_roam(flow);
+        (guest && self.sources.guest(&self.policy, now, flow)).then_some(Listed::Guest)
+    }
+
+    /// A guest's frame: a request may be asked for a password; nothing else is answered.
+    fn guest_frame(&mut self, now: Now, flow: Flow, bytes: &[u8]) {
+        match parse(Bytes::copy_from_slice(bytes), &self.settings.limits) {
+            Ok(message) if message.is_request() => self.guest(now, flow, &message),
+            Ok(_) => self.counts.stray_responses += 1,
+            Err(malformed) => self.counts.malformed(malformed.cause),
+        }
     }
 
     /// Reads one of a stranger's frames, a few each second at most, so that its alert can tell what it tried.
@@ -119,11 +166,11 @@ impl Engine {
         }
     }
 
-    /// Whether the policy in force names this address, or one under which a call lives.
+    /// Whether the policy in force names this address, or one under which a call lives, or somebody may roam there.
     #[must_use]
     pub fn knows(&self, listener: ListenerId, ip: IpAddr) -> bool {
         let known = Known { policy: &self.policy, retired: &self.retired, located: &self.located };
-        known.peer_at(listener, ip).is_some()
+        known.peer_at(listener, ip).is_some() || !self.policy.roaming(listener).is_empty()
     }
 
     /// Whether a peer's name leads, or led, to this address.
@@ -150,15 +197,27 @@ impl Engine {
         }
         let (id, listing) = match listed {
             Listed::Now(id) => (id, policy),
+            Listed::Roaming(id) => match self.policy_of_roamer(id) {
+                Some((policy, _)) => (id, Arc::clone(policy)),
+                None => return,
+            },
+            Listed::Guest => return,
             Listed::Before | Listed::ByName => {
                 let known = Known { policy: &policy, retired: &self.retired, located: &located };
                 let Some((id, listing)) = known.peer_at(flow.listener, flow.remote.ip()) else { return };
                 (id, Arc::clone(listing))
             }
         };
-        let in_force = matches!(listed, Listed::Now(_));
+        let in_force = match listed {
+            Listed::Now(_) => true,
+            Listed::Roaming(id) => self.policy_of_roamer(id).is_some_and(|(_, in_force)| in_force),
+            Listed::Before | Listed::ByName | Listed::Guest => false,
+        };
         let Some(peer) = listing.peer(id) else { return };
-        self.request(now, &Arrived { flow, peer, policy: &listing, in_force, located: &located, message });
+        self.request(
+            now,
+            &Arrived { flow, peer, policy: &listing, in_force, located: &located, message, proven: None },
+        );
     }
 
     /// Bytes of a listed peer that the reader refused: answered with the error's status, never repaired.

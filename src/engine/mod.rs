@@ -32,6 +32,7 @@ mod reload;
 mod requests;
 mod resolved;
 mod responses;
+mod roaming;
 pub mod slab;
 mod standalone;
 pub mod timers;
@@ -55,6 +56,7 @@ use gate::Traffic;
 use live::Happened;
 use past::Pasts;
 use peers::Peers;
+use roaming::{ROAMERS_MAX, Roamers};
 use standalone::Carried;
 use timers::Wheel;
 use transactions::{CallKey, Outcome, Transactions};
@@ -113,6 +115,8 @@ pub struct Engine {
     located: Arc<Located>,
     /// Who must show a password, and who guesses at one.
     guard: Guard,
+    /// Flows of peers that may come from anywhere.
+    roamers: Roamers,
     peers: Peers,
     traffic: Traffic,
     carried: Carried,
@@ -170,6 +174,7 @@ impl Engine {
             sources,
             located: Arc::new(located),
             guard,
+            roamers: Roamers::new(ROAMERS_MAX),
             peers,
             traffic: Traffic::default(),
             carried: Carried::default(),
@@ -196,8 +201,8 @@ impl Engine {
                 self.listed(now, &flow, &[]);
             }
             Input::Closed { connection } => {
-                // RFC 3261 §18.4: nothing is lost with a connection; what waits on it has its own timers.
-                let _ = connection;
+                // RFC 3261 §18.4: nothing else is lost with a connection; what waits on it has its own timers.
+                self.roamers.closed(connection);
             }
             Input::Unsendable { hop } => {
                 self.counts.unsendable += 1;

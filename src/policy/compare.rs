@@ -82,6 +82,7 @@ fn peers(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
     extensions(old, new, weaker);
     trust(old, new, weaker);
     numbers(old, new, weaker);
+    opened(&format!("peer {name} may send from anywhere"), old.roaming, new.roaming, weaker);
     for network in &new.sources {
         if !old.sources.iter().any(|before| before.contains(network)) {
             weaker.push(format!("peer {name} may send from {network}"));

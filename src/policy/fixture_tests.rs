@@ -46,6 +46,7 @@ pub(crate) fn peer(id: PeerId, name: &str, side: PeerSide, source: &str, target:
         request_host: None,
         numbers: Numbers::default(),
         identity: Identity::default(),
+        roaming: false,
         demand: None,
         plain_signalling: false,
         plain_media: false,

@@ -31,6 +31,8 @@ struct Lists {
 /// Longest-prefix index from (listener, address) to peer.
 #[derive(Debug, Default)]
 pub struct Index {
+    /// Who may roam, by listener.
+    roaming: Vec<Vec<PeerId>>,
     listeners: Vec<Lists>,
     nested: Vec<Overlap>,
 }
@@ -65,6 +67,12 @@ impl Lists {
 }
 
 impl Index {
+    /// The peers that may send from anywhere to a listener.
+    #[must_use]
+    pub fn roaming(&self, listener: ListenerId) -> &[PeerId] {
+        self.roaming.get(usize::from(listener.0)).map_or(&[], |peers| peers)
+    }
+
     /// Builds it from all peers. The identical network of two peers on one listener cannot be told apart: an error for
     /// `config`. Nested networks are told apart by the longer prefix; `nested` lists them, so that `check` can warn.
     pub fn build(peers: &[Option<Arc<Peer>>]) -> Result<Self, Vec<Overlap>> {
@@ -74,6 +82,12 @@ impl Index {
             let place = usize::from(peer.listener.0);
             if index.listeners.len() <= place {
                 index.listeners.resize_with(place + 1, Lists::default);
+            }
+            if peer.roaming {
+                if index.roaming.len() <= place {
+                    index.roaming.resize_with(place + 1, Vec::new);
+                }
+                index.roaming.get_mut(place).into_iter().for_each(|peers| peers.push(peer.id));
             }
             let Some(lists) = index.listeners.get_mut(place) else { continue };
             for network in networks(peer) {

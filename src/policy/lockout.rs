@@ -45,6 +45,13 @@ pub enum Wrong {
         /// Which time.
         nth: u32,
     },
+    /// The user is guessed at from too many places: locked for strangers for so long, for the nth time.
+    Guessed {
+        /// How long.
+        lasts: Duration,
+        /// Which time.
+        nth: u32,
+    },
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -105,7 +112,12 @@ impl Lockouts {
             let full = if at == 0 { entry.is_full(now) } else { entry.is_full_from_anywhere(now) };
             entry.last = now;
             if full {
-                worst = entry.lock(now, self.lasts);
+                let (lasts, nth) = entry.lock(now, self.lasts);
+                worst = match worst {
+                    Wrong::Borne if at > 0 => Wrong::Guessed { lasts, nth },
+                    Wrong::Borne => Wrong::Locked { lasts, nth },
+                    Wrong::Locked { .. } | Wrong::Guessed { .. } => worst,
+                };
             }
         }
         worst
@@ -164,14 +176,14 @@ impl Entry {
         }
     }
 
-    fn lock(&mut self, now: Tick, (first, most): (Duration, Duration)) -> Wrong {
+    fn lock(&mut self, now: Tick, (first, most): (Duration, Duration)) -> (Duration, u32) {
         // Who was quiet for the longest lock begins anew.
         let forgotten = self.until.after(most) < now;
         self.nth = if forgotten { 1 } else { self.nth.saturating_add(1) };
         let doublings = 1_u32.checked_shl(self.nth.saturating_sub(1)).unwrap_or(u32::MAX);
         let lasts = first.saturating_mul(doublings).min(most);
         self.until = now.after(lasts);
-        Wrong::Locked { lasts, nth: self.nth }
+        (lasts, self.nth)
     }
 }
 

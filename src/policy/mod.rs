@@ -174,6 +174,12 @@ impl Policy {
         self.index.peer(flow.listener, flow.remote.ip())
     }
 
+    /// The peers that may send from anywhere to a listener.
+    #[must_use]
+    pub fn roaming(&self, listener: crate::sip::ListenerId) -> &[PeerId] {
+        self.index.roaming(listener)
+    }
+
     /// Whether a host is this edge: an address or name of a listener, or a domain of a site.
     #[must_use]
     pub fn is_own_host(&self, host: Host<'_>) -> bool {

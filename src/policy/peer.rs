@@ -234,6 +234,8 @@ pub struct Peer {
     pub listener: ListenerId,
     /// Addresses it sends from.
     pub sources: Vec<IpNet>,
+    /// Whether it may send from anywhere, known by what it proves alone.
+    pub roaming: bool,
     /// Where calls to it go, in order of preference; empty for a peer that only calls.
     pub targets: Vec<Aim>,
     /// How they are reached: requests go by the first; TCP beside UDP carries those too large for UDP.

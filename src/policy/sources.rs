@@ -3,6 +3,7 @@
 //! Owns bans, buckets and the folding of strangers. Refuses to read a message: judge first, charge after.
 //! Read first: DESIGN.md §1, law 9; RFC 5853 §3.1.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Policy;
@@ -60,6 +61,12 @@ impl Default for Settings {
     }
 }
 
+/// Frames of one source that may hold a roaming peer are borne in `ban_window` so many times `ban_after`.
+pub const GUEST_SHARE: u32 = 10;
+
+/// Frames a second of all such sources together that are read; above it they are dropped unread.
+pub const GUESTS_PER_SECOND_MAX: u32 = 500;
+
 /// What a flow is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SourceVerdict {
@@ -96,6 +103,8 @@ pub struct SourceCounts {
     pub strangers: u64,
     /// Frames of banned strangers.
     pub banned: u64,
+    /// Frames of unlisted sources that may hold a roaming peer.
+    pub guests: u64,
     /// Bans.
     pub bans: u64,
     /// Strangers' frames that were read for the alert.
@@ -105,12 +114,13 @@ pub struct SourceCounts {
 impl SourceCounts {
     /// Every count with its stable name.
     #[must_use]
-    pub const fn named(&self) -> [(&'static str, u64); 6] {
+    pub const fn named(&self) -> [(&'static str, u64); 7] {
         [
             ("listed_frames", self.listed),
             ("over_bucket", self.over_bucket),
             ("stranger_frames", self.strangers),
             ("banned_frames", self.banned),
+            ("guest_frames", self.guests),
             ("bans", self.bans),
             ("sampled_frames", self.sampled),
         ]
@@ -141,6 +151,8 @@ pub struct Sources {
     bans: Table<Ban>,
     rates: Table<u64>,
     ban_rate: Rate,
+    /// All guests together.
+    guests: u64,
     samples: u64,
     sample_rate: Rate,
     peers: Vec<PeerState>,
@@ -161,6 +173,7 @@ impl Sources {
             bans: Table::new(settings.bans_max),
             rates: Table::new(settings.strangers_max),
             ban_rate: Rate::new(settings.ban_after, settings.ban_window, settings.ban_after),
+            guests: 0,
             samples: 0,
             sample_rate: Rate::new(settings.samples_per_second_max, SECOND, settings.samples_per_second_max),
             peers: Vec::new(),
@@ -231,7 +244,7 @@ impl Sources {
                     self.counts.sampled = self.counts.sampled.saturating_add(1);
                     self.samples = self.sample_rate.next(self.samples, now.tick).unwrap_or(self.samples);
                 }
-                self.count_stranger(policy, now, hash, key);
+                self.count_stranger(policy, now, (hash, key), self.ban_rate);
             }
         }
     }
@@ -245,14 +258,42 @@ impl Sources {
     }
 
     /// One more frame of a stranger; too many in the window are a ban.
-    fn count_stranger(&mut self, policy: &Policy, now: Now, hash: u64, key: Key) {
+    fn count_stranger(&mut self, policy: &Policy, now: Now, (hash, key): (u64, Key), rate: Rate) -> bool {
         // The key that was heard longest ago makes room: it begins anew, and is met with silence all the same.
-        let Some((arrival, _)) = self.rates.entry(hash, key, |arrival| *arrival) else { return };
-        if let Some(next) = self.ban_rate.next(*arrival, now.tick) {
+        let Some((arrival, _)) = self.rates.entry(hash, key, |arrival| *arrival) else { return false };
+        if let Some(next) = rate.next(*arrival, now.tick) {
             *arrival = next;
-        } else if !policy.index.lists_within(key.network()) {
+            return true;
+        }
+        if !policy.index.lists_within(key.network()) {
             // A peer's machine that speaks to the wrong listener is told, and never banned.
             self.ban(now, hash, key);
+        }
+        false
+    }
+
+    /// A frame of an unlisted source at a listener where somebody may roam; whether it is to be read. One source that sends
+    /// too many is banned, and all together are bounded.
+    pub fn guest(&mut self, policy: &Policy, now: Now, flow: &Flow) -> bool {
+        self.counts.guests = self.counts.guests.saturating_add(1);
+        let key = Key::of(flow.remote.ip());
+        let hash = self.secret.hash(key);
+        let frames = self.settings.ban_after.saturating_mul(GUEST_SHARE);
+        let rate = Rate::new(frames, self.settings.ban_window, frames);
+        if !self.count_stranger(policy, now, (hash, key), rate) {
+            return false;
+        }
+        let all = Rate::new(GUESTS_PER_SECOND_MAX, SECOND, GUESTS_PER_SECOND_MAX);
+        let Some(next) = all.next(self.guests, now.tick) else { return false };
+        self.guests = next;
+        true
+    }
+
+    /// Bans a source for what it did; one that a peer lists anywhere is never banned.
+    pub fn ban_source(&mut self, policy: &Policy, now: Now, source: IpAddr) {
+        let key = Key::of(source);
+        if !policy.index.lists_within(key.network()) {
+            self.ban(now, self.secret.hash(key), key);
         }
     }
 

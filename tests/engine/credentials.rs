@@ -45,7 +45,7 @@ fn policy(change: impl FnOnce(&mut Demand)) -> Arc<Policy> {
 }
 
 /// An INVITE as long as a PBX's, with another mark in what tells it from others.
-fn invite(sender: &str, mark: &str) -> Request {
+pub fn invite(sender: &str, mark: &str) -> Request {
     Request::new("INVITE", sender).with(|request| {
         request.branch = format!("z9hG4bK-{mark}");
         request.call_id = format!("call-{mark}@example.com");
@@ -57,15 +57,15 @@ fn invite(sender: &str, mark: &str) -> Request {
 
 /// Who answers a challenge.
 #[derive(Clone, Copy)]
-struct Client {
-    user: &'static str,
-    password: &'static str,
-    count: u32,
+pub struct Client {
+    pub user: &'static str,
+    pub password: &'static str,
+    pub count: u32,
 }
 
-const OFFICE: Client = Client { user: "office", password: PASSWORD, count: 1 };
+pub const OFFICE: Client = Client { user: "office", password: PASSWORD, count: 1 };
 
-fn challenges(response: &Message) -> Vec<String> {
+pub fn challenges(response: &Message) -> Vec<String> {
     let name = if response.status() == Some(407) {
         HeaderName::ProxyAuthenticate
     } else {
@@ -76,7 +76,7 @@ fn challenges(response: &Message) -> Vec<String> {
 
 impl Client {
     /// The same request again, as the next, with the answer to the topmost challenge.
-    fn again(self, request: &Request, challenged: &Message) -> Request {
+    pub fn again(self, request: &Request, challenged: &Message) -> Request {
         let line = challenges(challenged).remove(0);
         let mut next = request.clone();
         next.branch += "-a";
@@ -84,7 +84,7 @@ impl Client {
         self.sign(&next, &line, challenged.status() == Some(407))
     }
 
-    fn sign(self, request: &Request, line: &str, proxy: bool) -> Request {
+    pub fn sign(self, request: &Request, line: &str, proxy: bool) -> Request {
         let challenge = Challenge::read(line.as_bytes()).unwrap().unwrap();
         let hash = challenge.algorithm.hash;
         let ha1 = Ha1::new(hash, self.user.as_bytes(), &challenge.realm, self.password.as_bytes());
@@ -104,7 +104,7 @@ impl Client {
 }
 
 /// Sends an INVITE without credentials and hands out its challenge.
-fn challenged(edge: &mut Edge, request: &Request) -> Message {
+pub fn challenged(edge: &mut Edge, request: &Request) -> Message {
     let seen = edge.hear(from(&request.sender), &request.text());
     assert_eq!(seen.sent.len(), 1);
     seen.to(&request.sender).remove(0)

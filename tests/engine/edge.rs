@@ -70,6 +70,7 @@ pub fn peer(id: u16, name: &str, side: PeerSide, listener: u16, address: &str) -
         request_host: None,
         numbers: Numbers::default(),
         identity: Identity::default(),
+        roaming: false,
         demand: None,
         plain_signalling: true,
         plain_media: true,
