@@ -7,8 +7,8 @@
 //! The way of a frame: `intake` (who sends, then the reader) -> `responses`, or `requests` -> in a dialog: `live`;
 //! outside: `challenge` (who must prove a password), then `admission` (INVITE), `standalone` (MESSAGE), or an answer of our own -> `refuse`. What a call asks for in
 //! return is carried out in `live`, and what it asks before it turns to a target is answered by `gate`; what is left of
-//! it when it is over stands in `past`. `peers` and `probe` know which targets are up, `trouble` which fail their calls;
-//! `closing` ends it all.
+//! it when it is over stands in `past`. `resolved` takes in where names lead; `peers` and `probe` know which targets are
+//! up, `trouble` which fail their calls; `closing` ends it all.
 
 mod addresses;
 mod admission;

@@ -266,7 +266,7 @@ pub struct Peer {
     pub pass_headers: Vec<PassedHeader>,
     /// Statuses for each class of refusal.
     pub refusal: Presets,
-    /// OPTIONS probes; `None` sends none and the peer counts as up.
+    /// OPTIONS probes; `None` sends none while calls are served, and the peer counts as up.
     pub probe: Option<Probe>,
     /// Calls at once, both directions together (10004).
     pub concurrent_calls_max: u32,

@@ -182,7 +182,7 @@ pub static PEER: Section = Section {
         Key::means(
             "probe",
             Kind::Time(secs(5), secs(3_600)),
-            "no probes, and it counts as up",
+            "it counts as up; one of several targets that failed a call is asked until it answers",
             "how often OPTIONS asks each of its targets whether it lives",
         ),
         Key::value(
