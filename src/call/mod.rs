@@ -249,8 +249,7 @@ impl Call {
             spoilt: content::Spoilt::default(),
         };
         // The engine has refused what is no session description.
-        let narrowed = content::narrowed(invite).ok().flatten();
-        let message = narrowed.unwrap_or_else(|| invite.clone());
+        let message = content::narrowed(invite).ok().flatten().unwrap_or_else(|| invite.clone());
         core.invite = Some(Box::new(answer::Pending { server, message, source: flow.remote }));
         core.note_came(Side::A, invite, None, context.now.tick);
         core.begin_keep_alive(&candidates, context);
