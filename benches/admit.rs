@@ -57,6 +57,7 @@ fn peer(id: PeerId, name: &str, side: PeerSide, address: [u8; 4]) -> Option<Arc<
         post_dial_max: Duration::from_secs(30),
         pace: Pace::default(),
         keep_alive: None,
+        proof: None,
     }))
 }
 

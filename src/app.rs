@@ -6,12 +6,15 @@
 
 mod banner;
 mod beside;
+mod certificates;
 mod command;
+mod refused;
 mod reload;
 pub mod secret;
 mod shell;
 mod status;
 mod turn;
+mod watch;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -27,6 +30,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Source};
 use crate::engine::Engine;
 use crate::net::files::FileLimit;
+use crate::net::tls::Book;
 use crate::net::{Outbox, Streams, UdpPort};
 use crate::policy::{Listener, Names};
 use crate::sinks::{Sinks, log};
@@ -68,7 +72,7 @@ pub fn run(file: &Path) -> Result<Ended, Failed> {
     ended
 }
 
-fn serve(file: &Path, source: &Source, config: Config, names: Names) -> Result<Ended, Failed> {
+fn serve(file: &Path, source: &Source, mut config: Config, names: Names) -> Result<Ended, Failed> {
     let limit = FileLimit::raise(config.net.connections_max);
     limit.check(config.net.connections_max).map_err(Failed)?;
     let control = match &config.admin.socket {
@@ -76,10 +80,16 @@ fn serve(file: &Path, source: &Source, config: Config, names: Names) -> Result<E
         None => None,
     };
     let poll = Poll::new().map_err(|error| Failed(format!("the system gives no poll: {error}")))?;
-    let (shell, clock) = (open(&poll, &config)?, Clock::start());
+    let (mut shell, clock) = (open(&poll, &config)?, Clock::start());
     let waker = turn::bell(&poll).map_err(|error| Failed(format!("the system gives no wake-up: {error}")))?;
+    let waker = Arc::new(waker);
+    let book = Arc::new(config.tls.book(&Book::default()).map_err(Failed)?);
+    shell
+        .streams
+        .cover(Arc::clone(&book), &waker)
+        .map_err(|error| Failed(format!("the system gives no thread: {error}")))?;
     let (sender, commands) = channel();
-    let doorbell = Doorbell::new(sender, waker);
+    let doorbell = Doorbell::new(sender, Arc::clone(&waker));
     let engine = Engine::new(clock.now(), config.engine.clone(), Arc::clone(&config.policy), random()?);
     banner::say(file, &config);
     let meter = shell.sinks.meter();
@@ -91,8 +101,9 @@ fn serve(file: &Path, source: &Source, config: Config, names: Names) -> Result<E
         limits: config.engine.limits.clone(),
         shell,
         commands,
+        waker,
     };
-    let reader = reload::Reader::new(file, source, config, names);
+    let reader = reload::Reader::new(file, source, config, names, book);
     let beside = Beside::start(reader, doorbell, control, clock, meter)
         .map_err(|error| Failed(format!("the system gives no thread: {error}")))?;
     let (ended, sinks) = Loop::new(parts)
@@ -153,14 +164,8 @@ fn open_listener(
                 }
                 ports.push(port);
             }
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls => {
                 streams.listen(listener.id, *transport, listener.bind).map_err(named)?;
-            }
-            Transport::Tls => {
-                return Err(Failed(format!(
-                    "listener {}: TLS is not served by this version; take it out of `transports`",
-                    listener.name
-                )));
             }
         }
     }

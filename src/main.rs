@@ -11,11 +11,13 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::Value;
 
 use ringfence::admin::ask::{Unanswered, ask};
+use ringfence::admin::certs::{self, KeyKind, Order};
 use ringfence::admin::{Request, record, table, wrap};
+use ringfence::clock::Clock;
 use ringfence::config::{self, Source};
 use ringfence::{app, config::check};
 
@@ -52,6 +54,7 @@ Examples:
   ringfence stop                              no new calls; end when the live ones have ended
   ringfence secret new                        a strong password for a peer
   ringfence ladder                            the last call as a ladder: who sent what, and the verdict
+  ringfence certs sip.example.com 192.0.2.1   a lab's own authority, and certificates for these names
 
 Exit codes:
   0  done (run: ended, and no call was cut)
@@ -129,6 +132,27 @@ enum Command {
         #[command(subcommand)]
         what: Secret,
     },
+    /// Make a lab's own authority, and certificates for the edge and for machines that meet it
+    ///
+    /// Writes ca, server and client (.pem and .key, for this user alone) and says what to put into the policy file. The authority
+    /// is made once and kept: whoever trusts it needs nothing new when the others are made again.
+    Certs {
+        /// Host names and addresses that the certificates stand for
+        #[arg(value_name = "NAME", default_values = ["localhost", "127.0.0.1", "::1"])]
+        names: Vec<String>,
+        /// The folder they go to
+        #[arg(long, value_name = "FOLDER", default_value = "certs")]
+        folder: PathBuf,
+        /// The kind of key; rsa (2048 bits) for machines that know no other
+        #[arg(long, value_name = "KIND", default_value = "ecdsa")]
+        key: KeyName,
+        /// Days that server and client last; the authority lasts ten years
+        #[arg(long, value_name = "DAYS", default_value_t = 397, value_parser = clap::value_parser!(u16).range(1..=3650))]
+        days: u16,
+        /// Make server and client anew where they are there
+        #[arg(long)]
+        replace: bool,
+    },
     /// Print the version
     Version,
 }
@@ -149,6 +173,12 @@ enum Secret {
         #[arg(long)]
         realm: String,
     },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum KeyName {
+    Ecdsa,
+    Rsa,
 }
 
 #[derive(Args)]
@@ -186,6 +216,17 @@ fn main() -> ExitCode {
             match made {
                 Ok(text) => print(&text),
                 Err(text) => fail(&text),
+            }
+        }
+        Command::Certs { names, folder, key, days, replace } => {
+            let kind = match key {
+                KeyName::Ecdsa => KeyKind::Ecdsa,
+                KeyName::Rsa => KeyKind::Rsa,
+            };
+            let order = Order { folder, names, kind, days, replace };
+            match certs::make(&order, Clock::start().now().wall) {
+                Ok(said) => print(said.trim_end()),
+                Err(failed) => fail(&failed),
             }
         }
         Command::Version => print(&format!("ringfence {}", env!("CARGO_PKG_VERSION"))),

@@ -185,7 +185,7 @@ fn mistakes_in_values_are_told() {
             "bind: \"127.0.0.1:5060\", advertise: \"a b\"".to_owned(),
         ),
         ("a target with port 0", "127.0.0.1:5080", "127.0.0.1:0".to_owned()),
-        ("a transport that is not served", "    side: inside", pbx("transports: [tls]")),
+        ("a transport that is none", "    side: inside", pbx("transports: [sctp]")),
         ("a transport twice", "    side: inside", pbx("transports: [udp, udp]")),
         ("a duration without a unit", "    side: inside", pbx("try_timeout: 4")),
         ("a duration out of range", "    side: inside", pbx("try_timeout: 1h")),

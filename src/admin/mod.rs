@@ -1,10 +1,11 @@
 //! The local control socket: one JSON request, one JSON answer, file permissions as its lock.
 //!
-//! Owns the socket's file, both ends of its protocol, the table people read, the drawing of a call from its record, and
-//! how lines are broken for a terminal. Refuses to know who answers.
+//! Owns the socket's file, both ends of its protocol, the table people read, the drawing of a call from its record, a lab's
+//! certificates, and how lines are broken for a terminal. Refuses to know who answers.
 //! Read first: unix(7).
 
 pub mod ask;
+pub mod certs;
 pub mod ladder;
 pub mod record;
 pub mod serve;

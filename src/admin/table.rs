@@ -35,11 +35,13 @@ pub fn draw(status: &Value) -> String {
         ),
     );
     peers(&mut page, status);
+    certificates(&mut page, status);
     for (title, path) in [
         ("gauges", "/gauges"),
         ("counts", "/counts"),
         ("net", "/net"),
         ("streams", "/streams"),
+        ("tls", "/tls"),
         ("sinks", "/sinks"),
     ] {
         if let Some(Value::Object(map)) = status.pointer(path) {
@@ -85,6 +87,18 @@ fn named(page: &mut String, entry: &Value) {
     let addresses = entry.pointer("/addresses").and_then(Value::as_array);
     for address in addresses.into_iter().flatten() {
         line(page, &format!("      {}", show(address)));
+    }
+}
+
+/// Certificates and the days they have left.
+fn certificates(page: &mut String, status: &Value) {
+    let list = status.pointer("/certificates").and_then(Value::as_array);
+    let Some(list) = list.filter(|list| !list.is_empty()) else { return };
+    line(page, "");
+    line(page, "certificate                                         days left");
+    for one in list {
+        let text = |path: &str| one.pointer(path).map(show).unwrap_or_default();
+        line(page, &format!("  {:<50}  {:>6}", text("/at"), text("/days_left")));
     }
 }
 
@@ -190,6 +204,7 @@ mod tests {
                 { "peer": "spare", "name": "sbc.example.net", "state": "nowhere", "ttl_left_s": null, "addresses": [] },
             ],
             "targets_held": [["spare", "203.0.113.66:5060", 12]], "tried_last": ["spare"], "waiting": [["spare", 3]],
+            "certificates": [{ "at": "listeners.office.certificate", "days_left": 28, "file": "/etc/x.pem" }],
             "net": { "connections": 2 }, "heap_bytes": 12_345_678, "resident_bytes": 23_456_789,
         });
         let page = draw(&status);
@@ -209,6 +224,9 @@ mod tests {
             sip.example.com                       fresh for 4m10s
               203.0.113.65:5060
               203.0.113.66:5060
+
+        certificate                                         days left
+          listeners.office.certificate                            28
 
         gauges
           calls                             12

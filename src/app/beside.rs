@@ -1,23 +1,22 @@
-//! What stands beside the loop, on one thread of its own: signals, the control socket, the watch on the policy file,
-//! the questions to DNS.
+//! What stands beside the loop, on one thread of its own: signals, the control socket, the watch on the policy file and on
+//! certificates, the questions to DNS.
 //!
 //! Owns everything that may wait. Refuses to touch a message. Read first: signal(7); inotify(7).
 
 use std::io;
-use std::path::Path;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use notify::event::{EventKind, ModifyKind};
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
+use super::certificates::{self, Ends};
 use super::command::{Command, Doorbell};
-use super::reload::{Read, Reader};
+use super::reload::{Looked, Read, Reader};
 use super::status::status;
+use super::watch;
 use crate::admin::Request;
 use crate::admin::serve::{Asked, ControlSocket};
 use crate::clock::Clock;
@@ -28,6 +27,10 @@ use crate::sinks::Meter;
 const QUIET: Duration = Duration::from_millis(300);
 /// Requests of the control socket that may wait.
 const ASKS_MAX: usize = 8;
+/// Certificate files are looked at so often, also where no change of them is told, and so are the days they have left.
+const LOOK: Duration = Duration::from_secs(60);
+/// Certificate files that do not fit are looked at again after, before anybody is told.
+const HALF_WRITTEN: Duration = Duration::from_secs(2);
 /// How long the loop may take to answer a question.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -59,7 +62,8 @@ impl Beside {
             let _ = told.say(Command::Resolved { party, resolution });
         };
         let names = Resolver::new(reader.dns().clone(), clock, tell);
-        let desk = Desk { reader, doorbell, clock, sinks, names, stops: 0 };
+        let ends = Ends::default();
+        let desk = Desk { reader, doorbell, clock, sinks, names, stops: 0, doubted: false, ends };
         let thread = thread::Builder::new().name("beside".to_owned()).spawn(move || {
             runtime.block_on(desk.serve(signals, control, ended));
             // A reload that still reads is left behind.
@@ -102,6 +106,9 @@ struct Desk {
     names: Resolver,
     /// How often a stop was asked for.
     stops: u32,
+    /// The certificate files were broken when they were last looked at, and nobody was told yet.
+    doubted: bool,
+    ends: Ends,
 }
 
 impl Desk {
@@ -115,26 +122,48 @@ impl Desk {
         let (asks, mut asked) = mpsc::channel(ASKS_MAX);
         let served = control.map(|socket| tokio::spawn(socket.serve(asks.clone())));
         let (changed, mut changes) = mpsc::channel(1);
-        let watch = watch(self.reader.file(), changed);
+        let watch = watch::policy(self.reader.file(), changed);
+        let (renewed, mut renewals) = mpsc::channel(1);
+        let mut certificates = watch::certificates(&self.reader, renewed.clone());
+        let mut look = tokio::time::interval(LOOK);
         loop {
             tokio::select! {
                 _ = &mut ended => break,
                 _ = signals.hangup.recv() => {
                     self.tell(Command::Reopen);
                     self.reload();
+                    certificates = watch::certificates(&self.reader, renewed.clone());
                 }
                 _ = signals.terminate.recv() => self.stop(),
                 _ = signals.interrupt.recv() => self.stop(),
-                Some(one) = asked.recv() => self.answer(one).await,
+                Some(one) = asked.recv() => {
+                    let reloads = matches!(one.request, Request::Reload);
+                    self.answer(one).await;
+                    if reloads {
+                        certificates = watch::certificates(&self.reader, renewed.clone());
+                    }
+                }
                 Some(()) = changes.recv() => {
                     quiet(&mut changes).await;
                     if self.reader.differs() {
                         self.reload();
+                        certificates = watch::certificates(&self.reader, renewed.clone());
+                    }
+                }
+                Some(()) = renewals.recv() => {
+                    quiet(&mut renewals).await;
+                    self.look(&renewed);
+                }
+                _ = look.tick() => {
+                    self.look(&renewed);
+                    let now = self.clock.now().wall;
+                    for alert in self.ends.due(&self.reader.book().dated, now) {
+                        self.tell(Command::Alert(Box::new(alert)));
                     }
                 }
             }
         }
-        drop(watch);
+        drop((watch, certificates));
         if let Some(served) = served {
             // Dropping the task drops the socket, whose file goes with it.
             served.abort();
@@ -172,6 +201,25 @@ impl Desk {
         answer
     }
 
+    /// Looks at the certificate files again. A pair that does not fit may be one that is half written: it has a moment.
+    fn look(&mut self, renewed: &mpsc::Sender<()>) {
+        let again = std::mem::take(&mut self.doubted);
+        match self.reader.look(&self.clock, again) {
+            Looked::Same => {}
+            Looked::Replaced(command) => self.tell(command),
+            Looked::Broken(alert) if again => self.tell(Command::Alert(alert)),
+            Looked::Broken(_) => {
+                self.doubted = true;
+                let renewed = renewed.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(HALF_WRITTEN).await;
+                    // Full or gone: it is looked at anyhow, or never again.
+                    let _ = renewed.try_send(());
+                });
+            }
+        }
+    }
+
     async fn answer(&mut self, asked: Asked) {
         let answer = match asked.request {
             Request::Status => self.status().await,
@@ -191,7 +239,13 @@ impl Desk {
         match tokio::time::timeout(ANSWER_PATIENCE, answer).await {
             Ok(Ok(answer)) => {
                 let uptime_s = self.clock.now().tick.micros() / 1_000_000;
-                status(answer, self.sinks.counts(), uptime_s, self.stops > 0)
+                let mut status = status(answer, self.sinks.counts(), uptime_s, self.stops > 0);
+                if let Value::Object(status) = &mut status {
+                    let dated = &self.reader.book().dated;
+                    let told = certificates::told(dated, self.clock.now().wall);
+                    status.insert("certificates".to_owned(), told);
+                }
+                status
             }
             Ok(Err(_)) => json!({ "error": "the edge is ending" }),
             Err(_) => json!({ "error": "the edge is too busy to answer" }),
@@ -202,32 +256,4 @@ impl Desk {
 /// Lets more changes come until nothing changes any more.
 async fn quiet(changes: &mut mpsc::Receiver<()>) {
     while let Ok(Some(())) = tokio::time::timeout(QUIET, changes.recv()).await {}
-}
-
-/// Watches the folder of the policy file, for an atomic rename puts another file in its place. Writing into the file
-/// itself is not a reload: half of a policy can be a good policy that says something else.
-fn watch(file: &Path, changed: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
-    let name = file.file_name()?.to_owned();
-    let folder = match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        Some(_) | None => Path::new(".").to_owned(),
-    };
-    // Where the file is a link, what it leads to may be renamed under any name.
-    let link = file.is_symlink();
-    let on_event = move |event: notify::Result<notify::Event>| {
-        let Ok(event) = event else { return };
-        let renamed = matches!(event.kind, EventKind::Modify(ModifyKind::Name(_)));
-        let meant = link || event.paths.iter().any(|path| path.file_name() == Some(&name));
-        if renamed && meant {
-            // Full: a change is told already.
-            let _ = changed.try_send(());
-        }
-    };
-    let watched = notify::recommended_watcher(on_event)
-        .and_then(|mut watcher| watcher.watch(&folder, RecursiveMode::NonRecursive).map(|()| watcher));
-    watched
-        .inspect_err(|error| {
-            tracing::warn!(%error, "the policy file is not watched; `ringfence reload` or SIGHUP reads it again");
-        })
-        .ok()
 }

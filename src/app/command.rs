@@ -10,6 +10,7 @@ use mio::Waker;
 use tokio::sync::oneshot;
 
 use super::shell::Answer;
+use crate::net::tls::Book;
 use crate::policy::{Alert, Policy, Resolution};
 use crate::sip::PartyId;
 
@@ -22,6 +23,8 @@ pub enum Command {
     Reload {
         /// The policy.
         policy: Arc<Policy>,
+        /// On what terms peers are met over TLS under it.
+        book: Arc<Book>,
         /// 39002.
         alert: Box<Alert>,
     },
@@ -31,6 +34,13 @@ pub enum Command {
         party: PartyId,
         /// What.
         resolution: Resolution,
+    },
+    /// Other certificates are in force, under the same policy.
+    Certificates {
+        /// On what terms peers are met over TLS with them.
+        book: Arc<Book>,
+        /// 39005.
+        alert: Box<Alert>,
     },
     /// Write an alert.
     Alert(Box<Alert>),
@@ -55,8 +65,8 @@ pub struct Doorbell {
 impl Doorbell {
     /// A bell that wakes the loop's poll.
     #[must_use]
-    pub fn new(sender: Sender<Command>, waker: Waker) -> Self {
-        Self { sender, waker: Arc::new(waker) }
+    pub fn new(sender: Sender<Command>, waker: Arc<Waker>) -> Self {
+        Self { sender, waker }
     }
 
     /// Says a command; false when the loop is gone.

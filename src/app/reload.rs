@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::certificates::{self, Files};
 use super::command::Command;
 use crate::clock::{Clock, Wall};
 use crate::config::problem::{Errors, Problem};
 use crate::config::{self, Changes, Config, Source};
+use crate::net::tls::Book;
 use crate::policy::{Alert, Listener, Names, Policy, code};
 
 /// Sentences of one alert; of more, the count is told.
@@ -23,9 +25,24 @@ pub struct Reader {
     file: PathBuf,
     /// The text last read, good or bad: the same text is not read twice for nothing.
     text: String,
+    /// What the configuration in force was read from.
+    source: Source,
     config: Config,
     names: Names,
     generation: u64,
+    book: Arc<Book>,
+    files: Files,
+}
+
+/// What came of looking at certificate files again.
+#[derive(Debug)]
+pub enum Looked {
+    /// They are as they were, or say the same.
+    Same,
+    /// Others are in force: the loop is to be told.
+    Replaced(Command),
+    /// They cannot be used; what is to be told, if they stay so.
+    Broken(Box<Alert>),
 }
 
 /// What came of a reading.
@@ -40,8 +57,45 @@ pub struct Read {
 impl Reader {
     /// A reader that starts from the configuration in force.
     #[must_use]
-    pub fn new(file: &Path, source: &Source, config: Config, names: Names) -> Self {
-        Self { file: file.to_owned(), text: source.text.clone(), config, names, generation: 1 }
+    pub fn new(file: &Path, source: &Source, config: Config, names: Names, book: Arc<Book>) -> Self {
+        let files = Files::read(&config.tls.files);
+        let (file, text, source) = (file.to_owned(), source.text.clone(), source.clone());
+        Self { file, text, source, config, names, generation: 1, book, files }
+    }
+
+    /// On what terms peers are met over TLS now.
+    #[must_use]
+    pub fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// The files that hold certificates and keys.
+    pub fn certificate_files(&self) -> impl Iterator<Item = &Path> {
+        self.files.paths()
+    }
+
+    /// Looks at the certificate files again, for the policy in force. `again`: also where they have not changed since they were
+    /// last looked at.
+    pub fn look(&mut self, clock: &Clock, again: bool) -> Looked {
+        if !self.files.look(self.source.hold) && !again {
+            return Looked::Same;
+        }
+        let now = clock.now().wall;
+        let source = Source { today: now, ..self.source.clone() };
+        let read = config::load(&source, &mut self.names.clone(), self.generation);
+        let mut config = match read {
+            Ok(config) => config,
+            Err(errors) => return Looked::Broken(certificates::broken(&told(&errors), now)),
+        };
+        let book = match config.tls.book(&self.book) {
+            Ok(book) => Arc::new(book),
+            Err(error) => return Looked::Broken(certificates::broken(&[error], now)),
+        };
+        if !book.differs(&self.book) {
+            return Looked::Same;
+        }
+        self.book = Arc::clone(&book);
+        Looked::Replaced(Command::Certificates { alert: certificates::replaced(&book, now), book })
     }
 
     /// The policy file.
@@ -83,7 +137,7 @@ impl Reader {
         };
         self.text.clone_from(&source.text);
         let mut names = self.names.clone();
-        let config = match config::load(&source, &mut names, self.generation + 1) {
+        let mut config = match config::load(&source, &mut names, self.generation + 1) {
             Ok(config) => config,
             Err(errors) => return refused(wall, &told(&errors)),
         };
@@ -91,10 +145,17 @@ impl Reader {
         if !moved.is_empty() {
             return refused(wall, &moved);
         }
+        let book = match config.tls.book(&self.book) {
+            Ok(book) => Arc::new(book),
+            Err(error) => return refused(wall, &[error]),
+        };
         let changes = config::changes(&self.config, &config);
+        self.files = Files::read(&config.tls.files);
+        self.book = Arc::clone(&book);
+        self.source = source;
         self.generation += 1;
         self.names = names;
-        let taken = taken(wall, self.generation, &config, &changes);
+        let taken = taken(wall, self.generation, &config, &changes, book);
         self.config = config;
         taken
     }
@@ -139,7 +200,7 @@ fn refused(wall: Wall, why: &[String]) -> Read {
     }
 }
 
-fn taken(wall: Wall, generation: u64, config: &Config, changes: &Changes) -> Read {
+fn taken(wall: Wall, generation: u64, config: &Config, changes: &Changes, book: Arc<Book>) -> Read {
     let weaker = &changes.weaker;
     tracing::info!(generation, weaker = weaker.len(), "a new policy is in force");
     weaker.iter().for_each(|what| tracing::warn!(generation, "weaker than before: {what}"));
@@ -164,7 +225,7 @@ fn taken(wall: Wall, generation: u64, config: &Config, changes: &Changes) -> Rea
         alert.evidence.push(("needs_restart", listed(&changes.needs_restart)));
     }
     Read {
-        command: Command::Reload { policy: Arc::clone(&config.policy), alert: Box::new(alert) },
+        command: Command::Reload { policy: Arc::clone(&config.policy), book, alert: Box::new(alert) },
         answer: json!({
             "taken": true,
             "generation": generation,

@@ -4,13 +4,16 @@
 //! Read first: `turn.rs`; DESIGN.md §3, the law of the loop.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use super::refused;
 use crate::clock::{Now, Tick};
 use crate::engine::{Engine, Input, Output, Reply};
 use crate::net::stream::StreamCounts;
+use crate::net::tls::TlsCounts;
 use crate::net::{BATCH, Datagram, News, Outbox, Streams, UdpPort};
 use crate::sinks::Sinks;
 use crate::sip::{ConnectionId, Hop, ListenerId, PartyId, Transport};
@@ -43,6 +46,8 @@ pub struct Answer {
     pub streams: StreamCounts,
     /// Connections open now.
     pub connections: usize,
+    /// TLS.
+    pub tls: TlsCounts,
 }
 
 /// Sockets, sinks and who waits for an answer.
@@ -108,6 +113,7 @@ impl Shell {
             datagrams: self.counts,
             streams: self.streams.counts().clone(),
             connections: self.streams.live(),
+            tls: *self.streams.tls_counts(),
         };
         // Whoever asked may have gone away.
         drop(place.send(answer));
@@ -132,6 +138,13 @@ impl Shell {
                 News::Closed(connection) => engine.handle(now, Input::Closed { connection }),
                 News::Unsendable(hop) => engine.handle(now, Input::Unsendable { hop }),
                 News::Stranger(flow) => engine.handle(now, Input::StrangerConnection { flow }),
+                News::Refused { flow, ours, refusal } => {
+                    let peer = engine.whose(flow.listener, flow.remote.ip());
+                    let name = peer.map(|peer| Arc::clone(&peer.name));
+                    if let Some(alert) = refused::alert(now.wall, &flow, ours, name, &refusal) {
+                        self.sinks.alert(alert);
+                    }
+                }
             }
             self.drain(engine, now);
         }

@@ -54,6 +54,7 @@ pub fn status(answer: Answer, sinks: SinkCounts, uptime_s: u64, draining: bool) 
         "counts": counts,
         "net": net,
         "streams": answer.streams,
+        "tls": answer.tls,
         "sinks": sinks,
     })
 }

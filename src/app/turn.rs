@@ -18,6 +18,7 @@ use crate::clock::{Clock, Now, Tick};
 use crate::engine::{Engine, Input, Query};
 use crate::net::Inbox;
 use crate::net::stream::{FIRST_TOKEN, READS_PER_WAKE_UP, Reading};
+use crate::net::tls::Book;
 use crate::policy::Policy;
 use crate::sip::framing::Framed;
 use crate::sip::parse::Limits;
@@ -56,6 +57,7 @@ pub struct Loop {
     shell: Shell,
     inbox: Inbox,
     commands: Receiver<Command>,
+    waker: Arc<Waker>,
     /// Datagram sockets that may have more, by index.
     ready: Vec<bool>,
     next_query: u64,
@@ -78,6 +80,8 @@ pub struct Parts {
     pub shell: Shell,
     /// Commands from beside.
     pub commands: Receiver<Command>,
+    /// Wakes the poll from beside.
+    pub waker: Arc<Waker>,
 }
 
 /// The bell that wakes the loop for a command.
@@ -88,7 +92,7 @@ pub fn bell(poll: &Poll) -> io::Result<Waker> {
 impl Loop {
     /// Registers the datagram sockets.
     pub fn new(parts: Parts) -> io::Result<Self> {
-        let Parts { poll, clock, engine, policy, limits, shell, commands } = parts;
+        let Parts { poll, clock, engine, policy, limits, shell, commands, waker } = parts;
         for (index, port) in shell.ports.iter().enumerate() {
             poll.registry().register(&mut SourceFd(&port.raw()), Token(index + 1), Interest::READABLE)?;
         }
@@ -102,6 +106,7 @@ impl Loop {
             shell,
             inbox: Inbox::new(),
             commands,
+            waker,
             ready,
             next_query: 0,
             stop_by: None,
@@ -146,15 +151,13 @@ impl Loop {
 
     fn turn(&mut self, now: Now, events: &Events) {
         self.shell.counts.wake_ups += 1;
-        let (policy, engine) = (&self.policy, &self.engine);
-        let listed = |listener: ListenerId, ip: IpAddr| {
-            policy.index.peer(listener, ip).is_some() || engine.reaches(listener, ip)
-        };
+        let engine = &self.engine;
+        let who = |listener: ListenerId, ip: IpAddr| engine.party_at(listener, ip);
         let mut rung = false;
         for event in events {
             match event.token() {
                 BELL => rung = true,
-                token if token.0 >= FIRST_TOKEN => self.shell.streams.on_event(now.tick, event, &listed),
+                token if token.0 >= FIRST_TOKEN => self.shell.streams.on_event(now.tick, event, &who),
                 token => {
                     if let Some(ready) = self.ready.get_mut(token.0 - 1) {
                         *ready = true;
@@ -162,7 +165,8 @@ impl Loop {
                 }
             }
         }
-        self.shell.streams.on_time(now.tick, &listed);
+        self.shell.streams.on_time(now.tick, &who);
+        self.shell.streams.take_done(now.tick);
         for index in 0..self.ready.len() {
             if self.ready.get(index) == Some(&true) {
                 self.datagrams(now, index);
@@ -223,7 +227,7 @@ impl Loop {
 
     fn stream(&mut self, now: Now, id: ConnectionId) {
         for _ in 0..READS_PER_WAKE_UP {
-            let Some(reading) = self.shell.streams.read(id) else { return };
+            let Some(reading) = self.shell.streams.read(now.tick, id) else { return };
             if !self.frames(now, reading) {
                 return;
             }
@@ -264,6 +268,15 @@ impl Loop {
         self.shell.flush(now.tick);
     }
 
+    /// Other terms of TLS, and perhaps other peers: whoever is not known any more, or not well enough, is closed.
+    fn cover(&mut self, now: Now, book: Arc<Book>) {
+        if let Err(error) = self.shell.streams.cover(book, &self.waker) {
+            tracing::error!(%error, "the system gives no thread for handshakes: no new connection over TLS comes up");
+        }
+        let who = |listener, ip| self.engine.party_at(listener, ip);
+        self.shell.streams.close_unknown(now.tick, &who);
+    }
+
     fn commands(&mut self, now: Now) {
         while let Ok(command) = self.commands.try_recv() {
             match command {
@@ -272,11 +285,14 @@ impl Loop {
                     self.shell.asked.insert(self.next_query, place);
                     self.input(now, Input::Query { id: self.next_query, query: Query::Status });
                 }
-                Command::Reload { policy, alert } => {
+                Command::Reload { policy, book, alert } => {
                     self.policy = Arc::clone(&policy);
                     self.input(now, Input::Reload(policy));
-                    let known = |listener, ip| self.engine.knows(listener, ip);
-                    self.shell.streams.close_unknown(now.tick, &known);
+                    self.cover(now, book);
+                    self.shell.sinks.alert(alert);
+                }
+                Command::Certificates { book, alert } => {
+                    self.cover(now, book);
                     self.shell.sinks.alert(alert);
                 }
                 Command::Resolved { party, resolution } => {

@@ -190,6 +190,7 @@ fn peers(config: &Config) -> Vec<String> {
         out.push(format!("    {}", timed(&peer.session_timers)));
         out.extend(kept(peer));
         out.push(format!("    {}", secrecy(peer)));
+        out.extend(super::tls::sentences(peer).into_iter().map(|sentence| format!("    {sentence}")));
         let profile = config.profiles.iter().find(|(id, _)| *id == peer.id);
         let profile = profile.map(|(_, applied)| applied.told()).unwrap_or_default();
         out.extend(extras(peer).into_iter().chain(profile).map(|extra| format!("    {extra}")));

@@ -254,7 +254,7 @@ impl<'a> Cast<'a> {
                     "plain_media",
                     Cause::new(cause).cure("keep this to a network that nobody else can listen on"),
                 );
-            } else if peer.plain_signalling {
+            } else if peer.plain_signalling || peer.proof.is_some() {
                 // Speech crosses unchanged: a promise that it is encrypted could not be kept.
                 let cause = format!(
                     "calls of {} would pass, and this version cannot see to it that their speech is encrypted",

@@ -21,6 +21,7 @@ mod schema;
 pub mod secrets;
 mod settings;
 mod table;
+pub mod tls;
 mod tree;
 mod values;
 
@@ -35,7 +36,9 @@ use std::time::Duration;
 pub use changes::{Changes, changes};
 pub use schema::schema;
 
-use crate::clock::Wall;
+use crate::clock::{Clock, Wall};
+use crate::net::tls::Held;
+use crate::net::tls::material::FILE_BYTES_MAX;
 use crate::policy::{Names, PeerId, Plan, Policy};
 use crate::sinks::Sink;
 
@@ -59,6 +62,8 @@ pub struct Config {
     pub sinks: crate::sinks::Settings,
     /// Control socket.
     pub admin: crate::admin::Settings,
+    /// Certificates, keys and authorities.
+    pub tls: tls::Material,
     /// How long a stop waits for live calls.
     pub drain: Duration,
     /// What profiles set, by peer.
@@ -66,6 +71,9 @@ pub struct Config {
     /// What is allowed by exception, or looks unmeant; sorted by place.
     pub warnings: Vec<Problem>,
 }
+
+/// What a text that stands for itself cannot do.
+const ALONE: &str = "a policy without a file names no other files";
 
 /// A policy file's text and what is needed to read it.
 #[derive(Debug, Clone)]
@@ -84,6 +92,10 @@ pub struct Source {
     pub open_secret: fn(&Path) -> io::Result<String>,
     /// Reads an environment variable that it names.
     pub environment: fn(&str) -> Option<OsString>,
+    /// Opens files that hold certificates and keys, with their permissions.
+    pub hold: fn(&Path) -> io::Result<Held>,
+    /// When it is read: certificates must be in force by then.
+    pub today: Wall,
 }
 
 impl Source {
@@ -106,6 +118,7 @@ impl Source {
         let text = std::fs::read_to_string(path).map_err(whole)?;
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
         let dated = Wall::from_micros(metadata.mtime().saturating_mul(1_000_000));
+        let today = Clock::start().now().wall;
         Ok(Self {
             name,
             text,
@@ -114,15 +127,15 @@ impl Source {
             open: |path| std::fs::read_to_string(path),
             open_secret: secrets::read_file,
             environment: secrets::read_environment,
+            hold,
+            today,
         })
     }
 
     /// A text that stands for itself: it may name no other file.
     #[must_use]
     pub fn of_text(name: &str, text: &str) -> Self {
-        let open = |_: &Path| {
-            Err(io::Error::new(io::ErrorKind::Unsupported, "a policy without a file names no other files"))
-        };
+        let open = |_: &Path| Err(io::Error::new(io::ErrorKind::Unsupported, ALONE));
         Self {
             name: name.to_owned(),
             text: text.to_owned(),
@@ -131,8 +144,19 @@ impl Source {
             open,
             open_secret: open,
             environment: |_| None,
+            hold: |_| Err(io::Error::new(io::ErrorKind::Unsupported, ALONE)),
+            today: Wall::default(),
         }
     }
+}
+
+/// A file with its permissions; one that is too large to be a certificate is not read.
+fn hold(path: &Path) -> io::Result<Held> {
+    let metadata = std::fs::metadata(path)?;
+    if metadata.len() > FILE_BYTES_MAX {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is larger than any certificate"));
+    }
+    Ok(Held { bytes: std::fs::read(path)?, mode: metadata.mode() })
 }
 
 /// Reads and checks a policy. `names` keeps the numbers of names from one load to the next, and is only changed on
@@ -184,7 +208,7 @@ pub fn records_of(source: &Source) -> Option<PathBuf> {
 fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u64) -> Option<Config> {
     let listeners = peers::listeners(root, names);
     let by_name: BTreeMap<&str, _> =
-        listeners.iter().map(|read| (&*read.value.name, read.value.id)).collect();
+        listeners.iter().map(|read| (&*read.value.name, peers::Met::on(&read.value))).collect();
     let peers = peers::peers(root, names, &by_name);
     let by_name: BTreeMap<&str, _> = peers.iter().map(|read| (&*read.value.name, read.value.id)).collect();
     let sites = peers::sites(root, names, &by_name);
@@ -197,6 +221,7 @@ fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u6
     let sinks = settings::sinks(root, &source.folder);
     let admin = settings::admin(root, &source.folder);
     let drain = root.time("drain");
+    let tls = tls::read(source, &listeners, &peers);
     let mut cast = Cast::new(root, listeners, peers, sites, routes);
     let profile = |read: &peers::Read<'_, crate::policy::Peer>| {
         Some((read.value.id, profiles::applied(&read.fields, read.value.side)?))
@@ -230,6 +255,7 @@ fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u6
         dns: dns?,
         sinks,
         admin,
+        tls,
         drain,
         profiles,
         warnings: Vec::new(),

@@ -30,19 +30,43 @@ pub struct Read<'a, T> {
     pub fields: Fields<'a>,
 }
 
+/// The words of `side:`.
+const SIDES: [(&str, PeerSide); 2] = [("inside", PeerSide::Inside), ("outside", PeerSide::Outside)];
+
 /// The words of `transports:`.
-const TRANSPORTS: [(&str, Transport); 2] = [("udp", Transport::Udp), ("tcp", Transport::Tcp)];
+const TRANSPORTS: [(&str, Transport); 3] =
+    [("udp", Transport::Udp), ("tcp", Transport::Tcp), ("tls", Transport::Tls)];
+
+/// What is spoken where nothing is written.
+const fn usual(tls: bool) -> &'static [Transport] {
+    if tls { &[Transport::Tls] } else { &[Transport::Udp, Transport::Tcp] }
+}
+
+/// A listener, as its peers see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Met {
+    id: ListenerId,
+    /// It serves TLS.
+    tls: bool,
+}
+
+impl Met {
+    /// Where the listener could not be read, which is told.
+    const NOWHERE: Self = Self { id: ListenerId(0), tls: false };
+
+    /// What peers see of a listener.
+    pub fn on(listener: &Listener) -> Self {
+        Self { id: listener.id, tls: listener.transports.contains(&Transport::Tls) }
+    }
+}
 
 fn too_many() -> Cause {
     Cause::new("65,535 names of one kind were used since the start").cure("restart")
 }
 
-fn transports(fields: &Fields<'_>) -> Vec<Transport> {
+fn transports(fields: &Fields<'_>, tls: bool) -> Vec<Transport> {
     let mut found = Vec::new();
-    for (transport, item) in fields.words("transports", |text| match text {
-        "tls" => Err(Cause::new("\"tls\" is not served by this version").cure("write udp or tcp")),
-        _ => choose(text, &TRANSPORTS),
-    }) {
+    for (transport, item) in fields.words("transports", |text| choose(text, &TRANSPORTS)) {
         if found.contains(&transport) {
             fields.desk().error(
                 item.node.place,
@@ -54,7 +78,7 @@ fn transports(fields: &Fields<'_>) -> Vec<Transport> {
         }
     }
     if !fields.is_set("transports") {
-        found.extend(TRANSPORTS.map(|(_, transport)| transport));
+        found.extend_from_slice(usual(tls));
     }
     found
 }
@@ -74,7 +98,7 @@ pub fn listeners<'a>(root: &Fields<'a>, names: &mut Names) -> Vec<Read<'a, Liste
             }
             Ok(bind)
         });
-        let transports = transports(&fields);
+        let transports = served(&fields);
         let advertise = fields.checked("advertise", advertised);
         // Placeholder for what is already told; nothing is built from a file with errors.
         let bind = bind.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
@@ -96,6 +120,27 @@ pub fn listeners<'a>(root: &Fields<'a>, names: &mut Names) -> Vec<Read<'a, Liste
     root.named("listeners").into_iter().filter_map(read).collect()
 }
 
+/// The transports of a listener: TLS needs a certificate, and a port of its own among those over TCP.
+fn served(fields: &Fields<'_>) -> Vec<Transport> {
+    let certified = fields.is_set("certificate");
+    let transports = transports(fields, certified);
+    let tls = transports.contains(&Transport::Tls);
+    if tls && !certified {
+        let cause = Cause::new("TLS needs a certificate to show");
+        let cure = "write certificate: { chain: FILE, key: FILE }; `ringfence certs` makes one for a lab";
+        fields.error("transports", cause.cure(cure));
+    }
+    if certified && !tls {
+        let cause = Cause::new("a certificate stands here, and tls is not among the transports");
+        fields.error("transports", cause.cure("write [tls], or remove the certificate"));
+    }
+    if tls && transports.contains(&Transport::Tcp) {
+        let cause = Cause::new("tcp and tls cannot share a port");
+        fields.error("transports", cause.cure("give tls a listener of its own, usually with port 5061"));
+    }
+    transports
+}
+
 /// A host that peers can send to, and a port.
 fn advertised(text: &str) -> Result<(String, Option<u16>), Cause> {
     let (host, port) = values::host_and_port(text)?;
@@ -113,7 +158,7 @@ fn advertised(text: &str) -> Result<(String, Option<u16>), Cause> {
 pub fn peers<'a>(
     root: &Fields<'a>,
     names: &mut Names,
-    listeners: &BTreeMap<&str, ListenerId>,
+    listeners: &BTreeMap<&str, Met>,
 ) -> Vec<Read<'a, Peer>> {
     let read = |NamedFields { name, fields }| {
         let id = names.peer(name).map_err(|_| fields.error("side", too_many())).ok()?;
@@ -134,13 +179,14 @@ fn peer(
     name: &str,
     id: PeerId,
     fields: &Fields<'_>,
-    listeners: &BTreeMap<&str, ListenerId>,
+    listeners: &BTreeMap<&str, Met>,
     names: &mut Names,
 ) -> Peer {
-    let sides = [("inside", PeerSide::Inside), ("outside", PeerSide::Outside)];
-    let side = fields.choice("side", &sides).unwrap_or(PeerSide::Outside);
-    let transports = transports(fields);
-    let (party, targets) = aims(name, fields, names);
+    let side = fields.choice("side", &SIDES).unwrap_or(PeerSide::Outside);
+    let met =
+        fields.checked("listener", |text| reference(text, "listener", listeners)).unwrap_or(Met::NOWHERE);
+    let transports = transports(fields, met.tls);
+    let (party, targets) = aims(name, fields, names, &transports);
     let sources: Vec<_> =
         fields.words("sources", values::source).into_iter().map(|(source, _)| source).collect();
     let peer = Peer {
@@ -148,9 +194,7 @@ fn peer(
         name: Arc::from(name),
         side,
         site: None,
-        listener: fields
-            .checked("listener", |text| reference(text, "listener", listeners))
-            .unwrap_or(ListenerId(0)),
+        listener: met.id,
         sources: sources.iter().copied().flatten().collect(),
         targets,
         transports: transports.into_iter().collect(),
@@ -165,6 +209,7 @@ fn peer(
         roaming: fields.instead_of_list("sources"),
         // Read when its site is known: `cross.rs`.
         demand: None,
+        proof: super::tls::proof(fields, met.tls),
         plain_signalling: allowed(fields, "plain_signalling"),
         plain_media: allowed(fields, "plain_media"),
         methods: methods(fields),
@@ -201,19 +246,22 @@ fn peer(
 }
 
 /// The peer as a party, and its targets, each name a party of its own.
-fn aims(name: &str, fields: &Fields<'_>, names: &mut Names) -> (PartyId, Vec<Aim>) {
+fn aims(name: &str, fields: &Fields<'_>, names: &mut Names, transports: &[Transport]) -> (PartyId, Vec<Aim>) {
+    // RFC 3261 §19.1.2: 5061 is the port of TLS.
+    let port = if transports.first() == Some(&Transport::Tls) { 5061 } else { 5060 };
     let mut party = |target: Option<&str>| {
         names.party(name, target).map_err(|_| fields.error("targets", too_many())).unwrap_or_default()
     };
     let own = party(None);
-    let aims = fields.words("targets", aim).into_iter().map(|(written, _)| match written {
-        Written::Address(address) => Aim::Address(address),
-        Written::Name(host, port) => {
-            let mut domain = Domain { host: Arc::from(host), port, party: own };
-            domain.party = party(Some(&domain.to_string()));
-            Aim::Name(domain)
-        }
-    });
+    let aims =
+        fields.words("targets", |text| aim(text, port)).into_iter().map(|(written, _)| match written {
+            Written::Address(address) => Aim::Address(address),
+            Written::Name(host, port) => {
+                let mut domain = Domain { host: Arc::from(host), port, party: own };
+                domain.party = party(Some(&domain.to_string()));
+                Aim::Name(domain)
+            }
+        });
     (own, aims.collect())
 }
 
@@ -223,7 +271,7 @@ enum Written {
     Name(String, Option<u16>),
 }
 
-fn aim(text: &str) -> Result<Written, Cause> {
+fn aim(text: &str, port_default: u16) -> Result<Written, Cause> {
     match values::domain_name(text) {
         Some((host, port)) => Ok(Written::Name(host, port)),
         None if text.contains(|c: char| c.is_ascii_alphabetic()) && text.matches(':').count() < 2 => {
@@ -231,7 +279,7 @@ fn aim(text: &str) -> Result<Written, Cause> {
             Err(cause
                 .cure("write sip.example.com, sip.example.com:5060, 192.0.2.1:5060 or [2001:db8::1]:5060"))
         }
-        None => values::address(text, Some(5060)).map(Written::Address),
+        None => values::address(text, Some(port_default)).map(Written::Address),
     }
 }
 

@@ -96,6 +96,7 @@ pub fn net(root: &Fields<'_>) -> Option<net::Settings> {
         idle_timeout: streams.time("idle_timeout"),
         first_message_timeout: streams.time("first_message_timeout"),
         connect_timeout: streams.time("connect_timeout"),
+        handshake_timeout: streams.time("handshake_timeout"),
         write_timeout: streams.time("write_timeout"),
         write_queue_bytes_max: streams.count("write_queue"),
         udp_receive_buffer_bytes: streams.count("udp_receive_buffer"),

@@ -20,7 +20,7 @@ use crate::sip::error::{Cause, Malformed};
 use crate::sip::grammar::Values;
 use crate::sip::parse::{Answerable, Limits, parse};
 use crate::sip::write::{self, Text};
-use crate::sip::{ConnectionId, Flow, HeaderName, Hop, ListenerId, Message, Via};
+use crate::sip::{ConnectionId, Flow, HeaderName, Hop, ListenerId, Message, PartyId, Via};
 
 /// The longest keep-alive: two CRLF.
 const KEEP_ALIVE_BYTES_MAX: usize = 4;
@@ -166,17 +166,20 @@ impl Engine {
         }
     }
 
-    /// Whether the policy in force names this address, or one under which a call lives, or somebody may roam there.
+    /// Whose an address is by the policy in force, or by one under which a call lives.
     #[must_use]
-    pub fn knows(&self, listener: ListenerId, ip: IpAddr) -> bool {
+    pub fn whose(&self, listener: ListenerId, ip: IpAddr) -> Option<&Arc<Peer>> {
         let known = Known { policy: &self.policy, retired: &self.retired, located: &self.located };
-        known.peer_at(listener, ip).is_some() || !self.policy.roaming(listener).is_empty()
+        let (id, policy) = known.peer_at(listener, ip)?;
+        policy.peer(id)
     }
 
-    /// Whether a peer's name leads, or led, to this address.
+    /// Who must be at an address that connects: the peer there; nobody in particular where somebody may roam; `None` where
+    /// only strangers are.
     #[must_use]
-    pub fn reaches(&self, listener: ListenerId, ip: IpAddr) -> bool {
-        self.located.peer_at(listener, ip).is_some()
+    pub fn party_at(&self, listener: ListenerId, ip: IpAddr) -> Option<PartyId> {
+        let roams = || (!self.policy.roaming(listener).is_empty()).then_some(PartyId::NONE);
+        self.whose(listener, ip).map(|peer| peer.party).or_else(roams)
     }
 
     fn listed_before(&self, flow: &Flow) -> bool {

@@ -1,4 +1,4 @@
-//! Sockets: batched datagrams and framed streams, as the engine's inputs and outputs.
+//! Sockets: batched datagrams, framed streams and TLS over them, as the engine's inputs and outputs.
 //!
 //! Owns every socket and its limits, and the questions to DNS (`resolve`). Refuses to know SIP beyond framing, and policy.
 //! Read first: RFC 3261 §18; RFC 5626 §4.4.1.
@@ -7,6 +7,7 @@ pub mod batch;
 pub mod files;
 pub mod resolve;
 pub mod stream;
+pub mod tls;
 pub mod udp;
 
 use std::fmt;
@@ -75,6 +76,8 @@ pub struct Settings {
     pub first_message_timeout: Duration,
     /// A connection of ours must be made within. Default 4 s.
     pub connect_timeout: Duration,
+    /// A handshake of TLS must be done within, whoever called whom. Default 5 s.
+    pub handshake_timeout: Duration,
     /// Bytes waiting to be written to one stream; above it the stream is closed. Default 1 MiB.
     pub write_queue_bytes_max: usize,
     /// Bytes wait to be written and the far side takes none of them for so long: the stream is closed. Default 30 s.
@@ -93,6 +96,7 @@ impl Default for Settings {
             idle_timeout: Duration::from_secs(1800),
             first_message_timeout: Duration::from_secs(15),
             connect_timeout: Duration::from_secs(4),
+            handshake_timeout: Duration::from_secs(5),
             write_queue_bytes_max: 1 << 20,
             write_timeout: Duration::from_secs(30),
             udp_receive_buffer_bytes: 8 << 20,

@@ -15,14 +15,17 @@ use socket2::{Domain, Protocol, Socket, Type};
 mod connection;
 mod crossing;
 mod door;
+mod shaking;
 #[cfg(test)]
 mod tests;
 
+use super::tls::{Cause, Refusal};
 use super::{Refused, Settings};
 use crate::clock::Tick;
 use crate::sip::framing::Framer;
-use crate::sip::{ConnectionId, Flow, Hop, ListenerId, Transport};
-use connection::{Connection, Stage};
+use crate::sip::{ConnectionId, Flow, Hop, ListenerId, PartyId, Transport};
+use connection::{Connection, Cut, Key, Stage};
+use shaking::Shaking;
 
 /// Connections taken from one listener in one wake-up; the rest wait for the next.
 const ACCEPTS_PER_WAKE_UP: usize = 64;
@@ -38,7 +41,7 @@ const WAITING_HOPS_MAX: usize = 16;
 const ACCEPT_AGAIN: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// What happened to streams that the engine must hear of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
     /// A connection is gone.
     Closed(ConnectionId),
@@ -46,6 +49,15 @@ pub enum News {
     Unsendable(Hop),
     /// An unlisted source connected and was closed.
     Stranger(Flow),
+    /// TLS let a connection not pass, or ended it.
+    Refused {
+        /// Which.
+        flow: Flow,
+        /// We called.
+        ours: bool,
+        /// Why.
+        refusal: Box<Refusal>,
+    },
 }
 
 /// Running counts, by cause.
@@ -105,6 +117,9 @@ pub struct Reading {
     full: bool,
 }
 
+/// Says who an address on a listener must be; `None` for a stranger's.
+pub type Who<'a> = &'a dyn Fn(ListenerId, IpAddr) -> Option<PartyId>;
+
 /// All streams.
 #[derive(Debug)]
 pub struct Streams {
@@ -115,7 +130,7 @@ pub struct Streams {
     slots: Vec<Slot>,
     free: Vec<u32>,
     live: usize,
-    by_remote: HashMap<(ListenerId, Transport, SocketAddr), ConnectionId>,
+    by_remote: HashMap<Key, ConnectionId>,
     per_source: HashMap<Source, u32>,
     deadlines: BTreeSet<(Tick, ConnectionId)>,
     dirty: Vec<ConnectionId>,
@@ -124,6 +139,7 @@ pub struct Streams {
     buffer: Box<[u8]>,
     spare: Vec<Vec<u8>>,
     counts: StreamCounts,
+    shaking: Shaking,
 }
 
 /// Whose connections are counted together: an IPv4 address, or an IPv6 /64.
@@ -166,6 +182,7 @@ impl Streams {
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             spare: Vec::new(),
             counts: StreamCounts::default(),
+            shaking: Shaking::default(),
         }
     }
 
@@ -216,11 +233,11 @@ impl Streams {
         self.addresses.entry(listener).or_insert(address);
     }
 
-    /// One event of the poll whose token is `FIRST_TOKEN` or above. `listed` says whether a source is any peer's.
-    pub fn on_event(&mut self, now: Tick, event: &Event, listed: &dyn Fn(ListenerId, IpAddr) -> bool) {
+    /// One event of the poll whose token is `FIRST_TOKEN` or above. `who` says whose a source is.
+    pub fn on_event(&mut self, now: Tick, event: &Event, who: Who<'_>) {
         let token = event.token().0;
         if token <= u32::MAX as usize {
-            self.accept(now, token - FIRST_TOKEN, listed);
+            self.accept(now, token - FIRST_TOKEN, who);
             return;
         }
         let id = ConnectionId(token as u64);
@@ -239,10 +256,10 @@ impl Streams {
     }
 
     /// Goes on with listeners whose queue was not emptied, and cuts what did not move in time.
-    pub fn on_time(&mut self, now: Tick, listed: &dyn Fn(ListenerId, IpAddr) -> bool) {
+    pub fn on_time(&mut self, now: Tick, who: Who<'_>) {
         for index in 0..self.listening.len() {
             if self.listening.get(index).is_some_and(|l| l.again.is_some_and(|at| at <= now)) {
-                self.accept(now, index, listed);
+                self.accept(now, index, who);
             }
         }
         while let Some(&(at, id)) = self.deadlines.first()
@@ -256,6 +273,9 @@ impl Streams {
                 connection.armed = due;
                 self.deadlines.insert((due, id));
             } else {
+                if cut == Cut::Handshake {
+                    self.tell_refused(id, Refusal::new(Cause::Late, "the handshake was not done in time"));
+                }
                 self.count_cut(cut);
                 self.remove(id);
             }

@@ -79,6 +79,9 @@ fn peers(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
     super::credential::weaker(name, old.demand.as_deref(), new.demand.as_deref(), weaker);
     opened(&format!("peer {name} may send INFO"), old.methods.info, new.methods.info, weaker);
     opened(&format!("peer {name} may send MESSAGE"), old.methods.message, new.methods.message, weaker);
+    if let (Some(before), Some(after)) = (&old.proof, &new.proof) {
+        after.weaker_than(before, name, weaker);
+    }
     extensions(old, new, weaker);
     trust(old, new, weaker);
     numbers(old, new, weaker);

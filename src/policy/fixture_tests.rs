@@ -65,6 +65,7 @@ pub(crate) fn peer(id: PeerId, name: &str, side: PeerSide, source: &str, target:
         post_dial_max: Duration::from_secs(30),
         pace: Pace::default(),
         keep_alive: None,
+        proof: None,
     }
 }
 

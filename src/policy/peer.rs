@@ -219,6 +219,45 @@ impl Default for SessionTimers {
     }
 }
 
+/// What a peer must prove where TLS is spoken with it. The certificates themselves are no policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// Who may have signed its certificate, as written: a file, or `system`.
+    pub authorities: Arc<str>,
+    /// The names of which its certificate must hold one; when we call it, its targets where there are none.
+    pub names: Vec<Arc<str>>,
+    /// Whether a wildcard in its certificate counts (RFC 5922 §7.2 allows none).
+    pub wildcard: bool,
+    /// Whether it must show a certificate when it calls us.
+    pub client_certificate: bool,
+}
+
+impl Proof {
+    /// What the peer of this name need not prove any more that it had to under `before`, one sentence each.
+    pub fn weaker_than(&self, before: &Self, name: &str, weaker: &mut Vec<String>) {
+        if before.authorities != self.authorities {
+            weaker.push(format!(
+                "the certificate of peer {name} may be signed by others: {} instead of {}",
+                self.authorities, before.authorities
+            ));
+        }
+        if before.client_certificate && !self.client_certificate {
+            weaker.push(format!("peer {name} may call without a certificate"));
+        }
+        if self.wildcard && !before.wildcard {
+            weaker.push(format!("a wildcard counts in the certificate of peer {name}"));
+        }
+        if before.names.is_empty() {
+            return;
+        }
+        if self.names.is_empty() {
+            weaker.push(format!("the certificate of peer {name} need hold no name of `names` any more"));
+        }
+        let added = self.names.iter().filter(|one| !before.names.contains(one));
+        weaker.extend(added.map(|one| format!("peer {name} may also prove itself as {one}")));
+    }
+}
+
 /// A machine of the YAML.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
@@ -252,6 +291,8 @@ pub struct Peer {
     pub identity: Identity,
     /// What it must show before it may call; `None` asks for nothing.
     pub demand: Option<Arc<Demand>>,
+    /// What it must prove over TLS; `None` where its listener serves none.
+    pub proof: Option<Proof>,
     /// Whether its signalling may be in the clear (default no: 32209).
     pub plain_signalling: bool,
     /// Whether its media may be in the clear (default no; judged when media is anchored).

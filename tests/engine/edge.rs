@@ -89,6 +89,7 @@ pub fn peer(id: u16, name: &str, side: PeerSide, listener: u16, address: &str) -
         pace: Pace::default(),
         session_timers: ringfence::policy::peer::SessionTimers::default(),
         keep_alive: None,
+        proof: None,
     }
 }
 

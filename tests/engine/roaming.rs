@@ -161,8 +161,11 @@ fn streams_prove_for_themselves_and_end_with_their_connection() {
         connection: ConnectionId(connection),
         ..from(STRANGER)
     };
-    assert!(edge.engine.knows(stream(1).listener, stream(1).remote.ip()), "a stream is taken there");
-    assert!(!edge.engine.knows(from(PBX).listener, stream(1).remote.ip()), "and nowhere else");
+    assert!(
+        edge.engine.party_at(stream(1).listener, stream(1).remote.ip()).is_some(),
+        "a stream is taken there"
+    );
+    assert!(edge.engine.party_at(from(PBX).listener, stream(1).remote.ip()).is_none(), "and nowhere else");
     let request = outside(invite(STRANGER, "one"));
     let text = |request: &Request| request.text().replace("SIP/2.0/UDP", "SIP/2.0/TCP");
     let response = edge.hear(stream(1), &text(&request)).to(STRANGER).remove(0);

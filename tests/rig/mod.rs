@@ -10,6 +10,7 @@ pub mod kamailio;
 pub mod names;
 pub mod phone;
 pub mod sipp;
+pub mod wire;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

@@ -23,7 +23,68 @@ pub static LISTENER: Section = Section {
             "the bind address",
             "what peers are told in Via and Contact when they reach this listener by another address (DMZ, 1:1 NAT)",
         ),
-        Key::value("transports", TRANSPORTS, "[udp, tcp]", "what is listened for there"),
+        Key::means(
+            "transports",
+            TRANSPORTS,
+            "[tls] with a certificate, else [udp, tcp]",
+            "what is listened for there; tls has a port of its own, which udp may share and tcp may not",
+        ),
+        Key::means(
+            "certificate",
+            Kind::Section(&CERTIFICATE),
+            "no TLS is served there",
+            "what is shown to peers over TLS (1.2 and 1.3); a replaced file is served from the next handshake on",
+        ),
+    ],
+};
+
+/// A certificate with its key.
+pub static CERTIFICATE: Section = Section {
+    name: "a certificate",
+    keys: &[
+        Key::required(
+            "chain",
+            Kind::Path,
+            "the PEM file with the certificate and those that lead to its authority",
+        ),
+        Key::required("key", Kind::Path, "the PEM file with its private key, which no other user may read"),
+    ],
+};
+
+/// TLS with a peer.
+pub static TLS: Section = Section {
+    name: "TLS with a peer",
+    keys: &[
+        Key::means(
+            "ca",
+            Kind::Path,
+            "system, when it is called; when it calls, its address alone says who it is",
+            "who has signed its certificate: a PEM file (its own certificate will do), or system for all that this machine trusts",
+        ),
+        Key::means(
+            "names",
+            Kind::List(&Kind::Host, 64),
+            "the addresses of its targets when it is called; any name when it calls",
+            "the names of which its certificate must hold one (RFC 5922)",
+        ),
+        Key::value(
+            "wildcard",
+            Kind::Word(ALLOW_REFUSE),
+            "refuse",
+            "whether *.example.com in its certificate stands for trunk.example.com, which RFC 5922 forbids and Twilio needs",
+        ),
+        Key::means(
+            "client_certificate",
+            Kind::Word(&["require", "none"]),
+            "require with ca, else none",
+            "whether it must show a certificate when it calls",
+        ),
+        Key::means(
+            "certificate",
+            Kind::Section(&CERTIFICATE),
+            "the listener's",
+            "what this peer alone is shown",
+        ),
     ],
 };
 
@@ -58,11 +119,17 @@ pub static PEER: Section = Section {
             "no calls go to it",
             "where calls to it are sent, in order: addresses (port 5060 when left out), or names, which DNS leads to addresses while the edge runs (RFC 3263): NAPTR, SRV and A or AAAA, or with a port A or AAAA alone",
         ),
-        Key::value(
+        Key::means(
             "transports",
             TRANSPORTS,
-            "[udp, tcp]",
+            "[tls] where its listener serves it, else [udp, tcp]",
             "how its targets are reached: by the first; tcp beside udp carries the requests too large for udp",
+        ),
+        Key::means(
+            "tls",
+            Kind::Section(&TLS),
+            "certificates of its targets are checked against the system's authorities, and it need show none",
+            "what it must prove over TLS, beside sending from its sources",
         ),
         Key::means(
             "request_host",

@@ -35,10 +35,10 @@ const fn secs(seconds: u64) -> Duration {
 
 /// `allow` or `refuse`.
 pub const ALLOW_REFUSE: &[&str] = &["allow", "refuse"];
-const TRANSPORTS: Kind = Kind::List(&Kind::Word(&["udp", "tcp"]), 2);
+const TRANSPORTS: Kind = Kind::List(&Kind::Word(&["udp", "tcp", "tls"]), 3);
 const SINK: Kind = Kind::Either(&[Kind::Word(&["stdout", "discard"]), Kind::Section(&FILE_SINK)]);
 
-pub use cast::{REFUSAL, REFUSAL_PRESETS, ROUTE, ROUTE_TARGET};
+pub use cast::{CERTIFICATE, REFUSAL, REFUSAL_PRESETS, ROUTE, ROUTE_TARGET};
 pub use rules::{CALL_RULES, OBSERVE, SCREEN_RULES};
 pub use secret::{CREDENTIAL, HA1, PASSWORD};
 pub use shell::FILE_SINK;

@@ -101,6 +101,12 @@ pub static STREAMS: Section = Section {
             "a connection of our own must be made within",
         ),
         Key::value(
+            "handshake_timeout",
+            Kind::Time(ms(500), secs(60)),
+            "5s",
+            "a handshake of TLS must be done within, whoever called whom",
+        ),
+        Key::value(
             "write_timeout",
             Kind::Time(secs(1), secs(300)),
             "30s",

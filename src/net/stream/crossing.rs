@@ -6,10 +6,10 @@
 use std::collections::VecDeque;
 use std::io::{self, Read};
 
-use super::connection::{Connection, Cut, Flush, Stage};
+use super::connection::{Connection, Cover, Cut, Flush, Stage};
 use super::{News, Reading, Streams, WAITING_HOPS_MAX, slot, slot_index};
 use crate::clock::Tick;
-use crate::sip::{ConnectionId, Hop, Transport};
+use crate::sip::{ConnectionId, Hop, PartyId, Transport};
 
 impl Streams {
     /// Connections that may have bytes, as many as wait now; each is to be given to `read`.
@@ -24,9 +24,24 @@ impl Streams {
 
     /// Reads once. The caller hands the frames on, counts them in `Reading::messages`, and gives the reading back.
     /// `None`: nothing to read, or the stream has ended (then there is news of it).
-    pub fn read(&mut self, id: ConnectionId) -> Option<Reading> {
+    pub fn read(&mut self, now: Tick, id: ConnectionId) -> Option<Reading> {
         loop {
             let connection = slot(&mut self.slots, id)?;
+            if matches!(connection.stage, Stage::Shaking { .. }) {
+                self.shake(now, id);
+                return None;
+            }
+            if let Cover::Tls { session: Some(session), .. } = &connection.cover
+                && session.ended
+                && !connection.fed
+            {
+                self.close(now, id);
+                return None;
+            }
+            if std::mem::take(&mut connection.fed) {
+                let framer = std::mem::take(&mut connection.framer);
+                return Some(Reading { flow: connection.flow, framer, messages: 0, full: true });
+            }
             match connection.socket.read(&mut self.buffer) {
                 Ok(0) => {
                     self.remove(id);
@@ -38,10 +53,29 @@ impl Streams {
                         self.read_later(id);
                         return None;
                     }
-                    let mut framer = std::mem::take(&mut connection.framer);
-                    framer.push(self.buffer.get(..count)?);
                     let full = count == self.buffer.len();
-                    return Some(Reading { flow: connection.flow, framer, messages: 0, full });
+                    let bytes = self.buffer.get_mut(..count)?;
+                    let Cover::Tls { session: Some(session), .. } = &mut connection.cover else {
+                        let mut framer = std::mem::take(&mut connection.framer);
+                        framer.push(bytes);
+                        return Some(Reading { flow: connection.flow, framer, messages: 0, full });
+                    };
+                    let (mut came, mut records) = (false, Vec::new());
+                    let fed = session.feed(bytes, &mut records, &mut |plain| {
+                        came = true;
+                        connection.framer.push(plain);
+                    });
+                    connection.ended |= session.ended;
+                    connection.fed = came;
+                    if !records.is_empty() {
+                        connection.push_records(&records, &mut self.spare);
+                        self.mark_dirty(id);
+                    }
+                    if let Err(refusal) = fed {
+                        self.refuse(now, id, refusal);
+                        return None;
+                    }
+                    // Records that carry nothing of SIP are no sign of life.
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
@@ -84,7 +118,7 @@ impl Streams {
         }
         connection.push(bytes, &mut self.spare);
         match connection.stage {
-            Stage::Connecting { .. } => {
+            Stage::Connecting { .. } | Stage::Shaking { .. } => {
                 if connection.waiting.len() < WAITING_HOPS_MAX && !connection.waiting.contains(hop) {
                     connection.waiting.push(*hop);
                 }
@@ -116,6 +150,7 @@ impl Streams {
                 }
                 Flush::Full => self.rearm(id),
                 Flush::Broken => self.remove(id),
+                Flush::Unsayable(refusal) => self.refuse(now, id, refusal),
             }
         }
     }
@@ -124,7 +159,7 @@ impl Streams {
         let usable = |id: ConnectionId| {
             let connection = self.connection(id)?;
             match connection.stage {
-                Stage::Open | Stage::Connecting { .. } => Some(id),
+                Stage::Open | Stage::Connecting { .. } | Stage::Shaking { .. } => Some(id),
                 Stage::Closing { .. } => None,
             }
         };
@@ -132,7 +167,8 @@ impl Streams {
             return None;
         }
         usable(hop.connection).or_else(|| {
-            let key = (hop.listener, hop.transport, hop.remote);
+            let party = if hop.transport == Transport::Tls { hop.party } else { PartyId::NONE };
+            let key = (hop.listener, hop.transport, hop.remote, party);
             self.by_remote.get(&key).copied().and_then(usable)
         })
     }

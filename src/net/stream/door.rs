@@ -5,19 +5,20 @@
 
 use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr};
+use std::sync::Arc;
 
 use mio::net::TcpStream;
 use mio::{Interest, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::connection::{Connection, Cut, Stage};
-use super::{ACCEPT_AGAIN, ACCEPTS_PER_WAKE_UP, News, Slot, Source, Streams, slot};
+use super::connection::{Connection, Cover, Cut, Key, Stage};
+use super::{ACCEPT_AGAIN, ACCEPTS_PER_WAKE_UP, News, Slot, Source, Streams, Who, slot};
 use crate::clock::Tick;
-use crate::sip::{ConnectionId, Flow, Hop, ListenerId, Transport};
+use crate::sip::{ConnectionId, Flow, Hop, PartyId, Transport};
 
 impl Streams {
     /// Takes what waits at a listener, a bounded number.
-    pub(super) fn accept(&mut self, now: Tick, index: usize, listed: &dyn Fn(ListenerId, IpAddr) -> bool) {
+    pub(super) fn accept(&mut self, now: Tick, index: usize, who: Who<'_>) {
         for _ in 0..ACCEPTS_PER_WAKE_UP {
             let Some(listening) = self.listening.get_mut(index) else { return };
             let (listener, transport) = (listening.listener, listening.transport);
@@ -25,7 +26,7 @@ impl Streams {
                 Ok((socket, remote)) => {
                     let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
                     let flow = Flow { listener, transport, remote, connection: ConnectionId::NONE };
-                    self.take(now, socket, flow, listed);
+                    self.take(now, socket, flow, who);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     listening.again = None;
@@ -47,19 +48,14 @@ impl Streams {
     }
 
     /// One accepted connection: kept if it is listed and there is room, else closed by being dropped.
-    fn take(
-        &mut self,
-        now: Tick,
-        socket: TcpStream,
-        flow: Flow,
-        listed: &dyn Fn(ListenerId, IpAddr) -> bool,
-    ) {
+    fn take(&mut self, now: Tick, socket: TcpStream, flow: Flow, who: Who<'_>) {
         let ip = flow.remote.ip();
-        if !listed(flow.listener, ip) {
+        let met = who(flow.listener, ip).and_then(|party| self.meet(flow.transport, party));
+        let Some(cover) = met else {
             self.counts.strangers += 1;
             self.news.push_back(News::Stranger(flow));
             return;
-        }
+        };
         if self.live >= self.settings.connections_max {
             self.counts.refused_full += 1;
             return;
@@ -70,21 +66,42 @@ impl Streams {
             return;
         }
         *of_source += 1;
-        if let Some(id) = self.insert(now, socket, flow, Stage::Open, false) {
+        let (stage, plain) = match &cover {
+            Cover::None => (Stage::Open, true),
+            Cover::Tls { .. } => (Stage::Shaking { since: now }, false),
+        };
+        let key = (flow.listener, flow.transport, flow.remote, PartyId::NONE);
+        if let Some(id) = self.insert(now, socket, flow, stage, cover, false) {
             self.counts.accepted += 1;
             // Bytes may have come before the registration; the poll tells of them, for it tells what is, at first.
-            self.by_remote.insert((flow.listener, flow.transport, flow.remote), id);
+            if plain {
+                self.by_remote.insert(key, id);
+            }
         } else {
             self.release_source(ip);
             self.counts.accept_errors += 1;
         }
     }
 
-    /// Calls a far side; `None` when not even that can be begun.
+    /// How a peer is met by a transport; `None` where TLS is to be spoken and there are no terms for it.
+    fn meet(&self, transport: Transport, party: PartyId) -> Option<Cover> {
+        match transport {
+            Transport::Udp => None,
+            Transport::Tcp => Some(Cover::None),
+            Transport::Tls => {
+                let terms = Arc::clone(self.shaking.book.terms(party)?);
+                Some(Cover::Tls { terms, party, session: None, away: false })
+            }
+        }
+    }
+
+    /// Calls a far side; `None` when not even that can be begun. Nobody in particular is not called over TLS: nothing says
+    /// what it would have to prove.
     pub(super) fn connect(&mut self, now: Tick, hop: &Hop) -> Option<ConnectionId> {
-        if hop.transport != Transport::Tcp || self.live >= self.settings.connections_max {
+        if self.live >= self.settings.connections_max {
             return None;
         }
+        let cover = self.meet(hop.transport, hop.party)?;
         let from = *self.addresses.get(&hop.listener)?;
         let socket = call(from, hop.remote).ok()?;
         let flow = Flow {
@@ -93,8 +110,9 @@ impl Streams {
             remote: hop.remote,
             connection: ConnectionId::NONE,
         };
-        let id = self.insert(now, socket, flow, Stage::Connecting { since: now }, true)?;
-        self.by_remote.insert((hop.listener, hop.transport, hop.remote), id);
+        let id = self.insert(now, socket, flow, Stage::Connecting { since: now }, cover, true)?;
+        let key = self.connection(id)?.key();
+        self.by_remote.insert(key, id);
         Some(id)
     }
 
@@ -109,11 +127,19 @@ impl Streams {
         if connection.socket.peer_addr().is_err() {
             return; // not yet: the event was an early one
         }
-        connection.stage = Stage::Open;
-        connection.waiting.clear();
-        connection.heard(now, 0, crate::sip::framing::Pending::Nothing);
         self.counts.connected += 1;
-        self.mark_dirty(id);
+        match &connection.cover {
+            Cover::None => {
+                connection.stage = Stage::Open;
+                connection.waiting.clear();
+                connection.heard(now, 0, crate::sip::framing::Pending::Nothing);
+                self.mark_dirty(id);
+            }
+            Cover::Tls { .. } => {
+                connection.stage = Stage::Shaking { since: now };
+                self.shake(now, id);
+            }
+        }
         self.rearm(id);
     }
 
@@ -123,6 +149,7 @@ impl Streams {
         mut socket: TcpStream,
         flow: Flow,
         stage: Stage,
+        cover: Cover,
         ours: bool,
     ) -> Option<ConnectionId> {
         let index = match self.free.pop() {
@@ -144,7 +171,7 @@ impl Streams {
             return None;
         }
         let flow = Flow { connection: id, ..flow };
-        let mut connection = Connection::new(flow, socket, stage, ours, now);
+        let mut connection = Connection::new(flow, socket, stage, cover, ours, now);
         connection.armed = connection.due(&self.settings).0;
         self.deadlines.insert((connection.armed, id));
         place.connection = Some(connection);
@@ -157,26 +184,39 @@ impl Streams {
         let Some(connection) = slot(&mut self.slots, id) else { return };
         match connection.stage {
             Stage::Closing { .. } => return,
-            Stage::Connecting { .. } => {
+            Stage::Connecting { .. } | Stage::Shaking { .. } => {
                 self.remove(id);
                 return;
             }
             Stage::Open => connection.stage = Stage::Closing { since: now },
         }
-        let key = (connection.flow.listener, connection.flow.transport, connection.flow.remote);
+        let key = connection.key();
         self.forget_remote(key, id);
         self.news.push_back(News::Closed(id));
         self.mark_dirty(id);
         self.rearm(id);
     }
 
-    /// Closes the streams of all that nobody knows any more: a peer that a new policy has removed keeps no way in.
-    pub fn close_unknown(&mut self, now: Tick, known: &dyn Fn(ListenerId, IpAddr) -> bool) {
-        let flows = self.slots.iter().filter_map(|slot| slot.connection.as_ref()).map(|one| one.flow);
-        let unknown: Vec<ConnectionId> = flows
-            .filter(|flow| !known(flow.listener, flow.remote.ip()))
-            .map(|flow| flow.connection)
-            .collect();
+    /// Closes the streams of all that nobody knows any more: a peer that a new policy has removed keeps no way in. So are
+    /// those of peers that must prove something else by now than they did.
+    pub fn close_unknown(&mut self, now: Tick, who: Who<'_>) {
+        let book = &self.shaking.book;
+        let stays = |connection: &&Connection| {
+            let flow = &connection.flow;
+            match (who(flow.listener, flow.remote.ip()), &connection.cover) {
+                (None, _) => false,
+                (Some(_), Cover::None) => true,
+                // The far end of a connection of ours may be one host of the peer. One without terms any more is of a peer whose
+                // calls go on under the policy which admitted them.
+                (Some(now), Cover::Tls { party, terms, .. }) => {
+                    let same = connection.ours || now == *party;
+                    same && book.terms(*party).is_none_or(|newer| newer.trust == terms.trust)
+                }
+            }
+        };
+        let all = self.slots.iter().filter_map(|slot| slot.connection.as_ref());
+        let unknown: Vec<ConnectionId> =
+            all.filter(|one| !stays(one)).map(|one| one.flow.connection).collect();
         for id in unknown {
             self.close(now, id);
         }
@@ -201,12 +241,12 @@ impl Streams {
         self.live -= 1;
         self.deadlines.remove(&(connection.armed, id));
         let flow = connection.flow;
-        self.forget_remote((flow.listener, flow.transport, flow.remote), id);
+        self.forget_remote(connection.key(), id);
         if !connection.ours {
             self.release_source(flow.remote.ip());
         }
         match connection.stage {
-            Stage::Connecting { .. } => {
+            Stage::Connecting { .. } | Stage::Shaking { .. } => {
                 self.news.extend(connection.waiting.iter().map(|hop| News::Unsendable(*hop)));
             }
             Stage::Open => {
@@ -224,6 +264,8 @@ impl Streams {
     pub(super) fn count_cut(&mut self, cut: Cut) {
         let count = match cut {
             Cut::Connect => &mut self.counts.connect_failed,
+            // Counted with the other refusals of TLS.
+            Cut::Handshake => return,
             Cut::Head => &mut self.counts.cut_head,
             Cut::Body => &mut self.counts.cut_body,
             Cut::FirstMessage => &mut self.counts.cut_first_message,
@@ -234,7 +276,7 @@ impl Streams {
         *count += 1;
     }
 
-    fn forget_remote(&mut self, key: (ListenerId, Transport, SocketAddr), id: ConnectionId) {
+    pub(super) fn forget_remote(&mut self, key: Key, id: ConnectionId) {
         if self.by_remote.get(&key) == Some(&id) {
             self.by_remote.remove(&key);
         }

@@ -2,11 +2,14 @@
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
-use mio::{Events, Poll};
+use mio::{Events, Poll, Waker};
 
 use super::*;
+use crate::net::tls::lab::Authority;
+use crate::net::tls::{Book, ClientRule};
 use crate::sip::PartyId;
 use crate::sip::framing::Framed;
 use crate::sip::parse::Limits;
@@ -24,13 +27,15 @@ struct Seen {
 
 struct Bench {
     poll: Poll,
+    waker: Arc<Waker>,
     streams: Streams,
     address: SocketAddr,
     now: Tick,
 }
 
-fn listed(_: ListenerId, ip: IpAddr) -> bool {
-    ip != IpAddr::from([127, 0, 0, 66])
+/// Whoever is not a stranger is peer 1.
+fn who(_: ListenerId, ip: IpAddr) -> Option<PartyId> {
+    (ip != IpAddr::from([127, 0, 0, 66])).then_some(PartyId(1))
 }
 
 impl Bench {
@@ -38,22 +43,24 @@ impl Bench {
         let mut settings = Settings::default();
         change(&mut settings);
         let poll = Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
         let mut streams = Streams::new(settings, poll.registry().try_clone().unwrap());
         let address = streams.listen(LISTENER, Transport::Tcp, "127.0.0.1:0".parse().unwrap()).unwrap();
-        Self { poll, streams, address, now: Tick::from_micros(1_000_000) }
+        Self { poll, waker, streams, address, now: Tick::from_micros(1_000_000) }
     }
 
     /// One wake-up: events, time, frames, news, flush.
     fn turn(&mut self) -> Seen {
         let mut events = Events::with_capacity(64);
         self.poll.poll(&mut events, Some(Duration::from_millis(50))).unwrap();
-        for event in &events {
-            self.streams.on_event(self.now, event, &listed);
+        for event in events.iter().filter(|event| event.token() != Token(0)) {
+            self.streams.on_event(self.now, event, &who);
         }
-        self.streams.on_time(self.now, &listed);
+        self.streams.on_time(self.now, &who);
+        self.streams.take_done(self.now);
         let mut seen = Seen::default();
         for id in self.streams.take_readable() {
-            while let Some(reading) = self.streams.read(id) {
+            while let Some(reading) = self.streams.read(self.now, id) {
                 if !self.frames(reading, &mut seen) {
                     break;
                 }
@@ -398,10 +405,10 @@ fn a_stream_of_a_peer_that_is_gone_from_the_policy_is_closed() {
     let mut client = bench.client();
     bench.turn();
     let now = bench.now;
-    bench.streams.close_unknown(now, &|_, _| true);
+    bench.streams.close_unknown(now, &who);
     bench.turn();
     assert_eq!(bench.streams.live(), 1, "a peer that stays keeps its streams");
-    bench.streams.close_unknown(now, &|_, _| false);
+    bench.streams.close_unknown(now, &|_, _| None);
     let seen = bench.turn();
     assert!(matches!(seen.news[..], [News::Closed(_)]), "{seen:?}");
     assert!(is_closed(&mut client), "though it never said a word");
@@ -425,4 +432,30 @@ fn a_stale_id_reaches_nobody() {
     bench.streams.flush(now);
     other.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     assert!(read_some(&mut other).is_empty());
+}
+
+/// RFC 5923 §5: whom a connection was made for is part of what it is found by.
+#[test]
+fn a_tls_connection_made_for_one_name_serves_no_other_and_nobody_is_called_without_one() {
+    let mut bench = Bench::new(|_| {});
+    let ca = Authority::new("lab");
+    let entry = |party: u16, name: &str| {
+        (PartyId(party), ca.shown(&["edge.example.com"]), ca.trust(&[name], ClientRule::Nothing))
+    };
+    let entries = vec![entry(1, "one.example.com"), entry(2, "two.example.com")];
+    let book = Book::build(entries, Vec::new(), &Book::default()).unwrap();
+    bench.streams.cover(Arc::new(book), &bench.waker).unwrap();
+    let far = TcpListener::bind("127.0.0.1:0").unwrap();
+    let hop = |party| Hop {
+        transport: Transport::Tls,
+        party: PartyId(party),
+        ..bench.hop(far.local_addr().unwrap())
+    };
+    let (now, hops) = (bench.now, [0, 1, 2, 3].map(hop));
+    for (hop, live) in hops.iter().zip([0, 1, 2, 2]).chain(hops.iter().zip([2, 2, 2, 2])) {
+        bench.streams.send(now, hop, b"x");
+        assert_eq!(bench.streams.live(), live, "{hop:?}");
+    }
+    let unsendable: Vec<News> = std::iter::from_fn(|| bench.streams.next_news()).collect();
+    assert_eq!(unsendable, [0, 3, 0, 3].map(|party| News::Unsendable(hops[party])));
 }
