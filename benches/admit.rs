@@ -58,6 +58,8 @@ fn peer(id: PeerId, name: &str, side: PeerSide, address: [u8; 4]) -> Option<Arc<
         pace: Pace::default(),
         keep_alive: None,
         proof: None,
+        demand: None,
+        roaming: false,
     }))
 }
 

@@ -124,11 +124,10 @@ fn from_file(written: &str, source: &Source) -> Result<SecretString, Cause> {
         Ok(text) => whole(text, &name),
         Err(error) => {
             let cause = Cause::new(format!("{} cannot be taken: {error}", quoted(&name)));
-            Err(match error.kind() {
-                io::ErrorKind::PermissionDenied => {
-                    cause.cure(format!("chmod 600 {name}, and let it belong to the edge's user"))
-                }
-                _ => cause.cure("a relative path begins at the policy file's folder"),
+            Err(if error.kind() == io::ErrorKind::PermissionDenied {
+                cause.cure(format!("chmod 600 {name}, and let it belong to the edge's user"))
+            } else {
+                cause.cure("a relative path begins at the policy file's folder")
             })
         }
     }

@@ -254,12 +254,9 @@ fn a7_two_proofs_broken_ones_and_too_many_are_refused() {
         ("twice", line.replace("realm=", "realm=\"x\", realm=")),
         (
             "many",
-            vec![
-                "Authorization: Digest username=\"a\", realm=\"b\", nonce=\"c\", uri=\"d\", \
-              response=\"0123456789abcdef0123456789abcdef\"";
-                9
-            ]
-            .join("\r\n"),
+            ["Authorization: Digest username=\"a\", realm=\"b\", nonce=\"c\", uri=\"d\", \
+              response=\"0123456789abcdef0123456789abcdef\""; 9]
+                .join("\r\n"),
         ),
         ("long", line.replace("cnonce=\"", &format!("cnonce=\"{}", "x".repeat(2_000)))),
     ] {
