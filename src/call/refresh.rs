@@ -24,6 +24,9 @@ use crate::sip::{Flow, HeaderName, Message, Method};
 /// Before a refresh that found no room in the table of client transactions is tried again.
 const NO_ROOM_PAUSE: Duration = Duration::from_secs(2);
 
+/// Before a session that has come to its end is looked at again.
+const EXPIRY_AGAIN: Duration = Duration::from_secs(1);
+
 /// 491s and 422s to one refresh that are followed by another try at once.
 const TRIES_MAX: u8 = 6;
 
@@ -233,7 +236,9 @@ impl Core {
     /// Comes back when the session ends, if it does.
     fn let_expire(&self, side: Side, context: &mut Context<'_>) {
         if self.leg(side).timer.expires() {
-            context.effects.push(Effect::Arm { timer: side.session(), at: self.leg(side).refreshing.ends });
+            // Never at once: a session that has ended is ended by whoever finds it so, and not by coming back.
+            let at = self.leg(side).refreshing.ends.max(context.now.tick.after(EXPIRY_AGAIN));
+            context.effects.push(Effect::Arm { timer: side.session(), at });
         } else {
             context.effects.push(Effect::Disarm(side.session()));
         }
@@ -254,6 +259,11 @@ impl Leg {
     /// How long the session still lasts; of one that does not expire, how long until it is refreshed.
     fn left(&self, now: Tick) -> Duration {
         if self.timer.expires() { self.refreshing.ends.since(now) } else { self.timer.due() }
+    }
+
+    /// Whether there is a request that refreshes it: an UPDATE that the peer takes, or a session description to offer again.
+    fn can_refresh(&self) -> bool {
+        self.sdp.is_some() || self.timer.updates() && self.allows_update
     }
 
     /// Whether the session has come to its end.
@@ -293,6 +303,9 @@ impl Talk {
         match leg.timer.role() {
             Role::Edge if leg.is_expired(now) && leg.refreshing.tries > 0 => {
                 return self.leg_is_dead(core, side, "the peer refuses to refresh the session", context);
+            }
+            Role::Edge if leg.is_expired(now) && !leg.can_refresh() => {
+                return self.leg_is_dead(core, side, "there is nothing to refresh the session with", context);
             }
             // RFC 4028 §10: the peer is to refresh and did not.
             Role::Peer if leg.is_expired(now) => {
@@ -395,7 +408,7 @@ fn refused(
         }
         422 if again && leg.timer.raise(message) => {
             leg.refreshing.wanted = wanted;
-            core.refresh(side, context);
+            core.refresh_later(side, Duration::ZERO, context);
         }
         500 if !leg.refreshing.waited && message.has(HeaderName::RetryAfter) => {
             leg.refreshing.waited = true;
@@ -408,7 +421,8 @@ fn refused(
         _ => match means {
             Means::Update => {
                 leg.timer.note_update(false);
-                core.refresh(side, context);
+                // By way of its deadline: an exchange may have begun while the UPDATE was out (RFC 3261 §14.1).
+                core.refresh_later(side, Duration::ZERO, context);
             }
             Means::Reinvite | Means::Restore | Means::Tell => core.refresh_once_more(side, context),
         },

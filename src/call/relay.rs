@@ -273,7 +273,9 @@ impl Relay {
                 core.session_heard(from.other(), message, context);
             }
         }
-        if status < 300 {
+        // Of an INFO's body nothing is negotiated.
+        let negotiates = matches!(pending.message.method(), Method::Update | Method::Prack | Method::Invite);
+        if status < 300 && negotiates {
             core.keep_sdp(from, message);
             core.keep_sdp(from.other(), &pending.message);
         }

@@ -308,3 +308,51 @@ fn b10_critical_privacy_is_given_or_the_call_refused() {
         assert_eq!(site.alerted(32114), status.is_some(), "{privacy}: {:?}", site.alerts);
     }
 }
+
+/// A session that the edge is to refresh, and nothing to refresh it with: no UPDATE, and an answer without a body.
+#[test]
+fn f3_a_session_with_nothing_to_refresh_it_with_ends_and_holds_up_nobody() {
+    let mut site = Site::new();
+    let lines = [
+        ("Supported", "timer"),
+        ("Session-Expires", "90;refresher=uas"),
+        ("Allow", "INVITE, ACK, BYE, CANCEL"),
+    ];
+    let (call, leaving) = rung(&mut site, "bare", &lines);
+    let mut ok = Sip::response(&leaving, 200, "OK", "callee");
+    ok.add("Contact", &format!("<sip:callee@{TRUNK}>"));
+    let sent = site.send(TRUNK, &ok);
+    let answer = response_to(&sent, PBX, 200).unwrap_or_else(|| panic!("{}", shown(&sent)));
+    site.send(PBX, &ack(&call, &answer, "z9hG4bKackbare"));
+    let ended = site.pass(120 * SECOND);
+    assert!(request_to(&ended, TRUNK, "BYE").is_some(), "{}", shown(&ended));
+    assert!(request_to(&ended, PBX, "BYE").is_some(), "{}", shown(&ended));
+    assert!(site.alerted(39109));
+    site.must_become_empty();
+}
+
+/// What an INFO carries is no session description: the leg is refreshed by what stands all the same.
+#[test]
+fn a_digit_in_mid_call_takes_no_refresh_away() {
+    let mut site = Site::new();
+    let lines = [
+        ("Supported", "timer"),
+        ("Session-Expires", "90;refresher=uas"),
+        ("Allow", "INVITE, ACK, BYE, CANCEL, INFO"),
+    ];
+    let (call, leaving) = rung(&mut site, "digit", &lines);
+    let mut ok = Sip::response(&leaving, 200, "OK", "callee");
+    ok.add("Contact", &format!("<sip:callee@{TRUNK}>")).sdp(SDP);
+    let sent = site.send(TRUNK, &ok);
+    let answer = response_to(&sent, PBX, 200).unwrap_or_else(|| panic!("{}", shown(&sent)));
+    site.send(PBX, &ack(&call, &answer, "z9hG4bKackdigit"));
+    let of_b = crate::site::Call { invite_a: call, ok_a: answer, invite_b: leaving, ok_b: ok };
+    let mut info = by_callee(&of_b, "INFO", 2, "digit");
+    info.sdp("Signal=1\r\n").set("Content-Type", "application/dtmf-relay");
+    let sent = site.send(TRUNK, &info);
+    let crossed = request_to(&sent, PBX, "INFO").unwrap_or_else(|| panic!("{}", shown(&sent)));
+    site.send(PBX, &Sip::response(&crossed, 200, "OK", "x"));
+    let sent = site.pass(50 * SECOND);
+    let refresh = request_to(&sent, PBX, "INVITE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+    assert!(refresh.has_sdp(), "{refresh:?}");
+}
