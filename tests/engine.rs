@@ -25,6 +25,8 @@ mod names;
 mod networks;
 #[path = "engine/numbers.rs"]
 mod numbers;
+#[path = "engine/oversize.rs"]
+mod oversize;
 #[path = "engine/roaming.rs"]
 mod roaming;
 #[path = "engine/sessions.rs"]

@@ -25,7 +25,7 @@ pub struct DatagramCounts {
     pub received: u64,
     /// Given to the system.
     pub sent: u64,
-    /// Dropped: no such listener, or its queue was full.
+    /// Dropped: no such listener, its queue was full, or larger than a datagram can be.
     pub dropped: u64,
     /// The system refused to send.
     pub unsendable: u64,
@@ -170,6 +170,14 @@ fn flush_port(
 ) {
     let flushed = port.flush(outbox);
     counts.sent += flushed.sent;
+    counts.dropped += flushed.oversize;
+    if flushed.oversize > 0 {
+        tracing::debug!(
+            listener = port.listener.0,
+            count = flushed.oversize,
+            "dropped: larger than a datagram can be"
+        );
+    }
     counts.unsendable += flushed.unsendable.len() as u64;
     unsendable.extend(flushed.unsendable.into_iter().map(|(remote, error)| {
         tracing::debug!(%remote, ?error, "a datagram cannot be sent");

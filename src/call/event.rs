@@ -13,6 +13,8 @@ pub enum Failure {
     Transport,
     /// The edge's own table of client transactions is full: nobody else is to blame.
     Full,
+    /// It is larger than a datagram can be: the request alone is to blame, and no target heard of it.
+    Oversize,
 }
 
 /// Deadlines a call arms; one of each kind at a time.

@@ -10,7 +10,7 @@ use super::core::{Core, RETRY_AFTER_BELOW};
 use super::leg::{Carried, Leg};
 use super::meaning;
 use super::offer::Offer;
-use super::relay::{crossing_status, decline, no_room, send};
+use super::relay::{crossing_status, decline, not_sent, send};
 use super::talk::Talk;
 use super::{Branch, Context, Effect, Failure, Phase, ServerId, Side, Timer};
 use crate::sip::{Flow, HeaderName, Message, Method};
@@ -224,10 +224,10 @@ impl Talk {
     ) -> Phase {
         let Exchange { from, pending, branch: _, refused } = exchange;
         core.agree();
-        if failure == Failure::Full {
+        if matches!(failure, Failure::Full | Failure::Oversize) {
             // The peer never heard of it, so the call stands as it did.
             if !refused {
-                no_room(core, from, &pending, context);
+                not_sent(core, from, &pending, failure, context);
             }
             return Phase::Talk(self);
         }

@@ -176,8 +176,14 @@ impl Core {
         context: &mut Context<'_>,
     ) -> Option<Side> {
         let (side, means) = self.take_refresh(branch)?;
-        if failure != Failure::Full {
-            return Some(side);
+        match failure {
+            Failure::Timeout | Failure::Transport => return Some(side),
+            // It is as large the next time; the session is left to expire.
+            Failure::Oversize => {
+                self.let_expire(side, context);
+                return None;
+            }
+            Failure::Full => {}
         }
         match means {
             Means::Update | Means::Reinvite => {}

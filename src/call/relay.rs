@@ -42,10 +42,20 @@ pub(super) fn decline(
     core.answer(side, server, message, flow.remote, &Answer { retry_after, ..Answer::bare(status) }, context);
 }
 
-/// 500 with a pause, to a request that this edge has no room to carry: its peer never heard of it, so the call stands.
-pub(super) fn no_room(core: &mut Core, from: Side, pending: &Pending, context: &mut Context<'_>) {
-    let retry_after = Some(context.random.below(RETRY_AFTER_BELOW));
-    let answer = Answer { retry_after, ..Answer::bare(500) };
+/// To a request that this edge cannot carry: 500 with a pause where it has no room now, 513 where no datagram has. Its peer
+/// never heard of it, so the call stands.
+pub(super) fn not_sent(
+    core: &mut Core,
+    from: Side,
+    pending: &Pending,
+    failure: Failure,
+    context: &mut Context<'_>,
+) {
+    let answer = if failure == Failure::Oversize {
+        Answer::bare(513)
+    } else {
+        Answer { retry_after: Some(context.random.below(RETRY_AFTER_BELOW)), ..Answer::bare(500) }
+    };
     core.answer(from, pending.server, &pending.message, pending.source, &answer, context);
 }
 
@@ -296,7 +306,7 @@ impl Relay {
         let status = match failure {
             Failure::Timeout => 504,
             Failure::Transport => 500,
-            Failure::Full => return no_room(core, from, &pending, context),
+            Failure::Full | Failure::Oversize => return not_sent(core, from, &pending, failure, context),
         };
         core.answer(from, pending.server, &pending.message, pending.source, &Answer::bare(status), context);
     }

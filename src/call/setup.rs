@@ -415,6 +415,9 @@ impl Setup {
             // Another target would find the same table.
             return self.nothing_left(core, context);
         }
+        if failure == Failure::Oversize {
+            self.targets.too_large(core);
+        }
         match heard {
             Heard::Nothing | Heard::Trying => self.next_target(core, context),
             Heard::Progress => self.nothing_left(core, context),

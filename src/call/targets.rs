@@ -104,6 +104,12 @@ impl Targets {
         }
     }
 
+    /// No datagram carries the request to the target it turned to; another one may take it by a stream.
+    pub fn too_large(&mut self, core: &Core) {
+        let words = "the request is larger than a UDP datagram can be; set `transports` of the target to one with tcp or tls, where it speaks them";
+        self.refused = Some(Box::new(Refusal::new(code::OVERSIZE, &core.a.peer.refusal, words.to_owned())));
+    }
+
     /// Whether those that are down are to be tried now: once, and only when every other one was as good as down.
     fn is_last_resort(&self) -> bool {
         !self.last_resort && !self.answered && self.refused.is_none() && !self.left.is_empty()

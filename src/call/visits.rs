@@ -109,7 +109,7 @@ fn column(event: &Event<'_>) -> usize {
         }
         Event::Failed { failure: Failure::Timeout, .. } => 16,
         Event::Failed { failure: Failure::Transport, .. } => 17,
-        Event::Failed { failure: Failure::Full, .. } => 18,
+        Event::Failed { failure: Failure::Full | Failure::Oversize, .. } => 18,
         Event::Gone { .. } => 19,
         Event::End(EndCause::Stopping) => 20,
         Event::End(EndCause::Command) => 21,

@@ -73,6 +73,8 @@ counts! {
     table_full,
     /// Requests of ours that did not leave, or once and never again, because the client transaction table is full.
     client_table_full,
+    /// Requests of ours that did not leave because no datagram can carry them.
+    client_oversize,
     /// Attempts refused because the edge drains.
     draining,
     /// Calls that waited for their turn at a target.

@@ -202,7 +202,7 @@ impl Gate for EdgeGate<'_> {
     fn failed(&mut self, now: Now, candidate: &Candidate, parties: Parties, failure: Failure) {
         let what = match failure {
             // The target never heard of it.
-            Failure::Full => return,
+            Failure::Full | Failure::Oversize => return,
             Failure::Timeout => "did not answer a call in time",
             Failure::Transport => "cannot be reached",
         };

@@ -269,6 +269,7 @@ impl Engine {
                 Outcome::Send { hop, bytes } => self.outputs.push_back(Output::Send { hop, bytes }),
                 Outcome::ClientFailed { branch, owner, failure } => {
                     self.counts.client_table_full += u64::from(failure == Failure::Full);
+                    self.counts.client_oversize += u64::from(failure == Failure::Oversize);
                     self.happened.push_back(Happened::Failed { branch, owner, failure });
                 }
                 Outcome::ClientEnded { branch, owner } => {

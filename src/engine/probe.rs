@@ -75,7 +75,7 @@ impl Engine {
             Failure::Transport if self.probe_again(now, peer, address, branch) => {}
             Failure::Timeout | Failure::Transport => self.lost(now, peer, address),
             // It was never asked.
-            Failure::Full => self.peers.answered(branch),
+            Failure::Full | Failure::Oversize => self.peers.answered(branch),
         }
     }
 

@@ -193,7 +193,7 @@ impl Engine {
     /// The far side did not answer, or could not be reached.
     pub(super) fn carried_failed(&mut self, now: Now, number: u32, failure: Failure) {
         match failure {
-            Failure::Transport => self.carry_on(now, number),
+            Failure::Transport | Failure::Oversize => self.carry_on(now, number),
             Failure::Full => {
                 let Some(errand) = self.carried.errands.get(&number) else { return };
                 let words = "no more messages are carried now";

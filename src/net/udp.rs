@@ -35,6 +35,8 @@ pub struct Flushed {
     pub sent: u64,
     /// Where a datagram could not go, and why; the rest went on.
     pub unsendable: Vec<(SocketAddr, io::ErrorKind)>,
+    /// Datagrams dropped because they are larger than any can be: that says nothing of where they were to go.
+    pub oversize: u64,
 }
 
 impl UdpPort {
@@ -111,6 +113,11 @@ impl UdpPort {
                     self.blocked = true;
                     break;
                 }
+                // EMSGSIZE: the fault of this datagram alone.
+                Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
+                    self.queue.pop_front();
+                    flushed.oversize += 1;
+                }
                 Err(error) => {
                     if let Some(lost) = self.queue.pop_front() {
                         flushed.unsendable.push((lost.remote, error.kind()));
@@ -177,6 +184,19 @@ mod tests {
         assert_eq!(flushed.sent, 2);
         assert_eq!(flushed.unsendable.len(), 1);
         assert_eq!(flushed.unsendable[0].0, nowhere);
+        assert!(from.queued() == 0 && !from.is_blocked());
+    }
+
+    #[test]
+    fn a_datagram_that_is_too_large_is_dropped_alone_and_blames_nobody() {
+        let mut from = port();
+        let to = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let remote = to.local_addr().unwrap();
+        for length in [1, 65_508, 65_507] {
+            assert!(from.push(Datagram { remote, bytes: vec![b'x'; length].into() }));
+        }
+        let flushed = from.flush(&mut Outbox::new());
+        assert_eq!(flushed, Flushed { sent: 2, unsendable: Vec::new(), oversize: 1 });
         assert!(from.queued() == 0 && !from.is_blocked());
     }
 

@@ -40,7 +40,7 @@ fn two(change: impl Fn(&mut ringfence::policy::Peer)) -> Arc<Policy> {
 }
 
 /// The nth call of the PBX, to a destination block of its own.
-fn invite(nth: u32) -> Request {
+pub fn invite(nth: u32) -> Request {
     Request::new("INVITE", PBX).with(|r| {
         r.branch = format!("z9hG4bK-{nth}");
         r.call_id = format!("call-{nth}@example.com");
@@ -48,7 +48,7 @@ fn invite(nth: u32) -> Request {
     })
 }
 
-fn call(edge: &mut Edge, nth: u32) -> Seen {
+pub fn call(edge: &mut Edge, nth: u32) -> Seen {
     edge.hear(from(PBX), &invite(nth).text())
 }
 
@@ -65,7 +65,7 @@ fn answered_so(edge: &mut Edge, nth: u32, number: u32, status: u16, more: &str) 
 }
 
 /// INVITEs to an address, copies left out.
-fn invites(seen: &Seen, address: &str) -> Vec<Message> {
+pub fn invites(seen: &Seen, address: &str) -> Vec<Message> {
     let mut found: Vec<Message> = Vec::new();
     for message in seen.to(address) {
         let copy = found.iter().any(|known| known.call_id() == message.call_id());
@@ -400,7 +400,7 @@ fn status_tells_of_a_pause_and_of_calls_that_wait() {
 }
 
 /// The trunk has these transports.
-fn over(transports: &[Transport]) -> Arc<Policy> {
+pub fn over(transports: &[Transport]) -> Arc<Policy> {
     let transports = transports.iter().copied().collect();
     two(move |trunk| {
         trunk.transports = Clone::clone(&transports);

@@ -127,6 +127,7 @@ fn words(outcome: &Outcome) -> String {
                 Failure::Timeout => "client timed out".to_owned(),
                 Failure::Transport => "client not sent".to_owned(),
                 Failure::Full => "no room for a client".to_owned(),
+                Failure::Oversize => "too large for a client".to_owned(),
             }
         }
         Outcome::ClientEnded { .. } => "client ended".to_owned(),

@@ -21,6 +21,15 @@ use crate::transaction::{ClientKey, Effect, Effects, Lettered};
 /// Map entries kept when the table is empty; above that the memory goes back.
 const ENTRIES_KEPT: usize = 128;
 
+/// What a UDP datagram carries at most: 65,535 octets with its own header of 8, which over IPv4 stand beside 20 of IP's.
+const UDP_BYTES_MAX: [usize; 2] = [65_507, 65_527];
+
+/// Whether no datagram can carry it. The system would refuse it by the address alone, and all that wait there would fail.
+fn is_oversize(hop: &Hop, bytes: &Bytes) -> bool {
+    let [v4, v6] = UDP_BYTES_MAX;
+    hop.transport == Transport::Udp && bytes.len() > if hop.remote.is_ipv4() { v4 } else { v6 }
+}
+
 #[derive(Debug)]
 enum Machine {
     Invite(InviteClient),
@@ -95,6 +104,12 @@ impl Clients {
         owner: Owner,
         work: &mut Work<'_>,
     ) {
+        if is_oversize(&hop, &bytes) {
+            if owner != Owner::Nobody {
+                work.out.push(Outcome::ClientFailed { branch, owner, failure: Failure::Oversize });
+            }
+            return;
+        }
         let method = bytes.split(|octet| *octet == b' ').next().unwrap_or_default();
         // BYE and CANCEL: live calls can be ended when new ones fill the table.
         let ends = method == Method::Bye.as_bytes() || method == Method::Cancel.as_bytes();
