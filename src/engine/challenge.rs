@@ -191,8 +191,12 @@ pub(super) fn claimed<'a>(
         if at >= AUTHORIZATIONS_MAX {
             return Err(bad("too many credentials"));
         }
-        let read = Authorization::read(line).map_err(|_| bad("the credentials cannot be read"))?;
-        let Some(read) = read.filter(|read| *read.realm == *demand.realm.as_bytes()) else { continue };
+        let unreadable = |_| bad("the credentials cannot be read");
+        let realm = Authorization::realm_of(line).map_err(unreadable)?;
+        if realm.is_none_or(|realm| *realm != *demand.realm.as_bytes()) {
+            continue;
+        }
+        let Some(read) = Authorization::read(line).map_err(unreadable)? else { continue };
         if ours.replace(read).is_some() {
             return Err(bad("more than one proof for one realm"));
         }

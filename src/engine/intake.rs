@@ -20,7 +20,7 @@ use crate::sip::error::{Cause, Malformed};
 use crate::sip::grammar::Values;
 use crate::sip::parse::{Answerable, Limits, parse};
 use crate::sip::write::{self, Text};
-use crate::sip::{ConnectionId, Flow, HeaderName, Hop, ListenerId, Message, PartyId, Via};
+use crate::sip::{ConnectionId, Flow, HeaderName, Hop, ListenerId, Message, Method, PartyId, Via};
 
 /// The longest keep-alive: two CRLF.
 const KEEP_ALIVE_BYTES_MAX: usize = 4;
@@ -194,8 +194,10 @@ impl Engine {
 
     fn arrive(&mut self, now: Now, flow: Flow, listed: Listed, message: &Message) {
         let (policy, located) = (Arc::clone(&self.policy), Arc::clone(&self.located));
-        // DNS says whom we call, not who calls us: without a word of the policy nothing begins from there.
-        if listed == Listed::ByName && message.to_tag().is_none() {
+        // DNS says whom we call, not who calls us: without a word of the policy nothing begins from there. What began before
+        // the name led elsewhere can be ended.
+        let begins = message.to_tag().is_none() && !matches!(message.method(), Method::Cancel | Method::Ack);
+        if listed == Listed::ByName && begins {
             return self.sources.uninvited(now, &flow);
         }
         let (id, listing) = match listed {

@@ -3,10 +3,13 @@
 //! Owns that order, and that it tells nobody which users there are. Refuses to know headers and answers.
 //! Read first: RFC 7616 §3.4.6, §5; RFC 8760 §2.3; attack rows A4 to A7.
 
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use super::Policy;
 use super::credential::{Credential, Demand, DigestUri};
 use super::lockout::{LOCKS_MAX, Lockouts, Try, Wrong};
-use super::nonce::{Bound, NONCES_MAX, NonceText, Nonces, Use};
+use super::nonce::{Bound, Mark, NONCES_MAX, NonceText, Nonces, Use};
 use super::sources::Settings;
 use crate::clock::Tick;
 use crate::sip::Uri;
@@ -47,6 +50,7 @@ pub enum Proof {
 pub struct Guard {
     nonces: Nonces,
     lockouts: Option<Lockouts>,
+    guesses: Guesses,
     seed: [u8; 32],
     /// Nobody's: what a user that there is not is held against.
     dummies: [Ha1; 3],
@@ -58,7 +62,13 @@ impl Guard {
     pub fn new(seeds: [[u8; 32]; 3]) -> Self {
         let [key, seed, nobody] = seeds;
         let dummies = Hash::ALL.map(|hash| Ha1::new(hash, b"", b"", &nobody));
-        Self { nonces: Nonces::new(key, NONCES_MAX), lockouts: None, seed, dummies }
+        Self {
+            nonces: Nonces::new(key, NONCES_MAX),
+            lockouts: None,
+            guesses: Guesses::default(),
+            seed,
+            dummies,
+        }
     }
 
     /// A new policy is in force. The table of locks is made with the first policy that asks for passwords.
@@ -108,8 +118,17 @@ impl Guard {
             held.is_some_and(|key| authorization.is_proven_by(key, claim.method, b"")) & key.is_some();
         let fault = terms_fault(asked, claim).or((!right).then_some("the password or the user is wrong"));
         if let Some(why) = fault {
-            let wrong = self.lockouts.as_mut().map_or(Wrong::Borne, |lockouts| lockouts.wrong(now, &who));
+            // UDP repeats a request until it is answered: the copies of one guess are one guess.
+            let wrong = match self.lockouts.as_mut().filter(|_| self.guesses.is_new(&self.seed, mark, claim))
+            {
+                Some(lockouts) => lockouts.wrong(now, &who),
+                None => Wrong::Borne,
+            };
             return Proof::Wrong(why, wrong);
+        }
+        // Whoever knows the password guesses nothing: a machine that writes another digest-uri locks nobody out.
+        if !names_request(asked.uri, &authorization.uri, claim.uri) {
+            return Proof::Wrong(MISNAMED, Wrong::Borne);
         }
         let count = authorization.counted.map_or(0, |counted| counted.count);
         match self.nonces.take(now, mark, count) {
@@ -137,11 +156,38 @@ fn terms_fault(asked: &Demand, claim: &Claim<'_>) -> Option<&'static str> {
     if authorization.algorithm.session || !asked.hashes.contains(&authorization.algorithm.hash) {
         return Some("the algorithm is none that was offered");
     }
-    if authorization.counted.is_none_or(|counted| counted.qop != Qop::Auth) {
-        return Some("qop is not auth");
+    authorization.counted.is_none_or(|counted| counted.qop != Qop::Auth).then_some("qop is not auth")
+}
+
+/// The password is right, and the request another one.
+const MISNAMED: &str = "the password is right, but the digest-uri is not the Request-URI; where the machine writes its \
+                        host alone there, set `digest_uri: host` for this peer";
+
+/// Wrong proofs remembered, so that copies of one are told from another.
+const GUESSES_MAX: usize = 64;
+
+/// The last wrong proofs; the oldest makes room.
+#[derive(Debug, Default)]
+struct Guesses(VecDeque<u64>);
+
+impl Guesses {
+    /// Whether this proof was not among the last wrong ones; it is now.
+    fn is_new(&mut self, seed: &[u8; 32], mark: Mark, claim: &Claim<'_>) -> bool {
+        let mut hasher = DefaultHasher::new();
+        let authorization = claim.authorization;
+        (seed, mark, claim.bound.source, claim.method, claim.uri).hash(&mut hasher);
+        (authorization.response.as_bytes(), &authorization.cnonce, &authorization.uri).hash(&mut hasher);
+        authorization.counted.map(|counted| counted.count).hash(&mut hasher);
+        let guess = hasher.finish();
+        if self.0.contains(&guess) {
+            return false;
+        }
+        if self.0.len() >= GUESSES_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(guess);
+        true
     }
-    (!names_request(asked.uri, &authorization.uri, claim.uri))
-        .then_some("the digest-uri is not the Request-URI")
 }
 
 /// RFC 7616 §3.4.6: the digest-uri must be that of the request, or a proof for one number would dial another.

@@ -170,8 +170,8 @@ fn a5_nobody_learns_which_users_there_are() {
         let mut guard = guard();
         let nonce = guard.nonce(at(1), 9, &bound());
         let heard: Vec<Proof> = (0..WRONG_MAX + 2)
-            .map(|_| {
-                let line = Client { user, password: "guessed", ..OFFICE }.line(&nonce);
+            .map(|nth| {
+                let line = Client { user, password: "guessed", count: nth as u32 + 1, ..OFFICE }.line(&nonce);
                 judge(&mut guard, &asked, &line)
             })
             .collect();
@@ -184,8 +184,8 @@ fn a5_nobody_learns_which_users_there_are() {
     // Locked out, the right password opens nothing either, or the lock would tell it.
     let mut guard = guard();
     let nonce = guard.nonce(at(1), 9, &bound());
-    for _ in 0..WRONG_MAX {
-        let line = Client { password: "guessed", ..OFFICE }.line(&nonce);
+    for count in 1..=WRONG_MAX {
+        let line = Client { password: "guessed", count: count as u32, ..OFFICE }.line(&nonce);
         judge(&mut guard, &asked, &line);
     }
     assert_eq!(judge(&mut guard, &asked, &OFFICE.line(&nonce)), Proof::Locked);
@@ -216,4 +216,21 @@ fn a9_a_credential_calls_as_itself_and_as_whom_it_may() {
     assert!(asked.find(b"Office").is_none());
     let none: smallvec::SmallVec<[Ha1; 2]> = smallvec![];
     assert!(Credential { keys: none, ..(**office).clone() }.key(Hash::Sha256).is_none());
+}
+
+/// UDP repeats what is not answered, and sipp writes another digest-uri: neither is a guess.
+#[test]
+fn a4_copies_of_one_guess_count_once_and_a_right_password_never() {
+    let asked = demand(&[Hash::Sha256]);
+    let mut guard = guard();
+    let nonce = guard.nonce(at(1), 9, &bound());
+    let guess = Client { password: "guessed", ..OFFICE }.line(&nonce);
+    let misnamed = Client { uri: b"sip:192.0.2.7:5060", ..OFFICE }.line(&nonce);
+    for _ in 0..WRONG_MAX * 3 {
+        for line in [&guess, &misnamed] {
+            let proof = judge(&mut guard, &asked, line);
+            assert!(matches!(proof, Proof::Wrong(_, Wrong::Borne)), "{proof:?}");
+        }
+    }
+    assert_eq!(judge(&mut guard, &asked, &OFFICE.line(&nonce)), Proof::Proven);
 }

@@ -26,6 +26,9 @@ pub const NONCES_MAX: usize = 16_384;
 /// How far below the highest count of a nonce another may still come, so that requests may overtake each other.
 const WINDOW: u32 = 64;
 
+/// How far above the highest count the next may come: one that leaps would shut the window for all that follow.
+const LEAP_MAX: u32 = 1_024;
+
 /// Octets of a nonce: when (4), salt (8), proof (12).
 const OCTETS: usize = 24;
 
@@ -44,7 +47,7 @@ pub struct Bound {
 }
 
 /// A nonce that was known again. Ordered by age.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mark {
     /// Seconds.
     issued: u32,
@@ -56,9 +59,9 @@ pub struct Mark {
 pub enum Use {
     /// New, and taken now.
     Taken,
-    /// It came before, or too far behind the highest to tell.
+    /// It came before.
     Replayed,
-    /// What is known of the nonce was given up: ask anew.
+    /// Too far behind the highest to tell, or too far ahead of it; or what is known of the nonce was given up: ask anew.
     Gone,
 }
 
@@ -142,7 +145,7 @@ impl Nonces {
         if let Some(window) = self.used.get_mut(&mark) {
             return window.take(count);
         }
-        if self.given_up.is_some_and(|given_up| mark.issued <= given_up) {
+        if count > LEAP_MAX || self.given_up.is_some_and(|given_up| mark.issued <= given_up) {
             return Use::Gone;
         }
         // Who is past its time is asked anew by its age alone.
@@ -178,12 +181,18 @@ impl Nonces {
 impl Window {
     fn take(&mut self, count: u32) -> Use {
         if let Some(ahead) = count.checked_sub(self.highest).filter(|ahead| *ahead > 0) {
+            if ahead > LEAP_MAX {
+                return Use::Gone;
+            }
             self.seen = self.seen.checked_shl(ahead).unwrap_or(0) | 1;
             self.highest = count;
             return Use::Taken;
         }
         let behind = self.highest - count;
-        let bit = if behind < WINDOW { 1_u64 << behind } else { u64::MAX };
+        if behind >= WINDOW {
+            return Use::Gone;
+        }
+        let bit = 1_u64 << behind;
         if self.seen & bit != 0 {
             return Use::Replayed;
         }
@@ -298,14 +307,15 @@ mod tests {
             (3, Use::Replayed),
             (4, Use::Taken),
             (4, Use::Replayed),
-            (2, Use::Replayed),
+            (2, Use::Gone),
             (1_000, Use::Taken),
             (937, Use::Taken),
-            (936, Use::Replayed),
+            (936, Use::Gone),
             (999, Use::Taken),
-            (u32::MAX, Use::Taken),
-            (u32::MAX, Use::Replayed),
-            (u32::MAX - 1, Use::Taken),
+            (u32::MAX, Use::Gone),
+            (2_025, Use::Gone),
+            (2_024, Use::Taken),
+            (2_024, Use::Replayed),
         ];
         for (count, expected) in table {
             assert_eq!(ours.take(at(5), mark, count), expected, "{count}");

@@ -48,6 +48,13 @@ impl fmt::Debug for Authorization<'_> {
 }
 
 impl<'a> Authorization<'a> {
+    /// The realm alone of one header line's value, whatever else stands there: what is meant for another realm need not be
+    /// readable here (RFC 3261 §22.3). `Ok(None)` for another scheme, or without a realm.
+    pub fn realm_of(value: &'a [u8]) -> Result<Option<Cow<'a, [u8]>>, Cause> {
+        let auth = Auth::read(value)?;
+        if auth.is_digest() { text(&auth, "realm") } else { Ok(None) }
+    }
+
     /// Reads one header line's value. `Ok(None)` for another scheme; an error for a digest that breaks the grammar, says
     /// a thing twice, names an algorithm or qop that is not known, or has qop without nc and cnonce, or these without it.
     pub fn read(value: &'a [u8]) -> Result<Option<Self>, Cause> {
