@@ -343,6 +343,7 @@ impl Engine {
             call_id: message.call_id(),
             in_dialog: message.to_tag().is_some(),
             request_host,
+            secure: matches!(message.uri(), Some(Uri::Sip(uri)) if uri.secure),
             replaces: message.has(HeaderName::Replaces) || message.has(HeaderName::Join),
             caller,
             hidden: hides(message),

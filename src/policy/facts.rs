@@ -29,6 +29,8 @@ pub struct Facts<'a> {
     pub in_dialog: bool,
     /// The Request-URI's host of sip and sips; `None` for other schemes.
     pub request_host: Option<Host<'a>>,
+    /// Whether the Request-URI is a sips one: TLS is wanted on every leg (RFC 5630).
+    pub secure: bool,
     /// Whether a Replaces or Join header stands in it (RFC 3891, RFC 3911).
     pub replaces: bool,
     /// The caller: the user of the header that `caller_in` names, unescaped once; empty when there is none.

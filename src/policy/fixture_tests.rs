@@ -152,6 +152,7 @@ pub(crate) fn facts() -> Facts<'static> {
         call_id: b"one@pbx",
         in_dialog: false,
         request_host: None,
+        secure: false,
         replaces: false,
         caller: "201",
         called: "+37127913000",

@@ -27,6 +27,7 @@ pub mod peer;
 pub mod refusal;
 pub mod route;
 pub mod rules;
+mod secrecy;
 pub mod sources;
 pub mod stage;
 mod strangers;

@@ -18,7 +18,7 @@ use super::rules::concurrent_calls::objection;
 use super::rules::max_duration::DURATION_DEFAULT;
 use super::rules::{Entry, Objection, Question};
 use super::verdict::{Candidates, Outcome, Said, Saw, Step, Verdict};
-use super::{Policy, code};
+use super::{Policy, code, secrecy};
 use crate::clock::Tick;
 use crate::sip::Method;
 
@@ -141,13 +141,18 @@ pub fn admit(policy: &Policy, counters: &Counters, facts: &Facts<'_>) -> Verdict
     if !verdict.ask(policy.rules.of(judged_as), &question) {
         return verdict;
     }
-    let Some(routed) = routed else {
+    let Some(mut routed) = routed else {
         no_route(&mut verdict, policy, &question);
         return verdict;
     };
     let rule = Arc::clone(&routed.route.path);
     verdict.trail.push(Step { rule, saw: Saw::Nothing, said: Said::Match });
     verdict.direction = Some(routed.direction);
+    if let Err((path, objection)) = secrecy::keep(policy, &facts, &mut routed.candidates) {
+        verdict.trail.push(Step { rule: Arc::clone(&path), saw: Saw::Nothing, said: Said::Refuse });
+        verdict.refuse(&path, &question, *objection);
+        return verdict;
+    }
     let Some(candidates) = written(&mut verdict, &question, routed) else { return verdict };
     if *facts.method == Method::Invite && !charge(&mut verdict, &question) {
         return verdict;
