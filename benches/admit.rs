@@ -60,6 +60,7 @@ fn peer(id: PeerId, name: &str, side: PeerSide, address: [u8; 4]) -> Option<Arc<
         proof: None,
         demand: None,
         roaming: false,
+        login: None,
     }))
 }
 

@@ -51,8 +51,8 @@ impl<'a> Event<'a> {
                 Event::Request { side, server, peer, flow, message: other }
             }
             Event::Ack { side, peer, .. } => Event::Ack { side, peer, message: other },
-            Event::Response { side, branch, flow, .. } => {
-                Event::Response { side, branch, flow, message: other }
+            Event::Response { side, branch, flow, proof, .. } => {
+                Event::Response { side, branch, flow, message: other, proof }
             }
             Event::Cancel { .. }
             | Event::Failed { .. }

@@ -16,7 +16,9 @@ use super::{Branch, Context, Effect, LocalTag, ServerId, Side, Timer};
 use crate::clock::{Tick, Wall};
 use crate::policy::code::Code;
 use crate::policy::verdict::Step;
-use crate::policy::{Alert, Direction, Parties, PeerId, PeerSide, Policy, Refusal, Reservation, Trail};
+use crate::policy::{
+    Alert, Direction, Parties, PeerId, PeerSide, Policy, Refusal, Reservation, Trail, Unproven,
+};
 use crate::sip::{Message, Method};
 
 /// Max-Forwards of requests that begin here.
@@ -124,7 +126,7 @@ pub(super) struct Core {
     pub duration_max: std::time::Duration,
     pub recorded: bool,
     /// Effects of the transition under way whose messages are noted.
-    pub noted: usize,
+    pub noted: u32,
     /// INVITEs to targets that were given up and have no final answer yet.
     pub abandoned: Vec<Abandoned>,
     /// Dialogs that nobody waited for and that were ended: INVITE and To tag, until that INVITE's time is over.
@@ -140,6 +142,8 @@ pub(super) struct Core {
     pub invite: Option<Box<Pending>>,
     /// Bodies of responses that were thrown away.
     pub spoilt: super::content::Spoilt,
+    /// Why the challenge that just came was not answered.
+    pub unproven: Option<Unproven>,
 }
 
 impl Side {
@@ -312,7 +316,7 @@ impl Core {
         if let Carried::Of(carried) = carried {
             self.keep_sdp(side, carried);
         }
-        context.effects.push(Effect::Send { side, hop, bytes });
+        context.effects.push(Effect::Send { side, invite, hop, bytes });
     }
 
     /// Acknowledges a 2xx whose offer nobody will answer any more, if one waits. RFC 3264 §5, RFC 3261 §13.2.2.4: an
@@ -381,7 +385,8 @@ impl Core {
             if let Some((_, hop, bytes)) = leg.acks.iter().find(|(invite, ..)| *invite == branch)
                 && message.to_tag().unwrap_or_default() == &*leg.remote_tag
             {
-                context.effects.push(Effect::Send { side: leg.side, hop: *hop, bytes: bytes.clone() });
+                let (side, hop, bytes) = (leg.side, *hop, bytes.clone());
+                context.effects.push(Effect::Send { side, invite: branch, hop, bytes });
                 return true;
             }
         }

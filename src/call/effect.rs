@@ -26,6 +26,19 @@ pub enum Effect {
         /// The bytes.
         bytes: Bytes,
     },
+    /// Start a client transaction for a request that was challenged: the same once more, to be sent with a proof.
+    Again {
+        /// Its new branch.
+        branch: Branch,
+        /// Which leg it belongs to.
+        side: Side,
+        /// Whether it is an INVITE.
+        invite: bool,
+        /// Where to.
+        hop: Hop,
+        /// The bytes, without the proof.
+        bytes: Bytes,
+    },
     /// Cancel an INVITE of ours: at once if a provisional was heard, else as soon as one is (RFC 3261 §9.1).
     /// `reason` is a whole Reason header value or empty.
     Cancel {
@@ -40,6 +53,8 @@ pub enum Effect {
     Send {
         /// Which leg it belongs to.
         side: Side,
+        /// The INVITE it acknowledges: it shows the same proofs (RFC 3261 §22.1).
+        invite: Branch,
         /// Where to.
         hop: Hop,
         /// The bytes.

@@ -1,8 +1,8 @@
 //! What can happen to a call.
 
 use super::{Branch, ServerId, Side};
-use crate::policy::PeerId;
-use crate::sip::{Flow, Message};
+use crate::policy::{PeerId, Unproven};
+use crate::sip::{Flow, Hop, Message};
 
 /// Why a client transaction ended without a final response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,6 +50,22 @@ pub enum Timer {
     Linger,
 }
 
+/// Whether a response asks who we are, and whether that can be told.
+#[derive(Debug, Clone, Copy)]
+pub enum Proof<'a> {
+    /// It is no challenge.
+    NotAsked,
+    /// It is, and the request may be sent again: it will be proven then.
+    Possible {
+        /// The request as it was sent, without any proof.
+        request: &'a [u8],
+        /// Where to.
+        hop: Hop,
+    },
+    /// It is, and it is not answered.
+    Refused(Unproven),
+}
+
 /// An event, already matched to this call by the engine.
 #[derive(Debug)]
 pub enum Event<'a> {
@@ -93,6 +109,8 @@ pub enum Event<'a> {
         flow: Flow,
         /// The response.
         message: &'a Message,
+        /// What follows where it is a challenge.
+        proof: Proof<'a>,
     },
     /// A request of ours ended without a final response.
     Failed {

@@ -25,6 +25,8 @@ pub(super) struct Exchange {
     pub branch: Branch,
     /// Whether who asked was refused meanwhile: an UPDATE waits for no person.
     pub refused: bool,
+    /// Whether it was cancelled: a challenge that crosses the CANCEL is not answered.
+    pub cancelled: bool,
 }
 
 impl Talk {
@@ -80,7 +82,8 @@ impl Talk {
         let pending = Pending { server, message: message.clone(), source: flow.remote };
         let policy = Arc::clone(&core.policy);
         core.leg_mut(side).refresh(message, flow, &policy);
-        self.exchange = Some(Box::new(Exchange { from: side, pending, branch, refused: false }));
+        self.exchange =
+            Some(Box::new(Exchange { from: side, pending, branch, refused: false, cancelled: false }));
         // Heard and never answered it would hold off every other; a person may be asked about it. Who sent an UPDATE
         // waits for 64*T1 and no longer, from its first copy on, and then the answer may need copies too.
         let patience = core.leg(side.other()).peer.ring_max;
@@ -112,10 +115,11 @@ impl Talk {
 
     /// A re-INVITE is cancelled: the CANCEL crosses, and whatever the other leg then answers crosses back.
     pub(super) fn cancelled(&mut self, server: ServerId, message: &Message, context: &mut Context<'_>) {
-        let Some(exchange) = self.exchange.as_ref().filter(|exchange| exchange.pending.server == server)
+        let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.pending.server == server)
         else {
             return;
         };
+        exchange.cancelled = true;
         let reason = message.values(HeaderName::Reason).next().and_then(meaning::reason).unwrap_or_default();
         let (branch, side) = (exchange.branch, exchange.from.other());
         context.effects.push(Effect::Cancel { branch, side, reason: bytes::Bytes::from(reason) });
@@ -124,6 +128,7 @@ impl Talk {
     /// RFC 3261 §9.1: a re-INVITE that was heard and never answered; its refusal crosses, or silence ends the call.
     pub(super) fn give_up_exchange(&mut self, core: &mut Core, context: &mut Context<'_>) {
         let Some(exchange) = self.exchange.as_deref_mut() else { return };
+        exchange.cancelled = true;
         let (branch, side, reason) = (exchange.branch, exchange.from.other(), bytes::Bytes::new());
         context.effects.push(Effect::Cancel { branch, side, reason });
         if *exchange.pending.message.method() == Method::Update && !exchange.refused {
@@ -150,12 +155,12 @@ impl Talk {
         if exchange.refused {
             return self.exchanged_too_late(core, &exchange, status, flow, message, context);
         }
-        let Exchange { from, pending, branch, refused } = exchange;
+        let Exchange { from, pending, branch, refused, cancelled } = exchange;
         let other = from.other();
         if status == 422 && core.leg_mut(other).timer.raise(message) {
             // RFC 4028 §7.4: the interval is this leg's own affair; the re-INVITE goes again with a longer one.
             let branch = send(core, other, &Method::Invite, &pending.message, &[], context);
-            self.exchange = Some(Box::new(Exchange { from, pending, branch, refused }));
+            self.exchange = Some(Box::new(Exchange { from, pending, branch, refused, cancelled }));
             return Phase::Talk(self);
         }
         if core.misses_answer(message) {
@@ -222,7 +227,7 @@ impl Talk {
         failure: Failure,
         context: &mut Context<'_>,
     ) -> Phase {
-        let Exchange { from, pending, branch: _, refused } = exchange;
+        let Exchange { from, pending, branch: _, refused, cancelled: _ } = exchange;
         core.agree();
         if matches!(failure, Failure::Full | Failure::Oversize) {
             // The peer never heard of it, so the call stands as it did.

@@ -13,6 +13,7 @@ pub(super) use super::outgoing::{Carried, Outgoing};
 use super::refresh::Refreshing;
 use super::session_timer::SessionTimer;
 use super::{Branch, LocalTag, Random, ServerId, Settings, Side, identity};
+use crate::policy::login::PROOF_OCTETS_USUAL;
 use crate::policy::peer::Named;
 use crate::policy::{Listener, Peer, PeerId, Policy, Reservation, Target};
 use crate::sip::error::Cause;
@@ -254,6 +255,7 @@ impl Leg {
 
     /// The hop for a request of this size: TCP where it has grown past what UDP carries and the peer has it.
     pub fn hop_for(&self, hop: Hop, bytes: usize, settings: &Settings) -> Hop {
+        let bytes = bytes + self.peer.login.as_ref().map_or(0, |_| PROOF_OCTETS_USUAL);
         // RFC 3261 §18.1.1: larger than 1300 bytes goes by a congestion controlled transport.
         let has_tcp = self.peer.transports.contains(&Transport::Tcp);
         if hop.transport == Transport::Udp && bytes > settings.udp_request_bytes_max && has_tcp {

@@ -7,6 +7,7 @@ pub mod answer;
 mod answered;
 pub mod asserted;
 pub mod caller;
+mod challenge;
 mod content;
 mod core;
 mod dialog;
@@ -49,6 +50,7 @@ pub use effect::{Effect, Effects};
 pub use event::{EndCause, Event, Failure, Timer};
 pub use identity::{Branch, LocalTag, Random};
 pub(crate) use invite::request_host;
+use leg::Leg;
 pub use record::CallRecord;
 use relay::Relays;
 pub use stray::{Farewell, Past};
@@ -226,10 +228,8 @@ impl Call {
             messages: passed::Messages::with_room(),
         };
         let callee = candidates.first().and_then(|first| policy.peer(first.peer)).unwrap_or(&peer);
-        let mut b = leg::Leg::callee(Arc::clone(callee), flow.back(), context.random);
-        b.other = (peer.id, begin.hidden);
-        let (a, readable) =
-            leg::Leg::invited(invite, &flow, server, peer, reservations, &policy, context.random);
+        let b = Leg::callee(Arc::clone(callee), flow.back(), context.random);
+        let (a, readable) = Leg::invited(invite, &flow, server, peer, reservations, &policy, context.random);
         context.effects.push(Effect::Bind { tag: a.local_tag, side: Side::A });
         context.effects.push(Effect::Bind { tag: b.local_tag, side: Side::B });
         let mut core = core::Core {
@@ -239,7 +239,7 @@ impl Call {
             story,
             duration_max: begin.duration_max,
             recorded: false,
-            noted: context.effects.len(),
+            noted: passed::count(context.effects),
             abandoned: Vec::new(),
             strays: Vec::new(),
             early_cseq: 0,
@@ -247,7 +247,9 @@ impl Call {
             keep_alive: None,
             invite: None,
             spoilt: content::Spoilt::default(),
+            unproven: None,
         };
+        core.b.other = (core.a.peer.id, begin.hidden);
         // The engine has refused what is no session description.
         let message = content::narrowed(invite).ok().flatten().unwrap_or_else(|| invite.clone());
         core.invite = Some(Box::new(answer::Pending { server, message, source: flow.remote }));
@@ -285,7 +287,7 @@ impl Call {
 
     /// One event.
     pub fn on(&mut self, event: Event<'_>, context: &mut Context<'_>) {
-        self.core.noted = context.effects.len();
+        self.core.noted = passed::count(context.effects);
         self.core.note_event(&event, context.now.tick);
         if matches!(event, Event::Timer(Timer::KeepAlive)) {
             return self.core.keep_alive(context);
@@ -299,6 +301,11 @@ impl Call {
             None => event,
         };
         self.core.follow(&event);
+        if let Event::Response { side, branch, flow, message, proof } = &event
+            && self.challenged((*side, *branch), flow, message, *proof, context)
+        {
+            return self.core.note_sent(context);
+        }
         self.phase = match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Setup(setup) => setup.on(&mut self.core, event, context),
             Phase::Talk(talk) => talk.on(&mut self.core, event, context),
@@ -310,7 +317,7 @@ impl Call {
 
     /// After a panic inside `on`: ends both legs from what the legs still know; never uses the broken phase.
     pub fn abandon(&mut self, context: &mut Context<'_>) {
-        self.core.noted = context.effects.len();
+        self.core.noted = passed::count(context.effects);
         let why = "internal error";
         let ending = core::Ending {
             reason: core::reason_text(why),

@@ -209,14 +209,16 @@ impl Core {
 
     /// Notes what the effects since the last time put on the wire.
     pub(super) fn note_sent(&mut self, context: &mut Context<'_>) {
-        let from = std::mem::replace(&mut self.noted, context.effects.len());
+        let from = std::mem::replace(&mut self.noted, count(context.effects));
         if self.recorded {
             return;
         }
         let at_ms = self.since_began(context.now.tick);
-        for effect in context.effects.get(from..).unwrap_or_default() {
+        for effect in context.effects.get(usize::try_from(from).unwrap_or(usize::MAX)..).unwrap_or_default() {
             let (leg, status, word, bytes) = match effect {
-                Effect::Request { side, hop, bytes, .. } | Effect::Send { side, hop, bytes } => {
+                Effect::Request { side, hop, bytes, .. }
+                | Effect::Again { side, hop, bytes, .. }
+                | Effect::Send { side, hop, bytes, .. } => {
                     (self.place(*side, Some(hop.remote)), 0, first_word(bytes), &bytes[..])
                 }
                 Effect::Respond { side, status, bytes, .. } => {
@@ -257,6 +259,11 @@ impl Core {
             }
         }
     }
+}
+
+/// How many effects there are; a transition has a few.
+pub(super) fn count(effects: &super::Effects) -> u32 {
+    u32::try_from(effects.len()).unwrap_or(u32::MAX)
 }
 
 /// The method of a request of ours.

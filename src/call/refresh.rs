@@ -153,6 +153,19 @@ impl Core {
         [Side::A, Side::B].into_iter().filter_map(open).collect()
     }
 
+    /// A refresh of ours goes again under another branch; false when this branch is of none.
+    pub fn refresh_renews(&mut self, old: Branch, new: Branch) -> bool {
+        for side in [Side::A, Side::B] {
+            if let Stage::Out { branch, .. } = &mut self.leg_mut(side).refreshing.stage
+                && *branch == old
+            {
+                *branch = new;
+                return true;
+            }
+        }
+        false
+    }
+
     /// The refresh that this branch is, which has come to its end.
     pub fn take_refresh(&mut self, branch: Branch) -> Option<(Side, Means)> {
         for side in [Side::A, Side::B] {

@@ -216,6 +216,17 @@ impl Relays {
         self.0.iter().any(|relay| relay.branch == branch)
     }
 
+    /// One of them goes again under another branch; false when this branch is of none.
+    pub fn renews(&mut self, old: Branch, new: Branch) -> bool {
+        let relay = self.0.iter_mut().find(|relay| relay.branch == old);
+        relay.map(|relay| relay.branch = new).is_some()
+    }
+
+    /// Our tag on leg A of the dialogs that one of them runs in.
+    pub fn tag(&self, branch: Branch) -> Option<LocalTag> {
+        self.0.iter().find(|relay| relay.branch == branch).map(|relay| relay.tag)
+    }
+
     /// Takes out those of the dialogs that lost to the ones the legs stand for, and answers them.
     pub fn lose(&mut self, core: &Core, context: &mut Context<'_>) {
         let winner = core.a.local_tag;

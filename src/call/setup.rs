@@ -2,6 +2,7 @@
 //!
 //! Owns trying, fail-over and early cancelling; which target is next is `targets`. Read first: RFC 3261 §9, §13.2, §16.7 (as a model of fail-over).
 
+mod again;
 mod memory;
 mod patience;
 
@@ -331,11 +332,7 @@ impl Setup {
                 let refusal = Refusal::new(code::REDIRECT_REFUSED, &presets, words);
                 self.refuse(core, &refusal, Disposition::Refused, context)
             }
-            401 | 407 => {
-                let words = "the far side asks for a login that the policy does not give it".to_owned();
-                let refusal = Refusal::new(code::CHALLENGE_FROM_STRANGER, &presets, words);
-                self.refuse(core, &refusal, Disposition::Failed, context)
-            }
+            401 | 407 => self.unproven(core, context),
             503 | 408 => self.nothing_left(core, context),
             _ => self.pass_refusal(core, status, message, context),
         }

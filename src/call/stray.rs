@@ -131,7 +131,7 @@ impl Core {
         let asked = asked(&self.policy, &self.b, self.early_cseq);
         let Ok(farewell) = asked.part(message, flow, ended, context.settings, context.random) else { return };
         let (hop, bytes) = farewell.ack;
-        context.effects.push(Effect::Send { side: Side::B, hop, bytes });
+        context.effects.push(Effect::Send { side: Side::B, invite, hop, bytes });
         if let Some((branch, hop, bytes)) = farewell.bye {
             self.strays.push((invite, tag.into()));
             context.effects.push(Effect::Request { branch, side: Side::B, invite: false, hop, bytes });

@@ -86,6 +86,19 @@ impl Talk {
         }
     }
 
+    /// A re-INVITE or a request that crosses goes again under another branch; false when it is none of them, or nobody
+    /// waits for it any more.
+    pub(super) fn renews(&mut self, old: Branch, new: Branch) -> bool {
+        match self.exchange.as_mut().filter(|exchange| exchange.branch == old) {
+            Some(exchange) if exchange.cancelled => false,
+            Some(exchange) => {
+                exchange.branch = new;
+                true
+            }
+            None => self.relays.renews(old, new),
+        }
+    }
+
     pub(super) fn end(
         self,
         core: &mut Core,

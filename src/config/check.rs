@@ -295,6 +295,7 @@ fn extras(peer: &Peer) -> Vec<String> {
     }
     out.extend(super::numbers::told(&peer.numbers));
     out.extend(super::numbers::trust_told(&peer.identity));
+    out.extend(peer.login.as_deref().map(super::logins::told));
     match peer.called_from {
         CalledFrom::RequestUri => {}
         CalledFrom::To => out.push("the number called is read from To".to_owned()),

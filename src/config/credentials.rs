@@ -22,7 +22,7 @@ use crate::policy::route::Pattern;
 use crate::sip::digest::{Ha1, Hash};
 
 /// The words of `algorithms:`.
-const ALGORITHMS: [(&str, Hash); 3] =
+pub(super) const ALGORITHMS: [(&str, Hash); 3] =
     [("sha-256", Hash::Sha256), ("sha-512-256", Hash::Sha512T256), ("md5", Hash::Md5)];
 
 /// What `challenge:` and `digest_uri:` may say.
@@ -138,7 +138,7 @@ fn hashes(fields: &Fields<'_>) -> Hashes {
 }
 
 /// Text that stands between quotes without an escape, and that every machine reads alike.
-fn name(text: &str) -> Result<String, Cause> {
+pub(super) fn name(text: &str) -> Result<String, Cause> {
     let bad = |c: char| c.is_control() || matches!(c, '"' | '\\' | ':');
     if text.is_empty() || text.len() > NAME_OCTETS_MAX || text.chars().any(bad) {
         let cause = format!("{} cannot stand in a challenge", quoted(text));

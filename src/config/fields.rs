@@ -333,7 +333,9 @@ impl<'a> Fields<'a> {
     /// A section below a key; when left out, the section with every key at its default.
     #[must_use]
     pub fn section(&self, name: &str) -> Option<Fields<'a>> {
-        let Some(Kind::Section(section)) = self.key(name).map(|key| key.kind) else { return None };
+        let Some(Kind::Section(section) | Kind::OneOf(section)) = self.key(name).map(|key| key.kind) else {
+            return None;
+        };
         match self.entry(name) {
             Some(entry) => Fields::open(self.desk, section, &entry.value, entry.place, self.path_of(name)),
             None => Some(Fields::left_out(self.desk, section, self.place, self.path_of(name))),

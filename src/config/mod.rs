@@ -9,6 +9,8 @@ mod credentials;
 mod cross;
 mod fields;
 mod keys;
+mod listeners;
+mod logins;
 mod numbers;
 mod peers;
 pub mod problem;
@@ -132,7 +134,7 @@ impl Source {
         })
     }
 
-    /// A text that stands for itself: it may name no other file.
+    /// A text that stands for itself: it may name no other file and no variable.
     #[must_use]
     pub fn of_text(name: &str, text: &str) -> Self {
         let open = |_: &Path| Err(io::Error::new(io::ErrorKind::Unsupported, ALONE));
@@ -206,10 +208,10 @@ pub fn records_of(source: &Source) -> Option<PathBuf> {
 }
 
 fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u64) -> Option<Config> {
-    let listeners = peers::listeners(root, names);
+    let listeners = listeners::listeners(root, names);
     let by_name: BTreeMap<&str, _> =
-        listeners.iter().map(|read| (&*read.value.name, peers::Met::on(&read.value))).collect();
-    let peers = peers::peers(root, names, &by_name);
+        listeners.iter().map(|read| (&*read.value.name, listeners::Met::on(&read.value))).collect();
+    let peers = peers::peers(root, names, &by_name, source);
     let by_name: BTreeMap<&str, _> = peers.iter().map(|read| (&*read.value.name, read.value.id)).collect();
     let sites = peers::sites(root, names, &by_name);
     let routes = routes::routes(root, &by_name);

@@ -6,6 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::Engine;
 use super::checks;
 use super::transactions::Addresses;
 use crate::policy::{Located, PeerId, Policy};
@@ -34,6 +35,13 @@ impl<'a> Known<'a> {
             let peer = self.located.peer_at(listener, address)?;
             policies.find(|policy| policy.peer(peer).is_some()).map(|policy| (peer, policy))
         })
+    }
+}
+
+impl Engine {
+    /// What is known of addresses now.
+    pub(super) fn known(&self) -> Known<'_> {
+        Known { policy: &self.policy, retired: &self.retired, located: &self.located }
     }
 }
 

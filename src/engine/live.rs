@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::Engine;
 use super::calls::Entry;
 use super::gate::EdgeGate;
+use super::logins::{Ask, Rounds};
 use super::transactions::{CallKey, Owner};
 use crate::call::event::EndCause;
 use crate::call::{Begin, Branch, Call, Context, Effect, Effects, Event, Failure, ServerId, Side, Timer};
@@ -195,17 +196,20 @@ impl Engine {
     fn effect(&mut self, now: Now, key: CallKey, effect: Effect) -> bool {
         match effect {
             Effect::Request { branch, side, invite, hop, bytes } => {
-                let owner = Owner::Call { key, side };
-                if invite && let Some(entry) = self.calls.at(key) {
-                    entry.invited.retain(|older| self.transactions.invite_owner(*older).is_some());
-                    entry.invited.push(branch);
-                }
-                self.transactions.start(now.tick, branch, invite, hop, bytes, owner, &mut self.outcomes);
+                let (owner, rounds) = (Owner::Call { key, side }, Rounds::default());
+                self.note_invited(key, branch, invite);
+                self.send_request(now, Ask { branch, invite, hop, bytes, owner, rounds });
+            }
+            Effect::Again { branch, side, invite, hop, bytes } => {
+                let (owner, rounds) = (Owner::Call { key, side }, Rounds::default());
+                self.note_invited(key, branch, invite);
+                self.send_again(now, Ask { branch, invite, hop, bytes, owner, rounds });
             }
             Effect::Cancel { branch, side: _, reason } => {
                 self.transactions.cancel(now.tick, branch, reason, &mut self.outcomes);
             }
-            Effect::Send { side: _, hop, bytes } => {
+            Effect::Send { side: _, invite, hop, bytes } => {
+                let bytes = self.with_proofs_of(invite, bytes);
                 self.flush();
                 self.outputs.push_back(super::Output::Send { hop, bytes });
             }
@@ -250,6 +254,14 @@ impl Engine {
             Effect::Ended => return true,
         }
         false
+    }
+
+    /// Keeps an INVITE that a call sent among those whose answers it is owed.
+    fn note_invited(&mut self, key: CallKey, branch: Branch, invite: bool) {
+        if invite && let Some(entry) = self.calls.at(key) {
+            entry.invited.retain(|older| self.transactions.invite_owner(*older).is_some());
+            entry.invited.push(branch);
+        }
     }
 
     fn arm(&mut self, key: CallKey, timer: Timer, at: crate::clock::Tick) {

@@ -7,8 +7,8 @@
 //! The way of a frame: `intake` (who sends, then the reader) -> `responses`, or `requests` -> in a dialog: `live`;
 //! outside: `challenge` (who must prove a password), then `admission` (INVITE), `standalone` (MESSAGE), or an answer of our own -> `refuse`. What a call asks for in
 //! return is carried out in `live`, and what it asks before it turns to a target is answered by `gate`; what is left of
-//! it when it is over stands in `past`. `resolved` takes in where names lead; `peers` and `probe` know which targets are
-//! up, `trouble` which fail their calls; `closing` ends it all.
+//! it when it is over stands in `past`. `logins` shows a trunk that asks who we are; `resolved` takes in where names lead;
+//! `peers` and `probe` know which targets are up, `trouble` which fail their calls; `closing` ends it all.
 
 mod addresses;
 mod admission;
@@ -22,6 +22,7 @@ mod gate;
 pub mod input;
 mod intake;
 mod live;
+mod logins;
 pub mod output;
 mod past;
 mod peers;
@@ -54,6 +55,7 @@ use counts::Counts;
 use fullness::{Nearness, Shedding};
 use gate::Traffic;
 use live::Happened;
+use logins::Logins;
 use past::Pasts;
 use peers::Peers;
 use roaming::{ROAMERS_MAX, Roamers};
@@ -118,6 +120,7 @@ pub struct Engine {
     /// Flows of peers that may come from anywhere.
     roamers: Roamers,
     peers: Peers,
+    logins: Logins,
     traffic: Traffic,
     carried: Carried,
     closing: Closing,
@@ -159,6 +162,7 @@ impl Engine {
         let peers = Peers::new(now.tick, &policy, &located, &mut random);
         let mut guard = Guard::new([&b"nonces"[..], b"locks", b"nobody"].map(|what| derived(&secret, what)));
         guard.follow(&policy);
+        let logins = Logins::new(&policy);
         Self {
             tag_seed: random.bits(),
             settings,
@@ -176,6 +180,7 @@ impl Engine {
             guard,
             roamers: Roamers::new(ROAMERS_MAX),
             peers,
+            logins,
             traffic: Traffic::default(),
             carried: Carried::default(),
             closing: Closing::Serving,

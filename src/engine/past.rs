@@ -4,10 +4,11 @@
 //! no bound of its own. Refuses to know how an answer is ended. Read first: RFC 3261 §13.2.2.4; RFC 6026 §7.2.
 
 use super::calls::Entry;
+use super::logins::{Ask, Rounds};
 use super::slab::{Slab, SlabKey};
 use super::transactions::{Owner, Transactions};
 use super::{Engine, Output};
-use crate::call::Past;
+use crate::call::{Branch, Past};
 use crate::clock::Now;
 use crate::sip::{Flow, Message};
 
@@ -28,33 +29,34 @@ impl Pasts {
 
 impl Engine {
     /// A response to an INVITE of a call that is over.
-    pub(super) fn past_response(&mut self, now: Now, key: SlabKey, flow: &Flow, message: &Message) {
+    pub(super) fn past_response(
+        &mut self,
+        now: Now,
+        key: SlabKey,
+        invite: Branch,
+        flow: &Flow,
+        message: &Message,
+    ) {
         match message.status() {
-            Some(200..=299) => self.answered_past(now, key, flow, message),
-            // Refused after all: no 2xx can come any more.
+            Some(200..=299) => self.answered_past(now, key, invite, flow, message),
+            // Refused after all, or challenged, which nobody wants to answer any more: no 2xx can come.
             Some(300..) => self.past_ends(key),
             Some(_) | None => {}
         }
     }
 
-    fn answered_past(&mut self, now: Now, key: SlabKey, flow: &Flow, message: &Message) {
+    fn answered_past(&mut self, now: Now, key: SlabKey, invite: Branch, flow: &Flow, message: &Message) {
         self.counts.late_answers += 1;
         let Some(past) = self.pasts.0.find_mut(key) else { return };
         match past.answered(now, message, flow, &self.settings.call, &mut self.random) {
             Ok(farewell) => {
                 let (hop, bytes) = farewell.ack;
+                let bytes = self.with_proofs_of(invite, bytes);
                 self.flush();
                 self.outputs.push_back(Output::Send { hop, bytes });
                 if let Some((branch, hop, bytes)) = farewell.bye {
-                    self.transactions.start(
-                        now.tick,
-                        branch,
-                        false,
-                        hop,
-                        bytes,
-                        Owner::Nobody,
-                        &mut self.outcomes,
-                    );
+                    let (owner, rounds) = (Owner::Nobody, Rounds::default());
+                    self.send_request(now, Ask { branch, invite: false, hop, bytes, owner, rounds });
                 }
             }
             Err(alert) => {

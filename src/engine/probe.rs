@@ -7,14 +7,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::Engine;
+use super::logins::{Ask, Rounds};
 use super::peers::{Change, Due, reach_alert};
 use super::transactions::Owner;
+use crate::call::event::Proof;
 use crate::call::identity::hex16;
 use crate::call::{Branch, Failure};
 use crate::clock::{Now, Tick};
-use crate::policy::{Listener, Peer, PeerId, Target, Transports};
+use crate::policy::{Listener, Peer, PeerId, Target, Transports, Unproven};
 use crate::sip::write::{Text, Writer};
-use crate::sip::{ConnectionId, HeaderName, Hop, Method, Transport};
+use crate::sip::{ConnectionId, Flow, HeaderName, Hop, Message, Method, Transport};
 
 impl Engine {
     /// Sends every probe that is due.
@@ -64,8 +66,29 @@ impl Engine {
             party: target.party,
         };
         self.counts.probes += 1;
-        let owner = Owner::Probe(peer.id);
-        self.transactions.start(now.tick, branch, false, hop, bytes, owner, &mut self.outcomes);
+        let (owner, rounds) = (Owner::Probe(peer.id), Rounds::default());
+        self.send_request(now, Ask { branch, invite: false, hop, bytes, owner, rounds });
+    }
+
+    /// Any response is life, a challenge too. It is answered all the same, so that a login that is wrong shows before
+    /// the first call; a peer that has none may ask in vain.
+    pub(super) fn probe_answered(
+        &mut self,
+        now: Now,
+        peer: PeerId,
+        branch: Branch,
+        flow: &Flow,
+        proof: Proof<'_>,
+        message: &Message,
+    ) {
+        self.peers.answered(branch);
+        match proof {
+            Proof::NotAsked | Proof::Refused(Unproven::NoLogin) => {}
+            Proof::Refused(why) => self.alert_unproven(now, flow, why, message),
+            Proof::Possible { .. } => {
+                self.resend(now, Owner::Probe(peer), proof);
+            }
+        }
     }
 
     /// A probe ended without a response.

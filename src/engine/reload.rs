@@ -30,6 +30,7 @@ impl Engine {
         Arc::make_mut(&mut self.located).follow(now.tick, &self.policy);
         self.peers.follow(now.tick, &self.policy, &self.located, &mut self.random);
         self.guard.follow(&self.policy);
+        self.logins.follow(&self.policy);
     }
 
     /// Forgets replaced policies under which nothing lives any more.

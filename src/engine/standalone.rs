@@ -12,16 +12,19 @@ use super::Engine;
 use super::admission::Judged;
 use super::checks;
 use super::intake::Arrived;
+use super::logins::{Ask, Rounds};
 use super::probe::{advertised, via};
 use super::refuse::{self, Wrong};
 use super::transactions::Owner;
 use crate::call::asserted::Between;
+use crate::call::event::Proof;
 use crate::call::identity::hex16;
 use crate::call::request_host;
 use crate::call::{Branch, Failure, ServerId};
 use crate::call::{caller, rewrite};
 use crate::clock::Now;
 use crate::policy::form::Unwritable;
+use crate::policy::login::PROOF_OCTETS_USUAL;
 use crate::policy::route::Candidate;
 use crate::policy::verdict::Candidates;
 use crate::policy::{Alert, Direction, Facts, Outcome, Peer, Policy, admit, code};
@@ -142,16 +145,8 @@ impl Engine {
             let branch = Branch(self.random.bits());
             match leaving(errand, &candidate, branch, names, self.settings.call.udp_request_bytes_max) {
                 Ok(Some((hop, bytes))) => {
-                    let owner = Owner::Standalone(number);
-                    return self.transactions.start(
-                        now.tick,
-                        branch,
-                        false,
-                        hop,
-                        bytes,
-                        owner,
-                        &mut self.outcomes,
-                    );
+                    let (owner, rounds) = (Owner::Standalone(number), Rounds::default());
+                    return self.send_request(now, Ask { branch, invite: false, hop, bytes, owner, rounds });
                 }
                 Ok(None) => {}
                 Err(wrong) => return self.carried_refused(now, number, &wrong),
@@ -174,9 +169,10 @@ impl Engine {
     }
 
     /// The far side answered.
-    pub(super) fn carried_response(&mut self, now: Now, number: u32, response: &Message) {
+    pub(super) fn carried_response(&mut self, now: Now, number: u32, proof: Proof<'_>, response: &Message) {
         let status = match response.status() {
             None | Some(100..200) => return,
+            Some(401 | 407) if self.resend(now, Owner::Standalone(number), proof) => return,
             // A target that cannot serve is passed over.
             Some(408 | 503) => return self.carry_on(now, number),
             // Challenges and redirects are meant for us and go no further.
@@ -222,7 +218,7 @@ fn leaving(
 ) -> Result<Option<(Hop, Bytes)>, Wrong> {
     let Some(peer) = errand.policy.peer(candidate.peer) else { return Ok(None) };
     let Some(listener) = errand.policy.listener(peer.listener) else { return Ok(None) };
-    let address = candidate.target.address;
+    let room = peer.login.as_ref().map_or(0, |_| PROOF_OCTETS_USUAL);
     let [tag, call_id] = names.map(hex16);
     let us = advertised(listener);
     let host = request_host(peer, candidate);
@@ -268,13 +264,13 @@ fn leaving(
         rewrite::cross(&mut writer, &errand.request, &between, !errand.request.body().is_empty());
         let bytes = writer.finish(errand.request.body());
         // RFC 3261 §18.1.1, RFC 3428 §8: what is larger must go over a transport that controls congestion.
-        if *transport == Transport::Udp && bytes.len() > udp_bytes_max {
+        if *transport == Transport::Udp && bytes.len() + room > udp_bytes_max {
             continue;
         }
         let hop = Hop {
             listener: peer.listener,
             transport: *transport,
-            remote: address,
+            remote: candidate.target.address,
             connection: ConnectionId::NONE,
             party: candidate.target.party,
         };

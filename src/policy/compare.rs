@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::identity::CallerIn;
+use super::login::Login;
 use super::peer::{Direction, PassedHeader, Peer, Refreshes, Site};
 use super::route::Route;
 use super::rules::{Entry, Rule};
 use super::{Policy, sources};
 use crate::clock::time_text;
+use crate::sip::digest::Hash;
 
 /// What `new` allows that `old` did not, one sentence each; empty when nothing got weaker.
 #[must_use]
@@ -83,6 +85,7 @@ fn peers(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
         after.weaker_than(before, name, weaker);
     }
     extensions(old, new, weaker);
+    login(old, new, weaker);
     trust(old, new, weaker);
     numbers(old, new, weaker);
     opened(&format!("peer {name} may send from anywhere"), old.roaming, new.roaming, weaker);
@@ -142,6 +145,15 @@ fn extensions(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
         weaker,
     );
     opened(&format!("peer {name} may change calls by UPDATE"), before.update, after.update, weaker);
+}
+
+/// What it is shown of us.
+fn login(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
+    let name = &new.name;
+    let (before, after) = (old.login.as_deref(), new.login.as_deref());
+    opened(&format!("peer {name} is shown a login when it asks"), before.is_some(), after.is_some(), weaker);
+    let by_md5 = |login: Option<&Login>| login.is_some_and(|login| login.key(Hash::Md5).is_some());
+    opened(&format!("peer {name} is shown a login by MD5"), by_md5(before), by_md5(after), weaker);
 }
 
 /// Whose word on callers and numbers called counts. Another header is another liar, so no order is stronger than another.

@@ -66,6 +66,7 @@ pub(crate) fn peer(id: PeerId, name: &str, side: PeerSide, source: &str, target:
         pace: Pace::default(),
         keep_alive: None,
         proof: None,
+        login: None,
     }
 }
 

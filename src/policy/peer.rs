@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use super::credential::Demand;
 use super::form::Numbers;
 use super::identity::Identity;
+use super::login::Login;
 use super::pace::Pace;
 use super::refusal::Presets;
 use crate::sip::{HeaderName, ListenerId, PartyId, Transport};
@@ -327,6 +328,8 @@ pub struct Peer {
     pub session_timers: SessionTimers,
     /// Sends an empty line to it every so often while a call is up, so that a NAT on the way does not forget the flow.
     pub keep_alive: Option<Duration>,
+    /// What is shown to it when it asks who we are; `None` shows nothing, whatever it asks.
+    pub login: Option<Arc<Login>>,
 }
 
 impl Peer {

@@ -3,6 +3,7 @@
 //! Owns the grammar. Refuses to know transactions, dialogs, policy, sockets and time.
 //! Read first: RFC 3261 §7, §19, §20, §25; RFC 3581; RFC 3966; RFC 5118.
 
+pub mod again;
 pub mod body;
 pub mod decline;
 pub mod digest;

@@ -167,6 +167,7 @@ impl World {
                 *self.passed.entry(number(owner)).or_default() += 1;
                 *self.finals.entry(number(owner)).or_default() += u32::from(message.status() >= Some(200));
             }
+            Matched::Challenged(..) => panic!("nobody has a login here"),
             Matched::Absorbed | Matched::Stray => {}
         }
         self.act(out);

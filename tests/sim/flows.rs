@@ -33,6 +33,7 @@ pub fn all() -> Vec<Flow> {
     flows.extend(super::early::all());
     flows.extend(super::hidden::all());
     flows.extend(super::odd::all());
+    flows.extend(super::logins::all());
     flows
 }
 

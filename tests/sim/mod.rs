@@ -14,6 +14,7 @@ pub mod flow;
 pub mod flows;
 pub mod hidden;
 pub mod ledger;
+pub mod logins;
 pub mod named;
 pub mod odd;
 pub mod paced;

@@ -12,6 +12,8 @@ use ringfence::policy::located::domains;
 use ringfence::policy::{Names, Policy, Resolution};
 use ringfence::sip::{PartyId, Transport};
 
+use super::agent::guard::PASSWORD;
+
 /// The edge towards the office.
 pub const EDGE_INSIDE: &str = "10.1.0.1:5060";
 /// The edge towards the world.
@@ -61,6 +63,10 @@ pub struct Shape {
     pub session_timer: &'static str,
     /// A further key of every peer, or nothing.
     pub key: &'static str,
+    /// What stands in `login:` of one peer; empty leaves it out.
+    pub login: &'static str,
+    /// Which peer.
+    pub login_of: &'static str,
 }
 
 impl Default for Shape {
@@ -77,6 +83,8 @@ impl Default for Shape {
             allow: "info",
             session_timer: "",
             key: "",
+            login: "",
+            login_of: "trunk",
         }
     }
 }
@@ -118,6 +126,10 @@ pub fn yaml(shape: &Shape) -> String {
             true => (ELSEWHERE, NAME),
             false => (address.split(':').next().unwrap_or_default(), *address),
         };
+        let login = match shape.login {
+            keys if !keys.is_empty() && *name == shape.login_of => format!("    login: {{ {keys} }}\n"),
+            _ => String::new(),
+        };
         let session = match shape.session_timer {
             "" => String::new(),
             keys => format!("    session_timer: {{ {keys} }}\n"),
@@ -125,7 +137,7 @@ pub fn yaml(shape: &Shape) -> String {
         peers.push_str(&format!(
             "  {name}:\n    side: {side}\n    listener: {side}\n    sources: [{host}]\n    targets: [\"{address}\"]\n    \
              transports: [{}]\n    plain_signalling: allow\n    plain_media: allow\n    concurrent_calls: {}\n    \
-             ring_max: {}\n    post_dial_max: {}\n    allow: [{}]\n{}{session}{key}",
+             ring_max: {}\n    post_dial_max: {}\n    allow: [{}]\n{}{session}{key}{login}",
             shape.transport, shape.concurrent_calls, shape.ring_max, shape.post_dial_max, shape.allow, pace
         ));
     }
@@ -155,8 +167,13 @@ pub fn load(text: &str) -> (Settings, Arc<Policy>) {
 /// The same for a policy and its reloads: names keep their numbers.
 pub fn loads(texts: &[&str]) -> Vec<(Settings, Arc<Policy>)> {
     let mut names = Names::default();
+    let environment = |name: &str| match name {
+        "TRUNK_PASSWORD" => Some(PASSWORD.into()),
+        "WRONG_PASSWORD" => Some("open sesame, please".into()),
+        _ => None,
+    };
     let load = |(generation, text): (u64, &&str)| match config::load(
-        &Source::of_text("site", text),
+        &Source { environment, ..Source::of_text("site", text) },
         &mut names,
         generation,
     ) {

@@ -3,7 +3,7 @@
 //! Owns no reading. Read first: `mod.rs`.
 
 use super::super::keys::{Key, Kind, Section};
-use super::secret::CREDENTIAL;
+use super::secret::{CREDENTIAL, LOGIN};
 use super::{
     ALLOW_REFUSE, CREDENTIALS_MAX, ENTRIES_MAX, NUMBERS_MAX, SOURCES_MAX, TARGETS_MAX, TRANSPORTS, ms, secs,
 };
@@ -354,6 +354,12 @@ pub static PEER: Section = Section {
             Kind::Section(&SESSION_TIMER),
             "a refresh each 15 minutes",
             "how a leg that died without a BYE is found (RFC 4028); a peer that knows no session timers is asked too",
+        ),
+        Key::means(
+            "login",
+            Kind::Section(&LOGIN),
+            "a challenge of it is refused (39204)",
+            "what is shown to it, and to nobody else, when it asks who we are (401, 407)",
         ),
     ],
 };

@@ -63,3 +63,28 @@ pub static CREDENTIAL: Section = Section {
         ),
     ],
 };
+
+/// A login of ours at a peer.
+pub static LOGIN: Section = Section {
+    name: "a login",
+    keys: &[
+        Key::required("user", Kind::Name, "the user's name there"),
+        Key::required(
+            "password",
+            Kind::OneOf(&PASSWORD),
+            "where the password is read, at each load of this file",
+        ),
+        Key::means(
+            "realm",
+            Kind::Name,
+            "the host of request_host",
+            "the one realm it is shown for: realm=\"...\" in the peer's challenge",
+        ),
+        Key::value(
+            "algorithms",
+            Kind::List(&Kind::Word(&["sha-512-256", "sha-256", "md5"]), 3),
+            "[sha-512-256, sha-256]",
+            "what its answers may be made by; md5 for a trunk that knows no better",
+        ),
+    ],
+};

@@ -9,10 +9,10 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use super::armed::{Armed, Due, Work};
-use super::{Addresses, Matched, Outcome, Owner, RESERVE_SHARE};
+use super::{Addresses, Matched, Outcome, Owner, Presented, RESERVE_SHARE};
 use crate::call::{Branch, Failure};
 use crate::engine::slab::{Slab, SlabKey};
-use crate::sip::{Flow, Hop, ListenerId, Message, Method, Transport};
+use crate::sip::{Flow, Hop, ListenerId, Message, Method, Transport, again};
 use crate::transaction::client::{self, Client};
 use crate::transaction::invite_client::{self, InviteClient};
 use crate::transaction::key::BuildKeyHasher;
@@ -56,6 +56,8 @@ struct Entry {
     armed: Armed,
     /// Its place among those that wait for the wire of its hop.
     waiting: Option<Waiting>,
+    /// What proves who asks, where its peer may want to know.
+    presented: Option<Box<Presented>>,
 }
 
 /// Links of the list of one hop.
@@ -70,6 +72,11 @@ type Destination = (ListenerId, Transport, SocketAddr);
 
 fn destination(hop: &Hop) -> Destination {
     (hop.listener, hop.transport, hop.remote)
+}
+
+/// Where a request of ours stands in the table: by its branch and its method.
+fn key_of(branch: Branch, request: &[u8]) -> ClientKey {
+    ClientKey::new(branch.0, request.split(|octet| *octet == b' ').next().unwrap_or_default())
 }
 
 #[derive(Debug)]
@@ -124,8 +131,9 @@ impl Clients {
             }
             return;
         }
-        let key = ClientKey::new(branch.0, method);
-        let cseq = cseq_number(&bytes);
+        let key = key_of(branch, &bytes);
+        // A response to one without a number has none to match.
+        let cseq = again::number(&bytes).unwrap_or(0);
         let terms = work.terms(hop.transport.is_reliable());
         if invite {
             let (machine, effects) = InviteClient::start(bytes, terms);
@@ -138,6 +146,18 @@ impl Clients {
         }
     }
 
+    pub fn present(&mut self, branch: Branch, request: &[u8], presented: Box<Presented>) {
+        let at = self.by_key.get(&key_of(branch, request));
+        if let Some(entry) = at.and_then(|at| self.entries.find_mut(*at)) {
+            entry.presented = Some(presented);
+        }
+    }
+
+    pub fn presented(&self, invite: Branch) -> Option<&Presented> {
+        let at = self.by_key.get(&ClientKey::new(invite.0, Method::Invite.as_bytes()))?;
+        self.entries.find(*at)?.presented.as_deref()
+    }
+
     fn enter(
         &mut self,
         (key, cseq): (ClientKey, u32),
@@ -147,7 +167,8 @@ impl Clients {
         work: &mut Work<'_>,
     ) -> SlabKey {
         let armed = Armed::default();
-        let at = self.entries.insert(Entry { key, cseq, hop, owner, machine, armed, waiting: None });
+        let entry = Entry { key, cseq, hop, owner, machine, armed, waiting: None, presented: None };
+        let at = self.entries.insert(entry);
         self.link(at, &hop);
         // Sixty-four random bits do not come twice; if they did, the older one would be found no more.
         if let Some(older) = self.by_key.insert(key, at) {
@@ -164,15 +185,21 @@ impl Clients {
         work: &mut Work<'_>,
     ) -> Matched {
         let Some((at, branch)) = self.asked(flow, response, addresses) else { return Matched::Stray };
-        let Some(entry) = self.entries.find(at) else { return Matched::Stray };
+        let Some(entry) = self.entries.find_mut(at) else { return Matched::Stray };
         let owner = entry.owner;
+        let challenged = matches!(response.status(), Some(401 | 407));
+        let presented = if challenged { entry.presented.take() } else { None };
         let passed = match entry.machine {
             Machine::Invite(_) => self.on_invite(at, invite_client::Event::response(response), work),
             Machine::Other(_) => {
                 self.on_other(at, client::Event::response(response.status().unwrap_or(0)), work)
             }
         };
-        if passed && owner != Owner::Nobody { Matched::Pass(branch, owner) } else { Matched::Absorbed }
+        match presented.filter(|_| passed) {
+            Some(presented) => Matched::Challenged(branch, owner, presented),
+            None if passed && owner != Owner::Nobody => Matched::Pass(branch, owner),
+            None => Matched::Absorbed,
+        }
     }
 
     /// The transaction a response answers, if it comes from whom was asked.
@@ -372,16 +399,6 @@ impl Clients {
     fn links(&mut self, at: SlabKey) -> Option<&mut Waiting> {
         self.entries.find_mut(at)?.waiting.as_mut()
     }
-}
-
-/// The CSeq number of a request of ours, as our writer wrote it; a response to one without has none to match.
-fn cseq_number(request: &[u8]) -> u32 {
-    const LINE: &[u8] = b"\r\nCSeq: ";
-    let at = memchr::memmem::find(request, LINE).map_or(request.len(), |at| at + LINE.len());
-    let digits = request.iter().skip(at).take_while(|octet| octet.is_ascii_digit());
-    digits.fold(0, |number: u32, octet| {
-        number.wrapping_mul(10).wrapping_add(u32::from(octet.saturating_sub(b'0')))
-    })
 }
 
 #[cfg(test)]

@@ -15,9 +15,10 @@ use bytes::Bytes;
 use crate::call::{Branch, Failure, ServerId, Side};
 use crate::clock::Tick;
 use crate::policy::PeerId;
-use crate::sip::{Flow, Hop, ListenerId, Message, Transport, Via};
+use crate::sip::{Flow, HeaderName, Hop, ListenerId, Message, Transport, Via};
 use crate::transaction::{Keys, Sender, Timing};
 
+use super::logins::Rounds;
 use super::timers::Wheel;
 use armed::{Due, Work};
 use clients::Clients;
@@ -108,11 +109,28 @@ pub enum CancelTarget {
     Unknown,
 }
 
+/// What is kept beside a request to a peer that we have a login for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Presented {
+    /// Who was asked.
+    pub peer: PeerId,
+    /// Where.
+    pub hop: Hop,
+    /// The request without proofs.
+    pub request: Bytes,
+    /// The proofs it went with.
+    pub proofs: Vec<(HeaderName, Vec<u8>)>,
+    /// How often it was challenged before.
+    pub rounds: Rounds,
+}
+
 /// What became of a response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Matched {
     /// For the owner.
     Pass(Branch, Owner),
+    /// For the owner, too: a 401 or 407 to a request that may be sent again with a proof.
+    Challenged(Branch, Owner, Box<Presented>),
     /// A copy, or one nobody waits for; it was dealt with.
     Absorbed,
     /// It answers nothing of ours, or comes from somebody we did not ask.
@@ -229,6 +247,17 @@ impl Transactions {
     ) {
         let mut work = Work { now, timing: &self.timing, wheel: &mut self.wheel, out };
         self.clients.start(branch, invite, hop, bytes, owner, &mut work);
+    }
+
+    /// Keeps beside a request that was just started what proves who asks.
+    pub fn present(&mut self, branch: Branch, request: &[u8], presented: Box<Presented>) {
+        self.clients.present(branch, request, presented);
+    }
+
+    /// What is kept beside an INVITE of ours.
+    #[must_use]
+    pub fn presented(&self, invite: Branch) -> Option<&Presented> {
+        self.clients.presented(invite)
     }
 
     /// A response. For a passed one the owner acts on the response before it acts on what is pushed here.

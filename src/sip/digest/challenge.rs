@@ -95,6 +95,23 @@ impl<'a> Challenge<'a> {
         Ok(Some(Self { realm, nonce, opaque, algorithm, algorithm_named, qop, stale, userhash }))
     }
 
+    /// The same, on its own feet: to be answered again under its next count.
+    #[must_use]
+    pub fn into_owned(self) -> Challenge<'static> {
+        let owned = |text: Cow<'_, [u8]>| Cow::Owned(text.into_owned());
+        let Self { realm, nonce, opaque, algorithm, algorithm_named, qop, stale, userhash } = self;
+        Challenge {
+            realm: owned(realm),
+            nonce: owned(nonce),
+            opaque: opaque.map(owned),
+            algorithm,
+            algorithm_named,
+            qop,
+            stale,
+            userhash,
+        }
+    }
+
     /// The challenge to answer among those of one response, in the order of its lines: for one realm, with a hash that
     /// `may` be used; a sound hash before MD5 wherever it stands, and of equals the topmost.
     #[must_use]

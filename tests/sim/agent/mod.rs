@@ -7,6 +7,7 @@
 mod acts;
 mod client;
 mod dialog;
+pub mod guard;
 pub mod plan;
 mod reliable;
 mod server;
@@ -19,6 +20,7 @@ use ringfence::sip::Transport;
 
 use self::client::Client;
 pub use self::dialog::{Dialog, Stage};
+use self::guard::Nonce;
 use self::plan::{On, Plan};
 use self::server::Server;
 use super::dice::Dice;
@@ -74,6 +76,8 @@ pub struct Agent {
     dice: Dice,
     clients: BTreeMap<String, Client>,
     servers: BTreeMap<String, Server>,
+    /// Those that it gave to who asked.
+    nonces: Vec<Nonce>,
     pub dialogs: Vec<Dialog>,
     /// Plans for calls that come in, by the number called.
     pub expected: Vec<(String, usize, Plan)>,
@@ -107,6 +111,7 @@ impl Agent {
             dice: Dice::new(seed, name.bytes().map(u64::from).sum()),
             clients: BTreeMap::new(),
             servers: BTreeMap::new(),
+            nonces: Vec::new(),
             dialogs: Vec::new(),
             expected: Vec::new(),
             out: Vec::new(),

@@ -2,6 +2,7 @@
 //!
 //! Owns the words of a plan. Refuses to know how they are carried out.
 
+use super::guard::Guard;
 use super::session::Timing;
 use crate::sim::wire::{MS, Micros};
 
@@ -126,6 +127,8 @@ pub struct Plan {
     pub answer_delay: Micros,
     /// Callee: the rules of the endpoint that `Fork` wakes.
     pub fork: Vec<Rule>,
+    /// Asks who calls.
+    pub guard: Option<Guard>,
     /// Further header lines of the caller's INVITE.
     pub headers: Vec<(&'static str, &'static str)>,
 }

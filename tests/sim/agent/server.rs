@@ -49,6 +49,9 @@ impl Agent {
             dialog: None,
         };
         self.servers.insert(key.clone(), server);
+        if method != "CANCEL" && self.challenges(&key, &request) {
+            return;
+        }
         match (method.as_str(), request.to_tag()) {
             ("CANCEL", _) => self.receive_cancel(&key, &request),
             ("INVITE", None) => self.receive_first_invite(&key, &request),
@@ -272,13 +275,18 @@ impl Agent {
         let first = self.dialogs.get(index).is_some_and(|dialog| dialog.remote_invite == number);
         let described = first && self.dialogs.get(index).is_some_and(|dialog| dialog.described);
         let mut late_offer = false;
+        let mut invite = None;
         for server in self.servers.values_mut() {
             let is_ours = server.dialog == Some(index) && server.request.method() == "INVITE";
             let accepted = server.last.as_ref().is_some_and(|(status, _)| (200..300).contains(status));
             if is_ours && accepted && server.request.cseq().0 == number {
                 server.acked = true;
+                invite = Some(server.request.clone());
                 late_offer = !server.request.has_sdp() && !described;
             }
+        }
+        if let Some(invite) = invite {
+            self.compare_proofs(ack, &invite);
         }
         if late_offer != ack.has_sdp() {
             self.complain(&format!("ACK with SDP: {}, offer in the 2xx: {late_offer}", ack.has_sdp()));
@@ -326,6 +334,7 @@ impl Agent {
         let contact = self.contact();
         let agent = format!("{}phone/1.0", self.mark());
         let request = self.servers.get(key)?.request.clone();
+        let next = self.next_nonce(&request, status);
         let index = self.servers.get(key)?.dialog;
         let updates =
             index.and_then(|index| self.dialogs.get(index)).is_some_and(|dialog| dialog.plan.updates);
@@ -349,6 +358,9 @@ impl Agent {
         }
         for (name, value) in lines {
             response.add(name, value);
+        }
+        if let Some((name, value)) = next {
+            response.add(name, &value);
         }
         response.add("Server", &agent);
         if let Some(sdp) = sdp {

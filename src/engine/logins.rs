@@ -1,0 +1,231 @@
+//! Our logins at work: every request of ours leaves here, with a proof where its peer is known to want one.
+//!
+//! Owns the challenge that each trunk gave last and how often it was answered. A challenge is answered for exactly the
+//! peer that was asked, with that peer's login and for its realm; whoever else asks learns nothing. Refuses to know what
+//! a request is for: its owner sends it again. Read first: RFC 3261 §22; RFC 7616 §3.4-3.6.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Engine;
+use super::transactions::{Owner, Presented};
+use crate::call::event::Proof;
+use crate::call::identity::hex16;
+use crate::call::{Branch, Random};
+use crate::clock::Now;
+use crate::policy::{Asker, Login, PeerId, Policy, Unproven};
+use crate::sip::again::{self, Parts};
+use crate::sip::digest::{Answer, AuthenticationInfo, Challenge};
+use crate::sip::{Flow, HeaderName, Hop, Message};
+
+/// A request on its way out.
+#[derive(Debug)]
+pub(super) struct Ask {
+    pub branch: Branch,
+    pub invite: bool,
+    pub hop: Hop,
+    pub bytes: Bytes,
+    pub owner: Owner,
+    /// How often it was challenged already.
+    pub rounds: Rounds,
+}
+
+/// How often challenges to one request were answered, by asker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rounds([u8; 2]);
+
+impl Rounds {
+    /// Whether this asker may be answered once more: once, and once more when it says that only the nonce was too old.
+    fn take(&mut self, asker: Asker, stale: bool) -> bool {
+        let [server, proxy] = &mut self.0;
+        let answered = match asker {
+            Asker::Server => server,
+            Asker::Proxy => proxy,
+        };
+        let may = *answered == 0 || *answered == 1 && stale;
+        *answered = answered.saturating_add(1);
+        may
+    }
+}
+
+/// The challenge that a peer gave last for our realm.
+#[derive(Debug)]
+struct Given {
+    peer: PeerId,
+    asker: Asker,
+    login: Arc<Login>,
+    challenge: Challenge<'static>,
+    /// How often its nonce was used.
+    count: u32,
+}
+
+/// What is known of the trunks' challenges: at most one for each peer with a login and each asker, so the policy bounds it.
+#[derive(Debug, Default)]
+pub(super) struct Logins {
+    /// Whether any peer has a login: most of the time none has, and nothing is looked up.
+    any: bool,
+    given: Vec<Given>,
+    /// How often the request was challenged that its owner is just asked to send again.
+    rounds: Rounds,
+}
+
+impl Logins {
+    pub fn new(policy: &Policy) -> Self {
+        let mut logins = Self::default();
+        logins.follow(policy);
+        logins
+    }
+
+    /// A new policy: what was given for a login that changed is forgotten.
+    pub fn follow(&mut self, policy: &Policy) {
+        self.any = policy.peers.iter().flatten().any(|peer| peer.login.is_some());
+        let stands = |given: &Given| {
+            policy
+                .peer(given.peer)
+                .and_then(|peer| peer.login.as_ref())
+                .is_some_and(|login| *login == given.login)
+        };
+        self.given.retain(stands);
+    }
+
+    /// Keeps a challenge in place of the one before.
+    fn keep(&mut self, peer: PeerId, login: &Arc<Login>, asker: Asker, challenge: Challenge<'static>) {
+        self.given.retain(|given| (given.peer, given.asker) != (peer, asker));
+        self.given.push(Given { peer, asker, login: Arc::clone(login), challenge, count: 0 });
+    }
+
+    /// A login that was refused is shown no more until it is asked for again.
+    fn forget(&mut self, peer: PeerId) {
+        self.given.retain(|given| given.peer != peer);
+    }
+
+    /// The lines that prove who we are to a peer, for one request.
+    fn prove(&mut self, peer: PeerId, request: &[u8], random: &mut Random) -> Vec<(HeaderName, Vec<u8>)> {
+        let Some(parts) = Parts::of(request) else { return Vec::new() };
+        let mut proofs = Vec::new();
+        for given in self.given.iter_mut().filter(|given| given.peer == peer) {
+            let Some(ha1) = given.login.key(given.challenge.algorithm.hash) else { continue };
+            // RFC 7616 §3.4: nc counts the requests sent under the nonce; it has eight digits and does not begin again.
+            given.count = given.count.saturating_add(1);
+            let cnonce = hex16(random.bits());
+            let answer = Answer {
+                user: &given.login.user,
+                ha1,
+                method: parts.method,
+                uri: parts.uri,
+                cnonce: &cnonce,
+                count: given.count,
+                body: parts.body,
+            };
+            if let Some(value) = given.challenge.answer(&answer) {
+                proofs.push((given.asker.answered_in(), value));
+            }
+        }
+        proofs
+    }
+
+    /// RFC 7616 §3.5: the nonce for the next request, of the asker that was answered.
+    fn next_nonce(&mut self, peer: PeerId, info: &AuthenticationInfo<'_>) {
+        let Some(next) = &info.next_nonce else { return };
+        // RFC 3261 knows Authentication-Info from user agents alone; a proxy that says it is taken at its word.
+        let given = self.given.iter_mut().filter(|given| given.peer == peer);
+        if let Some(given) = given.min_by_key(|given| given.asker == Asker::Proxy) {
+            given.challenge.nonce = std::borrow::Cow::Owned(next.to_vec());
+            given.count = 0;
+        }
+    }
+}
+
+impl Engine {
+    /// Sends a request of ours as a transaction; to a peer whose challenge is known with a proof (RFC 3261 §22.1).
+    pub(super) fn send_request(&mut self, now: Now, ask: Ask) {
+        let Ask { branch, invite, hop, bytes, owner, rounds } = ask;
+        let peer = self.login_at(&hop).map(|(peer, _)| peer);
+        let Some(peer) = peer else {
+            return self.transactions.start(now.tick, branch, invite, hop, bytes, owner, &mut self.outcomes);
+        };
+        let proofs = self.logins.prove(peer, &bytes, &mut self.random);
+        let sent = if proofs.is_empty() { bytes.clone() } else { again::with_proofs(&bytes, &proofs) };
+        let presented = Presented { peer, hop, request: bytes, proofs, rounds };
+        self.transactions.start(now.tick, branch, invite, hop, sent.clone(), owner, &mut self.outcomes);
+        self.transactions.present(branch, &sent, Box::new(presented));
+    }
+
+    /// The ACK of a 2xx, with the proofs of its INVITE: a server cannot challenge it (RFC 3261 §13.2.2.4, §22.1).
+    pub(super) fn with_proofs_of(&self, invite: Branch, ack: Bytes) -> Bytes {
+        match self.transactions.presented(invite) {
+            Some(presented) if !presented.proofs.is_empty() => again::with_proofs(&ack, &presented.proofs),
+            Some(_) | None => ack,
+        }
+    }
+
+    /// The peer at the far end of a hop and its login, where it has one.
+    fn login_at(&self, hop: &Hop) -> Option<(PeerId, Arc<Login>)> {
+        if !self.logins.any {
+            return None;
+        }
+        let peer = match self.policy.party(hop.party) {
+            Some((peer, _)) => peer.id,
+            None => self.known().peer_at(hop.listener, hop.remote.ip())?.0,
+        };
+        self.login_of(peer).map(|login| (peer, login))
+    }
+
+    /// A peer's login in the policy in force: a password that was taken away is shown no more.
+    fn login_of(&self, peer: PeerId) -> Option<Arc<Login>> {
+        self.policy.peer(peer)?.login.clone()
+    }
+
+    /// A 401 or 407 to a request of ours, from the peer that was asked: whether it can be answered. What it says is kept
+    /// then, and the request may go again.
+    pub(super) fn challenged<'a>(
+        &mut self,
+        message: &Message,
+        presented: Option<&'a Presented>,
+    ) -> Proof<'a> {
+        let Some(presented) = presented else { return Proof::Refused(Unproven::NoLogin) };
+        let Some(login) = self.login_of(presented.peer) else { return Proof::Refused(Unproven::NoLogin) };
+        let chosen = match login.choose(message) {
+            Ok(chosen) => chosen,
+            Err(why) => return Proof::Refused(why),
+        };
+        let mut rounds = presented.rounds;
+        if !chosen.iter().all(|(asker, challenge)| rounds.take(*asker, challenge.stale)) {
+            self.logins.forget(presented.peer);
+            return Proof::Refused(Unproven::Refused);
+        }
+        for (asker, challenge) in chosen {
+            self.logins.keep(presented.peer, &login, asker, challenge);
+        }
+        self.logins.rounds = rounds;
+        Proof::Possible { request: &presented.request, hop: presented.hop }
+    }
+
+    /// Sends a challenged request once more, its owner having given it another branch and number.
+    pub(super) fn send_again(&mut self, now: Now, ask: Ask) {
+        let rounds = std::mem::take(&mut self.logins.rounds);
+        self.send_request(now, Ask { rounds, ..ask });
+    }
+
+    /// Takes a new nonce from a response to a request that showed our login.
+    pub(super) fn note_next_nonce(&mut self, flow: &Flow, message: &Message) {
+        if !self.logins.any || !message.has(HeaderName::AuthenticationInfo) {
+            return;
+        }
+        let hop = flow.back();
+        let Some((peer, _)) = self.login_at(&hop) else { return };
+        let info = message.header(HeaderName::AuthenticationInfo).map(AuthenticationInfo::read);
+        if let Some(Ok(info)) = info {
+            self.logins.next_nonce(peer, &info);
+        }
+    }
+
+    /// Tells of a challenge that was not answered, to a request that belongs to no call: a call tells it by itself.
+    pub(super) fn alert_unproven(&mut self, now: Now, flow: &Flow, why: Unproven, message: &Message) {
+        let peer = self.known().peer_at(flow.listener, flow.remote.ip());
+        let peer = peer.and_then(|(id, policy)| policy.peer(id)).map(|peer| Arc::clone(&peer.name));
+        let alert = why.alert(now.wall, peer.as_ref(), flow, message);
+        self.alert(Box::new(alert));
+    }
+}

@@ -1,0 +1,182 @@
+//! Row A8: whoever asks for our login and is not the trunk that it is for learns nothing.
+
+use crate::sim::agent::guard::{PASSWORD, REALM};
+use crate::sim::policy::{Shape, yaml};
+use crate::sim::text::Sip;
+use crate::sim::wire::SECOND;
+use crate::site::{
+    PBX, SDP, STRANGER, Sent, Site, TRUNK, TRUNK2, ack, by_callee, in_dialog, invite, request, request_to,
+    response_to, shown,
+};
+
+const LOGIN: &str = "user: ringfence, password: { env: TRUNK_PASSWORD }, realm: trunk.example";
+
+fn site(login_of: &'static str) -> Site {
+    Site::of(&yaml(&Shape { login: LOGIN, login_of, allow: "info, message", ..Shape::default() }))
+}
+
+/// A challenge for the trunk's realm.
+fn challenge(request: &Sip, status: u16, nonce: &str) -> Sip {
+    let mut asks = Sip::response(request, status, "Who are you", "asks");
+    let name = if status == 401 { "WWW-Authenticate" } else { "Proxy-Authenticate" };
+    let value = format!("Digest realm=\"{REALM}\", nonce=\"{nonce}\", algorithm=SHA-256, qop=\"auth\"");
+    asks.add(name, &value);
+    asks
+}
+
+/// Nothing that proves the password was sent, nor the password or the realm.
+fn nothing_told(sent: &Sent) {
+    for (to, bytes) in sent {
+        let text = String::from_utf8_lossy(bytes);
+        for word in ["uthorization", "username=", "response=", PASSWORD, REALM] {
+            assert!(!text.contains(word), "{word} went to {to}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a8_a_trunk_without_login_that_names_the_trunks_realm_learns_nothing() {
+    for status in [401, 407] {
+        let mut site = site("trunk2");
+        let sent = site.send(PBX, &invite("a", "+12125550100"));
+        let leg = request_to(&sent, TRUNK, "INVITE").unwrap();
+        let sent = site.send(TRUNK, &challenge(&leg, status, "n"));
+        nothing_told(&sent);
+        let refused = response_to(&sent, PBX, 403).unwrap_or_else(|| panic!("{}", shown(&sent)));
+        assert!(
+            refused.header("WWW-Authenticate").is_none() && refused.header("Proxy-Authenticate").is_none()
+        );
+        assert!(site.alerted(39204));
+        site.must_become_empty();
+    }
+}
+
+#[test]
+fn a8_a_pbx_that_challenges_within_a_call_learns_nothing() {
+    let mut site = site("trunk");
+    let call = site.establish("a");
+    // The trunk's INFO crosses to the PBX, which asks for the trunk's login.
+    let info = by_callee(&call, "INFO", 5, "info");
+    let sent = site.send(TRUNK, &info);
+    let crossed = request_to(&sent, PBX, "INFO").unwrap_or_else(|| panic!("{}", shown(&sent)));
+    let sent = site.send(PBX, &challenge(&crossed, 401, "n"));
+    nothing_told(&sent);
+    assert!(response_to(&sent, TRUNK, 403).is_some(), "{}", shown(&sent));
+    assert!(site.alerted(39204));
+    site.hang_up(&call);
+    site.must_become_empty();
+}
+
+#[test]
+fn a8_a_challenge_that_comes_from_elsewhere_is_not_heard() {
+    let mut site = site("trunk");
+    let sent = site.send(PBX, &invite("a", "+12125550100"));
+    let leg = request_to(&sent, TRUNK, "INVITE").unwrap();
+    // Even with the right branch: a stranger, the other trunk and the PBX were not asked.
+    for from in [STRANGER, TRUNK2, PBX] {
+        let sent = site.send(from, &challenge(&leg, 407, "n"));
+        assert!(sent.is_empty(), "{from}: {}", shown(&sent));
+    }
+    // The trunk itself is told.
+    let sent = site.send(TRUNK, &challenge(&leg, 407, "n"));
+    let again = request_to(&sent, TRUNK, "INVITE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+    let proof = again.header("Proxy-Authorization").unwrap();
+    assert!(proof.contains("username=\"ringfence\"") && proof.contains("nc=00000001"), "{proof}");
+    assert!(!proof.contains(PASSWORD));
+    assert_eq!((again.cseq().0, again.call_id()), (leg.cseq().0 + 1, leg.call_id()));
+    assert_ne!(again.branch(), leg.branch());
+    assert_eq!(again.calling_tag(), leg.calling_tag());
+    // Asked again by what it was just told under, it learns no more, and the caller is refused.
+    let sent = site.send(TRUNK, &challenge(&again, 407, "m"));
+    nothing_told(&sent);
+    assert!(response_to(&sent, PBX, 403).is_some(), "{}", shown(&sent));
+    assert!(site.alerted(32202));
+    site.must_become_empty();
+}
+
+#[test]
+fn a8_what_the_trunk_was_shown_is_shown_to_nobody_else() {
+    let mut site = site("trunk");
+    let sent = site.send(PBX, &invite("a", "+12125550100"));
+    let leg = request_to(&sent, TRUNK, "INVITE").unwrap();
+    let sent = site.send(TRUNK, &challenge(&leg, 401, "n"));
+    let again = request_to(&sent, TRUNK, "INVITE").unwrap();
+    // It fails over: the other trunk is asked without a proof, and learns nothing when it asks.
+    let sent = site.send(TRUNK, &Sip::response(&again, 503, "Service Unavailable", "x"));
+    let sent: Sent = sent.into_iter().filter(|(to, _)| *to == TRUNK2.parse().unwrap()).collect();
+    nothing_told(&sent);
+    let other = request_to(&sent, TRUNK2, "INVITE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+    nothing_told(&site.send(TRUNK2, &challenge(&other, 401, "n")));
+    assert!(site.alerted(39204));
+    site.must_become_empty();
+}
+
+#[test]
+fn a_known_challenge_is_answered_ahead_and_each_count_once() {
+    let mut site = site("trunk");
+    for (mark, count) in [("a", 1), ("b", 3), ("c", 5)] {
+        let invite_a = invite(mark, "+12125550100");
+        let sent = site.send(PBX, &invite_a);
+        let mut leg = request_to(&sent, TRUNK, "INVITE").unwrap();
+        if count == 1 {
+            let sent = site.send(TRUNK, &challenge(&leg, 401, "n"));
+            leg = request_to(&sent, TRUNK, "INVITE").unwrap();
+        }
+        let counted = |request: &Sip| {
+            request.header("Authorization").map(|proof| proof.contains(&format!("nc={count:08x}")))
+        };
+        assert_eq!(counted(&leg), Some(true), "{leg:?}");
+        let mut ok = Sip::response(&leg, 200, "OK", mark);
+        ok.add("Contact", &format!("<sip:callee@{TRUNK}>")).sdp(SDP);
+        let sent = site.send(TRUNK, &ok);
+        // RFC 3261 §22.1: the ACK shows the INVITE's own proof, and takes no count.
+        let acked = request_to(&sent, TRUNK, "ACK").unwrap();
+        assert_eq!(acked.header("Authorization"), leg.header("Authorization"));
+        let ok_a = response_to(&sent, PBX, 200).unwrap();
+        site.send(PBX, &ack(&invite_a, &ok_a, &format!("z9hG4bKack{mark}")));
+        let sent = site.send(PBX, &in_dialog(&invite_a, &ok_a, "BYE", 900, "bye"));
+        let bye = request_to(&sent, TRUNK, "BYE").unwrap();
+        assert!(
+            bye.header("Authorization").is_some_and(|proof| proof.contains(&format!("nc={:08x}", count + 1)))
+        );
+        site.send(TRUNK, &Sip::response(&bye, 200, "OK", "x"));
+    }
+    site.must_become_empty();
+}
+
+#[test]
+fn a_message_is_proven_like_a_call() {
+    let mut site = site("trunk");
+    let mut message = request("MESSAGE", "sip:+12125550100@10.1.0.1:5060", PBX, "m");
+    message.add("Content-Type", "text/plain");
+    message.body = b"hello".to_vec();
+    let sent = site.send(PBX, &message);
+    let leg = request_to(&sent, TRUNK, "MESSAGE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+    let sent = site.send(TRUNK, &challenge(&leg, 407, "n"));
+    let again = request_to(&sent, TRUNK, "MESSAGE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+    assert_eq!((again.cseq().0, again.body.as_slice()), (2, &b"hello"[..]));
+    assert!(again.header("Proxy-Authorization").is_some());
+    let sent = site.send(TRUNK, &challenge(&again, 407, "m"));
+    nothing_told(&sent);
+    assert!(response_to(&sent, PBX, 403).is_some(), "{}", shown(&sent));
+    assert!(site.alerted(32202));
+    site.must_become_empty();
+}
+
+#[test]
+fn a_probe_is_proven_and_a_challenge_of_a_stranger_to_it_is_life() {
+    let shape = Shape { login: LOGIN, key: "probe: 5s", ..Shape::default() };
+    let mut site = Site::of(&yaml(&shape));
+    let sent = site.pass(6 * SECOND);
+    let probe = request_to(&sent, TRUNK, "OPTIONS").unwrap();
+    let sent = site.send(TRUNK, &challenge(&probe, 401, "n"));
+    let again = request_to(&sent, TRUNK, "OPTIONS").unwrap_or_else(|| panic!("{}", shown(&sent)));
+    assert!(again.header("Authorization").is_some() && again.cseq().0 == 2);
+    let probe = request_to(&site.pass(6 * SECOND), TRUNK2, "OPTIONS").unwrap();
+    let sent = site.send(TRUNK2, &challenge(&probe, 401, "n"));
+    assert!(sent.is_empty(), "{}", shown(&sent));
+    // A password that is wrong shows before the first call.
+    let sent = site.send(TRUNK, &challenge(&again, 401, "m"));
+    nothing_told(&sent);
+    assert!(site.alerted(32202) && !site.alerted(39204));
+}
