@@ -5,6 +5,8 @@
 
 #![allow(clippy::print_stderr, clippy::panic, reason = "a test says why it is skipped or fails")]
 
+#[path = "end_to_end/logins.rs"]
+mod logins;
 #[path = "end_to_end/networks.rs"]
 mod networks;
 mod rig;

@@ -3,7 +3,6 @@
 //! Owns the step from user and password to the keys that are kept: the password is forgotten here. Refuses to know
 //! challenges. Read first: RFC 7616 §3.4.2; RFC 8760 §1.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use secrecy::ExposeSecret as _;
@@ -14,24 +13,24 @@ use super::fields::{Fields, choose};
 use super::problem::{Cause, quoted};
 use super::secrets;
 use super::values;
-use crate::policy::Login;
+use crate::policy::{Login, Peer};
 use crate::sip::digest::{Ha1, Hash};
 
-/// Reads `login:` of a peer; `host` is what its Request-URIs name, and the realm where none is written.
-pub fn login(peer: &Fields<'_>, host: Option<&str>, plain: bool, source: &Source) -> Option<Arc<Login>> {
-    if !peer.is_set("login") {
+/// Reads `login:` of a peer, whose other keys are read.
+pub fn login(written: &Fields<'_>, peer: &Peer, source: &Source) -> Option<Arc<Login>> {
+    if !written.is_set("login") {
         return None;
     }
-    let fields = peer.section("login")?;
+    let fields = written.section("login")?;
     let user: Arc<str> = Arc::from(fields.checked("user", name)?);
     let password = secrets::password(&fields, source);
     let realm = if fields.is_set("realm") {
         fields.checked("realm", name).map(Arc::from)
     } else {
-        realm_of(&fields, host)
+        realm_of(&fields, peer)
     };
     let hashes = hashes(&fields);
-    if plain && hashes.contains(&Hash::Md5) {
+    if peer.plain_signalling && hashes.contains(&Hash::Md5) {
         let cause =
             "an MD5 answer in the clear can be read on the way, and its password tried out at leisure";
         fields.warning("algorithms", Cause::new(cause).cure("leave md5 out where the trunk knows SHA-256"));
@@ -48,20 +47,26 @@ pub fn login(peer: &Fields<'_>, host: Option<&str>, plain: bool, source: &Source
     Some(Arc::new(Login { user, realm, keys }))
 }
 
-/// A trunk that is called by a name usually has that name for its realm; an address tells nothing.
-fn realm_of(fields: &Fields<'_>, host: Option<&str>) -> Option<Arc<str>> {
-    let named = host.and_then(|host| values::host_and_port(host).ok()).map(|(host, _)| host);
-    let named =
-        named.filter(|host| host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_err());
-    if named.is_none() {
-        let cause = Cause::new("a login needs the realm it is for, and no request_host names one");
+/// A trunk that is called by a name usually has that name for its realm: the host of `request_host`, else of its one named
+/// target. An address tells nothing.
+fn realm_of(fields: &Fields<'_>, peer: &Peer) -> Option<Arc<str>> {
+    let realm = match &peer.request_host {
+        Some(host) => values::domain_name(host).map(|(host, _)| Arc::from(host)),
+        None => {
+            let first = peer.domains().next().map(|domain| Arc::clone(&domain.host));
+            first.filter(|host| peer.domains().all(|domain| domain.host == *host))
+        }
+    };
+    if realm.is_none() {
+        let cause =
+            Cause::new("a login needs the realm it is for, and neither request_host nor one target names it");
         fields.desk().error(
             fields.place,
             &fields.path,
             cause.cure("add realm: with what stands in the trunk's challenge (401 or 407: realm=\"...\")"),
         );
     }
-    named.map(Arc::from)
+    realm
 }
 
 fn hashes(fields: &Fields<'_>) -> Vec<Hash> {

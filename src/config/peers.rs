@@ -4,7 +4,7 @@
 //! Read first: `table.rs`; RFC 3261 §18.1.1.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -46,8 +46,7 @@ pub fn peers<'a>(
     let read = |NamedFields { name, fields }| {
         let id = names.peer(name).map_err(|_| fields.error("side", too_many())).ok()?;
         let mut value = peer(name, id, &fields, listeners, names);
-        let host = value.request_host.as_deref();
-        value.login = logins::login(&fields, host, value.plain_signalling, source);
+        value.login = logins::login(&fields, &value, source);
         Some(Read { value, fields })
     };
     let read: Vec<Read<'a, Peer>> = root.named("peers").into_iter().filter_map(read).collect();
@@ -163,14 +162,17 @@ enum Written {
 }
 
 fn aim(text: &str, port_default: u16) -> Result<Written, Cause> {
+    let bare = text.trim_matches(['[', ']']);
+    let addressed = text.parse::<SocketAddr>().is_ok() || bare.parse::<IpAddr>().is_ok();
     match values::domain_name(text) {
         Some((host, port)) => Ok(Written::Name(host, port)),
-        None if text.contains(|c: char| c.is_ascii_alphabetic()) && text.matches(':').count() < 2 => {
+        // What is wrong with an address is told of it as one.
+        None if addressed => values::address(text, Some(port_default)).map(Written::Address),
+        None => {
             let cause = Cause::new(format!("{} is neither an address nor a name", quoted(text)));
             Err(cause
                 .cure("write sip.example.com, sip.example.com:5060, 192.0.2.1:5060 or [2001:db8::1]:5060"))
         }
-        None => values::address(text, Some(port_default)).map(Written::Address),
     }
 }
 

@@ -1,11 +1,12 @@
 //! Profiles: what a make of trunk or PBX does differently, as settings of a peer. A key that is written beside counts instead.
 //!
-//! Owns the table, and nothing else knows a maker's name. A row is a key of the table with its value and its reason; what is
-//! not known has no row and keeps its default. Read first: `table/cast.rs`.
+//! Owns the table, and nothing else knows a maker's name. A row is a key of the table with its value and its reason (a key of
+//! a section with a dot, where that section is written); what is not known has no row and keeps its default. Read first: `table/cast.rs`.
 
-use super::fields::Fields;
-use super::problem::{Cause, nearest};
+use super::fields::{Fields, Item};
+use super::problem::{Cause, Place, nearest};
 use super::tree::{Entry, Node, Value};
+use super::values;
 use crate::policy::PeerSide;
 
 /// The value of a row.
@@ -20,7 +21,7 @@ pub enum Setting {
 /// One key that a profile sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
-    /// The peer's key.
+    /// The peer's key, or `section.key` for one of a section that is written.
     pub key: &'static str,
     /// Its value.
     pub value: Setting,
@@ -50,6 +51,8 @@ pub struct Profile {
     pub rows: &'static [Row],
     /// What must stand beside it.
     pub needs: &'static [Need],
+    /// Whether calls go to the host of `request_host`, looked up by DNS, where no targets are written.
+    pub by_name: bool,
 }
 
 const fn word(key: &'static str, value: &'static str, why: &'static str) -> Row {
@@ -57,7 +60,7 @@ const fn word(key: &'static str, value: &'static str, why: &'static str) -> Row 
 }
 
 const fn pbx(name: &'static str, rows: &'static [Row]) -> Profile {
-    Profile { name, side: Some(PeerSide::Inside), rows, needs: &[] }
+    Profile { name, side: Some(PeerSide::Inside), rows, needs: &[], by_name: false }
 }
 
 const GIVES_UP: &str = "the statuses on which it gives up instead of trying another trunk";
@@ -68,8 +71,9 @@ pub const NAMES: &[&str] = &["generic", "twilio", "asterisk", "freepbx", "freesw
 /// Every profile.
 pub const PROFILES: &[Profile] = &[
     // The defaults of the key table, by name.
-    Profile { name: "generic", side: None, rows: &[], needs: &[] },
-    // Twilio Elastic SIP Trunking, from its documentation as it stood on 2026-11-21.
+    Profile { name: "generic", side: None, rows: &[], needs: &[], by_name: false },
+    // Twilio Elastic SIP Trunking, from its documentation as it stood on 2026-11-21; realm and algorithm of its challenges
+    // from traces of such trunks that their owners published (407, realm "sip.twilio.com", qop auth, no algorithm).
     Profile {
         name: "twilio",
         side: Some(PeerSide::Outside),
@@ -83,12 +87,19 @@ pub const PROFILES: &[Profile] = &[
             word("number_format", "e164_plus", "it takes E.164 with + and nothing else"),
             word("caller_format", "e164_plus", "it takes E.164 with + and nothing else"),
             word("cps", "1", "calls a second of a new trunk; raise it when Twilio has"),
+            word("login.realm", "sip.twilio.com", "the realm in its challenges, for every trunk the same"),
+            Row {
+                key: "login.algorithms",
+                value: Setting::List(&["sha-512-256", "sha-256", "md5"]),
+                why: "its challenges name no algorithm, which is MD5; a better one is taken where it offers one",
+            },
         ],
         needs: &[Need {
             key: "request_host",
             why: "a call to any other host than the trunk's termination domain is dropped without an answer",
             example: "NAME.pstn.twilio.com",
         }],
+        by_name: true,
     },
     // The PBXs differ in what makes them dial out another way, and else in what each message says for itself, which is read
     // from it: what one has not announced it is not asked for, so no row would be more than a default written twice.
@@ -138,18 +149,44 @@ fn fill_peer(entries: &mut Vec<Entry>) {
     let Some(profile) = named(name).or_else(|| nearest(name, NAMES.iter().copied()).and_then(named)) else {
         return;
     };
+    if profile.by_name {
+        fill_targets(entries, place);
+    }
     for row in profile.rows {
-        if entries.iter().any(|entry| entry.key == row.key) {
-            continue;
-        }
-        let scalar = |text: &str| Node::made(place, Value::Scalar(text.to_owned()));
-        let value = match row.value {
-            Setting::Word(text) => scalar(text),
-            Setting::List(words) => {
-                Node::made(place, Value::List(words.iter().map(|text| scalar(text)).collect()))
+        match row.key.split_once('.') {
+            None => fill_key(entries, row.key, row.value, place),
+            Some((section, key)) => {
+                let section = entries.iter_mut().find(|entry| entry.key == section);
+                if let Some(entries) = section.and_then(|entry| entries_of(&mut entry.value)) {
+                    fill_key(entries, key, row.value, place);
+                }
             }
-        };
-        entries.push(Entry { key: row.key.to_owned(), place, value });
+        }
+    }
+}
+
+fn fill_key(entries: &mut Vec<Entry>, key: &str, value: Setting, place: Place) {
+    if entries.iter().any(|entry| entry.key == key) {
+        return;
+    }
+    let scalar = |text: &str| Node::made(place, Value::Scalar(text.to_owned()));
+    let value = match value {
+        Setting::Word(text) => scalar(text),
+        Setting::List(words) => {
+            Node::made(place, Value::List(words.iter().map(|text| scalar(text)).collect()))
+        }
+    };
+    entries.push(Entry { key: key.to_owned(), place, value });
+}
+
+/// Calls go where the host of the Request-URI leads.
+fn fill_targets(entries: &mut Vec<Entry>, place: Place) {
+    let host = entries.iter().find(|entry| entry.key == "request_host");
+    let Some(Value::Scalar(host)) = host.map(|entry| &entry.value.value) else { return };
+    let host = Node::made(place, Value::Scalar(host.clone()));
+    if !entries.iter().any(|entry| entry.key == "targets") {
+        let value = Node::made(place, Value::List(vec![host]));
+        entries.push(Entry { key: "targets".to_owned(), place, value });
     }
 }
 
@@ -177,13 +214,32 @@ pub fn applied(fields: &Fields<'_>, side: PeerSide) -> Option<Applied> {
         let cause = format!("{} is the profile of {other}, and this peer stands {stands}", profile.name);
         fields.error("profile", Cause::new(cause).cure("change the side or the profile"));
     }
-    for need in profile.needs.iter().filter(|need| !fields.is_set(need.key)) {
+    // Where calls go by names alone, each call's Request-URI names the one it goes to.
+    let named = profile.by_name && by_names_alone(fields);
+    for need in profile.needs.iter().filter(|need| !fields.is_set(need.key) && !named) {
         let cause = format!("{} needs {} beside it: {}", profile.name, need.key, need.why);
         fields.error("profile", Cause::new(cause).cure(format!("add {}: {}", need.key, need.example)));
     }
     let place = fields.place_of("profile");
-    let counts = |row: &&'static Row| (*row, fields.place_of(row.key) == place);
-    Some(Applied { profile, rows: profile.rows.iter().map(|row| counts(&row)).collect() })
+    let counts = |row: &'static Row| Some((row, stands(fields, row.key)? == place));
+    Some(Applied { profile, rows: profile.rows.iter().filter_map(counts).collect() })
+}
+
+/// Whether `targets` holds names and nothing else.
+fn by_names_alone(fields: &Fields<'_>) -> bool {
+    let targets = fields.list("targets");
+    let named = |item: &Item<'_>| match &item.node.value {
+        Value::Scalar(text) => values::domain_name(text).is_some(),
+        Value::Nothing | Value::List(_) | Value::Map(_) | Value::Untold => false,
+    };
+    !targets.is_empty() && targets.iter().all(named)
+}
+
+/// Where the value of a row's key stands; `None` for a key of a section that is not written.
+fn stands(fields: &Fields<'_>, key: &str) -> Option<Place> {
+    let Some((section, key)) = key.split_once('.') else { return Some(fields.place_of(key)) };
+    let Value::Map(entries) = &fields.node(section)?.value else { return None };
+    entries.iter().find(|entry| entry.key == key).map(|entry| entry.value.place)
 }
 
 impl Row {
@@ -224,6 +280,7 @@ mod tests {
         for profile in PROFILES {
             for key in profile.rows.iter().map(|row| row.key).chain(profile.needs.iter().map(|need| need.key))
             {
+                let key = key.split('.').next().unwrap_or_default();
                 assert!(peer_keys().any(|known| known == key), "{}: {key}", profile.name);
             }
         }

@@ -138,7 +138,7 @@ pub fn address(text: &str, port_default: Option<u16>) -> Result<SocketAddr, Caus
         }
         (Err(_), Err(_), _) => {
             return Err(Cause::new(format!("{} is not an address", quoted(text)))
-                .cure("write 192.0.2.1:5060 or [2001:db8::1]:5060; names are not looked up here"));
+                .cure("write 192.0.2.1:5060 or [2001:db8::1]:5060"));
         }
     };
     if address.port() == 0 {

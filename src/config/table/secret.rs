@@ -77,7 +77,7 @@ pub static LOGIN: Section = Section {
         Key::means(
             "realm",
             Kind::Name,
-            "the host of request_host",
+            "the host of request_host, else of its one named target",
             "the one realm it is shown for: realm=\"...\" in the peer's challenge",
         ),
         Key::value(

@@ -1,0 +1,102 @@
+//! Trunks that ask who calls: Kamailio with a password of its own, and one beside it that asks for the same and must not
+//! be told.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::rig::edge::Edge;
+use super::rig::kamailio::{self, Kamailio};
+use super::rig::sipp::{Over, Run};
+use super::rig::{Net, folder, ready, wait_for};
+use super::{NUMBER, PATIENCE, policy};
+
+const PASSWORD: &str = "a long way to Tipperary";
+
+/// A carrier that has a login, and a second one that has none.
+fn two_carriers(net: Net, secret: &str) -> String {
+    let second = format!(
+        "  last:\n    {{ side: outside, listener: outside, sources: [\"{0}\"], targets: [\"{0}:5090\"], transports: [udp], \
+         plain_signalling: allow, plain_media: allow }}\n",
+        net.last()
+    );
+    let login = format!(
+        "login: {{ user: office, password: {{ file: \"{secret}\" }}, realm: trunk.example }}\n    request_host: trunk.example"
+    );
+    policy(Over::Udp)
+        .replace("#peers\n", &second)
+        .replace("#trunk", &login)
+        .replace("peers: [office-pbx, trunk]", "peers: [office-pbx, trunk, last]")
+        .replace(
+            "called: [\"+*\"], to: [trunk] }",
+            "called: [\"+1*\"], to: [trunk] }\n  - { name: other, direction: outbound, from: [office-pbx], called: [\"+44*\"], to: [last] }",
+        )
+}
+
+/// Every request but ACK and CANCEL must be proven at the trunk's own address, and goes on to a phone; at the other
+/// address the same realm is asked for, and whatever is shown there is told.
+fn routes(net: Net) -> String {
+    format!(
+        r#"loadmodule "auth.so"
+loadmodule "xlog.so"
+modparam("auth", "algorithm", "SHA-256")
+request_route {{
+  if (is_method("OPTIONS")) {{ sl_send_reply("200", "OK"); exit; }}
+  if ($Ri == "{stranger}") {{
+    if (is_method("ACK")) {{ exit; }}
+    if (is_present_hf("Proxy-Authorization") || is_present_hf("Authorization")) {{ xlog("L_ERR", "LEARNED $rm\n"); }}
+    xlog("L_ERR", "ASKED $rm\n");
+    proxy_challenge("trunk.example", "1");
+    exit;
+  }}
+  if (is_method("CANCEL")) {{ if (t_check_trans()) {{ t_relay(); }} exit; }}
+  if (is_method("ACK")) {{ if (loose_route()) {{ t_relay(); }} else {{ t_check_trans(); }} exit; }}
+  if (!pv_proxy_authenticate("trunk.example", "{PASSWORD}", "0")) {{ proxy_challenge("trunk.example", "1"); exit; }}
+  xlog("L_ERR", "PROVEN $rm $au\n");
+  consume_credentials();
+  if (has_totag()) {{ if (loose_route()) {{ t_relay(); }} exit; }}
+  record_route();
+  $du = "sip:{phone}:5090";
+  t_relay();
+}}
+"#,
+        stranger = net.last(),
+        phone = net.spare(),
+    )
+}
+
+#[test]
+fn kamailio_asks_for_a_login_and_a_stranger_beside_it_learns_nothing() {
+    if !ready() || !kamailio::ready() {
+        return;
+    }
+    let net = Net(68);
+    let secret = folder("kamailio-asks-secret").join("trunk.secret");
+    fs::write(&secret, PASSWORD).expect("the folder is writable");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("it is ours");
+    let edge = Edge::start("kamailio-asks", net, &two_carriers(net, &secret.display().to_string()));
+    let addresses = [format!("{}:5090", net.trunk()), format!("{}:5090", net.last())];
+    let kamailio = Kamailio::start(edge.folder(), &addresses, &routes(net));
+    let mut callee = Run::callee("uas_basic", &net.spare(), 5090).calls(2).start(edge.folder(), "callee");
+    let call = |number: &str, scenario: &str| {
+        let caller = Run::caller(scenario, &net.pbx(), 5080, &net.inside(), number).calls(1).status(403);
+        caller.with(&["-d", "200", "-timeout", "15"])
+    };
+    call(NUMBER, "uac_basic").start(edge.folder(), "first").succeeds(PATIENCE);
+    // The second is proven ahead: its challenge is known.
+    call(NUMBER, "uac_basic").start(edge.folder(), "second").succeeds(PATIENCE);
+    callee.succeeds(PATIENCE);
+    let proven = |method: &str| kamailio.said().matches(&format!("PROVEN {method} office")).count();
+    wait_for("both calls to be proven to their end", PATIENCE, || {
+        (proven("INVITE"), proven("BYE")) == (2, 2)
+    });
+    let mut refused = call("+442079460000", "uac_refused").start(edge.folder(), "refused");
+    refused.succeeds(PATIENCE);
+    super::hides(&refused, &["Proxy-Authenticate", "WWW-Authenticate", "trunk.example"]);
+    let said = kamailio.said();
+    assert!(said.contains("ASKED INVITE") && !said.contains("LEARNED"), "{said}");
+    let alert = edge.alert(39204);
+    assert_eq!(alert["peer"], "last", "{alert:#}");
+    edge.settle(PATIENCE);
+    let everything = format!("{}{said}", edge.said());
+    assert!(!everything.contains(PASSWORD), "the password was printed");
+}
