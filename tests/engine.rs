@@ -27,6 +27,8 @@ mod networks;
 mod numbers;
 #[path = "engine/oversize.rs"]
 mod oversize;
+#[path = "engine/pauses.rs"]
+mod pauses;
 #[path = "engine/roaming.rs"]
 mod roaming;
 #[path = "engine/sessions.rs"]

@@ -58,6 +58,23 @@ pub fn named<'a>(message: &'a Message, identity: &Identity) -> Result<Option<Nam
     Ok(None)
 }
 
+/// Whether the caller of a request is one that its peer asserts and that the policy believes, rather than what From says.
+#[must_use]
+pub fn is_asserted(message: &Message, identity: &Identity) -> bool {
+    let stands = |header: &&CallerIn| match header {
+        CallerIn::From => true,
+        CallerIn::PAssertedIdentity => message.has(HeaderName::PAssertedIdentity),
+        CallerIn::RemotePartyId => calling_party(message).is_ok_and(|value| value.is_some()),
+        CallerIn::Diversion => message.has(HeaderName::Diversion),
+    };
+    let asserts = |header: &CallerIn| match header {
+        CallerIn::PAssertedIdentity | CallerIn::RemotePartyId => true,
+        // Who sent a call on is not who placed it.
+        CallerIn::From | CallerIn::Diversion => false,
+    };
+    identity.believed && identity.caller_in.iter().find(stands).is_some_and(asserts)
+}
+
 /// P-Asserted-Identity's value; two must name one user, or it could be read two ways.
 pub(super) fn one_identity(message: &Message) -> Result<Option<NameAddr<'_>>, &'static str> {
     if !message.has(HeaderName::PAssertedIdentity) {

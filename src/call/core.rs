@@ -16,9 +16,7 @@ use super::{Branch, Context, Effect, LocalTag, ServerId, Side, Timer};
 use crate::clock::{Tick, Wall};
 use crate::policy::code::Code;
 use crate::policy::verdict::Step;
-use crate::policy::{
-    Alert, Direction, Parties, PeerId, PeerSide, Policy, Refusal, Reservation, Trail, Unproven,
-};
+use crate::policy::{Alert, Direction, PeerId, PeerSide, Policy, Refusal, Reservation, Trail, Unproven};
 use crate::sip::{Message, Method};
 
 /// Max-Forwards of requests that begin here.
@@ -44,6 +42,8 @@ pub(super) struct Story {
     pub named: bool,
     /// Whether the caller asks not to be shown.
     pub hidden: bool,
+    /// Whether A's peer asserts the caller, and is believed.
+    pub asserted: bool,
     pub began: Wall,
     pub began_at: Tick,
     pub rang: Option<Wall>,
@@ -408,11 +408,6 @@ impl Core {
         let held = std::mem::take(&mut self.b.reservations);
         let reservation = held.into_iter().fold(Reservation::empty(), Reservation::with);
         self.abandoned.push(Abandoned { branch, reservation });
-    }
-
-    /// Who calls whom, as far as a trunk's health is concerned.
-    pub fn parties(&self) -> Parties {
-        Parties::of(&self.story.from, &self.story.to)
     }
 
     /// What this call holds at targets it gave up.

@@ -117,8 +117,8 @@ pub trait Gate {
     fn failed(&mut self, now: Now, candidate: &Candidate, parties: Parties, failure: Failure);
     /// One transport of a target cannot be reached; another is tried.
     fn fell_back(&mut self, now: Now, candidate: &Candidate, from: Transport, to: Transport);
-    /// A target asked for a pause between calls when these called.
-    fn held(&mut self, now: Now, candidate: &Candidate, parties: Parties, asked: Pause);
+    /// A target asked for a pause between calls when these called; whether it has one now.
+    fn held(&mut self, now: Now, candidate: &Candidate, parties: Parties, asked: Pause) -> bool;
     /// A target answered 503 or 408 and asked for no pause: another one is tried.
     fn unserved(&mut self, now: Now, candidate: &Candidate, parties: Parties);
     /// A target answered a call: as one that works, or not (`failed` says so by itself).
@@ -218,6 +218,7 @@ impl Call {
             to: begin.called.into(),
             named: begin.named,
             hidden: begin.hidden,
+            asserted: caller::is_asserted(invite, &peer.identity),
             began: context.now.wall,
             began_at: context.now.tick,
             rang: None,

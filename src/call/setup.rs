@@ -315,8 +315,8 @@ impl Setup {
             match pause_asked(message) {
                 // It is as well as before: it counts neither as down nor as failing.
                 Some(asked) => {
-                    context.gate.held(context.now, &candidate, core.parties(), asked);
-                    self.targets.put_back(candidate);
+                    let held = context.gate.held(context.now, &candidate, core.parties(), asked);
+                    self.targets.put_back(candidate, held);
                 }
                 None => context.gate.unserved(context.now, &candidate, core.parties()),
             }

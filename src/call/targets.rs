@@ -12,7 +12,7 @@ use super::core::Core;
 use super::{Closed, Context, Effect, Timer, Urge, invite};
 use crate::clock::Tick;
 use crate::policy::route::Candidate;
-use crate::policy::{Place, Refusal, Reservation, code};
+use crate::policy::{Origin, Parties, Place, Refusal, Reservation, Vouched, code};
 use crate::sip::headers::retry_after;
 use crate::sip::{HeaderName, Message};
 
@@ -182,9 +182,9 @@ impl Targets {
         self.next(core, context)
     }
 
-    /// A target asked for a pause: it is tried once more after all the others.
-    pub fn put_back(&mut self, candidate: Candidate) {
-        if !std::mem::replace(&mut self.put_back, true) {
+    /// A target asked for a pause: it is tried once more after all the others; never at once, for the same answer.
+    pub fn put_back(&mut self, candidate: Candidate, is_held: bool) {
+        if (is_held || !self.left.is_empty()) && !std::mem::replace(&mut self.put_back, true) {
             self.left.push(candidate);
         }
     }
@@ -195,13 +195,24 @@ fn look_again(turn: Tick, until: Tick, context: &mut Context<'_>) {
     context.effects.push(Effect::Arm { timer: Timer::Pace, at });
 }
 
+impl Core {
+    /// Who calls whom, as far as a trunk's health is concerned.
+    pub fn parties(&self) -> Parties {
+        let vouched = match &self.story.caller.1 {
+            Some(user) => Vouched::Proved(user),
+            None if self.story.asserted => Vouched::Asserted,
+            None => Vouched::Nobody,
+        };
+        let origin = Origin { peer: self.a.peer.id, side: self.a.peer.side, vouched };
+        Parties::of(&origin, &self.story.from, &self.story.to)
+    }
+}
+
 /// A pause between calls that a target asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pause {
     /// For how long, by its own word.
     pub length: Duration,
-    /// It says that calls come too fast, so it speaks of all of them and not of this one.
-    pub for_rate: bool,
 }
 
 /// The pause that a target asks for by 503: what Retry-After says, or a moment when the answer is about the rate of
@@ -222,5 +233,5 @@ pub(super) fn pause_asked(message: &Message) -> Option<Pause> {
         None if for_rate => PAUSE_MIN,
         None => return None,
     };
-    Some(Pause { length, for_rate })
+    Some(Pause { length })
 }

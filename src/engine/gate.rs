@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use super::Output;
 use super::counts::Counts;
-use super::peers::{Change, Peers, Whose, reach_alert};
+use super::peers::{Change, Peers, Silence, reach_alert};
 use super::trouble::{Troubles, Turn};
+use super::witness::Whose;
 use crate::call::{Closed, Failure, Gate, PAUSE_MIN, Pause, Urge};
 use crate::clock::{Now, Tick, time_text};
 use crate::policy::alert::Alert;
@@ -25,7 +26,7 @@ const FULL_RETRY_SECONDS: u32 = 10;
 /// Why a call does not leave in time.
 const LATE: &str = "none waits longer than `cps_wait`";
 const FULL: &str = "as many wait already as `cps_queue` lets";
-const LOST: &str = "other callers wait too: this one held more than a quarter of the places, and its newest was given to one of them";
+const LOST: &str = "others wait too: this caller, or its peer, held more than a quarter of the places, and its newest was given to one of them";
 
 /// The lines of all peers, by their numbers, and their last calls.
 #[derive(Debug, Default)]
@@ -182,10 +183,8 @@ impl Gate for EdgeGate<'_> {
         turn: Tick,
     ) -> Result<Place, Box<Refusal>> {
         let pace = self.pace(candidate.peer);
-        // The same number behind two PBXs is two callers.
-        let caller = parties.caller.wrapping_mul(31).wrapping_add(self.from.0.into());
         let line = self.traffic.line(candidate.peer);
-        match line.map_or(Err(NoPlace::Full), |line| line.join(now.tick, &pace, turn, caller)) {
+        match line.map_or(Err(NoPlace::Full), |line| line.join(now.tick, &pace, turn, &parties)) {
             Ok(place) => {
                 self.counts.paced += 1;
                 Ok(place)
@@ -211,13 +210,16 @@ impl Gate for EdgeGate<'_> {
         if !self.peers.has_other(peer, address) {
             self.noted(now, candidate, parties, false);
         }
-        let text = match self.peers.lost(now.tick, peer, address) {
-            Change::WentDown => {
-                "no calls go there until it answers a probe. Check that it runs, its address, its transport and the way there."
+        let text = match self.peers.silent(now.tick, peer, address, &parties) {
+            Silence::WentDown => {
+                "and another caller met the same at another number: no calls go there until it answers a probe. Check that it runs, its address, its transport and the way there."
             }
-            // It was told when it went down; this call was under way then.
-            Change::Same | Change::CameUp if !self.peers.is_up(peer, address) => return,
-            Change::Same | Change::CameUp => {
+            // It was told when it was asked or went down; this call was under way then.
+            Silence::Known => return,
+            Silence::Asked => {
+                "the next target of the route is tried, if there is one, and OPTIONS asks this one whether it lives: calls stay away when it does not say so. Check that it runs, its address, its transport and the way there."
+            }
+            Silence::Alone => {
                 "the next target of the route is tried, if there is one. Check that it runs, its address, its transport and the way there."
             }
         };
@@ -229,27 +231,24 @@ impl Gate for EdgeGate<'_> {
         self.tell(now, candidate, &text);
     }
 
-    fn held(&mut self, now: Now, candidate: &Candidate, parties: Parties, asked: Pause) {
+    fn held(&mut self, now: Now, candidate: &Candidate, parties: Parties, asked: Pause) -> bool {
         let (peer, address) = (candidate.peer, candidate.target.address);
         let pace = self.pace(peer);
         self.counts.targets_held += 1;
-        let whose = if asked.for_rate {
-            Whose::Target
-        } else {
-            self.peers.wishes(now.tick, peer, address, parties.block)
-        };
+        // That it speaks of the rate of calls proves nothing more: these too may be the words of whoever was called.
+        let whose = self.peers.wishes(now.tick, peer, address, &parties);
         let (most, why) = match whose {
             // It is told once: else a number that is called again and again would fill the log.
-            Whose::Known => return,
-            // No call waits in vain for what may be one number's trouble.
-            Whose::First => (
+            Whose::Known => return self.peers.held(now.tick, peer, address).is_some(),
+            // No call waits in vain for what may be one number's trouble, or one caller's.
+            Whose::One => (
                 pace.wait_max.clamp(PAUSE_MIN, pace.hold_max.max(PAUSE_MIN)),
-                " It asked in answer to one number; only when it asks for another one too, calls stay away for longer.",
+                " It asked in answer to one call; only when it asks another caller too, for another number, calls stay away for longer.",
             ),
             Whose::Target => (pace.hold_max, ""),
         };
         let pause = asked.length.min(most);
-        self.peers.hold(peer, address, now.tick.after(pause));
+        self.peers.hold(peer, address, now.tick.after(pause), whose);
         let name = self.name(peer);
         let words = format!(
             "{name} at {address} takes no calls for {}, by its own word (503): calls wait or go elsewhere meanwhile.{why} If this is frequent, set `cps` of {name} to the rate it allows.",
@@ -260,6 +259,7 @@ impl Gate for EdgeGate<'_> {
         alert.evidence.push(("target", address.to_string()));
         alert.evidence.push(("asked", time_text(asked.length)));
         self.outputs.push_back(Output::Alert(Box::new(alert)));
+        true
     }
 
     fn unserved(&mut self, now: Now, candidate: &Candidate, parties: Parties) {
@@ -268,11 +268,11 @@ impl Gate for EdgeGate<'_> {
         if !self.peers.has_other(peer, address) {
             return self.noted(now, candidate, parties, false);
         }
-        // One number of the far side that is answered so takes no target away from the others.
-        if self.peers.wishes(now.tick, peer, address, parties.block) == Whose::Target
+        // One number of the far side that is answered so takes no target away from the others, nor does one caller.
+        if self.peers.unserved(now.tick, peer, address, &parties) == Whose::Target
             && self.peers.lost(now.tick, peer, address) == Change::WentDown
         {
-            let text = "answers calls to different numbers by 503 or 408; no calls go there until it answers a probe by something else. Ask whoever runs it.";
+            let text = "answers calls of different callers to different numbers by 503 or 408; no calls go there until it answers a probe by something else. Ask whoever runs it.";
             self.tell(now, candidate, text);
         }
     }

@@ -39,6 +39,7 @@ mod standalone;
 pub mod timers;
 pub mod transactions;
 mod trouble;
+mod witness;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

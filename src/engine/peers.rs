@@ -1,17 +1,19 @@
 //! Which targets are up, and which have asked to be left alone for a while.
 //!
-//! Owns the health of every target and when it is probed next. Refuses to know what a probe looks like (`probe`), what a
-//! call may ask (`gate`) and how it chooses among targets. Read first: RFC 3261 §8.1.3.1, §11, §21.5.4; DESIGN.md law 6.
+//! Owns the health of every target and when it is probed next. Refuses to know what a probe looks like (`probe`), when calls
+//! prove something against a target (`witness`), what a call may ask (`gate`) and how it chooses among targets.
+//! Read first: RFC 3261 §8.1.3.1, §11, §21.5.4; DESIGN.md law 6.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::witness::{Whose, Witness};
 use crate::call::{Branch, Random};
 use crate::clock::{Now, Tick};
 use crate::policy::alert::Alert;
-use crate::policy::{Located, PeerId, Policy, code};
+use crate::policy::{Located, Parties, PeerId, Policy, code};
 
 /// The health of one target of one peer.
 #[derive(Debug, Clone)]
@@ -23,29 +25,14 @@ struct Target {
     up: bool,
     /// No call goes there before: it said 503 with Retry-After, or for the rate of calls.
     held_until: Tick,
-    wish: Option<Wish>,
+    /// Until then the pause is the target's own, and no further wish for one changes it.
+    full_until: Tick,
+    /// Before then one witness alone makes no other pause.
+    rests_until: Tick,
+    pauses: Witness,
+    unserved: Witness,
+    silent: Witness,
     probed: Option<Probing>,
-}
-
-/// The last pause that was asked for.
-#[derive(Debug, Clone, Copy)]
-struct Wish {
-    at: Tick,
-    /// The destination block of the call that it answered.
-    block: u64,
-    /// Another call was answered as by one that works since.
-    served: bool,
-}
-
-/// Whose pause it is that a target asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Whose {
-    /// The same destination's as the one before: nothing new is known.
-    Known,
-    /// Perhaps one destination's: the first that asks.
-    First,
-    /// The target's: it asked for two destinations, and served none between.
-    Target,
 }
 
 /// Its probes.
@@ -58,6 +45,8 @@ struct Probing {
     waits_for: Option<Branch>,
     /// Transports that could not be reached since it was due.
     broken: usize,
+    /// A call met silence: it is asked at once, and has little time to answer.
+    doubted: bool,
 }
 
 /// A target that failed a call and is not probed by the policy is asked so often whether it lives.
@@ -66,12 +55,16 @@ const ASIDE_INTERVAL: Duration = Duration::from_secs(30);
 /// And is tried again after so long, for there are machines that answer calls and no OPTIONS.
 const ASIDE_FOR: Duration = Duration::from_secs(300);
 
-/// For so long a pause that was asked for is remembered.
-const WISH_LASTS: Duration = Duration::from_secs(600);
+/// A target that a call found silent, and that answers no probe within so long, is down.
+const DOUBT_LASTS: Duration = Duration::from_secs(4);
+
+/// So long after a pause for one witness, calls go there whatever one witness asks for: who owns a number that is answered
+/// so, or many of them, may delay the others now and then and no more.
+const REST: Duration = Duration::from_secs(30);
 
 impl Probing {
     const fn of(interval: Duration, next: Tick, until: Option<Tick>) -> Self {
-        Self { interval, until, next, waits_for: None, broken: 0 }
+        Self { interval, until, next, waits_for: None, broken: 0, doubted: false }
     }
 }
 
@@ -99,6 +92,19 @@ pub enum Change {
     CameUp,
 }
 
+/// What follows for a target that a call found silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Silence {
+    /// Nothing: its peer has no other, and nobody asks it.
+    Alone,
+    /// It is asked whether it lives, and stays up until it does not say so.
+    Asked,
+    /// It went down.
+    WentDown,
+    /// It is asked already, or down.
+    Known,
+}
+
 /// The health of every target.
 #[derive(Debug, Default)]
 pub struct Peers {
@@ -106,8 +112,10 @@ pub struct Peers {
     down: usize,
     /// The latest of all `held_until`: most of the time it is past, and nothing has to be looked up.
     held_until: Tick,
-    /// Whether a target has asked for a pause and served nobody since.
-    wishes: bool,
+    /// Targets that a call found silent and that were not heard since.
+    doubts: usize,
+    /// Whether a target has served nobody since a call met a pause or was not served there.
+    witnessed: bool,
 }
 
 impl Peers {
@@ -144,12 +152,17 @@ impl Peers {
                     // Without probes nothing would bring a target back: it counts as up.
                     up: probed.is_none() || known.is_none_or(|known| known.up),
                     held_until: known.map_or(Tick::ZERO, |known| known.held_until),
-                    wish: known.and_then(|known| known.wish),
+                    full_until: known.map_or(Tick::ZERO, |known| known.full_until),
+                    rests_until: known.map_or(Tick::ZERO, |known| known.rests_until),
+                    pauses: known.map_or_else(Witness::default, |known| known.pauses),
+                    unserved: known.map_or_else(Witness::default, |known| known.unserved),
+                    silent: known.map_or_else(Witness::default, |known| known.silent),
                     probed,
                 });
             }
         }
         self.down = self.targets.iter().filter(|target| !target.up).count();
+        self.count_doubts();
     }
 
     /// When the next probe is due.
@@ -166,8 +179,14 @@ impl Peers {
         let branch = Branch(random.bits());
         // Between 0.9 and 1.1 of the interval, so that probes of many peers drift apart.
         let wobble = part(probed.interval / 5, random);
-        probed.next = now.after(probed.interval.mul_f32(0.9).saturating_add(wobble));
         let unanswered = probed.waits_for.replace(branch).is_some();
+        probed.doubted &= !unanswered;
+        let pause = if probed.doubted {
+            DOUBT_LASTS.min(probed.interval)
+        } else {
+            probed.interval.mul_f32(0.9).saturating_add(wobble)
+        };
+        probed.next = now.after(pause);
         probed.broken = 0;
         Some(Due { peer: target.peer, address: target.address, branch, unanswered })
     }
@@ -177,6 +196,7 @@ impl Peers {
         for probed in self.targets.iter_mut().filter_map(|target| target.probed.as_mut()) {
             if probed.waits_for == Some(branch) {
                 probed.waits_for = None;
+                probed.doubted = false;
             }
         }
     }
@@ -210,45 +230,44 @@ impl Peers {
                 .any(|target| target.peer == peer && target.address == address && !target.up)
     }
 
-    /// A call to a destination block was answered 503 with a wish for a pause: whose that is. One number of the far side
-    /// that is answered so may not keep the others from calling.
-    pub fn wishes(&mut self, now: Tick, peer: PeerId, address: SocketAddr, block: u64) -> Whose {
-        let found = self.targets.iter_mut().find(|target| target.peer == peer && target.address == address);
-        let Some(target) = found else { return Whose::Known };
-        let fresh = target.wish.filter(|wish| now.since(wish.at) <= WISH_LASTS);
-        let whose = match fresh {
-            Some(wish) if wish.block == block => return Whose::Known,
-            Some(wish) if !wish.served => Whose::Target,
-            Some(_) | None => Whose::First,
-        };
-        target.wish = Some(Wish { at: now, block, served: false });
-        self.wishes = true;
-        whose
+    /// A call was answered 503 with a wish for a pause: whose that is, so far as it makes one. Neither one number of the far
+    /// side that is answered so nor one caller may keep the others from calling.
+    pub fn wishes(&mut self, now: Tick, peer: PeerId, address: SocketAddr, parties: &Parties) -> Whose {
+        let Some(target) = self.find_mut(peer, address) else { return Whose::Known };
+        if target.full_until > now {
+            return Whose::Known;
+        }
+        let heard = target.pauses.hear(now, parties);
+        let rests = target.rests_until > now;
+        self.witnessed = true;
+        match heard {
+            Whose::One if rests => Whose::Known,
+            whose @ (Whose::Known | Whose::One | Whose::Target) => whose,
+        }
     }
 
     /// A call was answered by a target as by one that works.
     pub fn served(&mut self, peer: PeerId, address: SocketAddr) {
-        if !self.wishes {
+        if !self.witnessed {
             return;
         }
-        for target in &mut self.targets {
-            if let Some(wish) =
-                target.wish.as_mut().filter(|_| target.peer == peer && target.address == address)
-            {
-                wish.served = true;
-            }
+        if let Some(target) = self.find_mut(peer, address) {
+            target.pauses.served();
+            target.unserved.served();
         }
-        self.wishes = self.targets.iter().any(|target| target.wish.is_some_and(|wish| !wish.served));
+        self.witnessed = self.targets.iter().any(|target| target.pauses.stands() || target.unserved.stands());
     }
 
-    /// Keeps calls away from a target until `until`; it stays up.
-    pub fn hold(&mut self, peer: PeerId, address: SocketAddr, until: Tick) {
-        if let Some(target) =
-            self.targets.iter_mut().find(|target| target.peer == peer && target.address == address)
-        {
-            target.held_until = target.held_until.max(until);
-            self.held_until = self.held_until.max(until);
+    /// Keeps calls away from a target until `until`, by its own wish or for one witness; it stays up.
+    pub fn hold(&mut self, peer: PeerId, address: SocketAddr, until: Tick, whose: Whose) {
+        let Some(target) = self.find_mut(peer, address) else { return };
+        match whose {
+            Whose::Known => return,
+            Whose::One => target.rests_until = until.after(REST),
+            Whose::Target => target.full_until = until,
         }
+        target.held_until = target.held_until.max(until);
+        self.held_until = self.held_until.max(until);
     }
 
     /// When a target that is held takes calls again; `None` when it takes them now.
@@ -267,10 +286,10 @@ impl Peers {
         held.map(move |target| (target.peer, target.address, target.held_until.since(now)))
     }
 
-    /// Whether any target is down: most of the time none is, and nothing has to be looked up.
+    /// Whether it matters that a target is heard: most of the time none is down or doubted, and nothing has to be looked up.
     #[must_use]
-    pub const fn any_down(&self) -> bool {
-        self.down > 0
+    pub const fn listens(&self) -> bool {
+        self.down > 0 || self.doubts > 0
     }
 
     /// The targets that are down.
@@ -289,11 +308,55 @@ impl Peers {
 
     /// A target was heard.
     pub fn heard(&mut self, peer: PeerId, address: SocketAddr) -> Change {
+        if self.doubts > 0
+            && let Some(target) = self.find_mut(peer, address)
+        {
+            target.silent = Witness::default();
+            if let Some(probed) = &mut target.probed {
+                probed.doubted = false;
+            }
+            if target.up && target.probed.is_some_and(|probed| probed.until.is_some()) {
+                target.probed = None;
+            }
+            self.count_doubts();
+        }
         self.mark(peer, address, true)
     }
 
-    /// A target did not answer, or could not be reached. One that nothing asks is asked from now on, until it answers, if
-    /// calls can go to another one meanwhile; else it stays up.
+    /// A call met silence at a target, or no way there. That may be one number's, or one caller's, so the target is asked at
+    /// once whether it lives, and is down when it does not say so, or when another one meets the same before it does. One that
+    /// nothing else asks is asked until it answers, if calls can go to another one meanwhile; else it stays up.
+    pub fn silent(&mut self, now: Tick, peer: PeerId, address: SocketAddr, parties: &Parties) -> Silence {
+        let Some(target) = self.find_mut(peer, address).filter(|target| target.up) else {
+            return Silence::Known;
+        };
+        if target.probed.is_none() && target.alone {
+            return Silence::Alone;
+        }
+        let was_asked = target.silent.stands();
+        let whose = target.silent.hear(now, parties);
+        let until = now.after(ASIDE_FOR);
+        let probed = target.probed.get_or_insert(Probing::of(ASIDE_INTERVAL, now, Some(until)));
+        if !probed.doubted {
+            probed.doubted = true;
+            // A probe that is under way already has not had its time.
+            let asked = if probed.waits_for.is_some() { now.after(DOUBT_LASTS) } else { now };
+            probed.next = probed.next.min(asked);
+        }
+        self.count_doubts();
+        match whose {
+            Whose::Known | Whose::One if was_asked => Silence::Known,
+            Whose::Known | Whose::One => Silence::Asked,
+            Whose::Target => {
+                self.mark(peer, address, false);
+                Silence::WentDown
+            }
+        }
+    }
+
+    /// A target did not answer its probe, or fails calls whoever calls whom. One that nothing asks is asked from now on, until
+    /// it answers, if calls can go to another one meanwhile; else it stays up. Not at once: that it answers OPTIONS is no
+    /// news of one that answers calls by 503, and would take it back before it had its rest.
     pub fn lost(&mut self, now: Tick, peer: PeerId, address: SocketAddr) -> Change {
         if let Some(target) = self.find_mut(peer, address)
             && target.probed.is_none()
@@ -305,6 +368,12 @@ impl Peers {
         self.mark(peer, address, false)
     }
 
+    /// A call was answered 503 or 408, without a wish for a pause: whose trouble that is.
+    pub fn unserved(&mut self, now: Tick, peer: PeerId, address: SocketAddr, parties: &Parties) -> Whose {
+        self.witnessed = true;
+        self.find_mut(peer, address).map_or(Whose::Known, |target| target.unserved.hear(now, parties))
+    }
+
     /// Whether calls can go to another target of a peer.
     #[must_use]
     pub fn has_other(&self, peer: PeerId, address: SocketAddr) -> bool {
@@ -313,16 +382,25 @@ impl Peers {
 
     /// A target that was set aside and never answered, whose time is over: it is tried again.
     pub fn taken_back(&mut self, now: Tick) -> Option<(PeerId, SocketAddr)> {
-        let over = |target: &&mut Target| {
-            target.probed.and_then(|probed| probed.until).is_some_and(|until| until <= now)
-        };
-        let target = self.targets.iter_mut().find(over)?;
-        target.probed = None;
-        let back = (target.peer, target.address);
-        if !std::mem::replace(&mut target.up, true) {
-            self.down -= 1;
+        let over =
+            |target: &Target| target.probed.and_then(|probed| probed.until).is_some_and(|until| until <= now);
+        let mut back = None;
+        for target in self.targets.iter_mut().filter(|target| over(target)) {
+            target.probed = None;
+            target.silent = Witness::default();
+            // One that answers probes was in doubt alone, and calls have gone there all the time.
+            if !std::mem::replace(&mut target.up, true) {
+                self.down -= 1;
+                back = Some((target.peer, target.address));
+                break;
+            }
         }
-        Some(back)
+        self.count_doubts();
+        back
+    }
+
+    fn count_doubts(&mut self) {
+        self.doubts = self.targets.iter().filter(|target| target.silent.stands()).count();
     }
 
     fn find_mut(&mut self, peer: PeerId, address: SocketAddr) -> Option<&mut Target> {

@@ -35,7 +35,7 @@ impl Engine {
         };
         // Whoever is left out and answers by what may leave one out is not back yet.
         let unwell = matches!(message.status(), Some(408 | 503));
-        if self.peers.any_down()
+        if self.peers.listens()
             && !unwell
             && let Some((peer, _)) = known.peer_at(flow.listener, flow.remote.ip())
         {

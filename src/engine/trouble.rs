@@ -153,7 +153,7 @@ mod tests {
 
     /// A caller and a destination block.
     fn parties(caller: u64, block: u64) -> Parties {
-        Parties { caller, block }
+        Parties { caller, block, ..Parties::default() }
     }
 
     /// Each call by another caller to another block, so far as `of` does not say otherwise.

@@ -48,7 +48,7 @@ pub use located::{Located, Resolution};
 pub use login::{Asker, Login, Unproven};
 pub use names::Names;
 pub use pace::{Pace, Place};
-pub use parties::Parties;
+pub use parties::{Origin, Parties, Vouched};
 pub use peer::{Aim, Direction, Domain, Listener, Peer, PeerId, PeerSide, Site, SiteId, Target, Transports};
 pub use refusal::{Presets, Refusal, RefusalClass};
 pub use sources::{SourceVerdict, Sources};

@@ -1,7 +1,7 @@
 //! How fast calls go to a peer, and the line of those that wait for their turn.
 //!
-//! Owns the rate of one peer (the generic cell rate algorithm), the order of its line, and that no caller keeps the others
-//! out of it. Refuses to know targets, and what a call does while it waits. Read first: DESIGN.md §1, laws 6 and 9;
+//! Owns the rate of one peer (the generic cell rate algorithm), the order of its line, and that no source and no caller
+//! keeps the others out of it. Refuses to know targets, and what a call does while it waits. Read first: DESIGN.md §1, laws 6 and 9;
 //! ITU-T I.371 annex A (the algorithm).
 
 use std::collections::{HashMap, VecDeque};
@@ -12,15 +12,16 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use super::parties::Parties;
 use crate::clock::Tick;
 
 /// Who waits looks again after this at the earliest.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
-/// A caller that holds more than one of so many places of a full line gives one up to a caller that holds fewer.
+/// Who holds more than one of so many places of a full line gives one up to who holds fewer.
 const SHARES: u32 = 4;
 
-/// Places given up, and callers gone, that are swept out only when they are so many more than those that stay.
+/// Places given up, and holders gone, that are swept out only when they are so many more than those that stay.
 const SWEPT_FROM: usize = 16;
 
 /// How fast calls may be sent to a peer.
@@ -57,7 +58,7 @@ impl Pace {
         self.per_second.map_or(Duration::ZERO, |calls| second.checked_div(calls.get()).unwrap_or(second))
     }
 
-    /// Places that one caller may hold whatever others want: a quarter of those that come to their turn in time.
+    /// Places that one source, or one caller, may hold whatever others want: a quarter of those that come to their turn in time.
     fn share(&self) -> u32 {
         let interval = self.interval().as_micros();
         let in_time = self.wait_max.as_micros().checked_div(interval);
@@ -76,8 +77,8 @@ struct Seat {
     number: u64,
     /// Whether anybody waits here.
     taken: AtomicBool,
-    /// Those of the whole line, and those of one caller.
-    counts: [Arc<AtomicU32>; 2],
+    /// Those of the whole line, those of one source, and those of one caller.
+    counts: [Arc<AtomicU32>; 3],
 }
 
 impl Seat {
@@ -95,7 +96,7 @@ impl Seat {
 }
 
 impl Place {
-    /// Whether it had to be given up to another caller.
+    /// Whether it had to be given up to somebody else.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         !self.0.is_taken()
@@ -117,17 +118,74 @@ pub enum NoPlace {
     Full,
 }
 
-/// The places of one caller.
+/// The places of one source, or of one caller.
 #[derive(Debug, Default)]
-struct Caller {
+struct Holder {
+    /// Where he calls from; a source's is itself.
+    source: u64,
     held: Arc<AtomicU32>,
     /// The newest last; some may be given up.
     seats: Vec<Arc<Seat>>,
 }
 
-impl Caller {
+impl Holder {
     fn held(&self) -> u32 {
         self.held.load(Relaxed)
+    }
+}
+
+/// All sources, or all callers, of one line.
+#[derive(Debug, Default)]
+struct Holders {
+    known: HashMap<u64, Holder>,
+    /// Who holds more than its share, or did: no more than three can.
+    greedy: SmallVec<[u64; SHARES as usize]>,
+}
+
+impl Holders {
+    fn held(&self, key: u64) -> u32 {
+        self.known.get(&key).map_or(0, Holder::held)
+    }
+
+    /// The count of its places, to be raised by one more.
+    fn count(&mut self, key: u64, source: u64) -> Arc<AtomicU32> {
+        let own = self.known.entry(key).or_default();
+        own.source = source;
+        Arc::clone(&own.held)
+    }
+
+    /// Notes a place that is counted already.
+    fn add(&mut self, key: u64, seat: &Arc<Seat>, share: u32) {
+        let own = self.known.entry(key).or_default();
+        own.seats.push(Arc::clone(seat));
+        let held = own.held();
+        if own.seats.len() > 2 * held as usize + SWEPT_FROM {
+            own.seats.retain(|seat| seat.is_taken());
+        }
+        if held > share && !self.greedy.contains(&key) {
+            // Whoever holds no more than its share by now makes room for it.
+            let known = &self.known;
+            self.greedy.retain(|other| known.get(other).is_some_and(|own| own.held() > share));
+            self.greedy.push(key);
+        }
+    }
+
+    /// The newest of those who hold more than their share.
+    fn over(&self, share: u32, fits: impl Fn(&Holder) -> bool) -> Option<u64> {
+        let over = |key: &&u64| self.known.get(key).is_some_and(|own| own.held() > share && fits(own));
+        self.greedy.iter().rev().find(over).copied()
+    }
+
+    /// The newest place of one, and how many had to be looked at.
+    fn newest(&mut self, key: u64) -> (Option<Arc<Seat>>, usize) {
+        let mut looked = 0;
+        while let Some(seat) = self.known.get_mut(&key).and_then(|own| own.seats.pop()) {
+            looked += 1;
+            if seat.is_taken() {
+                return (Some(seat), looked);
+            }
+        }
+        (None, looked)
     }
 }
 
@@ -142,9 +200,8 @@ pub struct Line {
     count: Arc<AtomicU32>,
     /// The number of the next place.
     next: u64,
-    callers: HashMap<u64, Caller>,
-    /// Callers that hold more than their share, or did: no more than three can.
-    greedy: SmallVec<[u64; SHARES as usize]>,
+    sources: Holders,
+    callers: Holders,
     /// Places looked at, to prove that a long line costs no more than a short one.
     #[cfg(test)]
     looked: usize,
@@ -191,9 +248,9 @@ impl Line {
         self.due = self.due.max(now).after(pace.interval());
     }
 
-    /// Enters the line for a turn at `turn`. Where that is too late, or the line as long as it may be, a caller that holds
-    /// less than its share takes over the newest place of one that holds more: nobody fills the line for all.
-    pub fn join(&mut self, now: Tick, pace: &Pace, turn: Tick, caller: u64) -> Result<Place, NoPlace> {
+    /// Enters the line for a turn at `turn`. Where that is too late, or the line as long as it may be, who holds less than
+    /// its share takes over the newest place of one that holds more: nobody fills the line for all.
+    pub fn join(&mut self, now: Tick, pace: &Pace, turn: Tick, who: &Parties) -> Result<Place, NoPlace> {
         self.sweep();
         let late = now.after(pace.wait_max);
         let no = if self.count.load(Relaxed) >= pace.queue_max {
@@ -203,18 +260,18 @@ impl Line {
         } else {
             let number = self.next;
             self.next += 1;
-            let seat = self.seat(number, caller, pace);
+            let seat = self.seat(number, who, pace);
             self.waiting.push_back(Arc::clone(&seat));
             return Ok(Place(seat));
         };
         let share = pace.share();
         // Who comes too late for another reason than the line, a pause, gains nothing by a place in it.
         let held_back = turn > self::turn(now, pace, self.first(pace), self.count.load(Relaxed));
-        if held_back || self.callers.get(&caller).map_or(0, Caller::held) >= share {
+        if held_back {
             return Err(no);
         }
-        let Some(number) = self.take_over(share) else { return Err(no) };
-        let seat = self.seat(number, caller, pace);
+        let Some(number) = self.take_over(who, share) else { return Err(no) };
+        let seat = self.seat(number, who, pace);
         // The numbers only grow along the line.
         if let Ok(at) = self.waiting.binary_search_by_key(&number, |seat| seat.number)
             && let Some(given_up) = self.waiting.get_mut(at)
@@ -224,47 +281,50 @@ impl Line {
         Ok(Place(seat))
     }
 
-    fn seat(&mut self, number: u64, caller: u64, pace: &Pace) -> Arc<Seat> {
-        let own = self.callers.entry(caller).or_default();
-        let counts = [Arc::clone(&self.count), Arc::clone(&own.held)];
+    fn seat(&mut self, number: u64, who: &Parties, pace: &Pace) -> Arc<Seat> {
+        let source = self.sources.count(who.source, who.source);
+        let caller = self.callers.count(who.caller, who.source);
+        let counts = [Arc::clone(&self.count), source, caller];
         counts.iter().for_each(|count| {
             count.fetch_add(1, Relaxed);
         });
         let seat = Arc::new(Seat { number, taken: AtomicBool::new(true), counts });
-        own.seats.push(Arc::clone(&seat));
-        let held = own.held();
-        if own.seats.len() > 2 * held as usize + SWEPT_FROM {
-            own.seats.retain(|seat| seat.is_taken());
-        }
-        if held > pace.share() && !self.greedy.contains(&caller) {
-            // Whoever holds no more than its share by now makes room for it.
-            let callers = &self.callers;
-            self.greedy.retain(|other| callers.get(other).is_some_and(|own| own.held() > pace.share()));
-            self.greedy.push(caller);
-        }
+        self.sources.add(who.source, &seat, pace.share());
+        self.callers.add(who.caller, &seat, pace.share());
         seat
     }
 
-    /// The number of the place that a caller with more than its share gives up.
-    fn take_over(&mut self, share: u32) -> Option<u64> {
-        while let Some(caller) = self.greedy.last() {
-            let Some(own) = self.callers.get_mut(caller).filter(|own| own.held() > share) else {
-                self.greedy.pop();
-                continue;
-            };
-            while let Some(seat) = own.seats.pop() {
-                #[cfg(test)]
-                {
-                    self.looked += 1;
-                }
-                if seat.is_taken() {
-                    seat.give_up();
-                    return Some(seat.number);
-                }
+    /// The number of the place that somebody with more than its share gives up. A source that holds less than its share
+    /// takes one of another source, of a caller there that holds too many if there is one: who writes a new number into
+    /// From for every call stays one source. Within its own source, a caller takes one of another caller.
+    fn take_over(&mut self, who: &Parties, share: u32) -> Option<u64> {
+        let (seat, looked) = if self.sources.held(who.source) < share {
+            let source = self.sources.over(share, |_| true)?;
+            match self.callers.over(share, |caller| caller.source == source) {
+                Some(caller) => self.callers.newest(caller),
+                None => self.sources.newest(source),
             }
-            self.greedy.pop();
+        } else if self.callers.held(who.caller) < share {
+            let caller = self.callers.over(share, |caller| caller.source == who.source)?;
+            self.callers.newest(caller)
+        } else {
+            return None;
+        };
+        self.note_looked(looked);
+        let seat = seat?;
+        seat.give_up();
+        Some(seat.number)
+    }
+
+    /// Counted for the proof alone.
+    #[cfg_attr(not(test), allow(clippy::unused_self, clippy::needless_pass_by_ref_mut, reason = "see above"))]
+    const fn note_looked(&mut self, places: usize) {
+        #[cfg(test)]
+        {
+            self.looked += places;
         }
-        None
+        #[cfg(not(test))]
+        let _nothing = places;
     }
 
     /// Forgets places that were given up: those before the first that is taken at once, others when they are more than
@@ -272,31 +332,24 @@ impl Line {
     fn sweep(&mut self) {
         while self.waiting.front().is_some_and(|seat| !seat.is_taken()) {
             self.waiting.pop_front();
-            #[cfg(test)]
-            {
-                self.looked += 1;
-            }
+            self.note_looked(1);
         }
         let most = 2 * self.count.load(Relaxed) as usize + SWEPT_FROM;
         if self.waiting.len() > most {
-            #[cfg(test)]
-            {
-                self.looked += self.waiting.len();
-            }
+            self.note_looked(self.waiting.len());
             self.waiting.retain(|seat| seat.is_taken());
         }
-        if self.callers.len() > most {
-            #[cfg(test)]
-            {
-                self.looked += self.callers.len();
+        let crowds = [self.sources.known.len(), self.callers.known.len()];
+        self.note_looked(crowds.into_iter().filter(|holders| *holders > most).sum());
+        for holders in [&mut self.sources, &mut self.callers] {
+            if holders.known.len() > most {
+                holders.known.retain(|_, own| own.held() > 0);
             }
-            self.callers.retain(|_, own| own.held() > 0);
         }
         // What a crowd made it grow by is given back.
         if self.waiting.is_empty() && self.waiting.capacity() > SWEPT_FROM {
             self.waiting = VecDeque::new();
-            self.callers = HashMap::new();
-            self.greedy.clear();
+            (self.sources, self.callers) = (Holders::default(), Holders::default());
         }
     }
 

@@ -51,10 +51,19 @@ fn come(line: &mut Line, now: Tick, pace: &Pace) -> Option<Place> {
     come_as(line, now, pace, 1).ok()
 }
 
-/// The same, of a caller.
+/// The same, of a caller behind one source.
 fn come_as(line: &mut Line, now: Tick, pace: &Pace, caller: u64) -> Result<Place, NoPlace> {
+    come_from(line, now, pace, (0, caller))
+}
+
+/// The same, of a caller behind some source.
+fn come_from(line: &mut Line, now: Tick, pace: &Pace, who: (u64, u64)) -> Result<Place, NoPlace> {
     let turn = line.ready(now, pace, None).expect_err("the rate is used up");
-    line.join(now, pace, turn, caller)
+    line.join(now, pace, turn, &parties(who))
+}
+
+fn parties((source, number): (u64, u64)) -> Parties {
+    Parties { source, caller: source * 1_000_000 + number, ..Parties::default() }
 }
 
 #[test]
@@ -146,8 +155,33 @@ fn c8_a_line_that_is_full_by_its_rate_is_shared_as_well() {
     let mut line = Line::default();
     assert!(call(&mut line, ms(0), &pace));
     let greedy = [come(&mut line, ms(0), &pace), come(&mut line, ms(0), &pace)].map(Option::unwrap);
-    assert_eq!(line.join(ms(0), &pace, ms(30_000), 2).err(), Some(NoPlace::Late));
+    assert_eq!(line.join(ms(0), &pace, ms(30_000), &parties((0, 2))).err(), Some(NoPlace::Late));
     assert_eq!(kept(&greedy), 2);
+}
+
+#[test]
+fn c8_a_source_that_shows_a_new_number_each_time_leaves_a_place_to_another_source() {
+    let (mut line, pace) = (Line::default(), pace(1_000, 1, 8));
+    assert!(call(&mut line, ms(0), &pace));
+    // Each place another number's; then two of one number, which goes first.
+    let crowd: Vec<Place> =
+        (0..7).filter_map(|nth| come_from(&mut line, ms(0), &pace, (1, nth)).ok()).collect();
+    let other = come_from(&mut line, ms(0), &pace, (2, 0)).expect("room");
+    assert_eq!(come_from(&mut line, ms(0), &pace, (1, 9)).err(), Some(NoPlace::Full), "nor from itself");
+    let more = come_from(&mut line, ms(0), &pace, (2, 1)).expect("a place of the crowd");
+    assert_eq!((kept(&crowd), crowd[6].is_lost()), (6, true), "the newest goes");
+    assert_eq!(come_from(&mut line, ms(0), &pace, (2, 2)).err(), Some(NoPlace::Full), "it has its quarter");
+    let third = come_from(&mut line, ms(0), &pace, (3, 0)).expect("another one of the crowd");
+    assert_eq!((kept(&crowd), line.waiting()), (5, 8));
+    drop((crowd, other, more, third));
+    // Of a source that holds too much, a caller who does so as well gives up first.
+    let mut line = Line::default();
+    assert!(call(&mut line, ms(0), &pace));
+    let numbers = [1, 1, 1, 2, 3, 4, 5, 6];
+    let crowd = numbers.map(|nth| come_from(&mut line, ms(0), &pace, (1, nth)).expect("room"));
+    let _others = [0, 1].map(|nth| come_from(&mut line, ms(0), &pace, (2, nth)).expect("a place"));
+    let lost: Vec<bool> = crowd.iter().map(Place::is_lost).collect();
+    assert_eq!(lost, [false, false, true, false, false, false, false, true]);
 }
 
 #[test]
@@ -180,7 +214,7 @@ fn f6_ten_thousand_that_wait_are_looked_at_a_few_times_each_and_nothing_stays() 
     for nth in 0..WAITING as u64 {
         drop(come_as(&mut line, now, &pace, nth).expect("a place"));
     }
-    let (places, callers) = (line.waiting.len(), line.callers.len());
+    let (places, callers) = (line.waiting.len(), line.callers.known.len());
     assert!(places <= 2 + SWEPT_FROM + 1 && callers <= 2 + SWEPT_FROM + 1, "{places} {callers}");
     drop(first);
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::sim::policy::{Shape, yaml};
 use crate::sim::text::Sip;
-use crate::sim::wire::SECOND;
+use crate::sim::wire::{MS, SECOND};
 use crate::site::{PBX, SDP, Site, TRUNK, final_to, invite, request_to, response_to, shown, to};
 
 fn text_of(mark: &str) -> String {
@@ -211,4 +211,43 @@ fn f10_no_sender_s_text_breaks_a_line_on_the_far_side() {
         site.send(TRUNK, &Sip::response(&carried, 486, "Busy Here", "x"));
     }
     assert!(response_to(&sent, PBX, 200).is_none());
+}
+
+/// The PBX's INVITE of some caller.
+fn called_by(mark: &str, caller: &str, number: &str) -> Sip {
+    let mut invite = invite(mark, number);
+    let from = invite.header("From").unwrap_or_default().replace("2001", caller);
+    invite.set("From", &from);
+    invite
+}
+
+/// A trunk asks for the longest pause in answer to the call that it was sent.
+fn asks_for_a_pause(site: &mut Site, invite: &Sip) {
+    let mut refusal = Sip::response(invite, 503, "Call rate", "t");
+    refusal.add("Retry-After", "86400").add("Warning", "399 carrier \"calls per second\"");
+    site.send(TRUNK, &refusal);
+}
+
+#[test]
+fn c8_one_caller_with_two_numbers_cannot_hold_a_trunk() {
+    let mut site = Site::of(&yaml(&Shape { second: false, ..Shape::default() }));
+    for turn in 0..40 {
+        // Two numbers behind the trunk are its owner's, and it calls them in turn.
+        let number = if turn % 2 == 0 { "+13125550100" } else { "+14155550100" };
+        let sent = site.send(PBX, &called_by(&format!("evil{turn}"), "2001", number));
+        if let Some(invite) = request_to(&sent, TRUNK, "INVITE") {
+            asks_for_a_pause(&mut site, &invite);
+        }
+        let mut sent = site.send(PBX, &called_by(&format!("good{turn}"), "2002", "+12125550100"));
+        sent.extend(site.pass(2_100 * MS));
+        let invite = to(&sent, TRUNK)
+            .find(|message| message.method() == "INVITE" && message.header("From").unwrap().contains("2002"));
+        let invite = invite.unwrap_or_else(|| panic!("turn {turn}: {}", shown(&sent)));
+        site.send(TRUNK, &Sip::response(&invite, 486, "Busy Here", "t"));
+        site.pass(SECOND);
+    }
+    let of_good = site.records.iter().filter(|record| &*record.from == "2002");
+    assert!(of_good.clone().all(|record| record.status == 486), "each heard the callee's own answer");
+    assert_eq!(of_good.count(), 40);
+    site.must_become_empty();
 }

@@ -47,17 +47,33 @@ fn led(edge: &mut Edge, addresses: &[&str]) -> Seen {
 }
 
 fn call(edge: &mut Edge, nth: u32) -> Seen {
-    call_to(edge, nth, nth)
+    call_by(edge, nth, 100, nth)
 }
 
-/// The nth call, to a number of its own or another's.
-fn call_to(edge: &mut Edge, nth: u32, number: u32) -> Seen {
+/// The nth call, of some caller, to a number of its own or another's.
+fn call_by(edge: &mut Edge, nth: u32, caller: u32, number: u32) -> Seen {
     let invite = Request::new("INVITE", PBX).with(|r| {
         r.branch = format!("z9hG4bK-{nth}");
         r.call_id = format!("call-{nth}@example.com");
         r.uri = format!("sip:+1312{:03}0199@10.0.0.1", 200 + number);
     });
-    edge.hear(from(PBX), &invite.text())
+    let caller = format!("From: <sip:+1212555{caller:04}@");
+    edge.hear(from(PBX), &invite.text().replace("From: <sip:+12125550100@", &caller))
+}
+
+/// How many probes were sent to a target, copies left out.
+fn asks(seen: &Seen, address: &str) -> usize {
+    let probes = seen.to(address).into_iter().filter(|message| *message.method() == Method::Options);
+    probes.map(|probe| header(&probe, "Call-ID")).collect::<std::collections::HashSet<_>>().len()
+}
+
+/// A target answers the calls that were sent to it: who is called is busy.
+fn busy(edge: &mut Edge, seen: &Seen, address: &str) -> Seen {
+    let mut last = Seen::default();
+    for invite in seen.to(address).into_iter().filter(|message| *message.method() == Method::Invite) {
+        last = edge.hear(from(address), &answer(&invite, 486, "there", address));
+    }
+    last
 }
 
 /// Where a call was sent first.
@@ -101,11 +117,18 @@ fn a_target_that_fails_is_left_out_until_it_answers_a_probe() {
     assert_eq!(
         (tried(&seen), seen.codes()),
         (vec![ONE, TWO], vec![32011]),
-        "two calls found it silent, it is told once"
+        "two calls of one caller found it silent, it is told once"
     );
+    assert_eq!(asks(&seen, ONE), 1, "at once");
+    busy(&mut edge, &seen, TWO);
+    let later = call(&mut edge, 13);
+    assert_eq!(tried(&later), [ONE], "that may be this caller's trouble");
+    let seen = edge.pass(secs(4));
+    assert_eq!(seen.codes(), [32011], "nor does it answer the probe");
+    busy(&mut edge, &seen, TWO);
     assert_eq!(tried(&call(&mut edge, 3)), [TWO]);
-    let probes = edge.pass(secs(31)).to(ONE);
-    let probe = probes.iter().find(|message| *message.method() == Method::Options).unwrap();
+    let probes = edge.pass(secs(34)).to(ONE);
+    let probe = probes.iter().rfind(|message| *message.method() == Method::Options).unwrap();
     let back = edge.hear(from(ONE), &answer(probe, 404, "there", ONE));
     assert_eq!(back.codes(), [32011], "any answer is life");
     let fourth = call(&mut edge, 4);
@@ -116,11 +139,48 @@ fn a_target_that_fails_is_left_out_until_it_answers_a_probe() {
 }
 
 #[test]
+fn c8_one_caller_who_reaches_silence_takes_no_target_away() {
+    // What is heard of it meanwhile: an answer to the probe, or a phone that rings for somebody else.
+    for life in ["probe", "call"] {
+        let mut edge = Edge::under(named(|_| {}));
+        led(&mut edge, &[ONE, TWO]);
+        for nth in 1..=3 {
+            call(&mut edge, 10 * nth);
+            edge.pass(secs(3));
+            let other = (life == "call").then(|| call_by(&mut edge, 10 * nth + 1, 7, 900));
+            let seen = edge.pass(Duration::from_millis(1_100));
+            assert_eq!((asks(&seen, ONE), seen.codes()), (1, vec![32011]), "{life}: call {nth} makes it ask");
+            busy(&mut edge, &seen, TWO);
+            match &other {
+                Some(other) => busy(&mut edge, other, ONE),
+                None => edge.hear(from(ONE), &answer(&seen.to(ONE).remove(0), 200, "x", ONE)),
+            };
+            assert!(edge.pass(secs(60)).codes().is_empty(), "{life}");
+            let third = call_by(&mut edge, 10 * nth + 2, 8, 901);
+            assert_eq!(tried(&third), [ONE], "{life}: call {nth}");
+            busy(&mut edge, &third, ONE);
+            edge.pass(secs(200));
+        }
+    }
+}
+
+#[test]
+fn two_callers_who_reach_silence_at_two_numbers_need_no_probe() {
+    let mut edge = Edge::under(named(|_| {}));
+    led(&mut edge, &[ONE, TWO]);
+    for nth in 1..=2 {
+        assert_eq!(tried(&call_by(&mut edge, nth, nth, nth)), [ONE]);
+    }
+    assert_eq!(edge.pass(secs(5)).codes(), [32011, 32011], "asked, and then down");
+    assert_eq!(tried(&call(&mut edge, 3)), [TWO]);
+}
+
+#[test]
 fn a_target_that_refuses_calls_to_different_numbers_is_left_out_too() {
     let mut edge = Edge::under(named(|_| {}));
     led(&mut edge, &[ONE, TWO]);
     let refused = |edge: &mut Edge, nth: u32, number: u32| {
-        let seen = call_to(edge, nth, number);
+        let seen = call_by(edge, nth, number, number);
         let over = edge.hear(from(ONE), &answer(&seen.to(ONE).remove(0), 503, "there", ONE));
         let taken = edge.hear(from(TWO), &answer(&over.to(TWO).remove(0), 200, "there", TWO));
         assert!(taken.statuses(PBX).contains(&200), "the other one serves it");
@@ -147,8 +207,9 @@ fn a_target_that_answers_no_probe_is_tried_again_after_five_minutes() {
     call(&mut edge, 1);
     let seen = edge.pass(secs(5));
     assert_eq!(seen.codes(), [32011]);
-    edge.hear(from(TWO), &answer(&seen.to(TWO).remove(0), 486, "there", TWO));
-    edge.pass(secs(285));
+    busy(&mut edge, &seen, TWO);
+    assert_eq!(edge.pass(secs(4)).codes(), [32011], "it is down");
+    edge.pass(secs(281));
     let second = call(&mut edge, 2);
     assert_eq!(tried(&second), [TWO]);
     edge.hear(from(TWO), &answer(&second.to(TWO).remove(0), 486, "there", TWO));
@@ -168,7 +229,9 @@ fn a_changed_answer_keeps_the_health_of_those_that_stay() {
     let mut edge = Edge::under(named(|trunk| trunk.probe = probe));
     led(&mut edge, &[ONE, TWO]);
     call(&mut edge, 1);
-    assert_eq!(edge.pass(secs(5)).codes(), [32011]);
+    let seen = edge.pass(secs(5));
+    busy(&mut edge, &seen, TWO);
+    assert_eq!([seen.codes(), edge.pass(secs(4)).codes()], [[32011], [32011]], "nor does it answer a probe");
     assert!(led(&mut edge, &[ONE, THREE]).codes().is_empty());
     assert_eq!(tried(&call(&mut edge, 2)), [THREE], "ONE is still left out");
     led(&mut edge, &[THREE]);

@@ -1,10 +1,10 @@
-//! Which target a call goes to, how fast, and over what: pace, pauses, failures, transports.
+//! Which target a call goes to, how fast, and over what: pace, failures, transports.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringfence::engine::{Input, Query, Reply};
+use ringfence::engine::Input;
 use ringfence::policy::peer::Probe;
 use ringfence::policy::route::RouteTarget;
 use ringfence::policy::{Pace, PeerId, PeerSide, Policy};
@@ -14,21 +14,21 @@ use super::edge::{Edge, PBX, Seen, TRUNK, alter, at, from, peer, plan};
 use super::texts::{Request, answer, header};
 
 /// A second trunk.
-const SPARE: &str = "198.51.100.6:5060";
+pub const SPARE: &str = "198.51.100.6:5060";
 
-fn ms(millis: u64) -> Duration {
+pub fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
 /// The trunk takes so many calls a second.
-fn paced(calls: u32, change: impl FnOnce(&mut Pace)) -> Arc<Policy> {
+pub fn paced(calls: u32, change: impl FnOnce(&mut Pace)) -> Arc<Policy> {
     let mut pace = Pace { per_second: NonZeroU32::new(calls), ..Pace::default() };
     change(&mut pace);
     plan(|plan| alter(plan, 1, |trunk| trunk.pace = pace))
 }
 
 /// Two trunks, the second tried after the first.
-fn two(change: impl Fn(&mut ringfence::policy::Peer)) -> Arc<Policy> {
+pub fn two(change: impl Fn(&mut ringfence::policy::Peer)) -> Arc<Policy> {
     plan(|plan| {
         alter(plan, 1, &change);
         let mut spare = peer(3, "spare", PeerSide::Outside, 1, SPARE);
@@ -52,14 +52,18 @@ pub fn call(edge: &mut Edge, nth: u32) -> Seen {
     edge.hear(from(PBX), &invite(nth).text())
 }
 
-/// The nth call of the PBX, but to the number of another one.
-fn call_of(edge: &mut Edge, nth: u32, number: u32) -> Seen {
-    edge.hear(from(PBX), &invite(nth).with(|r| r.uri = invite(number).uri).text())
+/// The nth call of the PBX, but of some caller and to the number of another one.
+pub fn call_of(edge: &mut Edge, nth: u32, (caller, number): (u32, u32)) -> Seen {
+    let text = invite(nth).with(|r| r.uri = invite(number).uri).text();
+    edge.hear(
+        from(PBX),
+        &text.replace("From: <sip:+12125550100@", &format!("From: <sip:+1212555{caller:04}@")),
+    )
 }
 
-/// The first trunk answers the nth call so.
-fn answered_so(edge: &mut Edge, nth: u32, number: u32, status: u16, more: &str) -> Seen {
-    let seen = call_of(edge, nth, number);
+/// The first trunk answers the nth call so, a call of the caller with this number to the block with this number.
+pub fn answered_so(edge: &mut Edge, nth: u32, parties: (u32, u32), status: u16, more: &str) -> Seen {
+    let seen = call_of(edge, nth, parties);
     let invite = invites(&seen, TRUNK).pop().expect("it goes to the first trunk");
     edge.hear(from(TRUNK), &refusal(&invite, status, more, TRUNK))
 }
@@ -86,7 +90,7 @@ fn taken(edge: &mut Edge, seen: &Seen, address: &str) -> usize {
 }
 
 /// A refusal with one more header line.
-fn refusal(invite: &Message, status: u16, more: &str, sender: &str) -> String {
+pub fn refusal(invite: &Message, status: u16, more: &str, sender: &str) -> String {
     answer(invite, status, "t", sender).replacen("\r\n", &format!("\r\n{more}\r\n"), 1)
 }
 
@@ -209,70 +213,6 @@ fn a_failover_is_admitted_for_the_new_trunk_and_its_reservation_moves() {
 }
 
 #[test]
-fn a_503_with_retry_after_keeps_calls_away_and_marks_nothing_down() {
-    // What is said, and for how long no call goes there.
-    let table: [(&str, u64); 8] = [
-        ("Retry-After: 1", 1_000),
-        ("Retry-After: 2 (busy);duration=5", 2_000),
-        ("Retry-After: 0", 1_000),
-        ("Retry-After: 31", 31_000),
-        ("Retry-After: 32", 32_000),
-        ("Retry-After: 99999999999999999999", 32_000),
-        ("Warning: 399 carrier \"Trunk CPS limit exceeded\"", 1_000),
-        ("Warning: 399 carrier \"no capacity\"", 0),
-    ];
-    for (said, pause) in table {
-        let mut edge = Edge::under(two(|trunk| {
-            trunk.probe = Some(Probe { interval: Duration::from_secs(3_600) });
-        }));
-        let first = invites(&call(&mut edge, 1), TRUNK).remove(0);
-        let seen = edge.hear(from(TRUNK), &refusal(&first, 503, said, TRUNK));
-        assert_eq!(invites(&seen, SPARE).len(), 1, "{said}");
-        assert_eq!(seen.codes(), if pause > 0 { vec![32001] } else { vec![] }, "{said}");
-        assert_eq!(edge.status().2[1], ("trunk".to_owned(), Some(true)), "{said}");
-        let held_for = |edge: &mut Edge, nth: u32, pause: u64| {
-            if pause > 0 {
-                edge.pass(ms(pause - 1));
-                assert!(invites(&call(edge, nth), TRUNK).is_empty(), "{said}: too early");
-                edge.pass(ms(2));
-            }
-        };
-        // What one number is answered keeps nobody away for longer than `cps_wait`.
-        held_for(&mut edge, 2, pause.min(2_000));
-        answered_so(&mut edge, 3, 3, 503, said);
-        held_for(&mut edge, 4, pause);
-        assert_eq!(invites(&call(&mut edge, 5), TRUNK).len(), 1, "{said}: not held longer");
-    }
-}
-
-#[test]
-fn the_only_trunk_is_waited_for_if_its_pause_is_short() {
-    let mut edge = Edge::new();
-    let first = invites(&call(&mut edge, 1), TRUNK).remove(0);
-    let seen = edge.hear(from(TRUNK), &refusal(&first, 503, "Retry-After: 2", TRUNK));
-    assert!(seen.statuses(PBX).is_empty(), "it waits");
-    let again = invites(&edge.pass(ms(2_010)), TRUNK).remove(0);
-    let seen = edge.hear(from(TRUNK), &refusal(&again, 503, "Retry-After: 1", TRUNK));
-    assert_eq!(seen.statuses(PBX), [480], "but once");
-    let mut edge = Edge::new();
-    let seen = answered_so(&mut edge, 1, 1, 503, "Retry-After: 3");
-    assert_eq!((seen.statuses(PBX), seen.codes()), (vec![], vec![32001]), "it waits for 2 s");
-    let again = invites(&edge.pass(ms(2_010)), TRUNK).remove(0);
-    edge.hear(from(TRUNK), &answer(&again, 486, "t", TRUNK));
-    answered_so(&mut edge, 2, 2, 503, "Retry-After: 1");
-    edge.pass(ms(1_010));
-    let seen = answered_so(&mut edge, 3, 3, 503, "Retry-After: 3");
-    assert_eq!(
-        (seen.statuses(PBX), seen.codes()),
-        (vec![480], vec![32001, 32001]),
-        "two numbers, none served"
-    );
-    assert_eq!(header(&seen.to(PBX)[0], "Retry-After"), "3");
-    edge.pass(Duration::from_secs(70));
-    edge.assert_empty();
-}
-
-#[test]
 fn statuses_that_fail_over_and_statuses_that_are_the_callees() {
     for (status, over) in [
         (408, true),
@@ -325,78 +265,19 @@ fn a_trunk_that_fails_half_of_its_calls_is_tried_last_until_it_is_better() {
 }
 
 #[test]
-fn c8_one_number_answered_503_with_a_pause_again_and_again_keeps_nobody_away() {
-    let mut edge = Edge::under(two(|_| {}));
-    let seen = answered_so(&mut edge, 1, 1, 503, "Retry-After: 86400");
-    assert_eq!(seen.codes(), [32001]);
-    assert!(invites(&call(&mut edge, 2), TRUNK).is_empty(), "for a moment nobody knows whose trouble it is");
-    edge.pass(ms(2_001));
-    for nth in 3..60 {
-        let seen = answered_so(&mut edge, nth, 1, 503, "Retry-After: 86400");
-        assert_eq!((seen.codes(), seen.alerts.len()), (vec![], 0), "call {nth}: told once");
-        assert_eq!(invites(&seen, SPARE).len(), 1, "call {nth}: and it goes on");
-        for (sent, address) in [(&seen, SPARE), (&call(&mut edge, 100 + nth), TRUNK)] {
-            let invite = invites(sent, address).pop().expect("others get through, and it does elsewhere");
-            edge.hear(from(address), &answer(&invite, 486, "t", address));
-        }
-        edge.pass(ms(100));
-    }
-    // Two numbers, with others served between them, are two numbers' trouble.
-    let other = invites(&call(&mut edge, 90), TRUNK).remove(0);
-    edge.hear(from(TRUNK), &answer(&other, 486, "t", TRUNK));
-    answered_so(&mut edge, 91, 91, 503, "Retry-After: 86400");
-    edge.pass(ms(2_001));
-    assert_eq!(invites(&call(&mut edge, 92), TRUNK).len(), 1);
-    // And two without are the trunk's, for `retry_after_max` and no longer.
-    answered_so(&mut edge, 93, 93, 503, "Retry-After: 86400");
-    edge.pass(ms(31_998));
-    assert!(invites(&call(&mut edge, 94), TRUNK).is_empty());
-    edge.pass(ms(3));
-    assert_eq!(invites(&call(&mut edge, 95), TRUNK).len(), 1);
-}
-
-#[test]
 fn c8_one_number_that_fails_moves_no_trunk_behind_the_others() {
     let mut edge = Edge::under(two(|_| {}));
     for nth in 1..=30 {
         let seen =
-            answered_so(&mut edge, nth, 1, if nth % 2 == 0 { 500 } else { 503 }, "Warning: 399 x \"y\"");
+            answered_so(&mut edge, nth, (1, 1), if nth % 2 == 0 { 500 } else { 503 }, "Warning: 399 x \"y\"");
         assert!(seen.codes().is_empty(), "call {nth}");
     }
     assert_eq!(invites(&call(&mut edge, 31), TRUNK).len(), 1, "in its turn as before");
     // What is about who is called never counts, to however many numbers.
     for (nth, status) in (40..).zip([404, 480, 484, 486, 600, 603, 604, 606, 403, 410]) {
-        assert!(answered_so(&mut edge, nth, nth, status, "X: y").codes().is_empty(), "{status}");
+        assert!(answered_so(&mut edge, nth, (nth, nth), status, "X: y").codes().is_empty(), "{status}");
     }
     assert_eq!(invites(&call(&mut edge, 60), TRUNK).len(), 1);
-}
-
-#[test]
-fn what_a_trunk_tells_the_caller_to_wait_is_bounded() {
-    for (said, told) in
-        [("1", "1"), ("31", "31"), ("32", "32"), ("33", "32"), ("4294967296", "32"), ("soon", "")]
-    {
-        let mut edge = Edge::new();
-        let seen = answered_so(&mut edge, 1, 1, 486, &format!("Retry-After: {said}"));
-        let refused = seen.to(PBX).pop().expect("an answer");
-        assert_eq!(refused.status(), Some(486));
-        let heard = refused.header(ringfence::sip::HeaderName::RetryAfter).unwrap_or_default();
-        assert_eq!(String::from_utf8_lossy(heard), told, "{said}");
-    }
-}
-
-#[test]
-fn status_tells_of_a_pause_and_of_calls_that_wait() {
-    let mut edge = Edge::under(paced(1, |_| {}));
-    answered_so(&mut edge, 1, 1, 503, "Retry-After: 2");
-    edge.pass(ms(500));
-    let seen = edge.input(Input::Query { id: 1, query: Query::Status });
-    let Some(Reply::Status { targets_held, tried_last, waiting, .. }) = seen.replies.into_iter().next()
-    else {
-        panic!("no answer");
-    };
-    assert_eq!(targets_held, [("trunk".to_owned(), TRUNK.to_owned(), 2)]);
-    assert_eq!((tried_last, waiting), (vec![], vec![("trunk".to_owned(), 1)]));
 }
 
 /// The trunk has these transports.
@@ -465,6 +346,17 @@ fn a_transport_that_answered_is_not_left() {
     assert!(seen.to(TRUNK).is_empty() && invites(&seen, SPARE).is_empty(), "it has the call");
 }
 
+/// The edge asks a target whether it lives, at once, and cannot.
+fn no_probe_reaches(edge: &mut Edge, address: &str) {
+    let mut seen = edge.pass(ms(1));
+    for _ in 0..2 {
+        let asked = seen.to(address).iter().any(|message| message.method().as_bytes() == b"OPTIONS");
+        assert!(asked, "by UDP and by TCP");
+        seen = unsendable(edge, &seen, address);
+    }
+    assert_eq!(seen.codes(), [32011]);
+}
+
 #[test]
 fn targets_that_are_down_are_tried_only_when_all_are() {
     let probed = || two(|trunk| trunk.probe = Some(Probe { interval: Duration::from_secs(3_600) }));
@@ -473,6 +365,7 @@ fn targets_that_are_down_are_tried_only_when_all_are() {
     let seen = unsendable(&mut edge, &seen, TRUNK);
     let seen = unsendable(&mut edge, &seen, TRUNK);
     assert_eq!(invites(&seen, SPARE).len(), 1);
+    no_probe_reaches(&mut edge, TRUNK);
     let second = call(&mut edge, 2);
     assert!(invites(&second, TRUNK).is_empty(), "it is down");
     let seen = edge.hear(from(SPARE), &answer(&invites(&second, SPARE)[0], 503, "t", SPARE));
@@ -483,6 +376,7 @@ fn targets_that_are_down_are_tried_only_when_all_are() {
     let seen = unsendable(&mut edge, &seen, SPARE);
     assert_eq!(invites(&seen, TRUNK).len(), 1, "the last resort");
     assert!(seen.codes().contains(&32010));
+    no_probe_reaches(&mut edge, SPARE);
     let fourth = call(&mut edge, 4);
     assert_eq!((invites(&fourth, TRUNK).len(), fourth.codes()), (1, vec![32010]), "both are down: at once");
 }
