@@ -166,7 +166,7 @@ impl Talk {
         if core.misses_answer(message) {
             return self.exchange_misses(core, (from, &pending), (branch, flow), message, context);
         }
-        let crosses = crossing_status(pending.message.method(), status);
+        let crosses = crossing_status(status);
         let answer = Answer { carried: Some(message), ..Answer::bare(crosses) };
         let bytes = core.answer(from, pending.server, &pending.message, pending.source, &answer, context);
         if !pending.message.body().is_empty() {
@@ -237,7 +237,7 @@ impl Talk {
             return Phase::Talk(self);
         }
         if !refused {
-            let answer = Answer::bare(crossing_status(pending.message.method(), 408));
+            let answer = Answer::bare(crossing_status(408));
             core.answer(from, pending.server, &pending.message, pending.source, &answer, context);
         }
         self.after_refusal(core, from.other(), 408, context)

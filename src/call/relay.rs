@@ -300,10 +300,7 @@ impl Relay {
             core.keep_sdp(from, message);
             core.keep_sdp(from.other(), &pending.message);
         }
-        let answer = Answer {
-            carried: Some(message),
-            ..Answer::bare(crossing_status(pending.message.method(), status))
-        };
+        let answer = Answer { carried: Some(message), ..Answer::bare(crossing_status(status)) };
         core.answer(from, pending.server, &pending.message, pending.source, &answer, context);
     }
 
@@ -314,9 +311,9 @@ impl Relay {
             core.agree();
         }
         // RFC 4320 §4.2: never 408 for a non-INVITE; when the time is over the transaction drops this anyway.
+        // And never 504: the PBX would take its trunk for down, when one peer was silent once.
         let status = match failure {
-            Failure::Timeout => 504,
-            Failure::Transport => 500,
+            Failure::Timeout | Failure::Transport => 500,
             Failure::Full | Failure::Oversize => return not_sent(core, from, &pending, failure, context),
         };
         core.answer(from, pending.server, &pending.message, pending.source, &Answer::bare(status), context);
@@ -370,13 +367,11 @@ impl Core {
 }
 
 /// A final status as it crosses within a dialog: a challenge or a redirect of one leg means nothing on the other.
-pub(super) const fn crossing_status(method: &Method, status: u16) -> u16 {
+pub(super) const fn crossing_status(status: u16) -> u16 {
     match status {
         // A session interval is one leg's own affair; and RFC 3261 §16.7: 503 is about whoever was asked, but who hears it
-        // takes it for the state of who says it.
-        422 | 503 => 500,
-        // RFC 4320 §4.2: never 408 for anything but INVITE.
-        408 if !matches!(method, Method::Invite) => 504,
+        // takes it for the state of who says it. So it is with 408, which RFC 4320 §4.2 forbids for all but INVITE besides.
+        408 | 422 | 503 => 500,
         300..=399 | 401 | 407 => 403,
         _ => status,
     }

@@ -123,7 +123,7 @@ fn c7_a_reinvite_that_is_never_answered_comes_to_an_end() {
     site.send(TRUNK, &Sip::response(&crossed, 100, "Trying", ""));
     let sent = site.pass(220 * SECOND);
     assert!(request_to(&sent, TRUNK, "CANCEL").is_some(), "{}", shown(&sent));
-    assert!(response_to(&sent, PBX, 408).is_some(), "{}", shown(&sent));
+    assert!(response_to(&sent, PBX, 500).is_some(), "{}", shown(&sent));
     assert!(request_to(&sent, PBX, "BYE").is_some() && request_to(&sent, TRUNK, "BYE").is_some());
     site.pass(64 * SECOND);
     site.must_become_empty();

@@ -79,9 +79,9 @@ fn a_final_status_crosses_as_it_may_be_said_here() {
         ("INVITE", 488, 488),
         ("INVITE", 503, 500),
         ("INVITE", 401, 403),
-        ("INVITE", 408, 408),
+        ("INVITE", 408, 500),
         ("UPDATE", 503, 500),
-        ("UPDATE", 408, 504),
+        ("UPDATE", 408, 500),
     ] {
         let mut edge = Edge::new();
         let talk = Talk::begin(&mut edge);
