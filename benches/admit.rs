@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ringfence::clock::{Now, Tick};
 use ringfence::policy::identity::Identity;
-use ringfence::policy::peer::{CalledFrom, Extensions, Methods};
+use ringfence::policy::peer::{Advertised, CalledFrom, Extensions, Methods};
 use ringfence::policy::route::{Pattern, Route, RouteTarget};
 use ringfence::policy::rules::{Blocklist, ConcurrentCalls, Entry, MaxDuration, Rule, Rules};
 use ringfence::policy::{
@@ -92,8 +92,7 @@ fn policy() -> Policy {
         id: ListenerId(0),
         name: "edge".into(),
         bind: SocketAddr::new(EDGE, 5060),
-        advertise_host: "edge.example.net".into(),
-        advertise_port: 5060,
+        advertised: Advertised::new("edge.example.net", 5060),
         transports: vec![Transport::Udp],
     };
     let route = Route {

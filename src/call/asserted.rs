@@ -63,11 +63,10 @@ impl Leg {
         caller: Option<&str>,
         with_body: bool,
     ) {
-        let own_host = policy.listener(self.hop.listener).map_or("", |listener| &*listener.advertise_host);
+        let own_host = policy.listener(self.hop.listener).map_or("", |listener| listener.advertised.host());
         let (other, hidden) = self.other;
         // The policy of a call holds both of its peers for as long as it lives.
         let Some(from) = policy.peer(other) else { return };
-        let own_host = &caller::bracketed(own_host);
         let between = Between { from, to: &self.peer, own_host, hidden, caller };
         super::rewrite::cross(writer, message, &between, with_body);
     }

@@ -157,12 +157,6 @@ pub fn uri(out: &mut Vec<u8>, user: Written<'_>, host: &str) {
     out.extend_from_slice(host.as_bytes());
 }
 
-/// A host as it stands in a URI.
-#[must_use]
-pub fn bracketed(host: &str) -> String {
-    if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() }
-}
-
 /// Appends a user part with everything escaped that RFC 3261 §25.1 does not let stand, and `;`, `?` and `/`, which some
 /// reader may take for the start of parameters, headers or a path.
 pub fn escape_user(out: &mut Vec<u8>, user: &[u8]) {

@@ -2,6 +2,8 @@
 //!
 //! Owns its writing. Read first: RFC 3261 §8.1.1; RFC 7332.
 
+use std::borrow::Cow;
+
 use super::core::{Core, MAX_FORWARDS};
 use super::leg::{self, text};
 use super::reliable::{OPTION, is_offered};
@@ -30,11 +32,11 @@ pub(super) fn name(core: &mut Core, candidate: &Candidate) -> Result<(), Box<Ref
         let written = peer.numbers.caller(&story.from, story.direction);
         written.map_err(|why| refused(code::CALLER_INVALID, "the caller", why))?
     };
-    let own_host = policy.listener(peer.listener).map_or("", |listener| &*listener.advertise_host);
+    let own_host = policy.listener(peer.listener).map_or("", |listener| listener.advertised.host());
     // The name beside the number is that of the header which named the caller.
     let named = caller::named(&pending.message, &a.peer.identity);
     let display = named.ok().flatten().map_or(&b""[..], |named| named.display);
-    b.local = caller::address(shown, display, &caller::bracketed(own_host)).into_boxed_slice();
+    b.local = caller::address(shown, display, own_host).into_boxed_slice();
     b.remote = caller::address(Some(called), b"", &request_host(peer, candidate)).into_boxed_slice();
     Ok(())
 }
@@ -77,10 +79,10 @@ pub(super) fn write(
 }
 
 /// The host of Request-URI and To towards a target: the policy's, else the name that led there, else its address.
-pub(crate) fn request_host(peer: &Peer, candidate: &Candidate) -> String {
+pub(crate) fn request_host<'a>(peer: &'a Peer, candidate: &'a Candidate) -> Cow<'a, str> {
     match (&peer.request_host, &candidate.target.name) {
-        (Some(host), _) => host.to_string(),
-        (None, Some(name)) => name.request_host.to_string(),
-        (None, None) => candidate.target.address.to_string(),
+        (Some(host), _) => Cow::Borrowed(host),
+        (None, Some(name)) => Cow::Borrowed(&name.request_host),
+        (None, None) => Cow::Owned(candidate.target.address.to_string()),
     }
 }

@@ -28,6 +28,18 @@ pub const IDENTITY_BYTES_MAX: usize = 1024;
 /// Longest display name that crosses.
 pub const DISPLAY_BYTES_MAX: usize = 128;
 
+const SPACE: Text<'_> = Text::fixed(" ");
+const OPEN: Text<'_> = Text::fixed("<");
+const OPEN_SIP: Text<'_> = Text::fixed("<sip:");
+const CLOSE: Text<'_> = Text::fixed(">");
+const TAG: Text<'_> = Text::fixed(";tag=");
+const VERSION: Text<'_> = Text::fixed("SIP/2.0/");
+const BRANCH: Text<'_> = Text::fixed(";branch=");
+const RPORT: Text<'_> = Text::fixed(";rport");
+const OVER_TCP: Text<'_> = Text::fixed(";transport=tcp");
+const OVER_TLS: Text<'_> = Text::fixed(";transport=tls");
+const SDP: Text<'_> = Text::fixed("application/sdp");
+
 /// The dialog status of a leg; the call's own status is its phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
@@ -300,7 +312,7 @@ impl Leg {
             writer.header(HeaderName::Route, text(route));
         }
         if strict.is_some() {
-            writer.pieces(HeaderName::Route, &[text(b"<"), text(&self.target), text(b">")]);
+            writer.pieces(HeaderName::Route, &[OPEN, text(&self.target), CLOSE]);
         }
         self.names(&mut writer, outgoing.method, outgoing.cseq);
         let dialog_target = matches!(outgoing.method, Method::Invite | Method::Update);
@@ -324,7 +336,7 @@ impl Leg {
             }
             Carried::Sdp(sdp) => {
                 if !sdp.is_empty() {
-                    writer.header(HeaderName::ContentType, text(b"application/sdp"));
+                    writer.header(HeaderName::ContentType, SDP);
                 }
                 sdp
             }
@@ -335,15 +347,14 @@ impl Leg {
     /// From, To, Call-ID and CSeq of a request of ours.
     pub fn names(&self, writer: &mut Writer, method: &Method, cseq: u32) {
         let local_tag = self.local_tag.text();
-        writer.pieces(HeaderName::From, &[text(&self.local), text(b";tag="), text(&local_tag)]);
+        writer.pieces(HeaderName::From, &[text(&self.local), TAG, text(&local_tag)]);
         if self.remote_tag.is_empty() {
             writer.header(HeaderName::To, text(&self.remote));
         } else {
-            writer.pieces(HeaderName::To, &[text(&self.remote), text(b";tag="), text(&self.remote_tag)]);
+            writer.pieces(HeaderName::To, &[text(&self.remote), TAG, text(&self.remote_tag)]);
         }
         writer.header(HeaderName::CallId, text(&self.call_id));
-        let number = cseq.to_string();
-        writer.pieces(HeaderName::CSeq, &[text(number.as_bytes()), text(b" "), text(method.as_bytes())]);
+        writer.counted(HeaderName::CSeq, u64::from(cseq), &[SPACE, text(method.as_bytes())]);
     }
 
     /// Nothing is left on this leg; its reservations go back.
@@ -381,35 +392,30 @@ pub(super) fn text(bytes: &[u8]) -> Text<'_> {
 }
 
 /// The Via of a request of ours.
-pub(super) fn via(writer: &mut Writer, listener: Option<&Listener>, transport: Transport, branch: Branch) {
-    let sent_by = sent_by(listener);
+pub(crate) fn via(writer: &mut Writer, listener: Option<&Listener>, transport: Transport, branch: Branch) {
     writer.pieces(
         HeaderName::Via,
         &[
-            text(b"SIP/2.0/"),
+            VERSION,
             text(transport.via_token().as_bytes()),
-            text(b" "),
-            text(sent_by.as_bytes()),
-            text(b";branch="),
+            SPACE,
+            sent_by(listener),
+            BRANCH,
             text(&branch.text()),
             // RFC 3581 §3: ask for the answer at the port we sent from.
-            text(b";rport"),
+            RPORT,
         ],
     );
 }
 
 /// The Contact of ours on a listener.
 pub(super) fn contact(writer: &mut Writer, listener: Option<&Listener>, transport: Transport) {
-    let sent_by = sent_by(listener);
-    let parameter: &[u8] = match transport {
-        Transport::Udp => b"",
-        Transport::Tcp => b";transport=tcp",
-        Transport::Tls => b";transport=tls",
+    let parameter = match transport {
+        Transport::Udp => Text::default(),
+        Transport::Tcp => OVER_TCP,
+        Transport::Tls => OVER_TLS,
     };
-    writer.pieces(
-        HeaderName::Contact,
-        &[text(b"<sip:"), text(sent_by.as_bytes()), text(parameter), text(b">")],
-    );
+    writer.pieces(HeaderName::Contact, &[OPEN_SIP, sent_by(listener), parameter, CLOSE]);
 }
 
 /// The product name, where the policy wants one said.
@@ -419,17 +425,9 @@ pub(super) fn product(writer: &mut Writer, name: HeaderName, settings: &Settings
     }
 }
 
-/// Host and port that peers are told; an IPv6 literal in brackets.
-pub(super) fn sent_by(listener: Option<&Listener>) -> Box<str> {
-    listener.map_or_else(Box::default, |listener| {
-        let host = &listener.advertise_host;
-        let port = listener.advertise_port;
-        if host.contains(':') && !host.starts_with('[') {
-            format!("[{host}]:{port}").into_boxed_str()
-        } else {
-            format!("{host}:{port}").into_boxed_str()
-        }
-    })
+/// Host and port that peers are told.
+fn sent_by(listener: Option<&Listener>) -> Text<'_> {
+    listener.map_or_else(Text::default, |listener| text(listener.advertised.sent_by().as_bytes()))
 }
 
 /// A value kept for the life of a call: bounded, and without CR, LF and NUL.
@@ -437,12 +435,23 @@ fn bounded(value: &[u8]) -> Result<Box<[u8]>, Cause> {
     if value.len() > IDENTITY_BYTES_MAX {
         return Err(Cause::Oversize);
     }
-    Ok(value.iter().map(|byte| if matches!(byte, b'\r' | b'\n' | 0) { b' ' } else { *byte }).collect())
+    Ok(one_line(value.into()))
+}
+
+/// Spaces for CR, LF and NUL.
+fn one_line(mut value: Box<[u8]>) -> Box<[u8]> {
+    if Text::new(&value).is_none() {
+        for byte in value.iter_mut().filter(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+            *byte = b' ';
+        }
+    }
+    value
 }
 
 /// A name-addr without its parameters.
 pub(super) fn address(value: NameAddr<'_>) -> Result<Box<[u8]>, Cause> {
-    let mut out = Vec::with_capacity(value.display.len() + value.raw_uri.len() + 3);
+    let space = usize::from(!value.display.is_empty());
+    let mut out = Vec::with_capacity(value.display.len() + space + value.raw_uri.len() + 2);
     if !value.display.is_empty() {
         out.extend_from_slice(value.display);
         out.push(b' ');
@@ -450,7 +459,10 @@ pub(super) fn address(value: NameAddr<'_>) -> Result<Box<[u8]>, Cause> {
     out.push(b'<');
     out.extend_from_slice(value.raw_uri);
     out.push(b'>');
-    bounded(&out)
+    if out.len() > IDENTITY_BYTES_MAX {
+        return Err(Cause::Oversize);
+    }
+    Ok(one_line(out.into_boxed_slice()))
 }
 
 fn route_set(message: &Message) -> Result<Vec<Box<[u8]>>, Cause> {

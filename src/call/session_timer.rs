@@ -10,7 +10,7 @@ use super::leg::text;
 use crate::policy::peer::{Refreshes, SessionTimers};
 use crate::sip::error::Cause;
 use crate::sip::headers::{Refresher, SessionExpires};
-use crate::sip::{HeaderName, Message, Method, Writer};
+use crate::sip::{HeaderName, Message, Method, Text, Writer};
 
 /// The option tag.
 pub const TAG: &str = "timer";
@@ -287,12 +287,11 @@ fn is_negotiated_by(method: &Method) -> bool {
 }
 
 fn session_expires(writer: &mut Writer, seconds: u32, refresher: Refresher) {
-    let number = seconds.to_string();
-    let who: &[u8] = match refresher {
-        Refresher::Uac => b";refresher=uac",
-        Refresher::Uas => b";refresher=uas",
+    let who = match refresher {
+        Refresher::Uac => const { Text::fixed(";refresher=uac") },
+        Refresher::Uas => const { Text::fixed(";refresher=uas") },
     };
-    writer.pieces(HeaderName::SessionExpires, &[text(number.as_bytes()), text(who)]);
+    writer.counted(HeaderName::SessionExpires, u64::from(seconds), &[who]);
 }
 
 /// Seconds of Min-SE, where there is one.

@@ -13,6 +13,7 @@ use super::problem::{Errors, Problem};
 use super::values::size_text;
 use super::{Config, Source, cross, load};
 use crate::clock::time_text;
+use crate::policy::peer::Advertised;
 use crate::policy::route::{Pattern, Route};
 use crate::policy::rules::Entry;
 use crate::policy::rules::max_duration::DURATION_DEFAULT;
@@ -110,15 +111,11 @@ fn chapters(config: &Config) -> Vec<(&'static str, Vec<String>)> {
 fn listeners(policy: &Policy) -> Vec<String> {
     let one = |listener: &crate::policy::Listener| {
         let transports = transports(listener.transports.iter());
-        let own = match listener.bind {
-            std::net::SocketAddr::V4(v4) => v4.ip().to_string(),
-            std::net::SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
-        };
-        let same = *listener.advertise_host == *own && listener.advertise_port == listener.bind.port();
-        let advertised = if same {
+        let told = &listener.advertised;
+        let advertised = if *told == Advertised::from(listener.bind) {
             String::new()
         } else {
-            format!(", told to peers as {}:{}", listener.advertise_host, listener.advertise_port)
+            format!(", told to peers as {}", told.sent_by())
         };
         format!("{}: {} ({transports}){advertised}", listener.name, listener.bind)
     };

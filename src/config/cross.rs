@@ -83,9 +83,9 @@ impl<'a> Cast<'a> {
     pub fn demands(&mut self, source: &Source) {
         let realm = |peer: &Peer| {
             let site = self.sites.iter().find(|site| Some(site.value.id) == peer.site);
-            let domain = site.and_then(|site| site.value.domains.first());
-            let host = self.listener(peer.listener).map(|listener| &listener.value.advertise_host);
-            domain.or(host).map_or_else(String::new, |realm| realm.to_string())
+            let domain = site.and_then(|site| site.value.domains.first()).map(|domain| &**domain);
+            let host = self.listener(peer.listener).map(|listener| listener.value.advertised.host());
+            domain.or(host).unwrap_or_default().to_owned()
         };
         let realms: Vec<String> = self.peers.iter().map(|peer| realm(&peer.value)).collect();
         for (peer, realm) in self.peers.iter_mut().zip(realms) {
@@ -144,7 +144,7 @@ impl<'a> Cast<'a> {
                     );
                     error(Cause::new(cause).cure("bind the listener to an address of this network"));
                 }
-                let ours = self.listeners.iter().find(|ours| is_ours(&ours.value, target));
+                let ours = self.listeners.iter().find(|ours| ours.value.is_at(target));
                 if let Some(ours) = ours {
                     let cause = format!(
                         "{} is our own listener {}: calls would come back to us",
@@ -424,11 +424,6 @@ impl<'a> Cast<'a> {
 /// Whether a listener's address could be read: of one that could not, nothing else need be said.
 fn is_placed(listener: &Listener) -> bool {
     listener.bind.port() != 0
-}
-
-fn is_ours(listener: &Listener, address: std::net::SocketAddr) -> bool {
-    let advertised = format!("{}:{}", listener.advertise_host, listener.advertise_port);
-    listener.bind == address || advertised == address.to_string()
 }
 
 fn peer_transports(peer: &Peer) -> impl Iterator<Item = crate::sip::Transport> {

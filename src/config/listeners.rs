@@ -12,6 +12,7 @@ use super::problem::{Cause, quoted};
 use super::values;
 use crate::policy::Listener;
 use crate::policy::names::Names;
+use crate::policy::peer::Advertised;
 use crate::sip::{ListenerId, Transport};
 
 /// The words of `transports:`.
@@ -86,17 +87,12 @@ pub fn listeners<'a>(root: &Fields<'a>, names: &mut Names) -> Vec<Read<'a, Liste
         let advertise = fields.checked("advertise", advertised);
         // Placeholder for what is already told; nothing is built from a file with errors.
         let bind = bind.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
-        let own_host = match bind {
-            SocketAddr::V4(v4) => v4.ip().to_string(),
-            SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
-        };
-        let (host, port) = advertise.unwrap_or((own_host, None));
+        let (host, port) = advertise.unwrap_or_else(|| (bind.ip().to_string(), None));
         let listener = Listener {
             id,
             name: Arc::from(name),
             bind,
-            advertise_host: Arc::from(host),
-            advertise_port: port.unwrap_or(bind.port()),
+            advertised: Advertised::new(&host, port.unwrap_or(bind.port())),
             transports,
         };
         Some(Read { value: listener, fields })

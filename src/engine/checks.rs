@@ -204,13 +204,13 @@ fn listeners(policy: &Policy) -> impl Iterator<Item = &Listener> {
 /// none is written).
 fn is_here(policy: &Policy, uri: &SipUri<'_>) -> bool {
     let port = uri.port.unwrap_or(if uri.secure { 5061 } else { 5060 });
-    let at = |listener: &Listener| port == listener.bind.port() || port == listener.advertise_port;
+    let at = |listener: &Listener| port == listener.bind.port() || port == listener.advertised.port();
     policy.is_own_host(uri.host) && listeners(policy).any(at)
 }
 
 /// Whether a Via's sent-by is what this listener writes into its own.
 pub fn is_sent_by(policy: &Policy, listener: &Listener, via: &Via<'_>) -> bool {
-    via.port.unwrap_or(5060) == listener.advertise_port && policy.is_own_host(via.host)
+    via.port.unwrap_or(5060) == listener.advertised.port() && policy.is_own_host(via.host)
 }
 
 /// RFC 5393 §4.2, and RFC 3261 §16.3 item 4: a Via that one of our own requests went out with says that it came back.

@@ -12,6 +12,7 @@ use super::peers::{Change, Due, reach_alert};
 use super::transactions::Owner;
 use crate::call::event::Proof;
 use crate::call::identity::hex16;
+use crate::call::leg::via;
 use crate::call::{Branch, Failure};
 use crate::clock::{Now, Tick};
 use crate::policy::{Listener, Peer, PeerId, Target, Transports, Unproven};
@@ -139,17 +140,6 @@ pub(super) fn transport_to(target: &Target, broken: usize) -> Option<Transport> 
     target.next_transport(&tried)
 }
 
-/// `host` or `[v6]`, and `:port`, of a listener as it tells itself to peers.
-pub(super) fn advertised(listener: &Listener) -> String {
-    let host = &listener.advertise_host;
-    let bare_v6 = host.contains(':') && !host.starts_with('[');
-    if bare_v6 {
-        format!("[{host}]:{}", listener.advertise_port)
-    } else {
-        format!("{host}:{}", listener.advertise_port)
-    }
-}
-
 /// An OPTIONS request of our own (RFC 3261 §11.1).
 fn options(
     listener: &Listener,
@@ -158,13 +148,12 @@ fn options(
     branch: Branch,
     names: [u64; 2],
 ) -> Option<bytes::Bytes> {
-    let (us, [tag, call_id]) = (advertised(listener), names.map(hex16));
+    let (us, [tag, call_id]) = (listener.advertised.sent_by(), names.map(hex16));
     let uri = format!("sip:{host};transport={}", transport.name());
     let uri = if transport == Transport::Udp { format!("sip:{host}") } else { uri };
-    let via = via(listener, transport, branch);
     let mut writer = Writer::request(&Method::Options, Text::new(uri.as_bytes())?);
+    via(&mut writer, Some(listener), transport, branch);
     writer
-        .header(HeaderName::Via, Text::new(via.as_bytes())?)
         .number(HeaderName::MaxForwards, 70)
         .header(HeaderName::From, Text::new(format!("<sip:{us}>;tag={}", text(&tag)).as_bytes())?)
         .header(HeaderName::To, Text::new(format!("<{uri}>").as_bytes())?)
@@ -173,12 +162,6 @@ fn options(
         .header(HeaderName::Contact, Text::new(format!("<sip:{us}>").as_bytes())?)
         .header(HeaderName::Accept, Text::fixed("application/sdp"));
     Some(writer.finish(&[]))
-}
-
-/// The Via of a request of the engine's own.
-pub(super) fn via(listener: &Listener, transport: Transport, branch: Branch) -> String {
-    let (token, us, branch) = (transport.via_token(), advertised(listener), branch.text());
-    format!("SIP/2.0/{token} {us};branch={};rport", text(&branch))
 }
 
 /// Our own digits as text.

@@ -13,12 +13,12 @@ use super::admission::Judged;
 use super::checks;
 use super::intake::Arrived;
 use super::logins::{Ask, Rounds};
-use super::probe::{advertised, via};
 use super::refuse::{self, Wrong};
 use super::transactions::Owner;
 use crate::call::asserted::Between;
 use crate::call::event::Proof;
 use crate::call::identity::hex16;
+use crate::call::leg::via;
 use crate::call::request_host;
 use crate::call::{Branch, Failure, ServerId};
 use crate::call::{caller, rewrite};
@@ -220,7 +220,7 @@ fn leaving(
     let Some(listener) = errand.policy.listener(peer.listener) else { return Ok(None) };
     let room = peer.login.as_ref().map_or(0, |_| PROOF_OCTETS_USUAL);
     let [tag, call_id] = names.map(hex16);
-    let us = advertised(listener);
+    let us = listener.advertised.sent_by();
     let host = request_host(peer, candidate);
     let refused = |code, why: Unwritable| Wrong::by_policy(code, &errand.peer, why.why());
     let called = peer.numbers.called(&errand.called, errand.direction, errand.named);
@@ -236,17 +236,15 @@ fn leaving(
     // The name beside the number is that of the header which named the caller, as with a call.
     let named = caller::named(&errand.request, &errand.peer.identity);
     let display = named.ok().flatten().map_or(&b""[..], |named| named.display);
-    let own_host = caller::bracketed(&listener.advertise_host);
-    let from = caller::address(shown, display, &us);
+    let from = caller::address(shown, display, us);
     let between = Between {
         from: &errand.peer,
         to: peer,
-        own_host: &own_host,
+        own_host: listener.advertised.host(),
         hidden: errand.hidden,
         caller: Some(&errand.caller),
     };
     for transport in &candidate.target.transports {
-        let via = via(listener, *transport, branch);
         let line = |value: &[u8], writer: &mut Writer, name| {
             if let Some(value) = Text::new(value) {
                 writer.header(name, value);
@@ -254,7 +252,7 @@ fn leaving(
         };
         let Some(target) = Text::new(&uri) else { return Ok(None) };
         let mut writer = Writer::request(&Method::Message, target);
-        line(via.as_bytes(), &mut writer, HeaderName::Via);
+        via(&mut writer, Some(listener), *transport, branch);
         let hops = errand.request.max_forwards().unwrap_or(70).saturating_sub(1);
         writer.number(HeaderName::MaxForwards, u64::from(hops));
         line(&[&from, &b";tag="[..], &tag].concat(), &mut writer, HeaderName::From);

@@ -75,8 +75,7 @@ pub(crate) fn listener(id: ListenerId, name: &str, bind: &str, advertise: &str) 
         id,
         name: Arc::from(name),
         bind: address(bind),
-        advertise_host: Arc::from(advertise),
-        advertise_port: 5061,
+        advertised: super::peer::Advertised::new(advertise, 5061),
         transports: vec![Transport::Udp, Transport::Tcp, Transport::Tls],
     }
 }

@@ -237,8 +237,8 @@ impl Policy {
 fn own_hosts(listeners: &[Option<Listener>], sites: &[Site]) -> (Vec<IpAddr>, Vec<Box<[u8]>>) {
     let mut addresses = Vec::new();
     let mut names: Vec<Box<[u8]>> = Vec::new();
-    let advertised = listeners.iter().flatten().map(|listener| &listener.advertise_host);
-    for host in advertised.chain(sites.iter().flat_map(|site| &site.domains)) {
+    let advertised = listeners.iter().flatten().map(|listener| listener.advertised.host());
+    for host in advertised.chain(sites.iter().flat_map(|site| &site.domains).map(|domain| &**domain)) {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         match bare.parse::<IpAddr>() {
             Ok(address) => addresses.push(address.to_canonical()),

@@ -57,10 +57,8 @@ pub struct Listener {
     pub name: Arc<str>,
     /// The address bound; never a wildcard.
     pub bind: SocketAddr,
-    /// What peers are told in Via and Contact: host (address or name) and port. Default: `bind`.
-    pub advertise_host: Arc<str>,
-    /// The advertised port.
-    pub advertise_port: u16,
+    /// What peers are told in Via and Contact. Default: `bind`.
+    pub advertised: Advertised,
     /// Transports served.
     pub transports: Vec<Transport>,
 }
@@ -69,10 +67,56 @@ impl Listener {
     /// Whether this address leads to it: the one it is bound to, or the one that peers are told.
     #[must_use]
     pub fn is_at(&self, address: SocketAddr) -> bool {
-        let host = self.advertise_host.trim_start_matches('[').trim_end_matches(']');
-        self.bind == address
-            || self.advertise_port == address.port()
-                && host.parse::<IpAddr>().is_ok_and(|told| told == address.ip())
+        self.bind == address || self.advertised.address == Some(address)
+    }
+}
+
+/// Host and port as peers are told them, in the forms that messages hold: made once, for every message says them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advertised {
+    sent_by: Arc<str>,
+    host_bytes: usize,
+    port: u16,
+    address: Option<SocketAddr>,
+}
+
+impl Advertised {
+    /// From a host, which is a name or an address (an IPv6 address with or without its brackets), and a port.
+    #[must_use]
+    pub fn new(host: &str, port: u16) -> Self {
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        // RFC 3261 §25.1: an IPv6reference stands in brackets.
+        let host = if bare.contains(':') { format!("[{bare}]") } else { bare.to_owned() };
+        Self {
+            sent_by: Arc::from(format!("{host}:{port}")),
+            host_bytes: host.len(),
+            port,
+            address: bare.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, port)),
+        }
+    }
+
+    /// The host as it stands in a URI: an IPv6 address in brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.sent_by.get(..self.host_bytes).unwrap_or_default()
+    }
+
+    /// The port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// `HOST:PORT`, as Via's sent-by and Contact have it.
+    #[must_use]
+    pub fn sent_by(&self) -> &str {
+        &self.sent_by
+    }
+}
+
+impl From<SocketAddr> for Advertised {
+    fn from(address: SocketAddr) -> Self {
+        Self::new(&address.ip().to_string(), address.port())
     }
 }
 

@@ -5,12 +5,14 @@
 
 use std::time::Duration;
 
-use super::json::{Object, string};
+use super::json::Object;
 use crate::call::CallRecord;
+use crate::call::passed::Passed;
 use crate::call::record::{Disposition, EndedBy, LegRecord};
 use crate::clock::Wall;
 use crate::policy::verdict::{Saw, Step};
 use crate::policy::{Alert, Direction};
+use crate::sip::text::decimal_into;
 
 /// Adds one alert as one line. `sid` is 128 random bits; `count` and `first_seen` are those of what was folded.
 pub fn write_alert(out: &mut Vec<u8>, alert: &Alert, sid: u128, count: u64, first_seen: Wall) {
@@ -71,13 +73,31 @@ pub fn write_record(out: &mut Vec<u8>, record: &CallRecord) {
     line.list("legs", &record.legs, write_leg);
     line.list("trail", &record.trail, write_step);
     if !record.messages.list().is_empty() {
-        let more = record.messages.more();
-        let more = (more > 0).then(|| format!("and {more} more"));
-        let passed = record.messages.list().iter().map(ToString::to_string);
-        line.list("messages", passed.chain(more), |out, text| string(out, &text));
+        let more = Some(record.messages.more()).filter(|more| *more > 0);
+        let passed = record.messages.list().iter().map(Told::One);
+        line.list("messages", passed.chain(more.map(Told::More)), write_told);
     }
     line.close();
     out.push(b'\n');
+}
+
+/// What a record tells of its messages.
+enum Told<'a> {
+    One(&'a Passed),
+    More(u32),
+}
+
+fn write_told(out: &mut Vec<u8>, told: Told<'_>) {
+    out.push(b'"');
+    match told {
+        Told::One(passed) => passed.write_into(out),
+        Told::More(more) => {
+            out.extend_from_slice(b"and ");
+            decimal_into(u64::from(more), out);
+            out.extend_from_slice(b" more");
+        }
+    }
+    out.push(b'"');
 }
 
 fn write_leg(out: &mut Vec<u8>, leg: &LegRecord) {

@@ -107,9 +107,17 @@ impl Writer {
 
     /// A header with a number.
     pub fn number(&mut self, name: HeaderName, value: u64) -> &mut Self {
+        self.counted(name, value, &[])
+    }
+
+    /// A header with a number and what stands behind it.
+    pub fn counted(&mut self, name: HeaderName, number: u64, behind: &[Text<'_>]) -> &mut Self {
         if name != HeaderName::Unknown {
             self.name(name);
-            self.decimal(value);
+            self.decimal(number);
+            for piece in behind {
+                self.buffer.extend_from_slice(piece.0);
+            }
             self.put(&[b"\r\n"]);
         }
         self
@@ -148,7 +156,8 @@ impl Writer {
     pub fn finish(mut self, body: &[u8]) -> Bytes {
         self.number(HeaderName::ContentLength, body.len() as u64);
         self.put(&[b"\r\n", body]);
-        Bytes::from(self.buffer.into_boxed_slice())
+        // A copy costs less than to have the allocator take back what is too much.
+        Bytes::copy_from_slice(&self.buffer)
     }
 }
 

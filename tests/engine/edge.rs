@@ -47,8 +47,7 @@ fn listener(id: u16, name: &str, bind: &str) -> Option<Listener> {
         id: ListenerId(id),
         name: name.into(),
         bind,
-        advertise_host: bind.ip().to_string().into(),
-        advertise_port: bind.port(),
+        advertised: bind.into(),
         transports: vec![Transport::Udp, Transport::Tcp],
     })
 }

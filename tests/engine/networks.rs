@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ringfence::engine::Input;
+use ringfence::policy::peer::Advertised;
 use ringfence::sip::{ConnectionId, Flow, Transport};
 
 use super::calls::Talk;
@@ -58,7 +59,7 @@ fn d8_a_re_invites_contact_is_held_to_the_same_rule() {
     let advertised = || {
         plan(|plan| {
             if let Some(inside) = plan.listeners[0].as_mut() {
-                (inside.advertise_host, inside.advertise_port) = ("10.0.0.7".into(), 5080);
+                inside.advertised = Advertised::new("10.0.0.7", 5080);
             }
         })
     };
@@ -94,7 +95,7 @@ fn d8_an_answers_contact_never_leads_back_to_the_edge() {
     for contact in ["10.0.0.1:5060", "192.0.2.1:5060", "10.0.0.7:5080", "203.0.113.66:5060"] {
         let mut edge = Edge::under(plan(|plan| {
             if let Some(outside) = plan.listeners[1].as_mut() {
-                (outside.advertise_host, outside.advertise_port) = ("10.0.0.7".into(), 5080);
+                outside.advertised = Advertised::new("10.0.0.7", 5080);
             }
             // The worst case: the trunk's own list holds the address that is told to peers.
             alter(plan, 1, |trunk| trunk.sources.push("10.0.0.7/32".parse().unwrap()));
