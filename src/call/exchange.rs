@@ -21,6 +21,8 @@ pub(super) struct Exchange {
     /// Which leg asked.
     pub from: Side,
     pub pending: Pending,
+    /// Where it came from.
+    flow: Flow,
     /// Ours on the other leg.
     pub branch: Branch,
     /// Whether who asked was refused meanwhile: an UPDATE waits for no person.
@@ -80,10 +82,8 @@ impl Talk {
             core.leg_mut(side.other()).offer = Offer::Sent;
         }
         let pending = Pending { server, message: message.clone(), source: flow.remote };
-        let policy = Arc::clone(&core.policy);
-        core.leg_mut(side).refresh(message, flow, &policy);
-        self.exchange =
-            Some(Box::new(Exchange { from: side, pending, branch, refused: false, cancelled: false }));
+        let (flow, refused, cancelled) = (*flow, false, false);
+        self.exchange = Some(Box::new(Exchange { from: side, pending, flow, branch, refused, cancelled }));
         // Heard and never answered it would hold off every other; a person may be asked about it. Who sent an UPDATE
         // waits for 64*T1 and no longer, from its first copy on, and then the answer may need copies too.
         let patience = core.leg(side.other()).peer.ring_max;
@@ -155,12 +155,13 @@ impl Talk {
         if exchange.refused {
             return self.exchanged_too_late(core, &exchange, status, flow, message, context);
         }
-        let Exchange { from, pending, branch, refused, cancelled } = exchange;
+        let Exchange { from, pending, flow: came_by, branch, refused, cancelled } = exchange;
         let other = from.other();
         if status == 422 && core.leg_mut(other).timer.raise(message) {
             // RFC 4028 §7.4: the interval is this leg's own affair; the re-INVITE goes again with a longer one.
             let branch = send(core, other, &Method::Invite, &pending.message, &[], context);
-            self.exchange = Some(Box::new(Exchange { from, pending, branch, refused, cancelled }));
+            let again = Exchange { from, pending, flow: came_by, branch, refused, cancelled };
+            self.exchange = Some(Box::new(again));
             return Phase::Talk(self);
         }
         if core.misses_answer(message) {
@@ -175,6 +176,8 @@ impl Talk {
         if status < 300 {
             let policy = Arc::clone(&core.policy);
             core.leg_mut(other).refresh(message, flow, &policy);
+            // RFC 3261 §12.2: the remote target of who asked changes now, and would not by a refusal.
+            core.leg_mut(from).refresh(&pending.message, &came_by, &policy);
             if pending.message.body().is_empty() {
                 core.await_answer(other, branch, message, context);
                 core.leg_mut(other).offer = Offer::Received;
@@ -227,7 +230,7 @@ impl Talk {
         failure: Failure,
         context: &mut Context<'_>,
     ) -> Phase {
-        let Exchange { from, pending, branch: _, refused, cancelled: _ } = exchange;
+        let Exchange { from, pending, refused, .. } = exchange;
         core.agree();
         if matches!(failure, Failure::Full | Failure::Oversize) {
             // The peer never heard of it, so the call stands as it did.

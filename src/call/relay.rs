@@ -16,6 +16,8 @@ use crate::sip::{Flow, HeaderName, Message, Method};
 pub(super) struct Relay {
     pub from: Side,
     pub pending: Pending,
+    /// Where it came from.
+    flow: Flow,
     /// What it crosses as: an offer in a PRACK that acknowledges nothing of the callee's is an UPDATE on leg B.
     method: Method,
     branch: Branch,
@@ -178,7 +180,15 @@ impl Relays {
     ) {
         let branch = send(core, from.other(), method, message, adds, context);
         let pending = Pending { server, message: message.clone(), source: flow.remote };
-        self.0.push(Relay { from, pending, method: method.clone(), branch, tag: core.a.local_tag, offer });
+        self.0.push(Relay {
+            from,
+            pending,
+            flow: *flow,
+            method: method.clone(),
+            branch,
+            tag: core.a.local_tag,
+            offer,
+        });
     }
 
     /// The one that this branch is of.
@@ -279,9 +289,14 @@ impl Relay {
         message: &Message,
         context: &mut Context<'_>,
     ) {
-        let Self { from, pending, method, offer, .. } = self;
+        let Self { from, pending, flow: came_by, method, offer, .. } = self;
         if offer {
             core.agree();
+        }
+        if status < 300 && *pending.message.method() == Method::Update {
+            // RFC 3311 §5.2: UPDATE refreshes the remote target of who is asked too, once it is accepted.
+            let policy = std::sync::Arc::clone(&core.policy);
+            core.leg_mut(from).refresh(&pending.message, &came_by, &policy);
         }
         if status < 300 && method == Method::Update {
             // RFC 3311 §5.1: a 2xx to UPDATE refreshes the remote target.

@@ -86,19 +86,21 @@ pub(super) fn carry(
     context: &mut Context<'_>,
 ) {
     let (side, server) = from;
+    // RFC 3261 §12.2: what is refused changes nothing, the remote target neither; of what crosses, the answer decides.
     if let Some(status) = core.session_refuses(side, message) {
         return decline(core, from, flow, message, (status, false), context);
     }
     match course {
-        Course::Refused(status, pause) => {
-            return decline(core, from, flow, message, (status, pause), context);
-        }
+        Course::Refused(status, pause) => decline(core, from, flow, message, (status, pause), context),
         // A re-INVITE is the business of Talk; no early dialog can have one (RFC 3261 §14.2).
-        Course::Reinvites => return decline(core, from, flow, message, (488, false), context),
+        Course::Reinvites => decline(core, from, flow, message, (488, false), context),
         Course::Alone => {
             let stands = core.leg(side).sdp.as_deref().filter(|_| !message.body().is_empty());
             let answer = Answer { body: stands.map_or(Body::Left, Body::Ours), ..Answer::bare(200) };
             core.answer(side, server, message, flow.remote, &answer, context);
+            // RFC 3311 §5.2: UPDATE refreshes the remote target.
+            let policy = std::sync::Arc::clone(&core.policy);
+            core.leg_mut(side).refresh(message, flow, &policy);
             if !message.body().is_empty() {
                 core.leg_mut(side).refreshing.told();
             }
@@ -111,7 +113,4 @@ pub(super) fn carry(
         }
         Course::Crosses => relays.cross_offer(core, from, flow, message, &[], context),
     }
-    // RFC 3311 §5.2: UPDATE refreshes the remote target.
-    let policy = std::sync::Arc::clone(&core.policy);
-    core.leg_mut(side).refresh(message, flow, &policy);
 }

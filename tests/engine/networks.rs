@@ -91,6 +91,39 @@ fn d8_a_re_invites_contact_is_held_to_the_same_rule() {
 }
 
 #[test]
+fn a_contact_moves_a_leg_when_its_request_is_accepted_and_not_before() {
+    let there = "10.0.0.3:7777";
+    for method in ["INVITE", "UPDATE"] {
+        for status in [200, 488, 500] {
+            let mut edge = Edge::new();
+            let call = talk(&mut edge, "<sip:ann@10.0.0.2:5060>");
+            // The trunk takes UPDATE, or it would leave as a re-INVITE.
+            let first = call.request_a("INVITE", 2).with(|r| r.body = moved(1));
+            let leaving = edge.hear(from(PBX), &first.text()).to(TRUNK).remove(0);
+            let ok = answer(&leaving, 200, "", TRUNK).replacen(
+                "Content-Length",
+                "Allow: INVITE, UPDATE\r\nContent-Length",
+                1,
+            );
+            edge.hear(from(TRUNK), &ok);
+            edge.hear(from(PBX), &call.request_a("ACK", 2).text());
+            let again = call.request_a(method, 3).with(|r| {
+                (r.more, r.body) = ("Content-Type: application/sdp\r\n".into(), moved(2));
+                r.contact = format!("<sip:ann@{there}>");
+            });
+            let leaving = edge.hear(from(PBX), &again.text()).to(TRUNK).remove(0);
+            assert_eq!(leaving.method().as_bytes(), method.as_bytes());
+            edge.hear(from(TRUNK), &answer(&leaving, status, "", TRUNK));
+            if method == "INVITE" && status == 200 {
+                edge.hear(from(PBX), &call.request_a("ACK", 3).text());
+            }
+            let follows = if status == 200 { there } else { PBX };
+            assert_eq!(bye_goes_to(&mut edge, &call), [follows], "{method} {status}");
+        }
+    }
+}
+
+#[test]
 fn d8_an_answers_contact_never_leads_back_to_the_edge() {
     for contact in ["10.0.0.1:5060", "192.0.2.1:5060", "10.0.0.7:5080", "203.0.113.66:5060"] {
         let mut edge = Edge::under(plan(|plan| {
