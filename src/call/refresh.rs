@@ -30,6 +30,13 @@ const EXPIRY_AGAIN: Duration = Duration::from_secs(1);
 /// 491s and 422s to one refresh that are followed by another try at once.
 const TRIES_MAX: u8 = 6;
 
+/// Refusals of what a peer must be told, after which it is told no more until the session has been refreshed otherwise.
+const TELLS_REFUSED_MAX: u8 = 3;
+
+/// Times in a row that one leg is told what the other answered: two peers that agree need two, and two that answer each
+/// other by something new for ever are left there.
+const TELLS_IN_A_ROW_MAX: u8 = 4;
+
 /// What is left of a session below which a refused refresh is not tried again.
 const LAST_TRY: Duration = Duration::from_secs(2);
 
@@ -66,16 +73,25 @@ pub(super) enum Means {
     Reinvite,
     /// The same, since the peer took another one that its author was told it had not taken.
     Restore,
-    /// The same, since the other leg's peer has changed it in an answer to us. What this one answers is told no further.
-    Tell,
+    /// The same, since the other leg's peer has changed it in an answer to us: the how manieth in a row.
+    Tell(u8),
 }
 
 impl Means {
     /// Whether it tells the peer what it does not know.
     const fn tells(self) -> bool {
         match self {
-            Self::Restore | Self::Tell => true,
+            Self::Restore | Self::Tell(_) => true,
             Self::Update | Self::Reinvite => false,
+        }
+    }
+
+    /// As what the other leg is told what the answer to this one changed; `None` where that is enough.
+    fn told_on(self) -> Option<Self> {
+        match self {
+            Self::Reinvite | Self::Restore => Some(Self::Tell(1)),
+            Self::Tell(row) if row < TELLS_IN_A_ROW_MAX => Some(Self::Tell(row + 1)),
+            Self::Tell(_) | Self::Update => None,
         }
     }
 }
@@ -145,7 +161,7 @@ impl Core {
     /// Re-INVITEs of ours that refresh a leg and have no final answer.
     pub fn open_refreshes(&self) -> Vec<(Side, Branch)> {
         let open = |side| match self.leg(side).refreshing.stage {
-            Stage::Out { branch, means: Means::Reinvite | Means::Restore | Means::Tell } => {
+            Stage::Out { branch, means: Means::Reinvite | Means::Restore | Means::Tell(_) } => {
                 Some((side, branch))
             }
             Stage::Out { means: Means::Update, .. } | Stage::Idle => None,
@@ -200,7 +216,7 @@ impl Core {
         }
         match means {
             Means::Update | Means::Reinvite => {}
-            Means::Restore | Means::Tell => self.leg_mut(side).refreshing.wanted = Some(means),
+            Means::Restore | Means::Tell(_) => self.leg_mut(side).refreshing.wanted = Some(means),
         }
         self.refresh_later(side, NO_ROOM_PAUSE, context);
         None
@@ -222,7 +238,7 @@ impl Core {
         };
         let (method, invite) = match means {
             Means::Update => (Method::Update, false),
-            Means::Reinvite | Means::Restore | Means::Tell => (Method::Invite, true),
+            Means::Reinvite | Means::Restore | Means::Tell(_) => (Method::Invite, true),
         };
         let cseq = leg.next_cseq();
         let outgoing = Outgoing {
@@ -308,7 +324,7 @@ impl Talk {
             Stage::Idle => {}
             Stage::Out { means: Means::Update, .. } => return Phase::Talk(self),
             // RFC 4028 §10: the session expires before our refresh is answered, though it was heard.
-            Stage::Out { means: Means::Reinvite | Means::Restore | Means::Tell, .. } => {
+            Stage::Out { means: Means::Reinvite | Means::Restore | Means::Tell(_), .. } => {
                 return self.leg_is_dead(core, side, "the peer does not answer", context);
             }
         }
@@ -368,15 +384,19 @@ impl Talk {
                 let policy = Arc::clone(&core.policy);
                 core.leg_mut(side).refresh(message, flow, &policy);
                 match means {
-                    Means::Reinvite | Means::Restore | Means::Tell => {
+                    Means::Reinvite | Means::Restore | Means::Tell(_) => {
                         core.acknowledge(side, message.cseq().number, branch, Carried::Nothing, context);
                     }
                     Means::Update => core.leg_mut(side).timer.note_update(true),
                 }
                 core.session_heard(side, message, context);
-                if matches!(means, Means::Reinvite | Means::Restore) && core.is_news(side, message) {
+                // RFC 3264 §8: what it answers to news of the other leg is news to that one too, or the two would talk by
+                // different words.
+                if let Some(told) = means.told_on()
+                    && core.is_news(side, message)
+                {
                     core.keep_sdp(side.other(), message);
-                    self.tell(core, side.other(), Means::Tell, context);
+                    self.tell(core, side.other(), told, context);
                 }
             }
             // RFC 4028 §10, RFC 3261 §12.2.1.2: the peer knows the call no longer.
@@ -443,7 +463,14 @@ fn refused(
                 // By way of its deadline: an exchange may have begun while the UPDATE was out (RFC 3261 §14.1).
                 core.refresh_later(side, Duration::ZERO, context);
             }
-            Means::Reinvite | Means::Restore | Means::Tell => core.refresh_once_more(side, context),
+            Means::Reinvite | Means::Restore | Means::Tell(_) => {
+                // RFC 3261 §14.1: what stood with this peer stands on, and the other one has moved. A phone that would not
+                // then may do so at the next refresh.
+                if leg.refreshing.tries < TELLS_REFUSED_MAX {
+                    leg.refreshing.wanted = wanted;
+                }
+                core.refresh_once_more(side, context);
+            }
         },
     }
 }

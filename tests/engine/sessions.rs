@@ -2,9 +2,13 @@
 //!
 //! Read first: RFC 3261 §13.2.2.4, §16.7; RFC 3311 §5; RFC 4028 §7.4, §9; RFC 4320 §4.2.
 
+use std::time::Duration;
+
+use ringfence::sip::Message;
+
 use super::calls::Talk;
 use super::edge::{Edge, PBX, Seen, TRUNK, from};
-use super::texts::{Request, answer, header, moved};
+use super::texts::{Request, SDP, answer, header, moved};
 
 /// A request of A with an offer.
 fn offering(talk: &Talk, method: &str, cseq: u32, more: &str) -> Request {
@@ -89,4 +93,52 @@ fn a_final_status_crosses_as_it_may_be_said_here() {
         let seen = edge.hear(from(TRUNK), &answer(&leaving, came, "", TRUNK));
         assert_eq!(seen.statuses(PBX), [crosses], "{came} to {method}");
     }
+}
+
+/// The re-INVITE of the edge to an address, if there is one.
+fn asked(seen: &Seen, address: &str) -> Option<Message> {
+    seen.to(address)
+        .into_iter()
+        .find(|message| message.is_request() && message.method().as_bytes() == b"INVITE")
+}
+
+/// A peer answers a re-INVITE of the edge by these words.
+fn says(edge: &mut Edge, address: &str, asked: &Message, sdp: &str) -> Seen {
+    let [stood, length] = [SDP, sdp].map(|sdp| format!("Content-Length: {}", sdp.len()));
+    edge.hear(from(address), &answer(asked, 200, "", address).replace(SDP, sdp).replace(&stood, &length))
+}
+
+#[test]
+fn what_a_peer_answers_to_news_is_told_back_until_both_say_the_same() {
+    let mut edge = Edge::new();
+    Talk::begin(&mut edge);
+    // Both legs are refreshed after 15 minutes; the PBX says nothing new, and then the trunk moves.
+    let seen = edge.pass(Duration::from_secs(901));
+    let (to_pbx, to_trunk) = (asked(&seen, PBX).expect("one"), asked(&seen, TRUNK).expect("one"));
+    assert!(asked(&says(&mut edge, PBX, &to_pbx, SDP), TRUNK).is_none());
+    let told = asked(&says(&mut edge, TRUNK, &to_trunk, &moved(1)), PBX).expect("the PBX is told");
+    assert_eq!(told.body(), moved(1).as_bytes());
+    // The PBX moves in turn, which the trunk hears; the trunk stays where it is, and that is the end.
+    let back =
+        asked(&says(&mut edge, PBX, &told, &moved(2)), TRUNK).expect("the trunk is told what that answered");
+    assert_eq!(back.body(), moved(2).as_bytes());
+    let seen = says(&mut edge, TRUNK, &back, &moved(1));
+    assert!(asked(&seen, PBX).is_none() && requests(&seen, "ACK") == 1);
+}
+
+#[test]
+fn two_peers_that_answer_each_other_by_something_new_are_left_there() {
+    let mut edge = Edge::new();
+    Talk::begin(&mut edge);
+    let seen = edge.pass(Duration::from_secs(901));
+    let to_pbx = asked(&seen, PBX).expect("one");
+    says(&mut edge, PBX, &to_pbx, SDP);
+    let (mut next, mut told) = (asked(&seen, TRUNK), 0);
+    for turn in 1..=40 {
+        let Some(asks) = next else { break };
+        let (at, other) = if turn % 2 == 1 { (TRUNK, PBX) } else { (PBX, TRUNK) };
+        next = asked(&says(&mut edge, at, &asks, &moved(turn)), other);
+        told += usize::from(next.is_some());
+    }
+    assert_eq!(told, 4);
 }
