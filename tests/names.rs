@@ -167,6 +167,31 @@ fn a_silent_dns_leaves_the_last_answer_and_a_name_unknown_refuses_and_stops_noth
 }
 
 #[test]
+fn a_host_whose_address_is_not_told_hides_no_other_host_of_the_name() {
+    let net = Net(155);
+    let server = NameServer::start(&net.names());
+    server.silent_about("one.example.com");
+    server.zone(&srv(net, 600));
+    let (one, two) = (format!("{}:5090", net.trunk()), format!("{}:5091", net.spare()));
+    let second = Trunk::start(&two);
+    let edge = Edge::start("names-host", net, &policy());
+    becomes(&edge, &format!("fresh {two}"));
+    let mut pbx = Caller::new(&format!("{}:5080", net.pbx()), &net.inside());
+    let up = pbx.call().unwrap_or_else(|answer| panic!("{answer}"));
+    assert_eq!(second.calls().len(), 1);
+    pbx.end(&up);
+    // It is asked again soon, whatever the TTL of the others.
+    server.silent_about("");
+    becomes(&edge, &format!("fresh {one} {two}"));
+    // What is not told of a service is no answer: the name itself is not taken for it.
+    server.zone(&format!("{}\n sip.example.com 600 A {}", srv(net, 600), net.spare()));
+    server.silent_about("_sip._udp.sip.example.com");
+    let edge = Edge::start("names-service", Net(156), &policy().replace("NAMES", &net.names()));
+    edge.alert(32011);
+    assert_eq!(state(&edge), "nowhere ");
+}
+
+#[test]
 fn an_address_of_a_name_may_call_only_where_the_policy_says_so() {
     let net = Net(153);
     let server = NameServer::start(&net.names());

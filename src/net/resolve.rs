@@ -17,7 +17,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::clock::Clock;
-use crate::policy::locate::{Answers, Sought, Step};
+use crate::policy::locate::{Answer, Answers, Kind, Sought, Step};
 use crate::policy::located::{Resolution, domains};
 use crate::policy::{Policy, Transports};
 use crate::sip::PartyId;
@@ -170,16 +170,31 @@ async fn keep(shared: Arc<Shared>, wanted: Wanted) {
     }
 }
 
-/// Asks until it is known where a name leads.
+/// Asks until it is known where a name leads. A host whose addresses are not told is left out as long as another one is found;
+/// then the name is asked again soon. Whatever else is not answered says nothing: another transport must not be taken for it.
 async fn seek(shared: &Arc<Shared>, wanted: &Wanted) -> Outcome {
     let sought =
         Sought { host: &wanted.host, port: wanted.port, transports: &wanted.transports, ipv6: wanted.ipv6 };
     let mut answers = Answers::new();
     let mut ttl = shared.settings.ttl_max;
+    let mut untold = None;
     for _ in 0..TURNS_MAX {
         let questions = match sought.step(&answers) {
-            Step::Found(list) => return Outcome::Found { list, ttl },
-            Step::Nothing(why) => return Outcome::Nothing { why },
+            Step::Found(list) => {
+                if let Some(why) = untold {
+                    tracing::info!(
+                        peer = &*wanted.peer,
+                        name = &*wanted.host,
+                        why,
+                        "a host of the name is left out"
+                    );
+                    ttl = ttl.min(shared.settings.retry);
+                }
+                return Outcome::Found { list, ttl };
+            }
+            Step::Nothing(why) => {
+                return untold.map_or(Outcome::Nothing { why }, |why| Outcome::Silent { why });
+            }
             Step::Ask(questions) => questions,
         };
         let mut asked = JoinSet::new();
@@ -199,7 +214,12 @@ async fn seek(shared: &Arc<Shared>, wanted: &Wanted) -> Outcome {
                     answers.insert(question, answer);
                 }
                 Ok((question, Err(why))) => {
-                    return Outcome::Silent { why: format!("{question} is not answered: {why}") };
+                    let why = format!("{question} is not answered: {why}");
+                    if !matches!(question.kind, Kind::A | Kind::Aaaa) {
+                        return Outcome::Silent { why };
+                    }
+                    untold = Some(why);
+                    answers.insert(question, Answer::Nothing);
                 }
                 Err(_) => {
                     return Outcome::Silent { why: "asking DNS ended by a bug of this edge".to_owned() };

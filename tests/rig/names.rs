@@ -20,6 +20,8 @@ type Zone = HashMap<(String, RecordType), Vec<Record>>;
 struct Shared {
     zone: Mutex<Zone>,
     silent: AtomicBool,
+    /// A name of which it says nothing.
+    secret: Mutex<String>,
     questions: AtomicUsize,
     over: AtomicBool,
 }
@@ -80,6 +82,11 @@ impl NameServer {
         self.shared.silent.store(silent, Ordering::SeqCst);
     }
 
+    /// Answers nothing that is asked of this name; an empty one is none.
+    pub fn silent_about(&self, name: &str) {
+        name.clone_into(&mut self.shared.secret.lock().expect("no thread of the server panics"));
+    }
+
     /// Questions that came.
     pub fn questions(&self) -> usize {
         self.shared.questions.load(Ordering::SeqCst)
@@ -107,6 +114,9 @@ fn serve(socket: &UdpSocket, shared: &Shared) {
         let Some(query) = asked.queries.first().cloned() else { continue };
         let name = query.name().to_ascii().to_ascii_lowercase();
         let name = name.trim_end_matches('.').to_owned();
+        if *shared.secret.lock().expect("no other thread panics") == name {
+            continue;
+        }
         let zone = shared.zone.lock().expect("no other thread panics");
         let known = zone.keys().any(|(owner, _)| *owner == name);
         let records = zone.get(&(name, query.query_type())).cloned().unwrap_or_default();
