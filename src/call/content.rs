@@ -72,6 +72,7 @@ const fn negotiates(method: &Method) -> bool {
 pub(super) fn narrowed(message: &Message) -> Result<Option<Message>, body::Fault> {
     match body::session(message)? {
         Session::Absent | Session::Alone => Ok(None),
+        Session::Spare => Ok(Some(message.without_body())),
         Session::Part(part, kind) => Ok(Some(message.with_part(part, kind))),
     }
 }

@@ -57,6 +57,8 @@ impl Fault {
 pub enum Session<'a> {
     /// There is no body.
     Absent,
+    /// There is one, and none of it is for the session: its sender says that it may be left out.
+    Spare,
     /// It is the body.
     Alone,
     /// It is this part of a multipart body; its Content-Type line beside it.
@@ -65,6 +67,9 @@ pub enum Session<'a> {
 
 /// Finds the session description of a message.
 pub fn session(message: &Message) -> Result<Session<'_>, Fault> {
+    if is_spare(message) {
+        return Ok(Session::Spare);
+    }
     if !message.lines(HeaderName::ContentEncoding).all(is_plain_encoding) {
         return Err(Fault::Encoded);
     }
@@ -89,6 +94,19 @@ pub fn session(message: &Message) -> Result<Session<'_>, Fault> {
     if body.is_empty() { Err(Fault::Missing) } else { within(&kind, body) }
 }
 
+/// RFC 3261 §20.11: whether a body, encoded or not, is of a type that nobody here understands and that its sender lets whoever
+/// does not understand it ignore. A session description is understood, and what may hold one is looked into.
+fn is_spare(message: &Message) -> bool {
+    let disposition = message.header(HeaderName::ContentDisposition).map(ContentDisposition::read);
+    let optional = matches!(disposition, Some(Ok(disposition)) if !disposition.is_required());
+    let kind = message.header(HeaderName::ContentType).and_then(|kind| ContentType::read(kind).ok());
+    let once = [HeaderName::ContentType, HeaderName::ContentDisposition]
+        .into_iter()
+        .all(|name| message.lines(name).count() == 1);
+    let foreign = |kind: ContentType<'_>| !is_sdp(&kind) && !kind.is_multipart() && !is_message(&kind);
+    optional && once && !message.body().is_empty() && kind.is_some_and(foreign)
+}
+
 /// The session description among the parts. RFC 5621 §8: a part that nobody here understands is left out where its sender
 /// says that it may be, and refuses the message where not.
 fn within<'a>(kind: &ContentType<'_>, body: &'a [u8]) -> Result<Session<'a>, Fault> {
@@ -111,7 +129,7 @@ fn within<'a>(kind: &ContentType<'_>, body: &'a [u8]) -> Result<Session<'a>, Fau
                     return Err(Fault::Ambiguous);
                 }
             }
-            Some(kind) if kind.is_multipart() || kind.kind.eq_ignore_ascii_case(b"message") => {
+            Some(kind) if kind.is_multipart() || is_message(&kind) => {
                 return Err(Fault::Unreadable);
             }
             // RFC 6442 §4.1: where the caller is. It is understood, and stays behind.
@@ -126,7 +144,8 @@ fn within<'a>(kind: &ContentType<'_>, body: &'a [u8]) -> Result<Session<'a>, Fau
     match found {
         Some((body, line)) if !body.is_empty() => Ok(Session::Part(body, line)),
         Some(_) => Err(Fault::Missing),
-        None => Err(Fault::Foreign),
+        // RFC 5621 §8: nothing is left of it.
+        None => Ok(Session::Spare),
     }
 }
 
@@ -142,10 +161,15 @@ pub fn plain(message: &Message) -> Result<(), Fault> {
     let kind = message.header(HeaderName::ContentType).and_then(|kind| ContentType::read(kind).ok());
     let bearable = |kind: &ContentType<'_>| kind.kind.len().max(kind.subtype.len()) <= MEDIA_BYTES_MAX;
     match kind.filter(bearable).ok_or(Fault::Untyped)? {
-        kind if kind.is_multipart() || kind.kind.eq_ignore_ascii_case(b"message") => Err(Fault::Unreadable),
+        kind if kind.is_multipart() || is_message(&kind) => Err(Fault::Unreadable),
         kind if is_sdp(&kind) => Err(Fault::Ambiguous),
         _ => Ok(()),
     }
+}
+
+/// A whole message, which may hold anything.
+fn is_message(kind: &ContentType<'_>) -> bool {
+    kind.kind.eq_ignore_ascii_case(b"message")
 }
 
 fn is_sdp(kind: &ContentType<'_>) -> bool {

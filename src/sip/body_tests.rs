@@ -18,7 +18,7 @@ fn message(lines: &str, body: &str) -> Message {
 fn found(lines: &str, body: &str) -> Result<String, Fault> {
     let message = message(lines, body);
     let left = match session(&message)? {
-        Session::Absent => message.without_body(),
+        Session::Absent | Session::Spare => message.without_body(),
         Session::Alone => message.clone(),
         Session::Part(part, kind) => message.with_part(part, kind),
     };
@@ -52,6 +52,21 @@ fn e6_a_session_description_alone_is_found_or_refused() {
         ("", SDP, Err(Fault::Untyped)),
         ("c: text/plain\r\n", "hello", Err(Fault::Foreign)),
         ("c: message/sip\r\n", "INVITE", Err(Fault::Foreign)),
+        // What may be left out is, but for what might be the session, or hold it.
+        ("c: application/isup\r\nContent-Disposition: signal;handling=optional\r\n", "\u{1}", Ok("")),
+        ("c: text/plain\r\nContent-Disposition: render;Handling=Optional\r\ne: gzip\r\n", "hello", Ok("")),
+        ("c: text/plain\r\nContent-Disposition: render;handling=required\r\n", "hello", Err(Fault::Foreign)),
+        ("c: text/plain\r\nContent-Disposition: render\r\n", "hello", Err(Fault::Foreign)),
+        ("c: text/plain\r\nContent-Disposition: ;handling=optional\r\n", "hello", Err(Fault::Foreign)),
+        ("c: text\r\nContent-Disposition: render;handling=optional\r\n", "hello", Err(Fault::Untyped)),
+        ("Content-Disposition: render;handling=optional\r\n", "hello", Err(Fault::Untyped)),
+        ("c: message/sip\r\nContent-Disposition: x;handling=optional\r\n", "INVITE", Err(Fault::Foreign)),
+        ("c: application/sdp\r\nContent-Disposition: x;handling=optional\r\n", SDP, Err(Fault::Ambiguous)),
+        (
+            "c: application/sdp\r\nContent-Disposition: session;handling=optional\r\ne: gzip\r\n",
+            SDP,
+            Err(Fault::Encoded),
+        ),
     ] {
         assert_eq!(found(lines, body), want.map(str::to_owned), "{lines}");
     }
@@ -78,7 +93,9 @@ fn e6_a_session_description_among_parts_is_found_or_refused() {
         (vec![sdp, ("message/sip", "INVITE")], Err(Fault::Unreadable)),
         (vec![sdp, required], Err(Fault::Foreign)),
         (vec![sdp, ("text/plain", "hello")], Err(Fault::Foreign)),
-        (vec![isup], Err(Fault::Foreign)),
+        (vec![isup], Ok("")),
+        (vec![isup, required], Err(Fault::Foreign)),
+        (vec![("application/pidf+xml", "<presence/>")], Ok("")),
         (vec![("application/sdp", "")], Err(Fault::Missing)),
         (vec![isup; PARTS_MAX + 1], Err(Fault::Unreadable)),
     ] {

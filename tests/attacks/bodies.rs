@@ -98,6 +98,23 @@ fn e6_the_one_session_description_of_a_multipart_crosses_alone() {
     assert!(site.alerts.is_empty(), "{:?}", site.alerts);
 }
 
+/// RFC 3261 §20.11: who may ignore it does, and it is then as if it had not come.
+#[test]
+fn e6_a_body_that_may_be_left_out_is() {
+    let isup = "application/ISUP\r\nContent-Disposition: signal;handling=optional";
+    for (kind, body) in [(isup, "secret".to_owned()), (MIXED, mixed(&[(isup, "secret")]))] {
+        let mut site = Site::new();
+        let mut call = invite("spare", "+12125550100");
+        bear(&mut call, kind, &body);
+        let sent = site.send(PBX, &call);
+        let leaving = request_to(&sent, TRUNK, "INVITE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+        holds(&leaving, "");
+        let sent = site.send(TRUNK, &by_callee(&leaving, 200, "application/sdp", SDP));
+        holds(&response_to(&sent, PBX, 200).unwrap_or_else(|| panic!("{}", shown(&sent))), SDP);
+        assert!(site.alerts.is_empty(), "{:?}", site.alerts);
+    }
+}
+
 /// What a 200 must hold it holds, or there is no call: no phone talks by an answer that was never judged, or by none.
 #[test]
 fn e6_an_odd_answer_ends_the_call_on_both_legs() {
