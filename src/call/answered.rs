@@ -69,11 +69,12 @@ impl Setup {
         } else {
             core.acknowledge_late(Side::B, branch, message, context);
         }
-        if let Some(ending) = self.amiss(core, message, readable) {
+        if let Some(ending) = self.amiss(core, message, readable, context) {
             return self.end(core, &ending, None, context);
         }
         let Self { forks, relays, .. } = *self;
-        // RFC 3262 §5: an answer that went reliably before need not stand in the 2xx; this caller has not had it so.
+        // RFC 3262 §5, RFC 3261 §13.2.1: an answer that came before need not stand in the 2xx, or does not; this caller has not
+        // had it reliably, so here it does.
         let body = match &forks.reliable.answer {
             Some(answer) if message.body().is_empty() => Body::Of(answer),
             Some(_) | None => Body::Carried,

@@ -15,6 +15,8 @@ use crate::policy::code::{self, Code};
 use crate::sip::body::{self, Session};
 use crate::sip::{Flow, Message, Method};
 
+const NOT_DESCRIBED: &str = "the far side accepted a call and described no media of its own";
+
 const NO_ANSWER: &str = "the far side answered with a body that is no session description";
 
 /// Whether a body of the far side was thrown away.
@@ -117,33 +119,56 @@ impl Core {
         success && self.spoilt.now && message.body().is_empty()
     }
 
-    /// The same for the 2xx that opens the call: an answer may have come before, in another response.
+    /// The same for the 2xx that opens the call, where it holds nothing at all in answer to our offer as well: an answer may
+    /// have come before, in another response.
     pub fn misses_first(&self, message: &Message, answered_before: bool) -> bool {
         let spoilt = self.spoilt.now || self.spoilt.before;
-        let described = answered_before || self.a.offer == Offer::Agreed || self.a.offer == Offer::Sent;
-        spoilt && !described && message.body().is_empty()
+        // Once it was answered, an offer that is under way is a later one, in an UPDATE.
+        let answered = answered_before || self.a.sdp.is_some();
+        let described = answered || self.a.offer == Offer::Agreed || self.a.offer == Offer::Sent;
+        (spoilt || self.b.offer == Offer::Sent) && !described && message.body().is_empty()
     }
 }
 
 /// The end of a call that the far side answered with something else than a session description.
 pub(super) fn amiss(talks: bool) -> Ending {
+    ended_for(NO_ANSWER, talks)
+}
+
+fn ended_for(why: &str, talks: bool) -> Ending {
     let disposition = if talks { Disposition::Answered } else { Disposition::Failed };
     Ending {
         code: Some(code::BAD_SDP.number),
-        reason: reason_text(NO_ANSWER),
-        ..Ending::new(EndedBy::Edge, disposition, 500, NO_ANSWER)
+        reason: reason_text(why),
+        ..Ending::new(EndedBy::Edge, disposition, 500, why)
     }
 }
 
 impl Setup {
     /// Why the 2xx of the callee makes no call, if so.
-    pub(super) fn amiss(&self, core: &Core, message: &Message, readable: bool) -> Option<Ending> {
+    pub(super) fn amiss(
+        &self,
+        core: &mut Core,
+        message: &Message,
+        readable: bool,
+        context: &mut Context<'_>,
+    ) -> Option<Ending> {
         if !readable {
             let why = "the answer's Contact cannot be read";
             return Some(Ending::new(EndedBy::Edge, Disposition::Failed, 500, why));
         }
-        // RFC 3261 §13.2.1: the 2xx must hold what no reliable response held; without it no media was agreed.
-        core.misses_first(message, self.forks.reliable.answer.is_some()).then(|| amiss(false))
+        // RFC 3261 §13.2.1: the 2xx must hold what no response before it held; without it no media was agreed.
+        if !core.misses_first(message, self.forks.reliable.answer.is_some()) {
+            return None;
+        }
+        if core.spoilt != Spoilt::default() {
+            return Some(amiss(false));
+        }
+        let words = format!(
+            "{NOT_DESCRIBED}, neither in its 200 nor before; the call was ended. Ask whoever runs it."
+        );
+        core.alert(code::BAD_SDP, &words, None, context);
+        Some(ended_for(NOT_DESCRIBED, false))
     }
 }
 

@@ -6,6 +6,7 @@
 use super::answer::Answer;
 use super::core::{Core, Ending};
 use super::leg::Status;
+use super::offer::Offer;
 use super::record::{Disposition, EndedBy};
 use super::relay::decline;
 use super::reliable::{self, Caller, Sent};
@@ -39,6 +40,10 @@ impl Setup {
         let behind = reliable::read(message).filter(|_| self.acknowledges && !core.b.remote_tag.is_empty());
         match (behind, self.caller) {
             (None, Caller::Unaware | Caller::Supports) => {
+                // RFC 3261 §13.2.1: the caller takes the first description that it hears as the answer; phones follow the last.
+                if !message.body().is_empty() && core.b.offer == Offer::Sent {
+                    self.forks.reliable.answer = Some(message.clone());
+                }
                 core.answer_invite(&carried(message), context);
             }
             (None, Caller::Requires) => self.forks.reliable.say(core, message, None, context),
@@ -270,7 +275,7 @@ pub(super) fn acknowledged(
     let from = (Side::A, server);
     let described = !message.body().is_empty();
     // RFC 3262 §5: the answer to the offer in the response, or an offer of its own.
-    let answers = described && core.a.offer == super::offer::Offer::Sent;
+    let answers = described && core.a.offer == Offer::Sent;
     let untimely =
         if described && !answers { core.a.offer.takes().and(core.b.offer.takes()) } else { Ok(()) };
     let Some(behind) = sent.behind else {

@@ -114,7 +114,8 @@ pub(super) struct Reliable {
     said: u32,
     sent: Option<Box<Sent>>,
     waiting: VecDeque<Waiting>,
-    /// The callee's reliable answer, where the caller has not had it reliably: its 2xx need not hold it again.
+    /// The callee's answer in a provisional response, where the caller has not had it reliably: the 2xx need not hold it
+    /// again after a reliable one, and there are callees whose 2xx leaves it out after any.
     pub answer: Option<Message>,
 }
 

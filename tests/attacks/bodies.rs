@@ -165,6 +165,39 @@ fn e6_an_answer_hidden_in_what_rang_is_none() {
     site.must_become_empty();
 }
 
+/// RFC 3264 §4: an offer is answered, or there is no call. What rang may have held the answer, and then the 200 holds it here.
+#[test]
+fn e6_an_offer_that_nobody_answers_ends_the_call_on_both_legs() {
+    let spare = "application/ISUP\r\nContent-Disposition: signal;handling=optional";
+    for (kind, body) in [("", ""), (spare, "secret")] {
+        let mut site = Site::new();
+        let (_, leaving) = rings(&mut site, "bare");
+        let sent = site.send(TRUNK, &by_callee(&leaving, 200, kind, body));
+        assert_eq!(final_to(&sent, PBX), Some(500), "{}", shown(&sent));
+        assert!(request_to(&sent, TRUNK, "ACK").is_some(), "{}", shown(&sent));
+        assert!(site.alerted(32102), "{:?}", site.alerts);
+        answers_bye(&mut site, &sent, TRUNK);
+        assert_eq!((site.records[0].status, site.records[0].code), (500, Some(32102)));
+        site.must_become_empty();
+    }
+    let mut site = Site::new();
+    let (_, leaving) = rings(&mut site, "before");
+    for sdp in [SDP, OTHER] {
+        site.send(TRUNK, &by_callee(&leaving, 183, "application/sdp", sdp));
+    }
+    let sent = site.send(TRUNK, &by_callee(&leaving, 200, "", ""));
+    holds(&response_to(&sent, PBX, 200).unwrap_or_else(|| panic!("{}", shown(&sent))), OTHER);
+    assert!(site.alerts.is_empty(), "{:?}", site.alerts);
+    // Without an offer there is nothing to be answered.
+    let mut site = Site::new();
+    let mut call = invite("late", "+12125550100");
+    bear(&mut call, "", "");
+    let sent = site.send(PBX, &call);
+    let leaving = request_to(&sent, TRUNK, "INVITE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+    let sent = site.send(TRUNK, &by_callee(&leaving, 200, "", ""));
+    assert!(response_to(&sent, PBX, 200).is_some(), "{}", shown(&sent));
+}
+
 /// A refusal needs no body; an odd one stays behind, whatever it is.
 #[test]
 fn e6_the_odd_body_of_a_refusal_stays_behind() {
