@@ -61,6 +61,7 @@ fn peer(id: PeerId, name: &str, side: PeerSide, address: [u8; 4]) -> Option<Arc<
         demand: None,
         roaming: false,
         login: None,
+        register: None,
     }))
 }
 

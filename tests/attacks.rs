@@ -22,6 +22,8 @@ mod floods;
 mod logins;
 #[path = "attacks/passwords.rs"]
 mod passwords;
+#[path = "attacks/registrations.rs"]
+mod registrations;
 #[path = "sim/mod.rs"]
 mod sim;
 #[path = "attacks/site.rs"]

@@ -23,6 +23,7 @@ pub fn status(answer: Answer, sinks: SinkCounts, uptime_s: u64, draining: bool) 
         tried_last,
         waiting,
         names,
+        registrations,
         generation,
     } = answer.reply;
     let counts: Map<String, Value> = counts.into_iter().map(|(name, count)| (name, json!(count))).collect();
@@ -51,6 +52,7 @@ pub fn status(answer: Answer, sinks: SinkCounts, uptime_s: u64, draining: bool) 
         "tried_last": tried_last,
         "waiting": waiting,
         "names": names,
+        "registrations": registrations,
         "counts": counts,
         "net": net,
         "streams": answer.streams,

@@ -1,7 +1,7 @@
-//! `login:` of a peer: what this edge shows it when it asks who we are.
+//! `login:` and `register:` of a peer: what this edge shows it when it asks who we are, and as whom it is registered there.
 //!
 //! Owns the step from user and password to the keys that are kept: the password is forgotten here. Refuses to know
-//! challenges. Read first: RFC 7616 §3.4.2; RFC 8760 §1.
+//! challenges. Read first: RFC 7616 §3.4.2; RFC 8760 §1; RFC 3261 §10.2, §25.1 (user).
 
 use std::sync::Arc;
 
@@ -13,8 +13,12 @@ use super::fields::{Fields, choose};
 use super::problem::{Cause, quoted};
 use super::secrets;
 use super::values;
-use crate::policy::{Login, Peer};
+use crate::clock::time_text;
+use crate::policy::{Login, Peer, PeerSide, Register};
 use crate::sip::digest::{Ha1, Hash};
+
+/// The longest user of an address of record.
+const USER_OCTETS_MAX: usize = 64;
 
 /// Reads `login:` of a peer, whose other keys are read.
 pub fn login(written: &Fields<'_>, peer: &Peer, source: &Source) -> Option<Arc<Login>> {
@@ -83,6 +87,63 @@ fn hashes(fields: &Fields<'_>) -> Vec<Hash> {
         hashes.extend(Hash::ALL.into_iter().filter(|hash| hash.is_sound()));
     }
     hashes
+}
+
+/// Reads `register:` of a peer, whose login is read.
+pub fn register(written: &Fields<'_>, peer: &Peer) -> Option<Register> {
+    if !written.is_set("register") {
+        return None;
+    }
+    let fields = written.section("register")?;
+    let wrong = |cause: &str, cure: &str| {
+        fields.desk().error(fields.place, &fields.path, Cause::new(cause).cure(cure));
+    };
+    if peer.side == PeerSide::Inside {
+        wrong("a PBX registers nobody for whom it has calls", "take register away, or make the peer outside");
+    }
+    if peer.targets.is_empty() {
+        wrong("there is no target to be registered at", "write targets");
+    }
+    let user = if fields.is_set("user") {
+        fields.checked("user", part_of_uri).map(Arc::from)
+    } else {
+        user_of(&fields, written, peer)
+    };
+    let expires = fields.time("expires");
+    Some(Register { user: user?, expires })
+}
+
+/// The login's user, where it can stand in an address.
+fn user_of(fields: &Fields<'_>, written: &Fields<'_>, peer: &Peer) -> Option<Arc<str>> {
+    let user = peer.login.as_ref().map(|login| Arc::clone(&login.user));
+    let fits = user.as_deref().is_some_and(|user| part_of_uri(user).is_ok());
+    // A login that could not be read was told.
+    if !fits && (user.is_some() || !written.is_set("login")) {
+        let cause =
+            Cause::new("a registration needs a user, and no login has one that can stand in a SIP address");
+        fields.desk().error(fields.place, &fields.path, cause.cure("add user: below register"));
+    }
+    user.filter(|_| fits)
+}
+
+/// A user that stands in a URI without an escape.
+fn part_of_uri(text: &str) -> Result<String, Cause> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.!~*'()&=+$".contains(c);
+    if text.is_empty() || text.len() > USER_OCTETS_MAX || !text.chars().all(plain) {
+        let cause = Cause::new(format!("{} cannot stand as the user of a SIP address", quoted(text)));
+        return Err(cause.cure("letters, digits and -_.!~*'()&=+$, 64 at most"));
+    }
+    Ok(text.to_owned())
+}
+
+/// What `check` says of a registration.
+#[must_use]
+pub fn registered(register: &Register) -> String {
+    format!(
+        "this edge is registered there as {}, asked for {}; calls may come from the target that holds it",
+        quoted(&register.user),
+        time_text(register.expires)
+    )
 }
 
 /// What `check` says of it.

@@ -47,6 +47,7 @@ pub fn peers<'a>(
         let id = names.peer(name).map_err(|_| fields.error("side", too_many())).ok()?;
         let mut value = peer(name, id, &fields, listeners, names);
         value.login = logins::login(&fields, &value, source);
+        value.register = logins::register(&fields, &value);
         Some(Read { value, fields })
     };
     let read: Vec<Read<'a, Peer>> = root.named("peers").into_iter().filter_map(read).collect();
@@ -116,6 +117,7 @@ fn peer(
         session_timers: session_timers(fields),
         keep_alive: fields.time_if("keep_alive"),
         login: None,
+        register: None,
     };
     calls_from_targets(&peer, fields);
     patience(&peer, fields);

@@ -58,6 +58,7 @@ impl Closing {
 impl Engine {
     /// No new calls from now on.
     pub(super) fn drain(&mut self, now: Now, patience: Duration) {
+        self.leave_registrations(now, None);
         match self.closing {
             Closing::Serving | Closing::Draining { .. } => {
                 self.closing = Closing::Draining { until: now.tick.after(patience) };
@@ -68,6 +69,7 @@ impl Engine {
 
     /// Ends every call now.
     pub(super) fn stop(&mut self, now: Now) {
+        self.leave_registrations(now, None);
         match self.closing {
             Closing::Serving | Closing::Draining { .. } => self.farewell(now, FAREWELL_STOP),
             Closing::Ending { until, cut } => {
@@ -111,10 +113,15 @@ impl Engine {
     /// Says so when no call is left. A call stays in its table until its BYEs are answered.
     pub(super) fn closing_done(&mut self) {
         match self.closing {
-            Closing::Draining { .. } if self.calls.is_empty() => self.done(0),
-            Closing::Ending { cut, .. } if self.calls.is_empty() => self.done(cut),
+            Closing::Draining { .. } if self.is_done() => self.done(0),
+            Closing::Ending { cut, .. } if self.is_done() => self.done(cut),
             Closing::Serving | Closing::Draining { .. } | Closing::Ending { .. } | Closing::Done => {}
         }
+    }
+
+    /// Nobody is left to be heard: no call, and no trunk that may still ask who gives its registration back.
+    fn is_done(&self) -> bool {
+        self.calls.is_empty() && self.registrations.all_left()
     }
 
     fn done(&mut self, cut: usize) {

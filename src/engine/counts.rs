@@ -85,6 +85,8 @@ counts! {
     targets_held,
     /// Probes sent.
     probes,
+    /// REGISTER requests of ours, not counting copies and those sent again with a proof.
+    registers,
     /// Frames the shell could not send.
     unsendable,
     /// Calls ended by a bug inside them.

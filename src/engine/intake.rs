@@ -102,7 +102,7 @@ impl Engine {
         if listed.is_none()
             && let Some(peer) = self.located.peer_at(flow.listener, flow.remote.ip())
         {
-            return Some(if self.calls_from_targets(peer, flow) {
+            return Some(if self.calls_from_targets(now, peer, flow) {
                 Listed::Now(peer)
             } else {
                 Listed::ByName
@@ -186,10 +186,11 @@ impl Engine {
         self.retired.iter().any(|policy| policy.peer_at(flow).is_some())
     }
 
-    /// Whether a peer may call from where its names lead now.
-    fn calls_from_targets(&self, peer: PeerId, flow: &Flow) -> bool {
-        self.policy.peer(peer).is_some_and(|peer| peer.calls_from_targets)
-            && self.located.leads_to(flow.listener, flow.remote.ip())
+    /// Whether a peer may call from where its name leads: the policy says so, or the registrar there holds us.
+    fn calls_from_targets(&self, now: Now, id: PeerId, flow: &Flow) -> bool {
+        let named = self.policy.peer(id).is_some_and(|peer| peer.calls_from_targets)
+            && self.located.leads_to(flow.listener, flow.remote.ip());
+        named || self.registrations.hold(now.tick, id, flow.remote.ip())
     }
 
     fn arrive(&mut self, now: Now, flow: Flow, listed: Listed, message: &Message) {

@@ -295,12 +295,13 @@ impl Engine {
                 Owner::Probe(peer) => self.probe_failed(now, peer, branch, failure),
                 Owner::Standalone(number) => self.carried_failed(now, number, failure),
                 Owner::Past(key) => self.past_ends(key),
+                Owner::Registration => self.registration_failed(now, branch, failure),
                 Owner::Nobody => {}
             },
             Happened::Gone { branch, owner } => match owner {
                 Owner::Call { key, .. } => self.drive(now, key, Event::Gone { branch }),
                 Owner::Past(key) => self.past_ends(key),
-                Owner::Probe(_) | Owner::Standalone(_) | Owner::Nobody => {}
+                Owner::Probe(_) | Owner::Standalone(_) | Owner::Registration | Owner::Nobody => {}
             },
         }
     }

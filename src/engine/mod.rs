@@ -7,7 +7,7 @@
 //! The way of a frame: `intake` (who sends, then the reader) -> `responses`, or `requests` -> in a dialog: `live`;
 //! outside: `challenge` (who must prove a password), then `admission` (INVITE), `standalone` (MESSAGE), or an answer of our own -> `refuse`. What a call asks for in
 //! return is carried out in `live`, and what it asks before it turns to a target is answered by `gate`; what is left of
-//! it when it is over stands in `past`. `logins` shows a trunk that asks who we are; `resolved` takes in where names lead;
+//! it when it is over stands in `past`. `logins` shows a trunk that asks who we are, `registrations` ask it for its calls; `resolved` takes in where names lead;
 //! `peers` and `probe` know which targets are up, `trouble` which fail their calls; `closing` ends it all.
 
 mod addresses;
@@ -29,6 +29,8 @@ mod peers;
 mod probe;
 pub mod query;
 pub mod refuse;
+mod registering;
+mod registrations;
 mod reload;
 mod requests;
 mod resolved;
@@ -59,6 +61,7 @@ use live::Happened;
 use logins::Logins;
 use past::Pasts;
 use peers::Peers;
+use registrations::Registrations;
 use roaming::{ROAMERS_MAX, Roamers};
 use standalone::Carried;
 use timers::Wheel;
@@ -66,7 +69,7 @@ use transactions::{CallKey, Outcome, Transactions};
 
 pub use input::Input;
 pub use output::{Output, WaitReason};
-pub use query::{Gauges, NameState, Query, Reply};
+pub use query::{Gauges, NameState, Query, RegistrationState, Reply};
 
 /// Settings of the engine: sizes of its tables, limits of the reader, timing.
 #[derive(Debug, Clone)]
@@ -122,6 +125,7 @@ pub struct Engine {
     roamers: Roamers,
     peers: Peers,
     logins: Logins,
+    registrations: Registrations,
     traffic: Traffic,
     carried: Carried,
     closing: Closing,
@@ -164,6 +168,7 @@ impl Engine {
         let mut guard = Guard::new([&b"nonces"[..], b"locks", b"nobody"].map(|what| derived(&secret, what)));
         guard.follow(&policy);
         let logins = Logins::new(&policy);
+        let registrations = Registrations::new(now.tick, &policy, &mut random);
         Self {
             tag_seed: random.bits(),
             settings,
@@ -182,6 +187,7 @@ impl Engine {
             roamers: Roamers::new(ROAMERS_MAX),
             peers,
             logins,
+            registrations,
             traffic: Traffic::default(),
             carried: Carried::default(),
             closing: Closing::Serving,
@@ -250,6 +256,8 @@ impl Engine {
             self.settle(now);
         }
         self.probe(now);
+        self.register(now);
+        self.settle(now);
         if self.sources.due().is_some_and(|due| due <= now.tick) {
             let mut alerts = Vec::new();
             self.sources.drain_alerts(&self.policy, now, &mut alerts);
@@ -296,6 +304,7 @@ impl Engine {
             (self.transactions.next_deadline(), WaitReason::Transaction),
             (self.deadlines.next_deadline(), WaitReason::Call),
             (self.next_probe(), WaitReason::Probe),
+            (self.registrations.due(), WaitReason::Registration),
             (self.sources.due(), WaitReason::Sources),
             (self.closing.deadline(), WaitReason::Drain),
         ];

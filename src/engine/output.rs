@@ -59,6 +59,8 @@ pub enum WaitReason {
     Call,
     /// A probe of a peer.
     Probe,
+    /// A registration at a trunk.
+    Registration,
     /// Folding of strangers' alerts, expiry of bans.
     Sources,
     /// The end of draining.

@@ -50,6 +50,23 @@ pub struct NameState {
     pub ttl_left_s: Option<u64>,
 }
 
+/// A registration of ours at a trunk.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct RegistrationState {
+    /// The peer's name.
+    pub peer: String,
+    /// As whom.
+    pub user: String,
+    /// `registered`, `unregistered` or `leaving`.
+    pub state: &'static str,
+    /// The registrar that holds it.
+    pub at: Option<String>,
+    /// Seconds until it ends, unless it is renewed before.
+    pub left_s: Option<u64>,
+    /// Why the last try failed; `None` where it did not.
+    pub why: Option<String>,
+}
+
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub enum Reply {
@@ -71,6 +88,8 @@ pub enum Reply {
         waiting: Vec<(String, u32)>,
         /// The names among the peers' targets, and where they lead.
         names: Vec<NameState>,
+        /// Our registrations at trunks.
+        registrations: Vec<RegistrationState>,
         /// Policy generation in force.
         generation: u64,
     },
@@ -119,6 +138,7 @@ impl Engine {
                 .named(|peer| Some(self.traffic.waiting(peer)).filter(|waiting| *waiting > 0))
                 .collect(),
             names: self.located.told().map(|told| self.name_state(now, told)).collect(),
+            registrations: self.registrations.told(now.tick),
             generation: self.policy.generation,
         }
     }

@@ -16,6 +16,8 @@ const RETIRED_MAX: usize = 8;
 impl Engine {
     /// Puts a policy in force. Counters, buckets and bans survive, except that a newly listed source is not banned.
     pub(super) fn reload(&mut self, now: Now, policy: Arc<Policy>) {
+        // Before its login is forgotten.
+        self.leave_registrations(now, Some(&policy));
         let before = std::mem::replace(&mut self.policy, policy);
         self.forget_retired();
         // Only a policy that a live call holds beside us is worth remembering.
@@ -31,6 +33,9 @@ impl Engine {
         self.peers.follow(now.tick, &self.policy, &self.located, &mut self.random);
         self.guard.follow(&self.policy);
         self.logins.follow(&self.policy);
+        if self.closing.is_open() {
+            self.registrations.follow(now.tick, &self.policy, &mut self.random);
+        }
     }
 
     /// Forgets replaced policies under which nothing lives any more.

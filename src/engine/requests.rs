@@ -82,7 +82,11 @@ impl Engine {
                     Owner::Call { key, .. } => {
                         self.drive(now, key, Event::Cancel { server, message: arrived.message });
                     }
-                    Owner::Past(_) | Owner::Probe(_) | Owner::Standalone(_) | Owner::Nobody => {}
+                    Owner::Past(_)
+                    | Owner::Probe(_)
+                    | Owner::Standalone(_)
+                    | Owner::Registration
+                    | Owner::Nobody => {}
                 }
             }
             CancelTarget::Answered => self.reply(arrived, 200),

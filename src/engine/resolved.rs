@@ -28,6 +28,7 @@ impl Engine {
         let learned = Arc::make_mut(&mut self.located).learn(now.tick, &policy, party, resolution);
         if learned.moved {
             self.peers.follow(now.tick, &policy, &self.located, &mut self.random);
+            self.register_located(now, peer.id);
         }
         self.forget_gone(now);
         let after = self.located.knowledge(party);

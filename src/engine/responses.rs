@@ -56,6 +56,7 @@ impl Engine {
                 self.carried_response(now, number, proof, message);
             }
             Owner::Probe(peer) => self.probe_answered(now, peer, branch, &flow, proof, message),
+            Owner::Registration => self.registration_answered(now, branch, &flow, proof, message),
             Owner::Nobody => {
                 self.tell_unproven(now, &flow, proof, message);
                 self.resend(now, owner, proof);

@@ -120,6 +120,7 @@ codes! {
     NUMBER_OBFUSCATED 39206 "number_obfuscated" Warning Some(403), Blocked;
     RELAY_ATTEMPT 39207 "relay_attempt" Warning Some(403), Blocked;
     NO_ROUTE 39208 "no_route" Warning Some(404), Blocked;
+    REGISTRATION_LOST 39209 "registration_lost" Warning None, NoTarget;
     MINUTES_CAP 39301 "minutes_cap" Warning Some(403), Capped;
     SPEND_CAP 39302 "spend_cap" Warning Some(403), Capped;
     NEW_COUNTRY_HELD 39303 "new_country_held" Warning Some(403), Blocked;

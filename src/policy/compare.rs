@@ -152,6 +152,8 @@ fn login(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
     let name = &new.name;
     let (before, after) = (old.login.as_deref(), new.login.as_deref());
     opened(&format!("peer {name} is shown a login when it asks"), before.is_some(), after.is_some(), weaker);
+    let (is, becomes) = (old.register.is_some(), new.register.is_some());
+    opened(&format!("peer {name} may call from the target that registers this edge"), is, becomes, weaker);
     let by_md5 = |login: Option<&Login>| login.is_some_and(|login| login.key(Hash::Md5).is_some());
     opened(&format!("peer {name} is shown a login by MD5"), by_md5(before), by_md5(after), weaker);
 }

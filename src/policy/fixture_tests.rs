@@ -67,6 +67,7 @@ pub(crate) fn peer(id: PeerId, name: &str, side: PeerSide, source: &str, target:
         keep_alive: None,
         proof: None,
         login: None,
+        register: None,
     }
 }
 

@@ -85,6 +85,18 @@ impl Unproven {
         }
     }
 
+    /// The same in a few words, behind "it".
+    #[must_use]
+    pub const fn brief(self) -> &'static str {
+        match self {
+            Self::NoLogin => "asks for a login, and the policy gives it none",
+            Self::OtherRealm => "asks for a login for another realm",
+            Self::Unsound => "asks for a login by algorithms that are not allowed",
+            Self::Unreadable => "asks for a login in words that cannot be read",
+            Self::Refused => "refuses our login",
+        }
+    }
+
     /// What an admin is told, behind the peer's name.
     #[must_use]
     pub const fn text(self) -> &'static str {

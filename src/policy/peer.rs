@@ -16,6 +16,7 @@ use super::identity::Identity;
 use super::login::Login;
 use super::pace::Pace;
 use super::refusal::Presets;
+use super::register::Register;
 use crate::sip::{HeaderName, ListenerId, PartyId, Transport};
 
 /// A peer's number; stable over reloads (a peer is known by its name).
@@ -374,6 +375,8 @@ pub struct Peer {
     pub keep_alive: Option<Duration>,
     /// What is shown to it when it asks who we are; `None` shows nothing, whatever it asks.
     pub login: Option<Arc<Login>>,
+    /// How this edge is registered there; `None` is not.
+    pub register: Option<Register>,
 }
 
 impl Peer {

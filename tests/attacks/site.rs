@@ -3,14 +3,15 @@
 //! Owns the making of messages and what came of them. Refuses to know which attack is played.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use ringfence::call::CallRecord;
 use ringfence::engine::{Gauges, Input};
-use ringfence::policy::Alert;
+use ringfence::policy::{Alert, Policy};
 use ringfence::sip::Transport;
 
 use crate::sim::edge::Edge;
-use crate::sim::policy::{EDGE_INSIDE, EDGE_OUTSIDE, Shape, address, load, yaml};
+use crate::sim::policy::{EDGE_INSIDE, EDGE_OUTSIDE, Shape, address, load, resolved, yaml};
 use crate::sim::text::Sip;
 use crate::sim::wire::{MS, Micros, SECOND};
 
@@ -58,12 +59,12 @@ impl Site {
     pub fn with(text: &str, change: impl FnOnce(&mut ringfence::engine::Settings)) -> Self {
         let (mut settings, policy) = load(text);
         change(&mut settings);
-        Self {
-            edge: Edge::new(settings, policy, [3; 32]),
-            at: SECOND,
-            alerts: Vec::new(),
-            records: Vec::new(),
+        let led = resolved(&policy);
+        let mut edge = Edge::new(settings, policy, [3; 32]);
+        if let Some((party, resolution)) = led {
+            edge.input(SECOND, Input::Resolved { party, resolution });
         }
+        Self { edge, at: SECOND, alerts: Vec::new(), records: Vec::new() }
     }
 
     /// Bytes from an address, to the face of the edge that the address would use; what the edge sends at once.
@@ -105,6 +106,12 @@ impl Site {
         }
         self.at = end;
         sent
+    }
+
+    /// Another policy takes over; what the edge sends at once.
+    pub fn reload(&mut self, policy: Arc<Policy>) -> Sent {
+        self.edge.input(self.at, Input::Reload(policy));
+        self.take()
     }
 
     /// The gauges.

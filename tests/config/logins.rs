@@ -81,3 +81,35 @@ fn a_weak_password_of_a_carrier_is_told_and_taken() {
     assert!(told.iter().any(|line| line.contains("ask the carrier for a better one")), "{told:?}");
     assert!(!told.concat().contains("elevenchars"), "the password was printed");
 }
+
+/// A registration is somebody's, somewhere, at a trunk.
+#[test]
+fn a_registration_that_nobody_could_take_is_told() {
+    let register =
+        |keys: &str| format!("{PLAIN}; request_host: sip.carrier.example; {LOGIN}; register: {{ {keys} }}");
+    for (keys, user) in
+        [("", "office"), ("user: \"+12125550100\"", "+12125550100"), ("expires: 5m", "office")]
+    {
+        let config = read(&register(keys)).unwrap_or_else(|errors| panic!("{errors}"));
+        assert_eq!(&*trunk(&config).register.as_ref().unwrap().user, user);
+        let told = ringfence::config::check::describe(&config);
+        assert!(told.contains(&format!("this edge is registered there as \"{user}\"")), "{told}");
+    }
+    let aside = LOGIN.replace("user: office", "user: office@carrier.example");
+    let host = "request_host: sip.carrier.example";
+    for (keys, cause) in [
+        (register("user: \"a b\""), "cannot stand as the user of a SIP address"),
+        (register("expires: 30s"), "expires"),
+        (register("expires: 2d"), "expires"),
+        (register("refresh: 1m"), "refresh"),
+        (format!("{PLAIN}; {host}; register: {{}}"), "a registration needs a user"),
+        (format!("{PLAIN}; {host}; {aside}; register: {{}}"), "a registration needs a user"),
+        (
+            format!("sources: [192.0.2.1]; {host}; {LOGIN}; register: {{}}"),
+            "there is no target to be registered at",
+        ),
+    ] {
+        let errors = read(&keys).map(|_| ()).unwrap_err();
+        assert!(errors.contains(cause), "{keys}: {errors}");
+    }
+}

@@ -4,6 +4,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use rustix::process::Signal;
+
 use super::rig::edge::Edge;
 use super::rig::kamailio::{self, Kamailio};
 use super::rig::sipp::{Over, Run};
@@ -99,4 +101,77 @@ fn kamailio_asks_for_a_login_and_a_stranger_beside_it_learns_nothing() {
     edge.settle(PATIENCE);
     let everything = format!("{}{said}", edge.said());
     assert!(!everything.contains(PASSWORD), "the password was printed");
+}
+
+/// A registrar that asks who registers, and calls whoever is registered.
+fn registrar() -> String {
+    format!(
+        r#"loadmodule "auth.so"
+loadmodule "xlog.so"
+modparam("auth", "algorithm", "SHA-256")
+modparam("registrar", "min_expires", 90)
+modparam("registrar", "max_expires", 120)
+request_route {{
+  if (is_method("OPTIONS")) {{ sl_send_reply("200", "OK"); exit; }}
+  if (is_method("REGISTER")) {{
+    if (!pv_www_authenticate("trunk.example", "{PASSWORD}", "0")) {{ www_challenge("trunk.example", "1"); exit; }}
+    xlog("L_ERR", "REGISTERED $au $ct expires $hdr(Expires)\n");
+    save("location");
+    exit;
+  }}
+  if (is_method("CANCEL")) {{ if (t_check_trans()) {{ t_relay(); }} exit; }}
+  if (is_method("ACK")) {{ if (loose_route()) {{ t_relay(); }} else {{ t_check_trans(); }} exit; }}
+  if (has_totag()) {{ if (loose_route()) {{ t_relay(); }} exit; }}
+  record_route();
+  # The called number stays in To; the Request-URI becomes the Contact that is registered.
+  $ru = "sip:office@trunk.example";
+  if (!lookup("location")) {{ xlog("L_ERR", "NOBODY\n"); sl_send_reply("404", "Nobody is registered"); exit; }}
+  t_relay();
+}}
+"#
+    )
+}
+
+#[test]
+fn the_edge_registers_at_kamailio_is_called_by_it_and_gives_it_back() {
+    if !ready() || !kamailio::ready() {
+        return;
+    }
+    let net = Net(69);
+    let secret = folder("kamailio-registers-secret").join("trunk.secret");
+    fs::write(&secret, PASSWORD).expect("the folder is writable");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("it is ours");
+    let keys = format!(
+        "login: {{ user: office, password: {{ file: \"{}\" }}, realm: trunk.example }}\n    request_host: trunk.example\n    \
+         register: {{ expires: 1m }}\n    called_from: to",
+        secret.display()
+    );
+    // The registrar runs first: the edge asks within a second of its start.
+    let place = folder("kamailio-registers-carrier");
+    let kamailio = Kamailio::start(&place, &[format!("{}:5090", net.trunk())], &registrar());
+    let mut edge = Edge::start("kamailio-registers", net, &policy(Over::Udp).replace("#trunk", &keys));
+    let state = || edge.status()["registrations"][0]["state"].clone();
+    wait_for("the registration", PATIENCE, || state() == "registered");
+    let shown = edge.status()["registrations"][0].clone();
+    assert_eq!((&shown["user"], &shown["peer"]), (&"office".into(), &"trunk".into()), "{shown:#}");
+    // One minute was asked for; a minute and a half is the least that this registrar holds.
+    assert!(shown["left_s"].as_u64().is_some_and(|left| (80..=90).contains(&left)), "{shown:#}");
+    let mut phone = Run::callee("uas_basic", &net.pbx(), 5080).calls(1).start(edge.folder(), "phone");
+    let world =
+        Run::caller("uac_basic", &net.spare(), 5090, &format!("{}:5090", net.trunk()), "+12125550100");
+    let mut world = world.calls(1).with(&["-d", "200", "-timeout", "15"]).start(edge.folder(), "world");
+    world.succeeds(PATIENCE);
+    phone.succeeds(PATIENCE);
+    edge.signal(Signal::TERM);
+    assert!(edge.ended(PATIENCE).success(), "{}", edge.said());
+    wait_for("the registration to be given back", PATIENCE, || kamailio.said().contains("expires 0"));
+    let mut refused =
+        Run::caller("uac_refused", &net.spare(), 5090, &format!("{}:5090", net.trunk()), "+12125550100")
+            .calls(1)
+            .status(404)
+            .with(&["-timeout", "15"])
+            .start(&place, "refused");
+    refused.succeeds(PATIENCE);
+    assert!(kamailio.said().contains("NOBODY"), "{}", kamailio.said());
+    assert!(!edge.said().contains(PASSWORD), "the password was printed");
 }

@@ -90,6 +90,7 @@ pub fn peer(id: u16, name: &str, side: PeerSide, listener: u16, address: &str) -
         keep_alive: None,
         proof: None,
         login: None,
+        register: None,
     }
 }
 

@@ -59,7 +59,7 @@ struct World {
 fn number(owner: Owner) -> u64 {
     match owner {
         Owner::Call { key, .. } => u64::from(key.index),
-        Owner::Past(_) | Owner::Probe(_) | Owner::Standalone(_) | Owner::Nobody => {
+        Owner::Past(_) | Owner::Probe(_) | Owner::Standalone(_) | Owner::Registration | Owner::Nobody => {
             panic!("not an owner of these tests")
         }
     }

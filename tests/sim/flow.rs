@@ -3,6 +3,7 @@
 //! Owns the words of a flow and the builder the flows are written with. Refuses to know how a flow is played.
 
 use super::agent::plan::{Plan, Rule};
+use super::agent::registrar::Registrar;
 use super::policy::Shape;
 use super::wire::{Micros, SECOND};
 
@@ -13,6 +14,8 @@ pub enum Deed {
     Reload,
     /// A policy without `pbx2` and `trunk2`.
     ReloadWithoutSecond,
+    /// The same policy without `register`.
+    ReloadUnregistered,
     /// No new calls; live ones have so many milliseconds.
     Drain(u64),
     Stop,
@@ -54,6 +57,8 @@ pub struct Flow {
     /// The second target's part.
     pub second: Plan,
     pub deeds: Vec<(Micros, Deed)>,
+    /// How the trunks answer REGISTER.
+    pub registrars: [Option<Registrar>; 2],
     /// A peer whose address refuses every packet (ICMP, or a refused connection).
     pub unreachable: Option<&'static str>,
     /// Final statuses the caller may hear; the first is the one a calm wire gives. Empty: none is heard.
@@ -81,6 +86,7 @@ impl Flow {
             callee: Plan::of(&[]),
             second: Plan::of(&[]),
             deeds: Vec::new(),
+            registrars: [None; 2],
             unreachable: None,
             finals: finals.to_vec(),
             alerts: Vec::new(),

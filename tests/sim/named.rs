@@ -28,6 +28,9 @@ pub fn all() -> Vec<Flow> {
             flow.apart = 9 * SECOND;
             flow.deeds = vec![(12 * SECOND, Deed::Cut("trunk")), (70 * SECOND, Deed::Mend("trunk"))];
             flow.alerts = vec![32011];
+            // The last copy of an INVITE that was given up may reach the mended target just before timer B: its 2xx comes
+            // when nobody waits for it any more (RFC 3261 §17.1.1.2), and the target ends that call by itself.
+            flow.tolerated = vec!["a 2xx was never acknowledged"];
         }),
         flow("srv_target_says_503").caller(&[when(On::Up, 4_000, Act::Bye)]).callee(&[when(
             On::Start,

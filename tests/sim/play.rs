@@ -72,7 +72,8 @@ pub fn play(cast: &[Flow], weather: Weather, seed: u64, attacked: bool) -> Outco
     let shape = cast.first().map(|flow| flow.shape).unwrap_or_default();
     let text = yaml(&shape);
     let lesser = yaml(&Shape { second: false, ..shape });
-    let mut loaded = loads(&[&text, &text, &lesser]);
+    let unregistered = yaml(&Shape { register: "", ..shape });
+    let mut loaded = loads(&[&text, &text, &lesser, &unregistered]);
     let (settings, policy) = loaded.remove(0);
     let transport = if shape.transport == "tcp" { Transport::Tcp } else { Transport::Udp };
     let led = resolved(&policy);
@@ -81,7 +82,7 @@ pub fn play(cast: &[Flow], weather: Weather, seed: u64, attacked: bool) -> Outco
         edge.input(0, Input::Resolved { party, resolution });
     }
     let mut world = World::new(edge, transport, weather, seed);
-    for (name, (_, policy)) in ["again", "without second"].into_iter().zip(loaded) {
+    for (name, (_, policy)) in ["again", "without second", "unregistered"].into_iter().zip(loaded) {
         world.policies.insert(name, policy);
     }
     if attacked {
@@ -137,6 +138,9 @@ fn cast_flow(world: &mut World, dice: &mut Dice, index: usize, flow: &Flow, begi
     }
     for (after, deed) in &flow.deeds {
         world.deed(begins + after, *deed);
+    }
+    for (agent, registrar) in world.agents.iter_mut().skip(2).zip(flow.registrars) {
+        agent.registrar = agent.registrar.or(registrar);
     }
     if flow.unreachable.is_some() {
         let refusing = PEERS.get(first).map(|(_, at, _)| address(at));

@@ -67,6 +67,8 @@ pub struct Shape {
     pub login: &'static str,
     /// Which peer.
     pub login_of: &'static str,
+    /// What stands in `register:` of that peer; empty leaves it out.
+    pub register: &'static str,
 }
 
 impl Default for Shape {
@@ -85,6 +87,7 @@ impl Default for Shape {
             key: "",
             login: "",
             login_of: "trunk",
+            register: "",
         }
     }
 }
@@ -130,6 +133,10 @@ pub fn yaml(shape: &Shape) -> String {
             keys if !keys.is_empty() && *name == shape.login_of => format!("    login: {{ {keys} }}\n"),
             _ => String::new(),
         };
+        let register = match shape.register {
+            keys if !keys.is_empty() && *name == shape.login_of => format!("    register: {{ {keys} }}\n"),
+            _ => String::new(),
+        };
         let session = match shape.session_timer {
             "" => String::new(),
             keys => format!("    session_timer: {{ {keys} }}\n"),
@@ -137,7 +144,7 @@ pub fn yaml(shape: &Shape) -> String {
         peers.push_str(&format!(
             "  {name}:\n    side: {side}\n    listener: {side}\n    sources: [{host}]\n    targets: [\"{address}\"]\n    \
              transports: [{}]\n    plain_signalling: allow\n    plain_media: allow\n    concurrent_calls: {}\n    \
-             ring_max: {}\n    post_dial_max: {}\n    allow: [{}]\n{}{session}{key}{login}",
+             ring_max: {}\n    post_dial_max: {}\n    allow: [{}]\n{}{session}{key}{login}{register}",
             shape.transport, shape.concurrent_calls, shape.ring_max, shape.post_dial_max, shape.allow, pace
         ));
     }

@@ -262,6 +262,7 @@ pub fn phrase(status: u16) -> &'static str {
         200 => "OK",
         302 => "Moved Temporarily",
         404 => "Not Found",
+        423 => "Interval Too Brief",
         422 => "Session Interval Too Small",
         486 => "Busy Here",
         487 => "Request Terminated",

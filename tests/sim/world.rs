@@ -232,6 +232,11 @@ impl World {
                     self.edge.input(at, Input::Reload(policy));
                 }
             }
+            Deed::ReloadUnregistered => {
+                if let Some(policy) = policy(self, "unregistered") {
+                    self.edge.input(at, Input::Reload(policy));
+                }
+            }
             Deed::Drain(patience_ms) => {
                 let patience = std::time::Duration::from_millis(patience_ms);
                 self.edge.input(at, Input::Drain { patience });

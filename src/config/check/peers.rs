@@ -156,6 +156,7 @@ fn extras(peer: &Peer) -> Vec<String> {
     out.extend(numbers::told(&peer.numbers));
     out.extend(numbers::trust_told(&peer.identity));
     out.extend(peer.login.as_deref().map(logins::told));
+    out.extend(peer.register.as_ref().map(logins::registered));
     match peer.called_from {
         CalledFrom::RequestUri => {}
         CalledFrom::To => out.push("the number called is read from To".to_owned()),

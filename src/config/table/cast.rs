@@ -4,6 +4,7 @@
 
 use super::super::keys::{Key, Kind, Section};
 use super::secret::{CREDENTIAL, LOGIN};
+use super::standing::{REGISTER, SESSION_TIMER};
 use super::{
     ALLOW_REFUSE, CREDENTIALS_MAX, ENTRIES_MAX, NUMBERS_MAX, SOURCES_MAX, TARGETS_MAX, TRANSPORTS, ms, secs,
 };
@@ -361,30 +362,11 @@ pub static PEER: Section = Section {
             "a challenge of it is refused (39204)",
             "what is shown to it, and to nobody else, when it asks who we are (401, 407)",
         ),
-    ],
-};
-
-/// Session timers of a peer.
-pub static SESSION_TIMER: Section = Section {
-    name: "a session timer",
-    keys: &[
-        Key::value(
-            "session_expires",
-            Kind::Time(secs(90), secs(86_400)),
-            "30m",
-            "the longest time between two refreshes that is agreed on, unless its Min-SE is longer; who refreshes does so at half of it, and the edge does where the peer says longer by itself",
-        ),
-        Key::value(
-            "min_se",
-            Kind::Time(secs(90), secs(86_400)),
-            "90s",
-            "the shortest time between two refreshes that it may ask for; less is refused with 422",
-        ),
-        Key::value(
-            "refresher",
-            Kind::Word(&["edge", "peer"]),
-            "edge",
-            "who refreshes where it leaves that open",
+        Key::means(
+            "register",
+            Kind::Section(&REGISTER),
+            "it is not asked",
+            "registers this edge there, for a trunk that calls whoever is registered; while it holds, calls may come from the target that took it, and its loss is told (39209)",
         ),
     ],
 };

@@ -7,6 +7,7 @@ mod cast;
 mod rules;
 mod secret;
 mod shell;
+mod standing;
 
 use std::time::Duration;
 

@@ -46,6 +46,8 @@ pub enum Owner {
     Probe(PeerId),
     /// A request carried outside any call; the number is the engine's.
     Standalone(u32),
+    /// A registration of ours at a trunk; it knows its branch.
+    Registration,
     /// Nobody waits for how it ends.
     Nobody,
 }

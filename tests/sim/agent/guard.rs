@@ -73,6 +73,9 @@ enum Shown {
 impl Agent {
     /// The guard that a request meets.
     fn guard(&self, request: &Sip) -> Option<Guard> {
+        if request.method() == "REGISTER" {
+            return self.registrar?.guard;
+        }
         let plan = match request.to_tag() {
             Some(_) => self
                 .dialogs

@@ -9,6 +9,7 @@ mod client;
 mod dialog;
 pub mod guard;
 pub mod plan;
+pub mod registrar;
 mod reliable;
 mod server;
 pub mod session;
@@ -22,6 +23,7 @@ use self::client::Client;
 pub use self::dialog::{Dialog, Stage};
 use self::guard::Nonce;
 use self::plan::{On, Plan};
+use self::registrar::{Binding, Registrar};
 use self::server::Server;
 use super::dice::Dice;
 use super::text::{Sip, is_keep_alive};
@@ -78,6 +80,9 @@ pub struct Agent {
     servers: BTreeMap<String, Server>,
     /// Those that it gave to who asked.
     nonces: Vec<Nonce>,
+    /// How it answers REGISTER, if it does.
+    pub registrar: Option<Registrar>,
+    binding: Binding,
     pub dialogs: Vec<Dialog>,
     /// Plans for calls that come in, by the number called.
     pub expected: Vec<(String, usize, Plan)>,
@@ -112,6 +117,8 @@ impl Agent {
             clients: BTreeMap::new(),
             servers: BTreeMap::new(),
             nonces: Vec::new(),
+            registrar: None,
+            binding: Binding::default(),
             dialogs: Vec::new(),
             expected: Vec::new(),
             out: Vec::new(),

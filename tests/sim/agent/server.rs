@@ -56,6 +56,7 @@ impl Agent {
             ("CANCEL", _) => self.receive_cancel(&key, &request),
             ("INVITE", None) => self.receive_first_invite(&key, &request),
             (_, Some(_)) => self.receive_in_dialog(&key, &request),
+            ("REGISTER", None) => self.receive_register(&key, &request),
             ("OPTIONS" | "MESSAGE", None) => self.respond(&key, 200, None),
             (_, None) => self.respond(&key, 481, None),
         }
@@ -493,8 +494,6 @@ fn objection(request: &Sip) -> Option<String> {
     if request.method() == "INVITE" && request.contact().is_none() {
         return Some("INVITE without Contact".to_owned());
     }
-    if !request.body.is_empty() && request.header("Content-Type").is_none() {
-        return Some("a body without Content-Type".to_owned());
-    }
-    None
+    let untyped = !request.body.is_empty() && request.header("Content-Type").is_none();
+    untyped.then(|| "a body without Content-Type".to_owned())
 }
