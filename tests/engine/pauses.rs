@@ -123,7 +123,10 @@ fn c8_one_caller_with_many_numbers_delays_the_others_for_a_moment_and_no_more() 
             let seen = call_of(&mut edge, nth, (1, nth));
             if let Some(invite) = invites(&seen, TRUNK).pop() {
                 let seen = edge.hear(from(TRUNK), &refusal(&invite, 503, said, TRUNK));
-                pauses += seen.codes().iter().filter(|code| **code == 32001).count();
+                let held = seen.codes().iter().filter(|code| **code == 32001).count();
+                assert!(invites(&seen, TRUNK).is_empty(), "it is not asked again at once");
+                assert_eq!(seen.statuses(PBX), if held > 0 { vec![] } else { vec![480] });
+                pauses += held;
             }
             let other = call_of(&mut edge, nth + 1, (2, 1_000));
             let passed = edge.pass(ms(2_100));

@@ -10,7 +10,7 @@ use ringfence::policy::route::RouteTarget;
 use ringfence::policy::{Pace, PeerId, PeerSide, Policy};
 use ringfence::sip::{Message, Transport};
 
-use super::edge::{Edge, PBX, Seen, TRUNK, alter, at, from, peer, plan};
+use super::edge::{Edge, OTHER, PBX, Seen, TRUNK, alter, at, from, peer, plan};
 use super::texts::{Request, answer, header};
 
 /// A second trunk.
@@ -161,6 +161,33 @@ fn c8_one_caller_that_fills_the_line_gives_a_place_to_another() {
     }
     let of_other = left.iter().position(|from| from.contains("+12125550111"));
     assert_eq!((left.len(), of_other), (3, Some(2)), "{left:?}");
+    edge.pass(Duration::from_secs(300));
+    edge.assert_empty();
+}
+
+#[test]
+fn c8_a_pbx_that_shows_a_new_number_for_each_call_leaves_places_to_another_pbx() {
+    let mut edge = Edge::under(paced(8, |pace| pace.queue_max = 8));
+    let crowd: Vec<Seen> = (1..=10).map(|nth| call_of(&mut edge, nth, (nth, nth))).collect();
+    assert_eq!(taken(&mut edge, &crowd[0], TRUNK), 1);
+    let heard: Vec<Vec<u16>> = crowd.iter().map(|seen| seen.statuses(PBX)).collect();
+    assert_eq!(heard[8..], [vec![100], vec![100, 480]], "eight wait, and not one number holds two places");
+    for (nth, statuses) in [(11, vec![100]), (12, vec![100]), (13, vec![100, 480])] {
+        let text = invite(nth).text().replace(PBX, OTHER);
+        assert_eq!(edge.hear(from(OTHER), &text).statuses(OTHER), statuses, "a quarter of eight: call {nth}");
+    }
+    let displaced = edge.pass(ms(110));
+    let ids: Vec<Vec<u8>> = displaced.to(PBX).iter().map(|refused| refused.call_id().to_vec()).collect();
+    assert_eq!((displaced.statuses(PBX), ids.len()), (vec![480, 480], 2));
+    for newest in ["call-8@example.com", "call-9@example.com"] {
+        assert!(ids.iter().any(|id| id == newest.as_bytes()), "{newest} {ids:?}");
+    }
+    let mut left = 0;
+    for _ in 0..8 {
+        let seen = edge.pass(ms(130));
+        left += taken(&mut edge, &seen, TRUNK);
+    }
+    assert_eq!(left, 8);
     edge.pass(Duration::from_secs(300));
     edge.assert_empty();
 }
