@@ -187,6 +187,8 @@ fn endpoints_are_sound_without_the_edge() {
         "update_as_reinvite_is_taken_too_late",
         "prack_offer_crosses_as_update",
         "prack_offer_to_a_peer_that_takes_no_update",
+        "callee_never_describes_its_media",
+        "callee_describes_its_media_in_what_rings_alone",
         "silent_target_times_out_while_the_next_rings",
         "late_first_answer_is_forgotten_while_the_next_rings",
         "callee_never_acknowledges_its_reinvite",

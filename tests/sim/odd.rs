@@ -10,6 +10,7 @@ use super::wire::{MS, SECOND};
 const RING: Rule = when(On::Start, 200, Act::Ring { status: 180, sdp: false });
 const RING_RELIABLY: Rule = when(On::Start, 200, Act::RingReliably { status: 180, sdp: false });
 const ANSWER: Rule = when(On::Start, 1_500, Act::Answer);
+const BARE: Rule = when(On::Start, 1_500, Act::AnswerBare);
 const HANG_UP: Rule = when(On::Up, 4_000, Act::Bye);
 /// After every deadline of 64*T1 that began with the answer.
 const LATE_HANG_UP: Rule = when(On::Up, 40_000, Act::Bye);
@@ -82,6 +83,14 @@ fn ringing() -> Vec<Flow> {
             &[when(On::Start, 6_000, Act::Answer), HANG_UP],
             50_000,
         ),
+        plain("callee_never_describes_its_media").callee(&[RING, BARE]).with(|flow| {
+            flow.finals = vec![500];
+            flow.alerts = vec![32102];
+        }),
+        // Where the wire loses what rang, nothing was described.
+        plain("callee_describes_its_media_in_what_rings_alone")
+            .callee(&[RING, when(On::Start, 400, Act::Ring { status: 183, sdp: true }), BARE])
+            .with(|flow| flow.finals = vec![200, 500]),
         plain("ringing_is_not_acknowledged_before_the_answer")
             .caller(&[LATE_HANG_UP])
             .callee(&[RING_RELIABLY, when(On::Start, 1_500, Act::AnswerAtOnce)])

@@ -89,6 +89,7 @@ impl Agent {
                 self.answer(index, invited, 200, sdp);
                 self.end_forks(index);
             }
+            Act::AnswerBare => self.answer(index, invited, 200, false),
             Act::AnswerAtOnce => self.answer(index, invited, 200, true),
             Act::ByeFork => self.bye_fork(index),
             Act::AnswerFork => self.answer_fork(index, &first),

@@ -34,6 +34,8 @@ pub enum Act {
     Fork,
     /// Callee: 200 with SDP.
     Answer,
+    /// Callee: 200 without SDP.
+    AnswerBare,
     /// Callee: 200 though a provisional response is unacknowledged.
     AnswerAtOnce,
     /// Caller: BYE in the early dialog of a fork.
