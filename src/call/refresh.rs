@@ -30,8 +30,8 @@ const EXPIRY_AGAIN: Duration = Duration::from_secs(1);
 /// 491s and 422s to one refresh that are followed by another try at once.
 const TRIES_MAX: u8 = 6;
 
-/// Refusals of what a peer must be told, after which it is told no more until the session has been refreshed otherwise.
-const TELLS_REFUSED_MAX: u8 = 3;
+/// Refusals of what a peer must be told, after which it is told no more: what is left of the session is for a plain refresh.
+const TELLS_REFUSED_MAX: u8 = 2;
 
 /// Times in a row that one leg is told what the other answered: two peers that agree need two, and two that answer each
 /// other by something new for ever are left there.
