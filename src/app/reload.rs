@@ -13,11 +13,14 @@ use super::command::Command;
 use crate::clock::{Clock, Wall};
 use crate::config::problem::{Errors, Problem};
 use crate::config::{self, Changes, Config, Source};
-use crate::net::tls::Book;
+use crate::net::tls::{Book, Held};
 use crate::policy::{Alert, Listener, Names, Policy, code};
 
 /// Sentences of one alert; of more, the count is told.
 const TOLD_MAX: usize = 20;
+
+/// A certificate file in force, and since when.
+type Taken = (PathBuf, Held, Wall);
 
 /// Reads the policy file.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub struct Reader {
     generation: u64,
     book: Arc<Book>,
     files: Files,
+    /// The files in force, and since when.
+    taken: Arc<[Taken]>,
 }
 
 /// What came of looking at certificate files again.
@@ -59,8 +64,9 @@ impl Reader {
     #[must_use]
     pub fn new(file: &Path, source: &Source, config: Config, names: Names, book: Arc<Book>) -> Self {
         let files = Files::read(&config.tls.files);
+        let taken = taken_over(&[], &config.tls.files, source.today);
         let (file, text, source) = (file.to_owned(), source.text.clone(), source.clone());
-        Self { file, text, source, config, names, generation: 1, book, files }
+        Self { file, text, source, config, names, generation: 1, book, files, taken }
     }
 
     /// On what terms peers are met over TLS now.
@@ -81,7 +87,7 @@ impl Reader {
             return Looked::Same;
         }
         let now = clock.now().wall;
-        let source = Source { today: now, ..self.source.clone() };
+        let source = Source { today: now, taken: Arc::clone(&self.taken), ..self.source.clone() };
         let read = config::load(&source, &mut self.names.clone(), self.generation);
         let mut config = match read {
             Ok(config) => config,
@@ -91,6 +97,7 @@ impl Reader {
             Ok(book) => Arc::new(book),
             Err(error) => return Looked::Broken(certificates::broken(&[error], now)),
         };
+        self.taken = taken_over(&self.taken, &config.tls.files, now);
         if !book.differs(&self.book) {
             return Looked::Same;
         }
@@ -135,6 +142,7 @@ impl Reader {
             Ok(source) => source,
             Err(errors) => return refused(wall, &told(&errors)),
         };
+        let source = Source { taken: Arc::clone(&self.taken), ..source };
         self.text.clone_from(&source.text);
         let mut names = self.names.clone();
         let mut config = match config::load(&source, &mut names, self.generation + 1) {
@@ -151,6 +159,7 @@ impl Reader {
         };
         let changes = config::changes(&self.config, &config);
         self.files = Files::read(&config.tls.files);
+        self.taken = taken_over(&self.taken, &config.tls.files, wall);
         self.book = Arc::clone(&book);
         self.source = source;
         self.generation += 1;
@@ -159,6 +168,15 @@ impl Reader {
         self.config = config;
         taken
     }
+}
+
+/// The certificate files of a configuration, each with when it was first taken as it is.
+fn taken_over(before: &[Taken], files: &[(PathBuf, Held)], now: Wall) -> Arc<[Taken]> {
+    let since = |path: &Path, held: &Held| {
+        let same = before.iter().find(|(known, taken, _)| known == path && taken.bytes == held.bytes);
+        same.map_or(now, |(_, _, at)| *at)
+    };
+    files.iter().map(|(path, held)| (path.clone(), held.clone(), since(path, held))).collect()
 }
 
 fn told(errors: &Errors) -> Vec<String> {
@@ -242,4 +260,24 @@ fn listed(sentences: &[String]) -> String {
         text.push_str(&format!("; and {} more", sentences.len() - TOLD_MAX));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_in_force_since_it_was_first_taken_as_it_is() {
+        let at = |hours: i64| Wall::from_micros(hours * 3_600_000_000);
+        let file = |name: &str, text: &str| {
+            (PathBuf::from(name), Held { bytes: text.as_bytes().to_vec(), mode: 0o100_600 })
+        };
+        let since = |taken: &[Taken]| taken.iter().map(|(_, _, since)| *since).collect::<Vec<_>>();
+        let first = taken_over(&[], &[file("a", "1"), file("b", "1")], at(1));
+        assert_eq!(since(&first), [at(1), at(1)]);
+        let second = taken_over(&first, &[file("a", "1"), file("b", "2"), file("c", "1")], at(2));
+        assert_eq!(since(&second), [at(1), at(2), at(2)]);
+        // What was away is new when it is back.
+        assert_eq!(since(&taken_over(&second, &[file("d", "1")], at(3))), [at(3)]);
+    }
 }

@@ -94,7 +94,7 @@ impl Forks {
         if !known && !core.b.remote_tag.is_empty() {
             if self.others.len() + 1 >= EARLY_DIALOGS_MAX {
                 if !std::mem::replace(&mut self.told, true) {
-                    let words = "a far side rings in more and more dialogs for one call; those beyond the bound do not cross";
+                    let words = "a far side rings in more and more dialogs for one call; those beyond the bound do not cross. Look at what forks behind it";
                     core.alert(code::AMPLIFICATION_REFUSED, words, None, context);
                 }
                 return false;

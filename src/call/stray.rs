@@ -19,7 +19,7 @@ use crate::sip::error::Cause;
 use crate::sip::headers::ContentType;
 use crate::sip::{Flow, HeaderName, Hop, Message, Method, decline};
 
-const TOO_MANY: &str = "a far side answered one INVITE in more and more dialogs; those were not answered";
+const TOO_MANY: &str = "a far side answered one INVITE in more and more dialogs; those were not answered. Look at what forks behind it";
 
 /// Whom an INVITE of ours asked, and under which names.
 struct Asked<'a> {

@@ -98,6 +98,9 @@ pub struct Source {
     pub hold: fn(&Path) -> io::Result<Held>,
     /// When it is read: certificates must be in force by then.
     pub today: Wall,
+    /// Files of certificates and authorities that are in force already, and when they were taken: one that has ended since
+    /// stays, as long as it is the same, and keeps nothing else from changing.
+    pub taken: Arc<[(PathBuf, Held, Wall)]>,
 }
 
 impl Source {
@@ -131,6 +134,7 @@ impl Source {
             environment: secrets::read_environment,
             hold,
             today,
+            taken: Arc::from([]),
         })
     }
 
@@ -148,6 +152,7 @@ impl Source {
             environment: |_| None,
             hold: |_| Err(io::Error::new(io::ErrorKind::Unsupported, ALONE)),
             today: Wall::default(),
+            taken: Arc::from([]),
         }
     }
 }

@@ -183,17 +183,22 @@ fn calls_from_targets(peer: &Peer, fields: &Fields<'_>) {
     if !peer.calls_from_targets {
         return;
     }
+    // The word itself, wherever it stands among addresses.
+    let words = fields.words("sources", values::source);
+    let Some((_, item)) = words.into_iter().find(|(source, _)| source.is_none()) else { return };
+    let (place, path) = (item.node.place, &item.path);
     if peer.domains().next().is_none() {
         let cause = "the word targets stands for where the names among its targets lead, and there is none";
-        fields.error("sources", Cause::new(cause).cure("list its addresses (those of targets need not be)"));
+        let cause = Cause::new(cause).cure("list its addresses (those of targets need not be)");
+        fields.desk().error(place, path, cause);
     } else if peer.side == PeerSide::Inside {
         let cause = "whoever answers DNS for an inside peer's name would call at the owner's cost";
-        fields.error("sources", Cause::new(cause).cure("list the addresses it sends from"));
-    } else if let Some(item) = fields.list("sources").first() {
+        fields.desk().error(place, path, Cause::new(cause).cure("list the addresses it sends from"));
+    } else {
         let cause = "whoever answers DNS for this peer's names says who may call in its place";
         let cause = Cause::new(cause)
             .cure("fine for calls to numbers of your own; list its addresses where they are known");
-        fields.desk().warning(item.node.place, &item.path, cause);
+        fields.desk().warning(place, path, cause);
     }
 }
 

@@ -15,6 +15,7 @@ use super::Source;
 use super::fields::Fields;
 use super::problem::{Cause, quoted};
 use super::table::PASSWORD;
+use crate::policy::code;
 use crate::sip::digest::{Ha1, Hash};
 
 /// Characters of a password that a peer shows us, at least.
@@ -179,7 +180,7 @@ pub fn strong_hash(user: &str, realm: &str, key: &Ha1) -> Result<(), Cause> {
 }
 
 fn weak(why: &str) -> Cause {
-    Cause::new(format!("{why} (39004)")).cure(CURE)
+    Cause::new(format!("{why} ({})", code::WEAK_SECRET.number)).cure(CURE)
 }
 
 /// The letters of a password of ours: none that looks like another, none that a shell or a PBX's file takes for its own.

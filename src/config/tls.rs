@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Source;
@@ -15,6 +15,7 @@ use super::problem::{Cause, quoted};
 use super::settings::path;
 use super::table::CERTIFICATE;
 use super::values;
+use crate::clock::Wall;
 use crate::net::tls::{
     Authorities, Book, ClientRule, Dated, Fault, Held, Name, Part, Shown, Trust, material,
 };
@@ -143,8 +144,9 @@ impl Reader<'_> {
         let pair = Fields::open(fields.desk(), &CERTIFICATE, node, node.place, at.clone())?;
         let (chain, key) = (self.held(&pair, "chain"), self.held(&pair, "key"));
         let ((file, chain), (_, key)) = (chain?, key?);
-        match material::shown(&chain, &key, self.source.today) {
+        match material::shown(&chain, &key, self.good_at(&file, &chain)) {
             Ok(shown) => {
+                self.tell_ended(&pair, "chain", shown.not_after);
                 let (names, not_after) = (shown.names.clone(), shown.not_after);
                 self.material.dated.push(Dated { at, file, names, not_after });
                 Some(shown)
@@ -173,15 +175,30 @@ impl Reader<'_> {
             Authorities::system()
         } else {
             let (_, held) = self.held(tls, "ca")?;
-            Authorities::read(&held.bytes, self.source.today)
+            Authorities::read(&held.bytes, self.good_at(&file, &held))
         };
         let read = read.map_err(|fault| tls.error("ca", told(&fault))).ok();
         if let Some(not_after) = read.as_ref().and_then(|read| read.not_after) {
             let at = tls.path_of("ca");
+            self.tell_ended(tls, "ca", not_after);
             self.material.dated.push(Dated { at, file: file.clone(), names: Vec::new(), not_after });
         }
         self.authorities.insert(file, read.clone());
         read
+    }
+
+    /// When a file must be in force: now, or where it is in force already, when it was taken.
+    fn good_at(&self, file: &Path, held: &Held) -> Wall {
+        let same = |(path, taken, _): &&(PathBuf, Held, Wall)| path == file && taken.bytes == held.bytes;
+        self.source.taken.iter().find(same).map_or(self.source.today, |(_, _, at)| *at)
+    }
+
+    fn tell_ended(&self, fields: &Fields<'_>, key: &str, not_after: Wall) {
+        if self.source.today > not_after {
+            let cause = "it has ended, and is in force only because it was when it was taken";
+            let cure = "renew it and put it in the same place: after a restart the edge would refuse it";
+            fields.warning(key, Cause::new(cause).cure(cure));
+        }
     }
 
     /// A file that a key names.

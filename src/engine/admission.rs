@@ -228,8 +228,20 @@ impl Engine {
         wrong: &Wrong,
         judged: Judged,
     ) {
+        self.refuse_saying(now, arrived, server, (wrong, wrong), judged);
+    }
+
+    /// The same where what the wire says is less than what the owner is told.
+    pub(super) fn refuse_saying(
+        &mut self,
+        now: Now,
+        arrived: &Arrived<'_>,
+        server: ServerId,
+        (said, wrong): (&Wrong, &Wrong),
+        judged: Judged,
+    ) {
         let tag = hex16(self.random.bits());
-        let bytes = refuse::answer(arrived.message, &arrived.flow, arrived.peer, wrong, &tag);
+        let bytes = refuse::answer(arrived.message, &arrived.flow, arrived.peer, said, &tag);
         self.transactions.respond(now.tick, server, wrong.refusal.status, bytes, &mut self.outcomes);
         self.flush();
         let attempt = is_attempt(arrived);

@@ -12,6 +12,7 @@
 use std::sync::Arc;
 
 use super::Engine;
+use super::admission::Judged;
 use super::intake::Arrived;
 use super::refuse::{self, Wrong};
 use super::requests::refusal_alert;
@@ -30,6 +31,10 @@ use crate::sip::{HeaderName, Method, NameAddr, Transport};
 
 /// Lines of credentials that are looked at, whatever their realms; more are refused.
 const AUTHORIZATIONS_MAX: usize = 8;
+
+/// What is told of a proof that came before, and what to do.
+pub(super) const REPLAYED: &str = "the same proof of a password came before in another request: let the peer speak TLS, for \
+                                   somebody on the way may repeat what it hears; or mend a machine that does not count nc";
 
 /// What came of asking.
 #[derive(Debug)]
@@ -89,8 +94,7 @@ impl Engine {
             self.counts.proven += 1;
             return Passed::Proven(Arc::clone(found));
         }
-        self.transactions.forget(server);
-        self.unproven(now, arrived, demand, &claim, proof);
+        self.unproven(now, arrived, (demand, server), &claim, proof);
         Passed::Answered
     }
 
@@ -99,22 +103,23 @@ impl Engine {
         &mut self,
         now: Now,
         arrived: &Arrived<'_>,
-        demand: &Demand,
+        (demand, server): (&Demand, ServerId),
         claim: &Claim<'_>,
         proof: Proof,
     ) {
         let locked_out = "too many wrong passwords from this source for this user";
         let (code, why, lock) = match proof {
-            Proof::Proven | Proof::Stale => return self.ask(now, arrived, demand, &claim.bound, true),
+            Proof::Proven | Proof::Stale => {
+                self.transactions.forget(server);
+                return self.ask(now, arrived, demand, &claim.bound, true);
+            }
             Proof::Wrong(why, lock) => (code::BAD_CREDENTIALS, why, lock),
             Proof::Locked => (code::BAD_CREDENTIALS, locked_out, lockout::Wrong::Borne),
-            Proof::Replayed => {
-                (code::NONCE_REPLAYED, "the same proof of a password came before", lockout::Wrong::Borne)
-            }
+            Proof::Replayed => (code::NONCE_REPLAYED, REPLAYED, lockout::Wrong::Borne),
         };
         let again = matches!(proof, Proof::Wrong(_, lockout::Wrong::Borne));
         let status = if again { demand.status() } else { 403 };
-        let mut wrong = Wrong::new(status, code, why);
+        let wrong = Wrong::new(status, code, why);
         let mut alert = refusal_alert(now, arrived, &wrong);
         alert.evidence.push(("user", claimed_user(claim)));
         self.alert(alert);
@@ -126,14 +131,19 @@ impl Engine {
         }
         if again {
             self.counts.wrong_passwords += 1;
+            self.transactions.forget(server);
             return self.ask(now, arrived, demand, &claim.bound, false);
         }
         self.counts.wrong_passwords += u64::from(matches!(proof, Proof::Wrong(..)));
         // Why it was wrong is for the owner's alert; the wire says the same for each cause.
+        let mut said = wrong.clone();
         if !matches!(proof, Proof::Replayed) {
-            wrong.refusal.text = "the credentials are refused".to_owned();
+            said.refusal.text = "the credentials are refused".to_owned();
         }
-        self.refuse_quietly(arrived, &wrong);
+        // The attempt ends here, and leaves its record. It has shown that its source is its own, by a nonce that was made for
+        // it, so its transaction may be kept: copies are answered from there.
+        let judged = Judged { alerted: true, ..Judged::default() };
+        self.refuse_saying(now, arrived, server, (&said, &wrong), judged);
     }
 
     /// Asks for a password: every hash offered, the one liked best on top, as many of them as fit.
@@ -168,7 +178,8 @@ impl Engine {
             // It may be anybody, and hears nothing.
             return;
         }
-        let why = "the request is smaller than the challenge it would get";
+        let why = "the request is smaller than the challenge it would get, and a forged source could make a flood of that: \
+                   let the peer speak TCP or TLS, or offer fewer `algorithms`";
         self.refuse_stateless(now, arrived, &Wrong::new(403, code::AMPLIFICATION_REFUSED, why));
     }
 }

@@ -30,6 +30,10 @@ const FULL_RETRY_SECONDS: u32 = 5;
 /// Seconds after which it may ask again within a call.
 const PACE_RETRY_SECONDS: u32 = 1;
 
+/// What is told of a request within a call that is not here.
+const NO_DIALOG: &str = "no such call is here, or no more: if it comes again and again, look what was restarted, or forgets \
+                         that its calls ended";
+
 impl Engine {
     /// A request of a listed peer.
     pub(super) fn request(&mut self, now: Now, arrived: &Arrived<'_>) {
@@ -246,7 +250,7 @@ impl Engine {
     fn within_dialog(&mut self, now: Now, arrived: &Arrived<'_>, server: ServerId, judged: Judged) {
         let Some((key, side)) = self.dialog_of(arrived) else {
             self.counts.unknown_dialogs += 1;
-            let wrong = Wrong::new(481, code::UNKNOWN_DIALOG, "no such dialog");
+            let wrong = Wrong::new(481, code::UNKNOWN_DIALOG, NO_DIALOG);
             // No bucket bounds these, so they leave no state: whoever may use a peer's address could fill the table.
             self.transactions.forget(server);
             return self.refuse_stateless(now, arrived, &wrong);
@@ -279,7 +283,7 @@ impl Engine {
             // RFC 3261 §15.1.2, RFC 3262 §3, RFC 3311 §5.2, RFC 6086 §4.2.2: these live within a dialog only.
             Method::Bye | Method::Prack | Method::Update | Method::Info => {
                 self.counts.unknown_dialogs += 1;
-                Wrong::new(481, code::UNKNOWN_DIALOG, "no such dialog")
+                Wrong::new(481, code::UNKNOWN_DIALOG, NO_DIALOG)
             }
             Method::Register => Wrong::new(405, code::REGISTER_NOT_SUPPORTED, "registration is not served")
                 .adding(Adds::Allow),

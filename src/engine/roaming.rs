@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Engine;
-use super::challenge::{brute_force, claimed, claimed_user};
+use super::challenge::{REPLAYED, brute_force, claimed, claimed_user};
 use super::intake::Arrived;
 use super::refuse::Wrong;
 use super::requests::refusal_alert;
@@ -174,7 +174,7 @@ impl Engine {
             (Proof::Wrong(why, wrong), _) => self.guessed(now, &arrived, &claim, why, wrong),
             (Proof::Locked, _) => {}
             (Proof::Replayed, _) => {
-                let wrong = Wrong::new(0, code::NONCE_REPLAYED, "the same proof of a password came before");
+                let wrong = Wrong::new(0, code::NONCE_REPLAYED, REPLAYED);
                 self.guest_alert(now, &arrived, &claim, &wrong);
             }
         }

@@ -5,12 +5,13 @@
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
 
-use super::Policy;
 use super::credential::{Credential, Demand, DigestUri};
 use super::lockout::{LOCKS_MAX, Lockouts, Try, Wrong};
 use super::nonce::{Bound, Mark, NONCES_MAX, NonceText, Nonces, Use};
 use super::sources::Settings;
+use super::{Peer, PeerId, Policy};
 use crate::clock::Tick;
 use crate::sip::Uri;
 use crate::sip::digest::{Authorization, Ha1, Hash, Qop, User};
@@ -51,6 +52,8 @@ pub struct Guard {
     nonces: Nonces,
     lockouts: Option<Lockouts>,
     guesses: Guesses,
+    /// What each peer must show by the policy in force.
+    demands: Vec<(PeerId, Arc<Demand>)>,
     seed: [u8; 32],
     /// Nobody's: what a user that there is not is held against.
     dummies: [Ha1; 3],
@@ -66,12 +69,14 @@ impl Guard {
             nonces: Nonces::new(key, NONCES_MAX),
             lockouts: None,
             guesses: Guesses::default(),
+            demands: Vec::new(),
             seed,
             dummies,
         }
     }
 
-    /// A new policy is in force. The table of locks is made with the first policy that asks for passwords.
+    /// A new policy is in force. The table of locks is made with the first policy that asks for passwords; a user whose
+    /// password changed is locked out no more, for what was wrong before was wrong for another.
     pub fn follow(&mut self, policy: &Policy) {
         let Settings { ban_first, ban_max, .. } = policy.sources;
         if let Some(lockouts) = &mut self.lockouts {
@@ -79,6 +84,23 @@ impl Guard {
         } else if policy.peers.iter().flatten().any(|peer| peer.demand.is_some()) {
             self.lockouts = Some(Lockouts::new(self.seed, LOCKS_MAX, ban_first, ban_max));
         }
+        let asks = |peer: &Arc<Peer>| Some((peer.id, Arc::clone(peer.demand.as_ref()?)));
+        let demands: Vec<(PeerId, Arc<Demand>)> = policy.peers.iter().flatten().filter_map(asks).collect();
+        if let Some(lockouts) = &mut self.lockouts {
+            for (peer, demand) in &demands {
+                let before = self.demands.iter().find(|(known, _)| known == peer).map(|(_, before)| before);
+                for credential in &demand.credentials {
+                    let user = credential.user.as_bytes();
+                    if before
+                        .and_then(|before| before.find(user))
+                        .is_some_and(|old| old.keys != credential.keys)
+                    {
+                        lockouts.forgive(user);
+                    }
+                }
+            }
+        }
+        self.demands = demands;
     }
 
     /// A nonce to ask with.

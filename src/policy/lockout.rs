@@ -62,6 +62,8 @@ struct Entry {
     arrival: u64,
     until: Tick,
     nth: u32,
+    /// Of which user, by a keyed hash; 0 for a source as a whole.
+    whose: u32,
     last: Tick,
 }
 
@@ -99,6 +101,7 @@ impl Lockouts {
     /// A wrong one.
     pub fn wrong(&mut self, now: Tick, who: &Try<'_>) -> Wrong {
         let [pair, anywhere] = self.keys(who);
+        let user = self.tag(who.user);
         let mut worst = Wrong::Borne;
         for (at, (hash, key)) in
             [pair, anywhere].into_iter().enumerate().filter_map(|(at, key)| Some((at, key?)))
@@ -111,6 +114,8 @@ impl Lockouts {
             let Some((entry, _)) = self.table.entry(hash, key, rank) else { continue };
             let full = if at == 0 { entry.is_full(now) } else { entry.is_full_from_anywhere(now) };
             entry.last = now;
+            // A stranger's source is counted whatever user it names.
+            entry.whose = if at == 0 && !who.trusted { 0 } else { user };
             if full {
                 let (lasts, nth) = entry.lock(now, self.lasts);
                 worst = match worst {
@@ -130,6 +135,21 @@ impl Lockouts {
         if let Some(entry) = self.table.find_mut(hash, key) {
             entry.times = Default::default();
         }
+    }
+
+    /// The user's password is another one by now: what was tried against the old one counts no more. A stranger's source
+    /// stays locked.
+    pub fn forgive(&mut self, user: &[u8]) {
+        let user = self.tag(user);
+        for slot in self.table.iter_mut().filter(|slot| slot.value.whose == user) {
+            slot.value = Entry::default();
+        }
+    }
+
+    /// A user in 32 bits that nobody can foretell, never 0.
+    fn tag(&self, user: &[u8]) -> u32 {
+        let (hash, _) = self.secret.mixed(None, Some(user));
+        u32::try_from(hash >> 32).unwrap_or(0) | 1
     }
 
     /// How many are locked now.
@@ -262,6 +282,36 @@ mod tests {
         assert!(lockouts.is_locked(at(2), &who("203.0.113.77", "office", false)));
         assert!(!lockouts.is_locked(at(2), &who("203.0.113.77", "other", false)));
         assert!(!lockouts.is_locked(at(2), &who("10.0.0.5", "office", true)), "the rightful user gets in");
+    }
+
+    #[test]
+    fn another_password_forgives_its_user_everywhere_and_no_stranger() {
+        let mut lockouts = Lockouts::new([3; 32], LOCKS_MAX, FIRST, MOST);
+        let (office, other, stranger) = (
+            who("192.0.2.1", "office", true),
+            who("192.0.2.1", "other", true),
+            who("192.0.2.9", "office", false),
+        );
+        for who in [office, other, stranger] {
+            (0..5).for_each(|_| drop(lockouts.wrong(at(1), &who)));
+            assert!(lockouts.is_locked(at(2), &who));
+        }
+        for n in 0..50_u32 {
+            let source = IpAddr::V4(std::net::Ipv4Addr::from(0xc612_0000 + n));
+            lockouts.wrong(at(1), &Try { source, user: b"office", trusted: false });
+        }
+        let fresh = who("203.0.113.77", "office", false);
+        assert!(lockouts.is_locked(at(2), &fresh), "guessed at from anywhere");
+        lockouts.forgive(b"office");
+        assert!(!lockouts.is_locked(at(2), &office) && !lockouts.is_locked(at(2), &fresh));
+        assert!(lockouts.is_locked(at(2), &other), "another user's");
+        assert!(lockouts.is_locked(at(2), &stranger), "whoever guessed is a guesser still");
+        assert_eq!(lockouts.wrong(at(3), &office), Wrong::Borne, "it begins anew");
+    }
+
+    #[test]
+    fn an_entry_has_the_size_that_is_told() {
+        assert_eq!(size_of::<super::super::table::Slot<Entry>>(), 80);
     }
 
     #[test]

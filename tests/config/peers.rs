@@ -110,7 +110,7 @@ fn names_that_do_not_fit_are_told() {
         (
             "DNS says who may call in a trunk's place",
             "    listener: outside\n    sources: [127.0.0.1]\n    targets: [\"127.0.0.1:5090\"]",
-            format!("    listener: outside\n    sources: [targets]\n{named}"),
+            format!("    listener: outside\n    sources: [127.0.0.1, targets]\n{named}"),
         ),
         ("a name server that is a name", "sites:", "dns: { servers: [ns.example.com] }\nsites:".to_owned()),
         ("times to live out of order", "sites:", "dns: { ttl_min: 2m, ttl_max: 1m }\nsites:".to_owned()),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringfence::engine::Input;
 use ringfence::policy::Policy;
 use ringfence::policy::credential::{Credential, Demand, DigestUri};
 use ringfence::policy::route::Pattern;
@@ -190,7 +191,10 @@ fn a6_a_proof_counts_once_for_one_request_from_one_source_for_five_minutes() {
     let replay = replay.with(|request| request.call_id = "replay".into());
     let seen = edge.hear(from(PBX), &replay.text());
     assert_eq!((seen.statuses(PBX), seen.codes()), (vec![403], vec![39203]));
-    assert_eq!(seen.to(TRUNK).len(), 0);
+    assert_eq!((seen.to(TRUNK).len(), seen.records.len()), (0, 1));
+    // A copy of it is answered alike, and nothing more is told.
+    let seen = edge.hear(from(PBX), &replay.text());
+    assert_eq!((seen.statuses(PBX), seen.codes(), seen.records.len()), (vec![403], vec![], 0));
     // The next count of the same nonce needs no challenge, in any order within the window.
     let line = challenges(&response).remove(0);
     for (count, mark) in [(4, "four"), (2, "two"), (3, "three")] {
@@ -213,16 +217,45 @@ fn a4_five_wrong_passwords_lock_their_source_and_user_and_nobody_else() {
         let seen = attempt(&mut edge, guesser, PBX, &format!("guess{n}"));
         let expected = if n < 5 { (vec![401], vec![32202]) } else { (vec![403], vec![32202, 39202]) };
         assert_eq!((seen.statuses(PBX), seen.codes()), expected, "{n}");
-        assert!(seen.records.is_empty() && seen.to(TRUNK).is_empty());
+        assert!(seen.to(TRUNK).is_empty());
+        // The attempt that is refused for good leaves its record; one that is asked again has not ended.
+        let told: Vec<_> =
+            seen.records.iter().map(|record| (record.status, record.code, &*record.why)).collect();
+        let refused = (403, Some(32202), "bad_credentials: the password or the user is wrong");
+        assert_eq!(told, if n < 5 { vec![] } else { vec![refused] });
         assert_eq!(seen.alerts[0].evidence, [("user", "office".to_owned())]);
     }
     let seen = attempt(&mut edge, OFFICE, PBX, "right-and-late");
     assert_eq!((seen.statuses(PBX), seen.codes()), (vec![403], vec![32202]), "the right one is too late");
+    assert_eq!(seen.records.len(), 1);
+    assert!(seen.records[0].why.contains("too many wrong passwords"), "{}", seen.records[0].why);
     let seen = attempt(&mut edge, OFFICE, PBX_TOO, "rightful");
     assert_eq!(seen.statuses(PBX_TOO), [100], "from elsewhere it gets in");
     edge.pass(Duration::from_secs(15 * 60 + 1));
     assert_eq!(attempt(&mut edge, OFFICE, PBX, "after").statuses(PBX), [100]);
     assert_eq!(edge.count("wrong_passwords"), 5);
+}
+
+/// The admin puts the password right on both sides and reloads: nobody waits for a lock that stood for the old one. A
+/// reload that changes another peer's frees nobody.
+#[test]
+fn a4_another_password_frees_its_user_at_once() {
+    let mut edge = Edge::under(policy(|_| {}));
+    let guesser = Client { password: "guessed it, did I?", ..OFFICE };
+    for n in 1..=5 {
+        attempt(&mut edge, guesser, PBX, &format!("guess{n}"));
+    }
+    edge.input(Input::Reload(policy(|_| {})));
+    assert_eq!(attempt(&mut edge, OFFICE, PBX, "same").statuses(PBX), [403], "nothing changed");
+    edge.input(Input::Reload(policy(|demand| {
+        for credential in &mut demand.credentials {
+            let credential = Arc::make_mut(credential);
+            let key =
+                |hash: &Hash| Ha1::new(*hash, b"office", demand.realm.as_bytes(), b"guessed it, did I?");
+            credential.keys = demand.hashes.iter().map(key).collect();
+        }
+    })));
+    assert_eq!(attempt(&mut edge, guesser, PBX, "changed").statuses(PBX), [100]);
 }
 
 #[test]

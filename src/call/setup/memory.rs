@@ -14,8 +14,8 @@ use crate::sip::{Message, Method};
 /// in an early dialog is told to come again (500 with Retry-After). A PRACK is always taken: it is what makes room.
 pub const SETUP_BYTES_MAX: usize = 128 * 1024;
 
-const TOO_MUCH: &str =
-    "a far side says more and more before it answers one call; what is beyond the bound does not cross";
+const TOO_MUCH: &str = "a far side says more and more before it answers one call; what is beyond the bound does not cross. \
+     Look at what forks or rings behind it";
 
 const fn fits(held: usize, more: usize) -> bool {
     held.saturating_add(more) <= SETUP_BYTES_MAX
