@@ -16,6 +16,7 @@ use std::net::{TcpStream, UdpSocket};
 use std::time::Duration;
 
 use rig::edge::Edge;
+use rig::office::{self, SHORT_TIMERS};
 use rig::sipp::{Over, Run, Sipp};
 use rig::{Net, ready};
 use rustix::process::Signal;
@@ -24,48 +25,8 @@ use rustix::process::Signal;
 const PATIENCE: Duration = Duration::from_secs(45);
 const NUMBER: &str = "+12125550142";
 
-/// The policy of most cases: one PBX, one trunk, all in the clear on loopback.
-const POLICY: &str = r#"
-listeners:
-  inside: { bind: "EDGE:5060", transports: [udp, tcp] }
-  outside: { bind: "EDGE:5070", transports: [udp, tcp] }
-peers:
-  office-pbx:
-    side: inside
-    listener: inside
-    sources: ["PBX"]
-    targets: ["PBX:5080"]
-    transports: [TRANSPORT]
-    plain_signalling: allow
-    plain_media: allow
-    allow: [info]
-    #pbx
-  trunk:
-    side: outside
-    listener: outside
-    sources: ["TRUNK"]
-    targets: ["TRUNK:5090"]
-    transports: [TRANSPORT]
-    plain_signalling: allow
-    plain_media: allow
-    allow: [info]
-    #trunk
-#peers
-sites:
-  office: { peers: [office-pbx, trunk], dids: ["+12125550100"], channels: 100 }
-routes:
-  - { name: out, direction: outbound, from: [office-pbx], called: ["+*"], to: [trunk] }
-  - { name: in, direction: inbound, from: [trunk], called: [did], to: [office-pbx] }
-#policy
-timers: { t1: 100ms, t2: 400ms, t4: 500ms }
-alerts: { file: "FOLDER/alerts.jsonl" }
-records: { file: "FOLDER/records.jsonl" }
-control: "FOLDER/control.sock"
-drain: 2s
-"#;
-
 fn policy(over: Over) -> String {
-    POLICY.replace("TRANSPORT", over.name())
+    office::policy(over.name(), &[("#more", SHORT_TIMERS)])
 }
 
 /// One call of a pair of scenarios from the PBX to the trunk; both must end as their scenario says.

@@ -12,48 +12,24 @@ use serde_json::Value;
 
 use rig::edge::Edge;
 use rig::names::{Caller, NameServer, Trunk};
+use rig::office::{self, SHORT_TIMERS};
 use rig::{Net, wait_for};
-
-const POLICY: &str = r#"
-listeners:
-  inside: { bind: "EDGE:5060", transports: [udp, tcp] }
-  outside: { bind: "EDGE:5070", transports: [udp, tcp] }
-peers:
-  office-pbx:
-    side: inside
-    listener: inside
-    sources: ["PBX"]
-    targets: ["PBX:5080"]
-    transports: [udp]
-    plain_signalling: allow
-    plain_media: allow
-  trunk:
-    side: outside
-    listener: outside
-    sources: SOURCES
-    targets: ["sip.example.com"]
-    transports: [udp]
-    plain_signalling: allow
-    plain_media: allow
-    try_timeout: 1s
-    #trunk
-sites:
-  office: { peers: [office-pbx, trunk], dids: ["+12125550100"], channels: 100 }
-routes:
-  - { name: out, direction: outbound, from: [office-pbx], called: ["+*"], to: [trunk] }
-  - { name: in, direction: inbound, from: [trunk], called: [did], to: [office-pbx] }
-dns: { servers: ["NAMES"], timeout: 400ms, ttl_min: 1s, retry: 1s, stale_max: 1h }
-timers: { t1: 100ms, t2: 400ms, t4: 500ms }
-alerts: { file: "FOLDER/alerts.jsonl" }
-records: { file: "FOLDER/records.jsonl" }
-control: "FOLDER/control.sock"
-drain: 1s
-"#;
 
 const PATIENCE: Duration = Duration::from_secs(12);
 
+/// A trunk that is reached by a name, and calls from `sources`.
+fn policy_from(sources: &str) -> String {
+    let dns = "dns: { servers: [\"NAMES\"], timeout: 400ms, ttl_min: 1s, retry: 1s, stale_max: 1h }";
+    let changes = [
+        ("sources: [\"TRUNK\"]", sources),
+        ("targets: [\"TRUNK:5090\"]", "targets: [\"sip.example.com\"]\n    try_timeout: 1s"),
+        ("#more", &format!("{SHORT_TIMERS}\n{dns}")),
+    ];
+    office::policy("udp", &changes)
+}
+
 fn policy() -> String {
-    POLICY.replace("SOURCES", "[\"203.0.113.1\"]")
+    policy_from("sources: [\"203.0.113.1\"]")
 }
 
 /// What the status says of the one name.
@@ -203,7 +179,7 @@ fn an_address_of_a_name_may_call_only_where_the_policy_says_so() {
         |port: u16| Caller::new(&format!("{}:{port}", net.trunk()), &net.outside()).offer("+12125550100");
     assert_eq!(call(5060), None, "DNS says whom we call, not who calls us");
     edge.alert(32201);
-    edge.replace_policy(&POLICY.replace("SOURCES", "[targets]"));
+    edge.replace_policy(&policy_from("sources: [targets]"));
     wait_for("the reload", PATIENCE, || edge.number("/generation") == 2);
     assert_eq!(call(5062).as_deref(), Some("200"));
 }

@@ -16,7 +16,7 @@ mod pairing;
 #[path = "peers/timers.rs"]
 mod timers;
 
-use pairing::{From, POLICY, Pairing, Scene};
+use pairing::{From, Pairing, Scene, policy};
 use rig::phone::{Kind, ready};
 use rig::sipp::Over;
 
@@ -25,7 +25,7 @@ fn plays(net: u8, pbx: Kind, trunk: Kind, from: From, over: Over) {
     if !ready() {
         return;
     }
-    let mut pairing = Pairing::start(net, pbx, trunk, from, over, POLICY);
+    let mut pairing = Pairing::start(net, pbx, trunk, from, over, &policy());
     let scenes: [(&str, Scene); 12] = [
         ("a long call", calls::a_long_call),
         ("a transfer is refused", calls::a_transfer_is_refused),

@@ -76,38 +76,15 @@ impl Walk {
     }
 
     fn kind(&mut self, kind: Kind, node: &Node) {
-        match (kind, &node.value) {
-            (Kind::Section(section) | Kind::OneOf(section), Value::Map(_)) => self.section(section, node),
-            (Kind::Named(section, _), Value::Map(entries)) => {
+        match (parts(kind), &node.value) {
+            (Parts::One(section), Value::Map(_)) => self.section(section, node),
+            (Parts::Named(section), Value::Map(entries)) => {
                 entries.iter().for_each(|entry| self.section(section, &entry.value));
             }
-            (Kind::List(kind, _), Value::List(nodes)) => nodes.iter().for_each(|node| self.kind(*kind, node)),
-            (Kind::Either(kinds), _) => kinds.iter().for_each(|kind| self.kind(*kind, node)),
-            // The rest is a single word, or a form that does not fit: the reader's own tests complain of that.
-            (
-                Kind::Flag
-                | Kind::Count(..)
-                | Kind::Time(..)
-                | Kind::Size(..)
-                | Kind::Word(_)
-                | Kind::Address
-                | Kind::Target
-                | Kind::Host
-                | Kind::Network
-                | Kind::Number
-                | Kind::Pattern
-                | Kind::Header
-                | Kind::Reference(_)
-                | Kind::Path
-                | Kind::Name
-                | Kind::Filter
-                | Kind::Date
-                | Kind::Section(_)
-                | Kind::OneOf(_)
-                | Kind::Named(..)
-                | Kind::List(..),
-                _,
-            ) => {}
+            (Parts::List(kind), Value::List(nodes)) => nodes.iter().for_each(|node| self.kind(kind, node)),
+            (Parts::Either(kinds), _) => kinds.iter().for_each(|kind| self.kind(*kind, node)),
+            // A single word, or a form that does not fit: the reader's own tests complain of that.
+            (Parts::Word | Parts::One(_) | Parts::Named(_) | Parts::List(_), _) => {}
         }
     }
 }
@@ -122,10 +99,29 @@ fn table(section: &'static Section, into: &mut Vec<(&'static str, &'static Key)>
 }
 
 fn below(kind: Kind, into: &mut Vec<(&'static str, &'static Key)>) {
+    match parts(kind) {
+        Parts::One(section) | Parts::Named(section) => table(section, into),
+        Parts::List(kind) => below(kind, into),
+        Parts::Either(kinds) => kinds.iter().for_each(|kind| below(*kind, into)),
+        Parts::Word => {}
+    }
+}
+
+/// What a kind is made of.
+enum Parts {
+    Word,
+    One(&'static Section),
+    Named(&'static Section),
+    List(Kind),
+    Either(&'static [Kind]),
+}
+
+fn parts(kind: Kind) -> Parts {
     match kind {
-        Kind::Section(section) | Kind::OneOf(section) | Kind::Named(section, _) => table(section, into),
-        Kind::List(kind, _) => below(*kind, into),
-        Kind::Either(kinds) => kinds.iter().for_each(|kind| below(*kind, into)),
+        Kind::Section(section) | Kind::OneOf(section) => Parts::One(section),
+        Kind::Named(section, _) => Parts::Named(section),
+        Kind::List(kind, _) => Parts::List(*kind),
+        Kind::Either(kinds) => Parts::Either(kinds),
         Kind::Flag
         | Kind::Count(..)
         | Kind::Time(..)
@@ -142,7 +138,7 @@ fn below(kind: Kind, into: &mut Vec<(&'static str, &'static Key)>) {
         | Kind::Path
         | Kind::Name
         | Kind::Filter
-        | Kind::Date => {}
+        | Kind::Date => Parts::Word,
     }
 }
 

@@ -40,6 +40,19 @@ pub enum Happened {
     },
 }
 
+/// What a call is given beside its event; a macro for the same reason as the gate.
+macro_rules! context {
+    ($engine:ident, $now:expr, $gate:ident, $effects:ident) => {
+        Context {
+            now: $now,
+            random: &mut $engine.random,
+            settings: &$engine.settings.call,
+            gate: &mut $gate,
+            effects: &mut $effects,
+        }
+    };
+}
+
 /// The gate for calls of one peer; a macro, for the call's own tables stay free beside it.
 macro_rules! gate {
     ($engine:ident, $policy:expr, $from:expr) => {
@@ -62,13 +75,7 @@ impl Engine {
         let (server, from) = (begin.server, begin.peer.id);
         let mut effects = std::mem::take(&mut self.effects);
         let mut gate = gate!(self, policy, from);
-        let mut context = Context {
-            now,
-            random: &mut self.random,
-            settings: &self.settings.call,
-            gate: &mut gate,
-            effects: &mut effects,
-        };
+        let mut context = context!(self, now, gate, effects);
         // A panic leaves nothing half done that is kept: the call is not born, its effects are dropped.
         let born = catch_unwind(AssertUnwindSafe(|| Call::begin(begin, &mut context)));
         let Ok(call) = born else {
@@ -91,13 +98,7 @@ impl Engine {
         }
         let mut effects = std::mem::take(&mut self.effects);
         let mut gate = gate!(self, &entry.policy, entry.from);
-        let mut context = Context {
-            now,
-            random: &mut self.random,
-            settings: &self.settings.call,
-            gate: &mut gate,
-            effects: &mut effects,
-        };
+        let mut context = context!(self, now, gate, effects);
         // What was asked for before a panic is carried out: the legs already count on it.
         let lives = catch_unwind(AssertUnwindSafe(|| {
             entry.call.on(event, &mut context);
@@ -131,13 +132,7 @@ impl Engine {
         }
         let mut effects = std::mem::take(&mut self.effects);
         let mut gate = gate!(self, &entry.policy, entry.from);
-        let mut context = Context {
-            now,
-            random: &mut self.random,
-            settings: &self.settings.call,
-            gate: &mut gate,
-            effects: &mut effects,
-        };
+        let mut context = context!(self, now, gate, effects);
         let told = catch_unwind(AssertUnwindSafe(|| {
             #[cfg(test)]
             Entry::trip(&mut entry.planted);

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::rig::Net;
 use crate::rig::edge::Edge;
+use crate::rig::office;
 use crate::rig::phone::{Kind, Phone, Place};
 use crate::rig::sipp::Over;
 
@@ -14,38 +15,10 @@ pub const PATIENCE: Duration = Duration::from_secs(45);
 const PBX_USER: &str = "+12125550100";
 const TRUNK_USER: &str = "+12125550142";
 
-pub const POLICY: &str = r#"
-listeners:
-  inside: { bind: "EDGE:5060", transports: [udp, tcp] }
-  outside: { bind: "EDGE:5070", transports: [udp, tcp] }
-peers:
-  office-pbx:
-    side: inside
-    listener: inside
-    sources: ["PBX"]
-    targets: ["PBX:5080"]
-    transports: [TRANSPORT]
-    plain_signalling: allow
-    plain_media: allow
-    allow: [info]
-  trunk:
-    side: outside
-    listener: outside
-    sources: ["TRUNK"]
-    targets: ["TRUNK:5090"]
-    transports: [TRANSPORT]
-    plain_signalling: allow
-    plain_media: allow
-    allow: [info]
-sites:
-  office: { peers: [office-pbx, trunk], dids: ["+12125550100"], channels: 10 }
-routes:
-  - { name: out, direction: outbound, from: [office-pbx], called: ["+*"], to: [trunk] }
-  - { name: in, direction: inbound, from: [trunk], called: [did], to: [office-pbx] }
-alerts: { file: "FOLDER/alerts.jsonl" }
-records: { file: "FOLDER/records.jsonl" }
-control: "FOLDER/control.sock"
-"#;
+/// The office, whose timers are those of the field: phones keep to them.
+pub fn policy() -> String {
+    office::policy("TRANSPORT", &[])
+}
 
 /// Who calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::calls::holds;
-use super::pairing::{From, PATIENCE, POLICY, Pairing};
+use super::pairing::{From, PATIENCE, Pairing, policy};
 use crate::rig::phone::{Kind, Message, Phone, ready};
 use crate::rig::sipp::Over;
 use crate::rig::wait_for;
@@ -70,7 +70,7 @@ fn lasts_by(by: By, net: u8, pbx: Kind, trunk: Kind, from: From, timers: &Timers
     if by == By::Reinvite {
         timer.push_str("    extensions: [none]\n");
     }
-    let policy = POLICY.replace("    allow: [info]\n", &format!("    allow: [info]\n{timer}"));
+    let policy = policy().replace("    allow: [info]\n", &format!("    allow: [info]\n{timer}"));
     let mut pairing = Pairing::start(net, pbx, trunk, from, Over::Udp, &policy);
     for by_caller in [true, false] {
         let phone = pairing.sides(by_caller).0;
@@ -166,7 +166,7 @@ fn a_phone_that_lost_power_ends_its_call() {
         return;
     }
     let timer = "    allow: [info]\n    session_timer: { session_expires: 90s }\n";
-    let policy = POLICY.replace("    allow: [info]\n", timer);
+    let policy = policy().replace("    allow: [info]\n", timer);
     let mut pairing = Pairing::start(77, Kind::Baresip, Kind::Pjsua, From::Pbx, Over::Udp, &policy);
     pairing.talk();
     pairing.callee.loses_power();

@@ -8,6 +8,7 @@
 pub mod edge;
 pub mod kamailio;
 pub mod names;
+pub mod office;
 pub mod phone;
 pub mod sipp;
 pub mod wire;

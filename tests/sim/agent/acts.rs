@@ -3,7 +3,6 @@
 //! Owns the acts. Read first: RFC 3261 §9.1, §13.1, §14.1, §15.
 
 use super::plan::{Act, On, Plan};
-use super::session::Session;
 use super::{Agent, Dialog, Stage};
 use crate::sim::wire::Micros;
 
@@ -19,37 +18,13 @@ impl Agent {
             flow,
             caller: true,
             plan,
-            stage: Stage::Begun,
             call_id,
             local_tag: tag,
-            remote_tag: None,
             local_uri: format!("sip:{caller}@{}", self.address),
             remote_uri: target.clone(),
             target,
-            cseq: 0,
-            remote_cseq: None,
             remote_invite: 1,
-            inviting: None,
-            invited: None,
-            first_invite: String::new(),
-            wait_ack: None,
-            finals: Vec::new(),
-            bye_sent: false,
-            bye_answered: false,
-            cancelled: false,
-            vanished: false,
-            diary: Vec::new(),
-            sdp_version: 0,
-            up_told: false,
-            moved: 0,
-            session: Session::default(),
-            same_offer: false,
-            fork: false,
-            rseq: 0,
-            ringing: None,
-            deferred: Vec::new(),
-            described: false,
-            updating: false,
+            ..Dialog::default()
         };
         let mut invite = dialog.request("INVITE", None);
         invite.set("Max-Forwards", &hops.to_string());

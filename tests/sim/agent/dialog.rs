@@ -7,9 +7,10 @@ use super::session::Session;
 use crate::sim::text::Sip;
 
 /// How far a dialog has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Stage {
     /// INVITE sent or received, nothing heard or said with a tag.
+    #[default]
     Begun,
     /// A provisional response with a tag.
     Early,
@@ -20,7 +21,7 @@ pub enum Stage {
 }
 
 /// A dialog of an endpoint.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Dialog {
     /// Which flow of the world it belongs to.
     pub flow: usize,

@@ -5,7 +5,6 @@
 use std::net::SocketAddr;
 
 use super::plan::{Act, On};
-use super::session::Session;
 use super::{Agent, Alarm, BINARY, Dialog, GIVE_UP, Stage, T1, T2};
 use crate::sim::text::{Sip, phrase, user_of};
 use crate::sim::wire::{MS, Packet};
@@ -81,7 +80,6 @@ impl Agent {
             flow,
             caller: false,
             plan,
-            stage: Stage::Begun,
             call_id: request.call_id().to_owned(),
             local_tag: self.token(),
             remote_tag: request.calling_tag().map(str::to_owned),
@@ -91,27 +89,9 @@ impl Agent {
             cseq: 100,
             remote_cseq: Some(request.cseq().0),
             remote_invite: request.cseq().0,
-            inviting: None,
             invited: Some(key.to_owned()),
             first_invite: key.to_owned(),
-            wait_ack: None,
-            finals: Vec::new(),
-            bye_sent: false,
-            bye_answered: false,
-            cancelled: false,
-            vanished: false,
-            diary: Vec::new(),
-            sdp_version: 0,
-            up_told: false,
-            moved: 0,
-            session: Session::default(),
-            same_offer: false,
-            fork: false,
-            rseq: 0,
-            ringing: None,
-            deferred: Vec::new(),
-            described: false,
-            updating: false,
+            ..Dialog::default()
         };
         self.dialogs.push(dialog);
         let index = self.dialogs.len() - 1;
