@@ -11,7 +11,7 @@ use super::core::Core;
 use super::{Context, Effect, Event, Side};
 use crate::clock::Tick;
 use crate::sip::text::decimal_into;
-use crate::sip::{Message, Method};
+use crate::sip::{Message, Method, again};
 
 /// Messages that a record tells; of more, only how many there were.
 pub const MESSAGES_MAX: usize = 64;
@@ -284,9 +284,7 @@ fn first_word(bytes: &[u8]) -> Word {
 
 /// The method in the CSeq of a response of ours.
 fn cseq_word(bytes: &[u8]) -> Word {
-    let value = memchr::memmem::find(bytes, b"\r\nCSeq: ").and_then(|at| bytes.get(at + 8..));
-    let line = value.and_then(|value| value.split(|byte| *byte == b'\r').next()).unwrap_or_default();
-    word(line.rsplit(u8::is_ascii_whitespace).next().unwrap_or_default())
+    word(again::cseq(bytes).map_or(b"", |(_, method)| method))
 }
 
 fn word(token: &[u8]) -> Word {

@@ -29,8 +29,14 @@ impl<'a> Parts<'a> {
         let (start, rest) = line(request)?;
         let mut words = start.splitn(3, |byte| *byte == b' ');
         let (method, uri, _version) = (words.next()?, words.next()?, words.next()?);
-        let end = memchr::memmem::find(rest, b"\r\n\r\n")?;
-        Some(Self { method, uri, body: rest.get(end + 4..)? })
+        let mut body = rest;
+        while let Some((text, after)) = line(body) {
+            body = after;
+            if text.is_empty() {
+                return Some(Self { method, uri, body });
+            }
+        }
+        None
     }
 }
 
@@ -47,12 +53,26 @@ pub fn renewed(request: &[u8], branch: &[u8], cseq: u32) -> Bytes {
     rewritten(request, Some((branch, cseq)), &[])
 }
 
+/// CSeq of a message of ours: number and method.
+#[must_use]
+pub fn cseq(message: &[u8]) -> Option<(u32, &[u8])> {
+    let mut rest = message;
+    while let Some((text, after)) = line(rest).filter(|(text, _)| !text.is_empty()) {
+        rest = after;
+        if let Some(value) = text.strip_prefix(b"CSeq: ") {
+            // That of a response is its request's, blanks and all.
+            let mut words = value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+            let number = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
+            return Some((number, words.next()?));
+        }
+    }
+    None
+}
+
 /// The CSeq number of a request of ours.
 #[must_use]
 pub fn number(request: &[u8]) -> Option<u32> {
-    let at = memchr::memmem::find(request, b"\r\nCSeq: ")?;
-    let digits = request.get(at + 8..)?.split(|byte| *byte == b' ').next()?;
-    std::str::from_utf8(digits).ok()?.parse().ok()
+    cseq(request).map(|(number, _)| number)
 }
 
 fn rewritten(request: &[u8], renamed: Option<(&[u8], u32)>, proofs: &[(HeaderName, Vec<u8>)]) -> Bytes {
@@ -106,8 +126,9 @@ fn via(text: &[u8], branch: &[u8]) -> Vec<u8> {
 }
 
 fn line(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = memchr::memmem::find(text, b"\r\n")?;
-    Some((text.get(..end)?, text.get(end + 2..)?))
+    // What we wrote holds no LF within a line. A searcher of two octets costs more to make than a line is long.
+    let end = memchr::memchr(b'\n', text)?;
+    Some((text.get(..end)?.strip_suffix(b"\r")?, text.get(end + 1..)?))
 }
 
 #[cfg(test)]
