@@ -202,7 +202,8 @@ enum Phase {
 /// A call. The engine keeps it in its table until `Effect::Ended`.
 #[derive(Debug)]
 pub struct Call {
-    core: core::Core,
+    /// Boxed: it is a kilobyte, and a call is handed on several times before it stands in the engine's table.
+    core: Box<core::Core>,
     phase: Phase,
 }
 
@@ -233,7 +234,7 @@ impl Call {
         let (a, readable) = Leg::invited(invite, &flow, server, peer, reservations, &policy, context.random);
         context.effects.push(Effect::Bind { tag: a.local_tag, side: Side::A });
         context.effects.push(Effect::Bind { tag: b.local_tag, side: Side::B });
-        let mut core = core::Core {
+        let mut core = Box::new(core::Core {
             policy,
             a,
             b,
@@ -249,7 +250,7 @@ impl Call {
             invite: None,
             spoilt: content::Spoilt::default(),
             unproven: None,
-        };
+        });
         core.b.other = (core.a.peer.id, begin.hidden);
         // The engine has refused what is no session description.
         let message = content::narrowed(invite).ok().flatten().unwrap_or_else(|| invite.clone());
@@ -346,6 +347,7 @@ mod tests {
     #[test]
     fn a_call_is_small_enough_to_hold_many() {
         // A held call must stay below 3 kB with what it points to; this is the part that is always there.
-        assert!(size_of::<Call>() <= 1_152, "{} bytes", size_of::<Call>());
+        let bytes = size_of::<Call>() + size_of::<core::Core>();
+        assert!(bytes <= 1_160, "{bytes} bytes");
     }
 }
