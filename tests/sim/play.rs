@@ -148,6 +148,9 @@ fn cast_flow(world: &mut World, dice: &mut Dice, index: usize, flow: &Flow, begi
     }
 }
 
+/// So many copies of an answer must have been lost before nobody is to blame.
+const COPIES_LOST_MIN: usize = 3;
+
 /// Whether a flow ended as it must.
 fn judge(world: &World, index: usize, flow: &Flow, calm: bool, faults: &mut Vec<String>) {
     let dialogs =
@@ -215,6 +218,13 @@ fn ended_by_stop_unheard(world: &World, flow: &Flow, dialog: &Dialog) -> bool {
 }
 
 fn judge_agents(world: &World, cast: &[Flow], faults: &mut Vec<String>) {
+    // It was answered and answered again, and the wire lost all of it.
+    let lost = |text: &str| {
+        world.unheard.iter().any(|((call_id, request), copies)| {
+            *copies >= COPIES_LOST_MIN
+                && text.ends_with(&format!("no final response to {request} of {call_id}"))
+        })
+    };
     for agent in &world.agents {
         let tolerated =
             |text: &str| cast.iter().any(|flow| flow.tolerated.iter().any(|known| text.contains(known)));
@@ -222,7 +232,7 @@ fn judge_agents(world: &World, cast: &[Flow], faults: &mut Vec<String>) {
             agent
                 .complaints
                 .iter()
-                .filter(|text| !tolerated(text))
+                .filter(|text| !tolerated(text) && !lost(text))
                 .map(|text| format!("complaint of {text}")),
         );
         for (dialog, request) in agent.unanswered() {

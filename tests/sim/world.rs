@@ -73,6 +73,8 @@ pub struct World {
     pub unreachable: BTreeSet<SocketAddr>,
     /// Peers that nothing goes to or comes from.
     pub cut: BTreeSet<&'static str>,
+    /// Final responses of the edge to requests within a call of which the wire has lost each copy, and how many.
+    pub unheard: BTreeMap<(String, String), usize>,
     /// Policies a deed may load.
     pub policies: BTreeMap<&'static str, Arc<Policy>>,
     agenda: Agenda<Event>,
@@ -106,6 +108,7 @@ impl World {
             steps: 0,
             unreachable: BTreeSet::new(),
             cut: BTreeSet::new(),
+            unheard: BTreeMap::new(),
             policies: BTreeMap::new(),
             agenda: Agenda::default(),
             weather,
@@ -307,6 +310,7 @@ impl World {
         if transport == Transport::Udp {
             let arrivals = self.weather.arrivals(&mut self.dice);
             self.draw("edge", name, &bytes, arrivals.len());
+            self.note_final(&bytes, arrivals.len());
             for delay in arrivals {
                 self.agenda.note(self.at + delay, Event::ToAgent(peer, packet(0)));
             }
@@ -382,6 +386,20 @@ impl World {
             packet.connection = id;
             let at = stream.inward;
             self.agenda.note(at, Event::ToEdge(packet));
+        }
+    }
+
+    fn note_final(&mut self, bytes: &[u8], arriving: usize) {
+        let Ok(message) = Sip::read(bytes) else { return };
+        if message.status().is_none_or(|status| status < 200) {
+            return;
+        }
+        let (number, method) = message.cseq();
+        let key = (message.call_id().to_owned(), format!("{method} {number}"));
+        if arriving == 0 {
+            *self.unheard.entry(key).or_default() += 1;
+        } else {
+            self.unheard.insert(key, 0);
         }
     }
 

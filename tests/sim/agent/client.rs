@@ -100,6 +100,7 @@ impl Agent {
     pub(super) fn client_over(&mut self, key: &str) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let (index, method, step) = (client.dialog, client.request.method().to_owned(), client.step);
+        let (number, call_id) = (client.request.cseq().0, client.request.call_id().to_owned());
         if method == "INVITE" && step == Step::Proceeding {
             return;
         }
@@ -109,7 +110,7 @@ impl Agent {
         }
         let vanished = self.dialogs.get(index).is_some_and(|dialog| dialog.vanished);
         if !vanished {
-            self.complain(&format!("no final response to {method}"));
+            self.complain(&format!("no final response to {method} {number} of {call_id}"));
         }
         if let Some(dialog) = self.dialogs.get_mut(index) {
             if dialog.inviting.as_deref() == Some(key) {
