@@ -165,9 +165,14 @@ impl Engine {
         if !self.logins.any {
             return None;
         }
+        let (listener, address) = (hop.listener, hop.remote.ip());
         let peer = match self.policy.party(hop.party) {
-            Some((peer, _)) => peer.id,
-            None => self.known().peer_at(hop.listener, hop.remote.ip())?.0,
+            // Its name stands in the policy in force, and led there.
+            Some((peer, Some(_))) => peer.id,
+            // A live call may stand with an address that a reload took from the peer: it is shown nothing.
+            Some((_, None)) | None => self.policy.index.peer(listener, address).or_else(|| {
+                self.located.peer_at(listener, address).filter(|_| self.located.leads_to(listener, address))
+            })?,
         };
         self.login_of(peer).map(|login| (peer, login))
     }
@@ -185,7 +190,8 @@ impl Engine {
         presented: Option<&'a Presented>,
     ) -> Proof<'a> {
         let Some(presented) = presented else { return Proof::Refused(Unproven::NoLogin) };
-        let Some(login) = self.login_of(presented.peer) else { return Proof::Refused(Unproven::NoLogin) };
+        let at = self.login_at(&presented.hop).filter(|(peer, _)| *peer == presented.peer);
+        let Some((_, login)) = at else { return Proof::Refused(Unproven::NoLogin) };
         let chosen = match login.choose(message) {
             Ok(chosen) => chosen,
             Err(why) => return Proof::Refused(why),

@@ -1,7 +1,7 @@
 //! Row A8: whoever asks for our login and is not the trunk that it is for learns nothing.
 
 use crate::sim::agent::guard::{PASSWORD, REALM};
-use crate::sim::policy::{Shape, yaml};
+use crate::sim::policy::{Shape, loads, yaml};
 use crate::sim::text::Sip;
 use crate::sim::wire::SECOND;
 use crate::site::{
@@ -179,4 +179,33 @@ fn a_probe_is_proven_and_a_challenge_of_a_stranger_to_it_is_life() {
     let sent = site.send(TRUNK, &challenge(&again, 401, "m"));
     nothing_told(&sent);
     assert!(site.alerted(32202) && !site.alerted(39204));
+}
+
+/// A8: the trunk moved to another carrier by a reload, and a call with the old one is still up. What the old one asks for, and
+/// what the new one has asked for meanwhile, is not shown to the old one any more.
+#[test]
+fn a8_who_was_the_trunk_before_a_reload_learns_nothing_of_the_login() {
+    const NEW: &str = "198.51.100.30:5060";
+    for known in [false, true] {
+        let before = yaml(&Shape { login: LOGIN, allow: "info, message", ..Shape::default() });
+        let after = before.replace("198.51.100.10", "198.51.100.30");
+        let mut loaded = loads(&[&before, &after]).into_iter().map(|(_, policy)| policy).skip(1);
+        let mut site = Site::of(&before);
+        let call = site.establish("old");
+        site.reload(loaded.next().unwrap());
+        if known {
+            let sent = site.send(PBX, &invite("new", "+12125550100"));
+            let leg = request_to(&sent, NEW, "INVITE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+            let sent = site.send(NEW, &challenge(&leg, 401, "n"));
+            let again = request_to(&sent, NEW, "INVITE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+            assert!(again.header("Authorization").is_some());
+            site.send(NEW, &Sip::response(&again, 486, "Busy Here", "x"));
+        }
+        let sent = site.send(PBX, &in_dialog(&call.invite_a, &call.ok_a, "BYE", 900, "bye"));
+        nothing_told(&sent);
+        let bye = request_to(&sent, TRUNK, "BYE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+        nothing_told(&site.send(TRUNK, &challenge(&bye, 401, "n")));
+        assert!(site.alerted(39204));
+        site.must_become_empty();
+    }
 }

@@ -206,3 +206,36 @@ fn a_reload_that_changes_it_asks_anew_and_ends_the_old_one_first() {
     assert_eq!(other.contact(), Some("sip:two@203.0.113.1:5070"));
     assert_ne!(other.call_id(), first.call_id());
 }
+
+/// A8: between its questions it grants, wants longer lives, sends away and says that only the nonce was too old: it is shown
+/// no more than two proofs of each kind for one REGISTER, and asked no faster.
+#[test]
+fn a8_a_registrar_that_mixes_its_answers_gets_no_more_proofs() {
+    let mut site = site();
+    let (mut proofs, mut seen, mut nonce) = (0, 0, 0_u32);
+    for _ in 0..600 {
+        let mut sent = site.pass(SECOND);
+        while let Some(register) = request_to(&sent, TRUNK, "REGISTER") {
+            seen += 1;
+            assert!(seen < 1_000, "without end");
+            proofs += usize::from(
+                register.header("Authorization").or(register.header("Proxy-Authorization")).is_some(),
+            );
+            nonce += 1;
+            let (status, name) =
+                if nonce % 2 == 0 { (401, "WWW-Authenticate") } else { (407, "Proxy-Authenticate") };
+            let mut reply = Sip::response(&register, status, "Who are you", "asks");
+            let value = format!(
+                "Digest realm=\"{REALM}\", nonce=\"n{nonce}\", algorithm=SHA-256, qop=\"auth\", stale=true"
+            );
+            reply.add(name, &value);
+            if nonce % 5 == 0 {
+                let asked: u64 = register.header("Expires").and_then(|value| value.parse().ok()).unwrap_or(0);
+                reply = Sip::response(&register, 423, "Interval Too Brief", "r");
+                reply.add("Min-Expires", &(asked + 1).to_string());
+            }
+            sent = site.send(TRUNK, &reply);
+        }
+    }
+    assert!(seen <= 3 * 10 && proofs <= 3 * 8, "{seen} asked, {proofs} shown");
+}
