@@ -268,15 +268,18 @@ impl Registrations {
 impl Engine {
     /// Asks for what is due.
     pub(super) fn register(&mut self, now: Now) {
+        if self.registrations.due().is_none_or(|due| due > now.tick) {
+            return;
+        }
+        let located = Arc::clone(&self.located);
         for place in 0..self.registrations.0.len() {
-            let located = Arc::clone(&self.located);
+            let is_due = |one: &Registration| one.state.due().is_some_and(|due| due <= now.tick);
+            if !self.registrations.0.get(place).is_some_and(is_due) {
+                continue;
+            }
             let (draw, share) = (self.random.bits(), self.random.below(1_000));
             self.registered(now, place, |one, branch| {
-                let ways = if one.state.due().is_some_and(|due| due <= now.tick) {
-                    one.ways(&located, draw)
-                } else {
-                    Vec::new()
-                };
+                let ways = one.ways(&located, draw);
                 let state = std::mem::replace(&mut one.state, Registering::Over);
                 state.wake(now.tick, ways, branch, share)
             });
