@@ -99,7 +99,9 @@ impl Core {
         message: &Message,
         context: &mut Context<'_>,
     ) {
-        let peer = &self.leg(side).peer.name;
+        // The leg may stand for another target by now.
+        let there = self.policy.peer_at(flow).and_then(|peer| self.policy.peer(peer));
+        let peer = &there.unwrap_or(&self.leg(side).peer).name;
         let mut alert = why.alert(context.now.wall, Some(peer), flow, message);
         alert.call_id = Some(self.story.caller.0.call_id.clone());
         alert.from = Some(self.story.from.to_string());

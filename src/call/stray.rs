@@ -46,11 +46,12 @@ impl Asked<'_> {
     /// target meanwhile.
     fn dialog(&self, response: &Message, flow: &Flow) -> Result<Leg, Cause> {
         let answering = self.policy.peer_at(flow).and_then(|peer| self.policy.peer(peer));
+        let answering = answering.unwrap_or(self.peer);
         let mut stray = Leg {
             // Nothing of the other leg crosses to it.
             other: (self.peer.id, true),
             side: Side::B,
-            peer: Arc::clone(answering.unwrap_or(self.peer)),
+            peer: Arc::clone(answering),
             status: Status::Idle,
             call_id: self.call_id.into(),
             local_tag: self.local_tag,
@@ -61,7 +62,7 @@ impl Asked<'_> {
             routes: Box::default(),
             local_cseq: 0,
             remote_cseq: 0,
-            hop: Hop { party: self.peer.party, ..flow.back() },
+            hop: Hop { party: answering.party, ..flow.back() },
             name: None,
             offer: Offer::None,
             allows_update: false,

@@ -166,14 +166,17 @@ impl Engine {
             return None;
         }
         let (listener, address) = (hop.listener, hop.remote.ip());
-        let peer = match self.policy.party(hop.party) {
+        // Whose address it is counts before whom it is meant for: what ends a dialog of a target that was given up goes
+        // there while the call stands with another, and nobody is shown what is another's (attack row A8).
+        let led =
+            || self.located.peer_at(listener, address).filter(|_| self.located.leads_to(listener, address));
+        let there = self.policy.index.peer(listener, address).or_else(led);
+        let peer = there.or_else(|| match self.policy.party(hop.party) {
             // Its name stands in the policy in force, and led there.
-            Some((peer, Some(_))) => peer.id,
+            Some((peer, Some(_))) => Some(peer.id),
             // A live call may stand with an address that a reload took from the peer: it is shown nothing.
-            Some((_, None)) | None => self.policy.index.peer(listener, address).or_else(|| {
-                self.located.peer_at(listener, address).filter(|_| self.located.leads_to(listener, address))
-            })?,
-        };
+            Some((_, None)) | None => None,
+        })?;
         self.login_of(peer).map(|login| (peer, login))
     }
 

@@ -111,6 +111,43 @@ fn a8_what_the_trunk_was_shown_is_shown_to_nobody_else() {
     site.must_become_empty();
 }
 
+/// The first target is given up for the second, which has a login and a known challenge; the late answer of the first is
+/// ended by what shows nothing of that. The other way round, the one with the login is shown its own.
+#[test]
+fn a8_a_target_that_was_given_up_is_shown_nothing_of_the_next_ones_login() {
+    for (login_of, shown_to_first) in [("trunk2", false), ("trunk", true)] {
+        let mut site = site(login_of);
+        let has = if shown_to_first { TRUNK } else { TRUNK2 };
+        // Its challenge becomes known.
+        let sent = site.send(PBX, &invite("a", "+12125550100"));
+        let mut leg = request_to(&sent, TRUNK, "INVITE").unwrap();
+        if !shown_to_first {
+            let sent = site.send(TRUNK, &Sip::response(&leg, 503, "Service Unavailable", "x"));
+            leg = request_to(&sent, TRUNK2, "INVITE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+        }
+        let sent = site.send(has, &challenge(&leg, 401, "n"));
+        let again = request_to(&sent, has, "INVITE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+        site.send(has, &Sip::response(&again, 486, "Busy Here", "x"));
+
+        let sent = site.send(PBX, &invite("b", "+12125550101"));
+        let first = request_to(&sent, TRUNK, "INVITE").unwrap();
+        let sent = site.pass(5 * SECOND);
+        let second = request_to(&sent, TRUNK2, "INVITE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+        assert_eq!(second.header("Authorization").is_some(), !shown_to_first);
+        let mut late = Sip::response(&first, 200, "OK", "late");
+        late.add("Contact", &format!("<sip:callee@{TRUNK}>")).sdp(SDP);
+        let sent = site.send(TRUNK, &late);
+        let bye = request_to(&sent, TRUNK, "BYE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+        assert_eq!(bye.header("Authorization").is_some(), shown_to_first, "{bye:?}");
+        if !shown_to_first {
+            nothing_told(&sent);
+        }
+        site.send(TRUNK, &Sip::response(&bye, 200, "OK", "late"));
+        site.send(TRUNK2, &Sip::response(&second, 486, "Busy Here", "x"));
+        site.must_become_empty();
+    }
+}
+
 #[test]
 fn a_known_challenge_is_answered_ahead_and_each_count_once() {
     let mut site = site("trunk");
