@@ -60,6 +60,10 @@ fn is_same(one: &[u8], other: &[u8]) -> bool {
     lines(one).eq(lines(other))
 }
 
+/// Formats of one medium that are compared each with each: RTP has no more payload types (RFC 3550 §5.1), and of a line that
+/// names thousands nobody leaves a few out.
+const FORMATS_MAX: usize = 128;
+
 /// Whether `says` is `stands` without formats that `answered` left out: who refreshes may offer what was negotiated and
 /// not all that it once offered (PJSUA does). Whatever is in use stays as it is.
 fn is_narrowed(stands: &[u8], says: &[u8], answered: &[u8]) -> bool {
@@ -71,8 +75,10 @@ fn is_narrowed(stands: &[u8], says: &[u8], answered: &[u8]) -> bool {
         if let Some((head, before)) = formats(stood) {
             let Some((said_head, now)) = says.next().and_then(formats) else { return false };
             let Some((_, chosen)) = media.next() else { return false };
-            let left =
-                is_part(now, before) && words(chosen).all(|format| words(now).any(|left| left == format));
+            let few = [before, chosen].into_iter().all(|formats| words(formats).count() <= FORMATS_MAX);
+            let left = few
+                && is_part(now, before)
+                && words(chosen).all(|format| words(now).any(|left| left == format));
             if head != said_head || !left {
                 return false;
             }

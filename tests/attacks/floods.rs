@@ -5,7 +5,9 @@ use std::time::Instant;
 use crate::sim::policy::{Shape, yaml};
 use crate::sim::text::Sip;
 use crate::sim::wire::{MS, SECOND};
-use crate::site::{PBX, SDP, Site, TRUNK, final_to, invite, request_to, response_to, shown, to};
+use crate::site::{
+    PBX, SDP, Site, TRUNK, ack, final_to, in_dialog, invite, request_to, response_to, shown, to,
+};
 
 fn text_of(mark: &str) -> String {
     String::from_utf8(invite(mark, "+12125550100").write()).unwrap()
@@ -250,4 +252,33 @@ fn c8_one_caller_with_two_numbers_cannot_hold_a_trunk() {
     assert!(of_good.clone().all(|record| record.status == 486), "each heard the callee's own answer");
     assert_eq!(of_good.count(), 40);
     site.must_become_empty();
+}
+
+/// F3: a peer in a call sends one description after another that names thousands of formats; whether it says what stands
+/// is told in a time that does not grow by the square.
+#[test]
+fn f3_descriptions_of_thousands_of_formats_are_compared_in_linear_time() {
+    let formats = |words: &[(&str, usize)]| {
+        let list: String = words.iter().map(|(word, times)| word.repeat(*times)).collect();
+        SDP.replace("RTP/AVP 0", &format!("RTP/AVP 0{list}"))
+    };
+    let mut site = Site::new();
+    let mut invite_a = invite("long", "+12125550100");
+    invite_a.body = formats(&[(" x", 13_000), (" y", 13_000)]).into_bytes();
+    let sent = site.send(PBX, &invite_a);
+    let invite_b = request_to(&sent, TRUNK, "INVITE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+    let mut ok_b = Sip::response(&invite_b, 200, "OK", "callee");
+    ok_b.add("Contact", &format!("<sip:callee@{TRUNK}>")).sdp(SDP);
+    let sent = site.send(TRUNK, &ok_b);
+    let ok_a = response_to(&sent, PBX, 200).unwrap_or_else(|| panic!("{}", shown(&sent)));
+    site.send(PBX, &ack(&invite_a, &ok_a, "z9hG4bKacklong"));
+    let began = Instant::now();
+    for cseq in 2..12 {
+        let mut again = in_dialog(&invite_a, &ok_a, "INVITE", cseq, "again");
+        again.body = formats(&[(" y", 13_000)]).into_bytes();
+        let sent = site.send(PBX, &again);
+        assert!(!sent.is_empty());
+    }
+    let took = began.elapsed();
+    assert!(took.as_millis() < 500, "{took:?} for ten re-INVITEs");
 }
