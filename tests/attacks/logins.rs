@@ -246,3 +246,71 @@ fn a8_who_was_the_trunk_before_a_reload_learns_nothing_of_the_login() {
         site.must_become_empty();
     }
 }
+
+/// A8: it rings first and asks then. The phone would ring twice, so that nothing is shown; the call ends, and it is told.
+#[test]
+fn a8_a_challenge_after_ringing_is_not_answered_and_is_told() {
+    for status in [401, 407] {
+        let mut site = site("trunk");
+        let sent = site.send(PBX, &invite("a", "+12125550100"));
+        let leg = request_to(&sent, TRUNK, "INVITE").unwrap();
+        let mut rings = Sip::response(&leg, 180, "Ringing", "asks");
+        rings.add("Contact", &format!("<sip:callee@{TRUNK}>"));
+        site.send(TRUNK, &rings);
+        let sent = site.send(TRUNK, &challenge(&leg, status, "n"));
+        nothing_told(&sent);
+        assert!(response_to(&sent, PBX, 403).is_some(), "{}", shown(&sent));
+        assert!(site.alerted(39204), "{:?}", site.alerts);
+        site.must_become_empty();
+    }
+}
+
+/// A8: it calls every nonce too old, as the server and as a proxy by turns; each kind is answered twice and no more.
+#[test]
+fn a8_a_trunk_that_asks_without_end_is_answered_twice_for_each_kind() {
+    for method in ["INVITE", "INFO", "BYE"] {
+        let mut site = site("trunk");
+        let sent = match method {
+            "INVITE" => site.send(PBX, &invite("a", "+12125550100")),
+            _ => {
+                let call = site.establish("a");
+                site.send(PBX, &in_dialog(&call.invite_a, &call.ok_a, method, 900, "loop"))
+            }
+        };
+        let mut next = request_to(&sent, TRUNK, method);
+        let mut shown_to_it = 0;
+        for turn in 0..40 {
+            let Some(asked) = next else { break };
+            let mut asks = challenge(&asked, if turn % 2 == 0 { 401 } else { 407 }, &format!("n{turn}"));
+            let name = if turn % 2 == 0 { "WWW-Authenticate" } else { "Proxy-Authenticate" };
+            let stale = format!("{}, stale=true", asks.header(name).unwrap_or_default());
+            asks.set(name, &stale);
+            next = request_to(&site.send(TRUNK, &asks), TRUNK, method);
+            shown_to_it += usize::from(next.is_some());
+        }
+        assert!((1..=4).contains(&shown_to_it), "{method}: {shown_to_it}");
+        assert!(site.alerted(32202), "{method}");
+    }
+}
+
+/// F10: what a challenge says stands in our next request, and breaks none of its lines.
+#[test]
+fn f10_a_challenge_breaks_no_line_of_what_goes_again() {
+    for nonce in
+        ["a\r\n X-Evil: 1", "a\r\n\tb", "a\\\"\\\\, username=\\\"x", "\u{fffd}\\\u{7f}", &"n".repeat(1_000)]
+    {
+        let mut site = site("trunk");
+        let sent = site.send(PBX, &invite("a", "+12125550100"));
+        let leg = request_to(&sent, TRUNK, "INVITE").unwrap();
+        let sent = site.send(TRUNK, &challenge(&leg, 401, nonce));
+        for (_, bytes) in &sent {
+            let text = String::from_utf8_lossy(bytes);
+            let head = text.split("\r\n\r\n").next().unwrap_or_default();
+            for line in head.split("\r\n").skip(1) {
+                let name = line.split(':').next().unwrap_or_default();
+                assert!(!name.is_empty() && !name.contains(' ') && name != "X-Evil", "{nonce:?}: {text}");
+                assert!(!line.contains(['\r', '\n']), "{nonce:?}: {text}");
+            }
+        }
+    }
+}

@@ -7,7 +7,7 @@ use crate::call::core::{Core, Ending};
 use crate::call::leg::Status;
 use crate::call::record::Disposition;
 use crate::call::{Branch, Context, Phase, challenge};
-use crate::policy::Refusal;
+use crate::policy::{Refusal, code};
 
 impl Setup {
     /// The INVITE that waits goes again under another branch, unless somebody was told that it rings: the far side has
@@ -24,9 +24,23 @@ impl Setup {
         true
     }
 
-    /// The challenge could not be answered, and the caller is refused; the alert went before, with who asked and for what.
+    /// The challenge was not answered, and the caller is refused. Where it could not be, the alert went before, with who asked
+    /// and for what; one that came after it rang is told here.
     pub(super) fn unproven(self: Box<Self>, core: &mut Core, context: &mut Context<'_>) -> Phase {
-        let (code, words) = challenge::refused(core, &core.b.peer);
+        let (code, words) = if core.unproven.is_some() {
+            challenge::refused(core, &core.b.peer)
+        } else {
+            let name = &core.b.peer.name;
+            let words =
+                format!("{name} asks for a login after it rang, and was not answered: it would ring twice");
+            core.alert(
+                code::CHALLENGE_FROM_STRANGER,
+                &format!("{words}. Ask whoever runs it."),
+                None,
+                context,
+            );
+            (code::CHALLENGE_FROM_STRANGER, words)
+        };
         let refusal = Refusal::new(code, &core.a.peer.refusal, words);
         let ending = Ending::refused(&refusal, core.a.peer.side, Disposition::Failed);
         self.end(core, &ending, None, context)
