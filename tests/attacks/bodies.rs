@@ -342,3 +342,27 @@ fn f2_lengths_that_lie_in_responses() {
     let sent = site.raw(TRUNK, lying.as_bytes());
     assert_eq!(final_to(&sent, PBX), Some(500), "{}", shown(&sent));
 }
+
+/// E6: the ACK that should answer a late offer holds a body that may be left out: nothing of it crosses, and the call ends
+/// as any other.
+#[test]
+fn e6_a_body_that_may_be_left_out_of_an_ack_stays_behind() {
+    let isup = "application/ISUP\r\nContent-Disposition: session;handling=optional";
+    for (kind, body) in [(isup, SDP.to_owned()), (MIXED, mixed(&[(isup, SDP)]))] {
+        let mut site = Site::new();
+        let mut call = invite("late", "+12125550100");
+        bear(&mut call, "", "");
+        let sent = site.send(PBX, &call);
+        let leaving = request_to(&sent, TRUNK, "INVITE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+        let sent = site.send(TRUNK, &by_callee(&leaving, 200, "application/sdp", SDP));
+        let ok = response_to(&sent, PBX, 200).unwrap_or_else(|| panic!("{}", shown(&sent)));
+        let mut acks = ack(&call, &ok, "z9hG4bKspare");
+        bear(&mut acks, kind, &body);
+        let sent = site.send(PBX, &acks);
+        let acked = request_to(&sent, TRUNK, "ACK").unwrap_or_else(|| panic!("{}", shown(&sent)));
+        holds(&acked, "");
+        let sent = site.send(PBX, &in_dialog(&call, &ok, "BYE", 900, "bye"));
+        answers_bye(&mut site, &sent, TRUNK);
+        site.must_become_empty();
+    }
+}

@@ -420,3 +420,38 @@ fn d2_the_callee_s_dialog_is_guarded_as_well() {
     assert!(request_to(&sent, PBX, "BYE").is_some(), "{}", shown(&sent));
     site.pass(40 * SECOND);
 }
+
+/// D8: a re-INVITE that is accepted moves its sender's Contact to this edge, to a stranger, to nobody: what follows goes to
+/// where the peer sent from all the same.
+#[test]
+fn d8_a_contact_of_an_accepted_reinvite_leads_to_nobody_else() {
+    for contact in [
+        "203.0.113.1:5070",
+        "10.1.0.1:5060",
+        STRANGER,
+        PBX,
+        "127.0.0.1:5060",
+        "224.0.0.1:5060",
+        "0.0.0.0:5060",
+    ] {
+        let mut site = Site::new();
+        let call = site.establish("moves");
+        let mut again = by_callee(&call, "INVITE", 5, "moves");
+        again.set("Contact", &format!("<sip:moved@{contact}>"));
+        let sent = site.send(TRUNK, &again);
+        if let Some(crossed) = request_to(&sent, PBX, "INVITE") {
+            let mut ok = Sip::response(&crossed, 200, "OK", "");
+            ok.add("Contact", &format!("<sip:caller@{PBX}>")).sdp(SDP);
+            site.send(PBX, &ok);
+            let mut acks = by_callee(&call, "ACK", 5, "moved");
+            acks.headers.retain(|(name, _)| name != "Contact");
+            site.send(TRUNK, &acks);
+        }
+        let sent = site.send(PBX, &in_dialog(&call.invite_a, &call.ok_a, "BYE", 900, "bye"));
+        let allowed = [PBX, TRUNK].map(|one| one.parse().unwrap());
+        assert!(sent.iter().all(|(to, _)| allowed.contains(to)), "{contact}: {}", shown(&sent));
+        let bye = request_to(&sent, TRUNK, "BYE").unwrap_or_else(|| panic!("{contact}: {}", shown(&sent)));
+        site.send(TRUNK, &Sip::response(&bye, 200, "OK", "x"));
+        site.must_become_empty();
+    }
+}
