@@ -314,3 +314,28 @@ fn f10_a_challenge_breaks_no_line_of_what_goes_again() {
         }
     }
 }
+
+/// A8: a re-INVITE that crosses is asked for a login, for a longer session and for a login again, without end.
+#[test]
+fn a8_a_reinvite_that_is_challenged_and_found_too_brief_by_turns_ends() {
+    let mut site = site("trunk");
+    let call = site.establish("a");
+    let sent = site.send(PBX, &in_dialog(&call.invite_a, &call.ok_a, "INVITE", 2, "again"));
+    let mut next = request_to(&sent, TRUNK, "INVITE");
+    let mut seen = 0;
+    for turn in 0_u32..200 {
+        let Some(asked) = next else { break };
+        seen += 1;
+        let mut reply = challenge(&asked, if turn % 3 == 0 { 401 } else { 407 }, &format!("n{turn}"));
+        if turn % 3 == 2 {
+            reply = Sip::response(&asked, 422, "Session Interval Too Small", "x");
+            reply.add("Min-SE", &(4_000 + turn).to_string());
+        }
+        let sent = site.send(TRUNK, &reply);
+        assert!(request_to(&sent, TRUNK, "ACK").is_some(), "{}", shown(&sent));
+        next = request_to(&sent, TRUNK, "INVITE");
+    }
+    assert!((2..=16).contains(&seen), "{seen}");
+    site.hang_up(&call);
+    site.must_become_empty();
+}

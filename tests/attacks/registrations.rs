@@ -239,3 +239,19 @@ fn a8_a_registrar_that_mixes_its_answers_gets_no_more_proofs() {
     }
     assert!(seen <= 3 * 10 && proofs <= 3 * 8, "{seen} asked, {proofs} shown");
 }
+
+/// F3: it grants by a response that names a crowd. One that is larger than may be is not heard at all; of another ours counts.
+#[test]
+fn f3_a_crowd_of_contacts_in_a_grant_costs_no_more_than_its_length() {
+    for (crowd, next) in [(100, 60..=80), (2_500, 1..=4)] {
+        let mut site = site();
+        let register = asked(&mut site, 2);
+        let others = (0..crowd).map(|nth| format!("<sip:o@192.0.2.9:{nth}>, ")).collect::<String>();
+        let contacts = format!("{others}<sip:ringfence@203.0.113.1:5070>;expires=100");
+        let began = std::time::Instant::now();
+        site.send(TRUNK, &granted(&register, &contacts));
+        assert!(began.elapsed().as_millis() < 200, "{:?}", began.elapsed());
+        let waited = (1..600).find(|_| registers(&site.pass(SECOND)) > 0).unwrap_or(600);
+        assert!(next.contains(&waited), "{crowd}: asked again after {waited} s");
+    }
+}
