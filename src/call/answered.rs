@@ -75,10 +75,8 @@ impl Setup {
         let Self { forks, relays, .. } = *self;
         // RFC 3262 §5, RFC 3261 §13.2.1: an answer that came before need not stand in the 2xx, or does not; this caller has not
         // had it reliably, so here it does.
-        let body = match &forks.reliable.answer {
-            Some(answer) if message.body().is_empty() => Body::Of(answer),
-            Some(_) | None => Body::Carried,
-        };
+        let before = forks.reliable.answer.as_ref().filter(|_| message.body().is_empty());
+        let body = before.map_or(Body::Carried, Body::Of);
         let answer = Answer { carried: Some(message), body, ..Answer::bare(200) };
         let Some(Pending { server, message: invite, source }) = core.invite.take().map(|pending| *pending)
         else {
@@ -92,7 +90,7 @@ impl Setup {
         core.session_heard(Side::B, message, context);
         // What was said since in PRACK or UPDATE stands.
         if core.a.offer != Offer::Agreed {
-            core.keep_sdp(Side::A, forks.reliable.answer.as_ref().unwrap_or(message));
+            core.keep_sdp(Side::A, before.unwrap_or(message));
         }
         if core.b.sdp.is_none() {
             core.keep_sdp(Side::B, &invite);

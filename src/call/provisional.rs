@@ -9,7 +9,7 @@ use super::leg::Status;
 use super::offer::Offer;
 use super::record::{Disposition, EndedBy};
 use super::relay::decline;
-use super::reliable::{self, Caller, Sent};
+use super::reliable::{self, Acknowledges, Caller, Sent};
 use super::setup::{Setup, note_status};
 use super::{Branch, Context, LocalTag, Phase, Relays, ServerId, Side, Timer};
 use crate::policy::code;
@@ -25,6 +25,20 @@ pub(super) struct Held {
 }
 
 impl Setup {
+    /// Says one reliably. What it describes the caller has for certain, so no 200 repeats what came before it.
+    fn say(
+        &mut self,
+        core: &mut Core,
+        message: &Message,
+        behind: Option<Acknowledges>,
+        context: &mut Context<'_>,
+    ) {
+        if !message.body().is_empty() {
+            self.forks.reliable.answer = None;
+        }
+        self.forks.reliable.say(core, message, behind, context);
+    }
+
     /// A provisional response of the callee other than 100.
     pub(super) fn provisional(
         &mut self,
@@ -46,7 +60,7 @@ impl Setup {
                 }
                 core.answer_invite(&carried(message), context);
             }
-            (None, Caller::Requires) => self.forks.reliable.say(core, message, None, context),
+            (None, Caller::Requires) => self.say(core, message, None, context),
             (Some(behind), caller) => {
                 if !self.forks.reliable.takes(behind.rseq) {
                     return;
@@ -61,7 +75,7 @@ impl Setup {
                     }
                     core.answer_invite(&carried(message), context);
                 } else {
-                    self.forks.reliable.say(core, message, Some(behind), context);
+                    self.say(core, message, Some(behind), context);
                 }
             }
         }

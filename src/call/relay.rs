@@ -386,7 +386,8 @@ pub(super) const fn crossing_status(status: u16) -> u16 {
     match status {
         // A session interval is one leg's own affair; and RFC 3261 §16.7: 503 is about whoever was asked, but who hears it
         // takes it for the state of who says it. So it is with 408, which RFC 4320 §4.2 forbids for all but INVITE besides.
-        408 | 422 | 503 => 500,
+        // 504 tells a PBX the same of its trunk.
+        408 | 422 | 503 | 504 => 500,
         300..=399 | 401 | 407 => 403,
         _ => status,
     }

@@ -333,7 +333,7 @@ impl Peers {
         if target.probed.is_none() && target.alone {
             return Silence::Alone;
         }
-        let was_asked = target.silent.stands();
+        let was_asked = target.silent.stands_at(now);
         let whose = target.silent.hear(now, parties);
         let until = now.after(ASIDE_FOR);
         let probed = target.probed.get_or_insert(Probing::of(ASIDE_INTERVAL, now, Some(until)));

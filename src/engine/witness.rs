@@ -64,9 +64,14 @@ impl Witness {
         }
     }
 
-    /// Whether one is remembered that nobody was served after.
+    /// Whether one was heard that nobody was served after, however long ago.
     pub fn stands(&self) -> bool {
         self.0.is_some_and(|wish| !wish.served)
+    }
+
+    /// Whether one is remembered that nobody was served after.
+    pub fn stands_at(&self, now: Tick) -> bool {
+        self.stands() && self.0.is_some_and(|wish| now.since(wish.at) <= LASTS)
     }
 }
 

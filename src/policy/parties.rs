@@ -66,8 +66,9 @@ impl Parties {
         let source = [kind, who].into_iter().fold(peer.wrapping_add(1), together);
         let caller = together(source, number);
         let witness = match (origin.side, origin.vouched) {
-            (PeerSide::Outside, Vouched::Nobody) => source,
-            (PeerSide::Outside, Vouched::Asserted | Vouched::Proved(_)) | (PeerSide::Inside, _) => caller,
+            // A password vouches for its user, and for no number that the user brings.
+            (PeerSide::Outside, Vouched::Nobody | Vouched::Proved(_)) => source,
+            (PeerSide::Outside, Vouched::Asserted) | (PeerSide::Inside, _) => caller,
         };
         Self { source, caller, witness, block: folded(called, kept) }
     }
@@ -146,6 +147,7 @@ mod tests {
             ((1, Inside, Proved("ann"), "1"), (1, Inside, Proved("ann"), "1"), [true, true, true]),
             ((1, Inside, Proved("ann"), "1"), (1, Inside, Proved("ann"), "2"), [true, false, false]),
             ((1, Inside, Proved("ann"), "1"), (1, Inside, Proved("an-n"), "1"), [false, false, false]),
+            ((1, Outside, Proved("ann"), "1"), (1, Outside, Proved("ann"), "2"), [true, false, true]),
         ];
         for (one, other, same) in table {
             let [a, b] =

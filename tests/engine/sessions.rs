@@ -86,6 +86,7 @@ fn a_final_status_crosses_as_it_may_be_said_here() {
         ("INVITE", 408, 500),
         ("UPDATE", 503, 500),
         ("UPDATE", 408, 500),
+        ("INVITE", 504, 500),
     ] {
         let mut edge = Edge::new();
         let talk = Talk::begin(&mut edge);
@@ -141,4 +142,36 @@ fn two_peers_that_answer_each_other_by_something_new_are_left_there() {
         told += usize::from(next.is_some());
     }
     assert_eq!(told, 4);
+}
+
+/// What rang may describe an announcement's media; the answer that stands is the one in the 200.
+#[test]
+fn a_refresh_is_answered_with_what_the_200_described_and_not_what_rang() {
+    let mut edge = Edge::new();
+    let invite = Request::new("INVITE", PBX);
+    let leaving = edge.hear(from(PBX), &invite.text()).to(TRUNK).remove(0);
+    let seen = edge.hear(from(TRUNK), &answer(&leaving, 183, "b-1", TRUNK));
+    assert_eq!(String::from_utf8_lossy(seen.to(PBX)[0].body()), SDP, "it rings with the announcement's");
+    let said = answer(&leaving, 200, "b-1", TRUNK)
+        .replace(SDP, &moved(2))
+        .replace(&format!("Content-Length: {}", SDP.len()), &format!("Content-Length: {}", moved(2).len()));
+    let ok = edge.hear(from(TRUNK), &said).to(PBX).remove(0);
+    assert_eq!(String::from_utf8_lossy(ok.body()), moved(2));
+    let in_dialog = |method: &str, cseq: u32| {
+        Request::new(method, PBX).with(|r| {
+            r.to_tag = super::texts::tag(ok.to_tag());
+            r.cseq = cseq;
+            r.call_id = invite.call_id.clone();
+            r.branch = format!("z9hG4bK-{method}-{cseq}");
+        })
+    };
+    edge.hear(from(PBX), &in_dialog("ACK", invite.cseq).text());
+    let seen = edge.hear(from(PBX), &in_dialog("INVITE", 2).text());
+    assert_eq!(requests(&seen, "INVITE"), 0, "it says nothing new");
+    let again = seen.to(PBX).into_iter().find(|message| message.status() == Some(200)).expect("a 200");
+    let media = |body: &[u8]| {
+        let text = String::from_utf8_lossy(body).into_owned();
+        text.lines().find(|line| line.starts_with("m=")).map(str::to_owned)
+    };
+    assert_eq!(media(again.body()), media(moved(2).as_bytes()));
 }

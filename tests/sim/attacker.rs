@@ -13,12 +13,14 @@ pub struct Attacker {
     dice: Dice,
     /// What the edge said to anyone; bounded.
     heard: Vec<Vec<u8>>,
+    /// The trunks are targets of one peer: what one of them is asked the other may answer.
+    one_trunk: bool,
 }
 
 impl Attacker {
     /// From a seed.
-    pub fn new(seed: u64) -> Self {
-        Self { dice: Dice::new(seed, 13), heard: Vec::new() }
+    pub fn new(seed: u64, one_trunk: bool) -> Self {
+        Self { dice: Dice::new(seed, 13), heard: Vec::new(), one_trunk }
     }
 
     /// Hears what the edge sends.
@@ -63,6 +65,10 @@ impl Attacker {
         let in_dialog =
             message.to_tag().is_some() || message.method() == "CANCEL" || message.status().is_some();
         let (_, other, inside) = *self.dice.pick(&PEERS)?;
+        let is_outside = PEERS.iter().any(|(_, at, inside)| !inside && address(at) == packet.from);
+        if self.one_trunk && is_outside && !inside {
+            return None;
+        }
         if !in_dialog || packet.connection != 0 || address(other).ip() == packet.from.ip() {
             return None;
         }

@@ -128,6 +128,8 @@ fn talking() -> Vec<Flow> {
                 flow.way = Way::Outbound;
                 flow.deeds = vec![(5 * SECOND, Deed::Unreach("trunk"))];
                 flow.diary = vec!["INFO answered 500"];
+                // The wire may lose each 200 that comes before: it rings then for as long as it may.
+                flow.finals = vec![200, 480];
             }),
         plain("callee_never_acknowledges_its_reinvite")
             .caller(&[LATE_HANG_UP])

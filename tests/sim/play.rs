@@ -86,7 +86,7 @@ pub fn play(cast: &[Flow], weather: Weather, seed: u64, attacked: bool) -> Outco
         world.policies.insert(name, policy);
     }
     if attacked {
-        world.attack(Attacker::new(seed));
+        world.attack(Attacker::new(seed, shape.named));
     }
     let calm = weather.loss_percent == 0;
     let mut begins: Micros = 0;
