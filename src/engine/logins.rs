@@ -171,18 +171,17 @@ impl Engine {
         let led =
             || self.located.peer_at(listener, address).filter(|_| self.located.leads_to(listener, address));
         let there = self.policy.index.peer(listener, address).or_else(led);
-        let peer = there.or_else(|| match self.policy.party(hop.party) {
+        let id = there.or_else(|| match self.policy.party(hop.party) {
             // Its name stands in the policy in force, and led there.
             Some((peer, Some(_))) => Some(peer.id),
             // A live call may stand with an address that a reload took from the peer: it is shown nothing.
             Some((_, None)) | None => None,
         })?;
-        self.login_of(peer).map(|login| (peer, login))
-    }
-
-    /// A peer's login in the policy in force: a password that was taken away is shown no more.
-    fn login_of(&self, peer: PeerId) -> Option<Arc<Login>> {
-        self.policy.peer(peer)?.login.clone()
+        // As the policy in force has it: a password that was taken away is shown no more, and none in the clear by a call that
+        // a reload left there.
+        let peer = self.policy.peer(id)?;
+        let is_borne = hop.transport.is_encrypted() || peer.plain_signalling;
+        peer.login.clone().filter(|_| is_borne).map(|login| (id, login))
     }
 
     /// A 401 or 407 to a request of ours, from the peer that was asked: whether it can be answered. What it says is kept

@@ -1,5 +1,9 @@
 //! Row A8: whoever asks for our login and is not the trunk that it is for learns nothing.
 
+use std::sync::Arc;
+
+use ringfence::policy::Peer;
+
 use crate::sim::agent::guard::{PASSWORD, REALM};
 use crate::sim::policy::{Shape, loads, yaml};
 use crate::sim::text::Sip;
@@ -337,5 +341,23 @@ fn a8_a_reinvite_that_is_challenged_and_found_too_brief_by_turns_ends() {
     }
     assert!((2..=16).contains(&seen), "{seen}");
     site.hang_up(&call);
+    site.must_become_empty();
+}
+
+/// A8: a reload wants TLS from a trunk while a call is up over UDP. The call goes on in the clear, and shows no login there.
+#[test]
+fn a8_a_call_that_a_reload_leaves_in_the_clear_shows_no_login() {
+    let text = yaml(&Shape { login: LOGIN, allow: "info, message", ..Shape::default() });
+    let mut site = Site::of(&text);
+    let call = site.establish("clear");
+    let mut policy = loads(&[&text, &text]).remove(1).1;
+    for peer in Arc::get_mut(&mut policy).unwrap().peers.iter_mut().flatten() {
+        *peer = Arc::new(Peer { plain_signalling: false, ..Peer::clone(peer) });
+    }
+    site.reload(policy);
+    let sent = site.send(PBX, &in_dialog(&call.invite_a, &call.ok_a, "BYE", 900, "bye"));
+    let bye = request_to(&sent, TRUNK, "BYE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+    nothing_told(&site.send(TRUNK, &challenge(&bye, 401, "n")));
+    assert!(site.alerted(39204));
     site.must_become_empty();
 }
