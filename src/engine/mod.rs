@@ -41,6 +41,7 @@ mod standalone;
 pub mod timers;
 pub mod transactions;
 mod trouble;
+mod unregistered;
 mod witness;
 
 use std::collections::VecDeque;

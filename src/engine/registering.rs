@@ -4,19 +4,22 @@
 //! (`registrations`): every transition takes the old state, and says what is to be done.
 //! Read first: RFC 3261 §10.2, §10.2.4, §10.2.7; RFC 5626 §4.5 (how long to wait after a failure).
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::unregistered::Why;
 use crate::call::Branch;
 use crate::clock::Tick;
-use crate::policy::Unproven;
 use crate::sip::{PartyId, Transport};
 
 /// The longest life that is asked for or believed: a trunk that names more is asked again after a day.
 pub const EXPIRES_MAX: Duration = Duration::from_hours(24);
 /// What was granted is not renewed sooner, however brief: a trunk may not make this edge ask without end.
 const RENEWED_AFTER_MIN: Duration = Duration::from_secs(10);
+/// A life that ends before such a renewal was answered would lapse each time: it counts as none.
+const LIFE_MIN: Duration = Duration::from_secs(12);
+/// RFC 3261 §17.1.2.2: a REGISTER goes out again for 64 * T1 at most.
+const ASKED_MAX: Duration = Duration::from_secs(32);
 /// After the first round that failed, before the next; twice as long each time.
 const PAUSE_FIRST: Duration = Duration::from_secs(10);
 /// The longest such pause; and the one after a plain refusal, which asking again soon does not change and may lock a user.
@@ -55,37 +58,16 @@ pub struct Round {
     at: usize,
     /// Whether this way has asked for a longer life already.
     raised: bool,
+    /// How long one place may be silent before the next is asked.
+    patience: Duration,
+    /// When the places that were not waited for have been asked for the last time.
+    quiet: Option<Tick>,
+    /// Places that are not to be asked yet.
+    rests: Rests,
 }
 
-/// Why a registration is not held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
-    /// The trunk's name leads nowhere yet.
-    NoTarget,
-    /// No answer.
-    Silence,
-    /// It could not be reached, or nothing was sent.
-    Unreachable,
-    /// It answered so.
-    Status(u16),
-    /// It asked who we are, and was not satisfied.
-    Login(Unproven),
-    /// It wants a life longer than a day, or says not how long.
-    TooBrief,
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoTarget => f.write_str("its name leads nowhere"),
-            Self::Silence => f.write_str("it does not answer"),
-            Self::Unreachable => f.write_str("it cannot be reached"),
-            Self::Status(status) => write!(f, "it answered {status}"),
-            Self::Login(why) => write!(f, "it {}", why.brief()),
-            Self::TooBrief => f.write_str("it wants a longer life than a day, or says not how long (423)"),
-        }
-    }
-}
+/// Places that named a pause (Retry-After), and when it is over; never more than one round has ways.
+type Rests = Vec<(SocketAddr, Tick)>;
 
 /// What came of a REGISTER.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +82,8 @@ pub enum Answer {
     Broken,
     /// It will not.
     Refused(Why),
+    /// It will not, and holds nothing of us any more.
+    Unbound(Why),
 }
 
 /// What follows.
@@ -128,6 +112,8 @@ pub enum Registering {
         failures: u32,
         /// What stands meanwhile.
         held: Option<Held>,
+        /// Places that named a pause.
+        rests: Rests,
     },
     /// A REGISTER is out.
     Asking {
@@ -139,6 +125,10 @@ pub enum Registering {
         failures: u32,
         /// What stands meanwhile.
         held: Option<Held>,
+        /// When another place is asked; `None` where there is no other.
+        until: Option<Tick>,
+        /// Something has changed since it went out: another round follows at once.
+        stale: bool,
     },
     /// It was given back; the answer is waited for a little, for it may ask who we are.
     Leaving {
@@ -166,7 +156,7 @@ impl Registering {
     /// Begins at a time.
     #[must_use]
     pub const fn new(at: Tick) -> Self {
-        Self::Waiting { until: at, failures: 0, held: None }
+        Self::Waiting { until: at, failures: 0, held: None, rests: Vec::new() }
     }
 
     /// When it wants to be woken.
@@ -174,7 +164,8 @@ impl Registering {
     pub const fn due(&self) -> Option<Tick> {
         match self {
             Self::Waiting { until, .. } | Self::Leaving { until, .. } => Some(*until),
-            Self::Asking { .. } | Self::Over => None,
+            Self::Asking { until, .. } => *until,
+            Self::Over => None,
         }
     }
 
@@ -207,21 +198,29 @@ impl Registering {
         }
     }
 
-    /// Its time has come: a round over these ways begins, the one that holds us first.
+    /// Its time has come: a round over these ways begins, the one that holds us first; or another place is asked, for the
+    /// one before was silent for as long as the peer's `try_timeout`, which is the `patience`.
     #[must_use]
-    pub fn wake(self, now: Tick, mut ways: Vec<Way>, branch: Branch, share: u32) -> (Self, Step) {
+    pub fn wake(
+        self,
+        now: Tick,
+        ways: Vec<Way>,
+        patience: Duration,
+        branch: Branch,
+        share: u32,
+    ) -> (Self, Step) {
         match self {
-            Self::Waiting { until, failures, held } if until <= now => {
+            Self::Waiting { until, failures, held, rests } if until <= now => {
                 let held = held.filter(|held| held.until > now);
-                let holds = |way: &Way| held.as_ref().is_some_and(|held| held.way.address == way.address);
-                ways.sort_by_key(|way| !holds(way));
-                let Some(first) = ways.first().cloned() else {
-                    let until = now.after(pause(failures, share));
-                    let failures = failures.saturating_add(1);
-                    return (Self::Waiting { until, failures, held }, Step::Failed(Why::NoTarget));
-                };
-                let round = Round { ways, at: 0, raised: false };
-                (Self::Asking { branch, round, failures, held }, Step::Ask(first))
+                begin(now, ways, patience, branch, share, (failures, held, rests))
+            }
+            Self::Asking { until: Some(until), .. } if until <= now => {
+                let (mut state, step) =
+                    self.answered(now, Answer::Elsewhere(Why::Silence, None), branch, share);
+                if let Self::Asking { round, .. } = &mut state {
+                    round.quiet = Some(now.after(ASKED_MAX));
+                }
+                (state, step)
             }
             Self::Leaving { until, .. } if until <= now => (Self::Over, Step::Nothing),
             Self::Waiting { .. } | Self::Asking { .. } | Self::Leaving { .. } | Self::Over => {
@@ -232,10 +231,11 @@ impl Registering {
 
     /// The REGISTER that is waited for goes again under another branch, with a proof.
     #[must_use]
-    pub fn renamed(self, new: Branch) -> Self {
+    pub fn renamed(self, now: Tick, new: Branch) -> Self {
         match self {
-            Self::Asking { branch: _, round, failures, held } => {
-                Self::Asking { branch: new, round, failures, held }
+            Self::Asking { branch: _, round, failures, held, until: _, stale } => {
+                let until = round.until(now);
+                Self::Asking { branch: new, round, failures, held, until, stale }
             }
             Self::Leaving { branch: _, until } => Self::Leaving { branch: new, until },
             Self::Waiting { .. } | Self::Over => self,
@@ -245,42 +245,48 @@ impl Registering {
     /// What came of the REGISTER that is waited for; `branch` is for the one that may follow.
     #[must_use]
     pub fn answered(self, now: Tick, answer: Answer, branch: Branch, share: u32) -> (Self, Step) {
-        let (round, failures, held) = match self {
-            Self::Asking { branch: _, round, failures, held } => (round, failures, held),
+        let (mut round, failures, held, stale) = match self {
+            Self::Asking { branch: _, round, failures, held, until: _, stale } => {
+                (round, failures, held, stale)
+            }
             Self::Leaving { .. } => return (Self::Over, Step::Nothing),
             Self::Waiting { .. } | Self::Over => return (self, Step::Nothing),
         };
-        let failed = |why, wait: Duration| {
-            let (until, failures) = (now.after(wait), failures.saturating_add(1));
-            (Self::Waiting { until, failures, held: held.clone() }, Step::Failed(why))
-        };
-        match answer {
-            Answer::Granted(granted) => {
+        round.rests.retain(|(_, until)| *until > now);
+        if let Answer::Elsewhere(_, Some(wanted)) = answer {
+            let here = round.way().map(|way| way.address);
+            round.rests.retain(|(address, _)| Some(*address) != here);
+            round.rests.extend(here.map(|here| (here, now.after(wanted.min(RETRY_AFTER_MAX)))));
+        }
+        let gone = matches!(answer, Answer::Unbound(_));
+        let next = match answer {
+            Answer::Granted(granted) if granted >= LIFE_MIN => {
                 let granted = granted.min(EXPIRES_MAX);
                 let held = round.way().map(|way| Held { way, until: now.after(granted) });
-                let until = now.after(renewal(granted, share));
-                (Self::Waiting { until, failures: 0, held }, Step::Registered)
+                let until = if stale { now } else { now.after(renewal(granted, share)) };
+                let rests = round.rests;
+                return (Self::Waiting { until, failures: 0, held, rests }, Step::Registered);
             }
-            Answer::Raised if round.raised => failed(Why::TooBrief, PAUSE_MAX),
-            Answer::Raised => match round.way() {
-                Some(way) => {
-                    let round = Round { raised: true, ..round };
-                    (Self::Asking { branch, round, failures, held }, Step::Ask(way))
-                }
-                None => failed(Why::TooBrief, PAUSE_MAX),
-            },
-            Answer::Elsewhere(why, wanted) => match round.elsewhere() {
-                Some((round, way)) => (Self::Asking { branch, round, failures, held }, Step::Ask(way)),
-                None => {
-                    let wanted = wanted.unwrap_or_default().min(RETRY_AFTER_MAX);
-                    failed(why, pause(failures, share).max(wanted))
-                }
-            },
-            Answer::Broken => match round.next() {
-                Some((round, way)) => (Self::Asking { branch, round, failures, held }, Step::Ask(way)),
-                None => failed(Why::Unreachable, pause(failures, share)),
-            },
-            Answer::Refused(why) => failed(why, PAUSE_MAX),
+            Answer::Granted(granted) => {
+                let why = Why::Brief(granted.as_secs());
+                return failed(now, round, failures, (why, PAUSE_MAX), None, stale);
+            }
+            Answer::Raised if round.raised => Err((Why::NeverEnough, PAUSE_MAX)),
+            Answer::Raised => {
+                round.raised = true;
+                round.way().map(|way| (round.clone(), way)).ok_or((Why::NeverEnough, PAUSE_MAX))
+            }
+            Answer::Elsewhere(why, _) => round.elsewhere().ok_or((why, pause(failures, share))),
+            Answer::Broken => round.next().ok_or((Why::Unreachable, pause(failures, share))),
+            Answer::Refused(why) | Answer::Unbound(why) => Err((why, PAUSE_MAX)),
+        };
+        let held = held.filter(|_| !gone);
+        match next {
+            Ok((round, way)) => {
+                let until = round.until(now);
+                (Self::Asking { branch, round, failures, held, until, stale }, Step::Ask(way))
+            }
+            Err(why) => failed(now, round, failures, why, held, stale),
         }
     }
 
@@ -299,14 +305,73 @@ impl Registering {
         }
     }
 
-    /// Something has changed: the next round begins now.
+    /// Something has changed: the next round begins now, or when the REGISTER that is out has come to nothing.
     #[must_use]
     pub fn hurried(self, now: Tick) -> Self {
         match self {
-            Self::Waiting { until: _, failures, held } => Self::Waiting { until: now, failures, held },
-            Self::Asking { .. } | Self::Leaving { .. } | Self::Over => self,
+            Self::Waiting { until: _, failures, held, rests: _ } => {
+                Self::Waiting { until: now, failures, held, rests: Vec::new() }
+            }
+            Self::Asking { branch, mut round, failures, held, until, stale: _ } => {
+                round.rests.clear();
+                Self::Asking { branch, round, failures, held, until, stale: true }
+            }
+            Self::Leaving { .. } | Self::Over => self,
         }
     }
+}
+
+/// A round over these ways begins, after so many that failed.
+fn begin(
+    now: Tick,
+    mut ways: Vec<Way>,
+    patience: Duration,
+    branch: Branch,
+    share: u32,
+    (failures, held, mut rests): (u32, Option<Held>, Rests),
+) -> (Registering, Step) {
+    rests.retain(|(at, until)| *until > now && ways.iter().any(|way| way.address == *at));
+    let ends = |way: &Way| rests.iter().find(|(address, _)| *address == way.address).map(|(_, until)| *until);
+    // RFC 3261 §20.33: whoever named a pause is left alone as long.
+    if let Some(until) = all_rest(&ways, ends) {
+        return (Registering::Waiting { until, failures, held, rests }, Step::Nothing);
+    }
+    ways.retain(|way| ends(way).is_none());
+    let holds = |way: &Way| held.as_ref().is_some_and(|held| held.way.address == way.address);
+    ways.sort_by_key(|way| !holds(way));
+    let Some(first) = ways.first().cloned() else {
+        let until = now.after(pause(failures, share));
+        let failures = failures.saturating_add(1);
+        return (Registering::Waiting { until, failures, held, rests }, Step::Failed(Why::NoTarget));
+    };
+    let round = Round { ways, at: 0, raised: false, patience, quiet: None, rests };
+    let until = round.until(now);
+    (Registering::Asking { branch, round, failures, held, until, stale: false }, Step::Ask(first))
+}
+
+/// When the first of these ways may be asked again, where none may now.
+fn all_rest(ways: &[Way], ends: impl Fn(&Way) -> Option<Tick>) -> Option<Tick> {
+    let ends: Option<Vec<Tick>> = ways.iter().map(ends).collect();
+    ends?.into_iter().min()
+}
+
+/// A round has failed; what it found out of date is tried again before anybody is told.
+fn failed(
+    now: Tick,
+    round: Round,
+    failures: u32,
+    (why, wait): (Why, Duration),
+    held: Option<Held>,
+    stale: bool,
+) -> (Registering, Step) {
+    let wait = if stale { Duration::ZERO } else { wait };
+    let rest = |way: &Way| round.rests.iter().find(|(at, _)| *at == way.address).map(|(_, until)| *until);
+    let until = now.after(wait).max(all_rest(&round.ways, rest).unwrap_or(now));
+    // RFC 3261 §10.2: none is asked anew before it has answered or was asked for the last time.
+    let until = round.quiet.map_or(until, |quiet| until.max(quiet));
+    let failures = failures.saturating_add(1);
+    let step = if stale { Step::Nothing } else { Step::Failed(why) };
+    (Registering::Waiting { until, failures, held, rests: round.rests }, step)
 }
 
 impl Round {
@@ -318,7 +383,7 @@ impl Round {
     fn next(&self) -> Option<(Self, Way)> {
         let at = self.at + 1;
         let way = self.ways.get(at)?.clone();
-        Some((Self { ways: self.ways.clone(), at, raised: false }, way))
+        Some((Self { at, raised: false, ..self.clone() }, way))
     }
 
     /// The next way that leads to another place.
@@ -329,6 +394,11 @@ impl Round {
             next = next.0.next()?;
         }
         Some(next)
+    }
+
+    /// How long this way is waited for before another place is asked.
+    fn until(&self, now: Tick) -> Option<Tick> {
+        self.elsewhere().map(|_| now.after(self.patience))
     }
 }
 

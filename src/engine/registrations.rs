@@ -12,8 +12,9 @@ use super::Engine;
 use super::logins::{Ask, Rounds};
 use super::probe::text;
 use super::query::RegistrationState;
-use super::registering::{Answer, EXPIRES_MAX, Registering, Step, Way, Why};
+use super::registering::{Answer, EXPIRES_MAX, Registering, Step, Way};
 use super::transactions::Owner;
+use super::unregistered::{Granted, Why, granted};
 use crate::call::event::Proof;
 use crate::call::identity::hex16;
 use crate::call::leg::via;
@@ -23,7 +24,7 @@ use crate::policy::alert::Alert;
 use crate::policy::{Listener, Located, Peer, PeerId, Policy, Register, Transports, code};
 use crate::sip::headers::{delta_seconds, retry_after};
 use crate::sip::write::{Text, Writer};
-use crate::sip::{ConnectionId, Flow, HeaderName, Hop, Message, Method, NameAddr, Transport, again};
+use crate::sip::{ConnectionId, Flow, HeaderName, Hop, Message, Method, Transport, again};
 
 /// Ways to one trunk that one round tries.
 const WAYS_MAX: usize = 8;
@@ -36,6 +37,8 @@ struct Registration {
     /// The peer as it was when it began; what says where and as whom.
     peer: Arc<Peer>,
     terms: Register,
+    /// Our Contact, without what depends on the way: what the trunk knows the binding by (RFC 3261 §10.3).
+    contact: String,
     /// Call-ID and From tag: the same for all its requests (RFC 3261 §10.2).
     names: [u64; 2],
     cseq: u32,
@@ -53,10 +56,11 @@ struct Registration {
 pub(super) struct Registrations(Vec<Registration>);
 
 impl Registration {
-    fn new(peer: &Arc<Peer>, terms: &Register, at: Tick, random: &mut Random) -> Self {
+    fn new(peer: &Arc<Peer>, terms: &Register, contact: String, at: Tick, random: &mut Random) -> Self {
         Self {
             peer: Arc::clone(peer),
             terms: terms.clone(),
+            contact,
             names: [random.bits(), random.bits()],
             cseq: 0,
             asked: seconds(terms),
@@ -71,7 +75,8 @@ impl Registration {
         let place = |peer: &Peer| (peer.listener, peer.plain_signalling, peer.request_host.clone());
         let same = |peer: &Arc<Peer>| {
             let (old, new) = (&self.peer, peer);
-            new.register.as_ref().is_some_and(|terms| terms.user == self.terms.user)
+            // RFC 3261 §10.3: by another Contact it would be a second binding, and this one would stay.
+            new.register.as_ref().is_some_and(|terms| contact(policy, new, terms) == self.contact)
                 && place(old) == place(new)
                 && (&old.targets, &old.transports) == (&new.targets, &new.transports)
         };
@@ -113,19 +118,14 @@ impl Registration {
         ways
     }
 
-    /// Our Contact, without what depends on the way.
-    fn contact(&self, listener: &Listener) -> String {
-        format!("sip:{}@{}", self.terms.user, listener.advertised.sent_by())
-    }
-
     /// A REGISTER, or with `seconds` 0 the one that ends it (RFC 3261 §10.2.2).
     fn request(&self, listener: &Listener, way: &Way, branch: Branch, seconds: u32) -> Option<bytes::Bytes> {
         let aor = format!("<sip:{}@{}>", self.terms.user, bare(&way.host));
         let [tag, call_id] = self.names.map(hex16);
         let contact = match way.transport {
-            Transport::Udp => format!("<{}>", self.contact(listener)),
+            Transport::Udp => format!("<{}>", self.contact),
             Transport::Tcp | Transport::Tls => {
-                format!("<{};transport={}>", self.contact(listener), way.transport.name())
+                format!("<{};transport={}>", self.contact, way.transport.name())
             }
         };
         // RFC 3261 §10.2: no user in the Request-URI.
@@ -144,52 +144,41 @@ impl Registration {
     }
 
     /// What a response means.
-    fn meaning(&mut self, listener: Option<&Listener>, message: &Message) -> Answer {
+    fn meaning(&mut self, message: &Message) -> Answer {
         let pause = || message.header(HeaderName::RetryAfter).and_then(retry_after);
         let pause = || pause().map(|seconds| Duration::from_secs(seconds.into()));
         let status = message.status().unwrap_or(0);
         match status {
-            200..=299 => {
-                match granted(message, &listener.map(|at| self.contact(at)).unwrap_or_default(), self.asked) {
-                    0 => Answer::Refused(Why::Status(status)),
-                    seconds => Answer::Granted(Duration::from_secs(seconds.into())),
-                }
-            }
+            200..=299 => match granted(message, &self.contact, self.asked) {
+                Granted::Nothing => Answer::Unbound(Why::NotGranted),
+                Granted::Others => Answer::Unbound(Why::Others),
+                Granted::Seconds(seconds) => Answer::Granted(Duration::from_secs(seconds.into())),
+            },
             // RFC 3261 §10.2.8: again, for as long as it wants at least.
             423 => match message.header(HeaderName::MinExpires).and_then(delta_seconds) {
                 Some(least) if u64::from(least) <= EXPIRES_MAX.as_secs() && least > self.asked => {
                     self.asked = least;
                     Answer::Raised
                 }
-                Some(_) | None => Answer::Refused(Why::TooBrief),
+                Some(least) if least <= self.asked => Answer::Refused(Why::NeverEnough),
+                Some(least) => Answer::Refused(Why::WantsLonger(least)),
+                None => Answer::Refused(Why::Unsaid),
             },
-            408 | 480 | 500..=599 => Answer::Elsewhere(Why::Status(status), pause()),
-            _ => Answer::Refused(Why::Status(status)),
+            408 | 480 | 500..=599 => Answer::Elsewhere(Why::Unable(status), pause()),
+            _ => Answer::Refused(Why::Refused(status)),
         }
     }
+}
+
+/// Our Contact at a peer, without what depends on the way.
+fn contact(policy: &Policy, peer: &Peer, terms: &Register) -> String {
+    let at = policy.listener(peer.listener).map(|listener| listener.advertised.sent_by().to_string());
+    format!("sip:{}@{}", terms.user, at.unwrap_or_default())
 }
 
 /// The life that is asked for.
 fn seconds(terms: &Register) -> u32 {
     u32::try_from(terms.expires.as_secs()).unwrap_or(u32::MAX)
-}
-
-/// For how many seconds a 2xx says that our Contact is held (RFC 3261 §10.2.4): of all that it lists, ours counts.
-fn granted(message: &Message, contact: &str, asked: u32) -> u32 {
-    let ours = |value: &&NameAddr<'_>| {
-        let rest = value.raw_uri.strip_prefix(contact.as_bytes());
-        rest.is_some_and(|rest| rest.first().is_none_or(|byte| *byte == b';'))
-    };
-    let listed: Vec<NameAddr<'_>> =
-        message.values(HeaderName::Contact).filter_map(|value| NameAddr::read(value).ok()).collect();
-    // A registrar that writes our address anew, as it sees it, lists just that one.
-    let entry = listed.iter().find(ours).or(match listed.as_slice() {
-        [only] => Some(only),
-        _ => None,
-    });
-    let named = entry.and_then(|entry| entry.param("expires")).and_then(delta_seconds);
-    let all = || message.header(HeaderName::Expires).and_then(delta_seconds);
-    named.or_else(all).unwrap_or(asked)
 }
 
 /// A host without its port: an address of record has none.
@@ -220,7 +209,8 @@ impl Registrations {
                 Some(one) => one.follow(now, peer, terms),
                 None => {
                     let at = now.after(Duration::from_millis(random.below(SPREAD_MS).into()));
-                    self.0.push(Registration::new(peer, terms, at, random));
+                    let contact = contact(policy, peer, terms);
+                    self.0.push(Registration::new(peer, terms, contact, at, random));
                 }
             }
         }
@@ -281,7 +271,7 @@ impl Engine {
             self.registered(now, place, |one, branch| {
                 let ways = one.ways(&located, draw);
                 let state = std::mem::replace(&mut one.state, Registering::Over);
-                state.wake(now.tick, ways, branch, share)
+                state.wake(now.tick, ways, one.peer.try_timeout, branch, share)
             });
         }
         self.forget_left(now);
@@ -311,11 +301,9 @@ impl Engine {
             }
             Proof::NotAsked => None,
         };
-        let policy = Arc::clone(&self.policy);
         let share = self.random.below(1_000);
         self.registered(now, place, |one, next| {
-            let listener = policy.listener(one.peer.listener);
-            let answer = answer.unwrap_or_else(|| one.meaning(listener, message));
+            let answer = answer.unwrap_or_else(|| one.meaning(message));
             std::mem::replace(&mut one.state, Registering::Over).answered(now.tick, answer, next, share)
         });
         self.forget_left(now);
@@ -375,7 +363,7 @@ impl Engine {
         let branch = Branch(self.random.bits());
         let Some(one) = self.registrations.0.get_mut(place) else { return };
         one.cseq = one.cseq.saturating_add(1);
-        one.state = std::mem::replace(&mut one.state, Registering::Over).renamed(branch);
+        one.state = std::mem::replace(&mut one.state, Registering::Over).renamed(now.tick, branch);
         let bytes = again::renewed(request, &branch.text(), one.cseq);
         let (owner, rounds) = (Owner::Registration, Rounds::default());
         self.send_again(now, Ask { branch, invite: false, hop, bytes, owner, rounds });
@@ -445,16 +433,7 @@ fn failed_text(now: Now, one: &Registration, why: Why) -> String {
         }
         None => "its calls do not come".to_owned(),
     };
-    let cure = match why {
-        Why::NoTarget => "Look its name up with `dig`, and at `dns` of the policy.",
-        Why::Silence | Why::Unreachable => "Check that it runs, `targets`, and what stands between.",
-        Why::Status(_) => {
-            "Ask the trunk what it has of this edge: `register.user`, `request_host` and `login` must be as it says."
-        }
-        Why::Login(_) => "Check `login`; it is asked again every five minutes.",
-        Why::TooBrief => "Set `register.expires` to what it wants.",
-    };
-    format!("does not register this edge: {why}; {until}. {cure}")
+    format!("does not register this edge: {why}; {until}. {}", why.cure())
 }
 
 /// 39209: a registration is not held, or held again. `text` goes on where the peer's name and the user end.

@@ -201,6 +201,12 @@ impl<'a> SipUri<'a> {
         find_param(self.params, name)
     }
 
+    /// RFC 3261 §19.1.2: the port, or what stands for none.
+    fn port_meant(&self) -> u16 {
+        let encrypted = || self.param("transport").is_some_and(|name| name.eq_ignore_ascii_case(b"tls"));
+        self.port.unwrap_or_else(|| if self.secure || encrypted() { 5061 } else { 5060 })
+    }
+
     fn equivalent(&self, other: &SipUri<'_>) -> bool {
         // RFC 3261 §19.1.4: user and password with case, the rest without.
         self.secure == other.secure
@@ -320,6 +326,32 @@ impl<'a> Uri<'a> {
         match self {
             Self::Sip(SipUri { params, .. }) | Self::Tel { params, .. } => find_param(params, name),
             Self::Urn(_) | Self::Other(_) => None,
+        }
+    }
+
+    /// Whether two sip or sips URIs have one user (RFC 3261 §19.1.4: with case, escapes undone).
+    #[must_use]
+    pub fn same_user(&self, other: &Uri<'_>) -> bool {
+        match (self, other) {
+            (Self::Sip(one), Uri::Sip(two)) => {
+                same_option(one.user, two.user, |one, two| canonical(one).eq(canonical(two)))
+            }
+            (Self::Sip(_) | Self::Tel { .. } | Self::Urn(_) | Self::Other(_), _) => false,
+        }
+    }
+
+    /// Whether two sip or sips URIs lead to one user at one place, whatever parameters were added on the way and
+    /// whether or not a port is written that is meant anyway.
+    #[must_use]
+    pub fn same_place(&self, other: &Uri<'_>) -> bool {
+        match (self, other) {
+            (Self::Sip(one), Uri::Sip(two)) => {
+                self.same_user(other)
+                    && one.secure == two.secure
+                    && one.host.matches(&two.host)
+                    && one.port_meant() == two.port_meant()
+            }
+            (Self::Sip(_) | Self::Tel { .. } | Self::Urn(_) | Self::Other(_), _) => false,
         }
     }
 

@@ -180,3 +180,23 @@ fn an_ipv4_literal_is_read_as_the_standard_library_reads_it() {
         assert_eq!(ipv4(text.as_bytes()), text.parse().ok(), "{text}");
     }
 }
+
+/// A Contact of ours comes back as a registrar writes it.
+#[test]
+fn rfc3261_19_1_2_one_user_at_one_place_however_it_is_written() {
+    for (one, two, same) in [
+        ("sip:a@edge.example:5060", "sip:a@EDGE.example", true),
+        ("sip:a@192.0.2.1:5060", "sip:%61@192.0.2.1;ob;transport=tcp;expires=7", true),
+        ("sips:a@192.0.2.1:5061", "sips:a@192.0.2.1", true),
+        ("sip:a@192.0.2.1:5061;transport=tls", "sip:a@192.0.2.1;transport=TLS", true),
+        ("sip:a@192.0.2.1:5060", "sip:a@192.0.2.1:50601", false),
+        ("sip:a@192.0.2.1:5060", "sip:A@192.0.2.1:5060", false),
+        ("sip:a@192.0.2.1", "sip:192.0.2.1", false),
+        ("sip:a@192.0.2.1", "sips:a@192.0.2.1:5060", false),
+        ("sip:1@192.0.2.1", "tel:1", false),
+    ] {
+        let (first, second) = (Uri::read(one.as_bytes()).unwrap(), Uri::read(two.as_bytes()).unwrap());
+        assert_eq!(first.same_place(&second), same, "{one} {two}");
+        assert_eq!(second.same_place(&first), same, "{two} {one}");
+    }
+}
