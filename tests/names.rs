@@ -168,6 +168,29 @@ fn a_host_whose_address_is_not_told_hides_no_other_host_of_the_name() {
 }
 
 #[test]
+fn a_lost_answer_about_a_host_leaves_it_where_it_was_told_last() {
+    let net = Net(157);
+    let server = NameServer::start(&net.names());
+    server.zone(&srv(net, 1));
+    let (one, two) = (format!("{}:5090", net.trunk()), format!("{}:5091", net.spare()));
+    let edge = Edge::start("names-lost", net, &policy());
+    let both = format!("fresh {one} {two}");
+    becomes(&edge, &both);
+    server.silent_about("one.example.com");
+    let before = server.questions();
+    wait_for("several rounds of asking", PATIENCE, || {
+        assert_eq!(state(&edge), both);
+        server.questions() > before + 16
+    });
+    // What DNS denies is gone, whatever it said before.
+    server.silent_about("");
+    let zone = srv(net, 1);
+    let denied: Vec<&str> = zone.lines().filter(|line| !line.contains("one.example.com 1 A")).collect();
+    server.zone(&denied.join("\n"));
+    becomes(&edge, &format!("fresh {two}"));
+}
+
+#[test]
 fn an_address_of_a_name_may_call_only_where_the_policy_says_so() {
     let net = Net(153);
     let server = NameServer::start(&net.names());

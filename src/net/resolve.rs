@@ -23,7 +23,7 @@ use crate::policy::{Policy, Transports};
 use crate::sip::PartyId;
 
 use ask::Asker;
-use standing::{Outcome, Standing};
+use standing::{Hosts, Outcome, Standing};
 
 /// Questions under way at once, of all names together; the others wait.
 const QUESTIONS_MAX: usize = 16;
@@ -153,8 +153,9 @@ fn wanted(policy: &Policy) -> Vec<Wanted> {
 /// Resolves one name for ever.
 async fn keep(shared: Arc<Shared>, wanted: Wanted) {
     let mut standing = Standing::default();
+    let mut hosts = Hosts::default();
     loop {
-        let outcome = seek(&shared, &wanted).await;
+        let outcome = seek(&shared, &wanted, &mut hosts).await;
         if let Outcome::Silent { .. } = outcome {
             shared.asker.renew(&shared.settings);
         }
@@ -170,26 +171,28 @@ async fn keep(shared: Arc<Shared>, wanted: Wanted) {
     }
 }
 
-/// Asks until it is known where a name leads. A host whose addresses are not told is left out as long as another one is found;
-/// then the name is asked again soon. Whatever else is not answered says nothing: another transport must not be taken for it.
-async fn seek(shared: &Arc<Shared>, wanted: &Wanted) -> Outcome {
+/// Asks until it is known where a name leads. A host whose addresses are not told keeps those that were told last, and is left
+/// out where none are known, as long as DNS speaks of another one; then the name is asked again soon. Whatever else is not
+/// answered says nothing: another transport must not be taken for it.
+async fn seek(shared: &Arc<Shared>, wanted: &Wanted, hosts: &mut Hosts) -> Outcome {
     let sought =
         Sought { host: &wanted.host, port: wanted.port, transports: &wanted.transports, ipv6: wanted.ipv6 };
     let mut answers = Answers::new();
     let mut ttl = shared.settings.ttl_max;
     let mut untold = None;
+    // Whether DNS has told the addresses of a host, or said that there are none.
+    let mut told = false;
     for _ in 0..TURNS_MAX {
         let questions = match sought.step(&answers) {
             Step::Found(list) => {
                 if let Some(why) = untold {
-                    tracing::info!(
-                        peer = &*wanted.peer,
-                        name = &*wanted.host,
-                        why,
-                        "a host of the name is left out"
-                    );
+                    if !told {
+                        return Outcome::Silent { why };
+                    }
+                    log_untold(wanted, &why);
                     ttl = ttl.min(shared.settings.retry);
                 }
+                hosts.keep(&answers);
                 return Outcome::Found { list, ttl };
             }
             Step::Nothing(why) => {
@@ -211,6 +214,11 @@ async fn seek(shared: &Arc<Shared>, wanted: &Wanted) -> Outcome {
             match joined {
                 Ok((question, Ok((answer, holds)))) => {
                     ttl = holds.map_or(ttl, |holds| ttl.min(holds));
+                    if matches!(question.kind, Kind::A | Kind::Aaaa) {
+                        told = true;
+                        let now = shared.clock.now().tick;
+                        hosts.told(now, &question, &answer, holds.unwrap_or_default(), &shared.settings);
+                    }
                     answers.insert(question, answer);
                 }
                 Ok((question, Err(why))) => {
@@ -219,7 +227,8 @@ async fn seek(shared: &Arc<Shared>, wanted: &Wanted) -> Outcome {
                         return Outcome::Silent { why };
                     }
                     untold = Some(why);
-                    answers.insert(question, Answer::Nothing);
+                    let last = hosts.last(shared.clock.now().tick, &question, &shared.settings);
+                    answers.insert(question, last.unwrap_or(Answer::Nothing));
                 }
                 Err(_) => {
                     return Outcome::Silent { why: "asking DNS ended by a bug of this edge".to_owned() };
@@ -228,6 +237,11 @@ async fn seek(shared: &Arc<Shared>, wanted: &Wanted) -> Outcome {
         }
     }
     Outcome::Silent { why: "DNS is asked without an end".to_owned() }
+}
+
+fn log_untold(wanted: &Wanted, why: &str) {
+    let (peer, name) = (&*wanted.peer, &*wanted.host);
+    tracing::info!(peer, name, why, "of a host of the name is used what was told last, or nothing");
 }
 
 fn log(wanted: &Wanted, resolution: &Resolution) {

@@ -2,11 +2,12 @@
 //!
 //! Owns the decision as a pure function of what was heard and when. Read first: RFC 8767 §4, §5; RFC 2308 §5.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::Settings;
 use crate::clock::Tick;
-use crate::policy::locate::Found;
+use crate::policy::locate::{Answer, Answers, Found, Question};
 use crate::policy::located::Resolution;
 
 /// The first pause after a failure; each further one is twice as long, up to `Settings::retry`.
@@ -77,9 +78,67 @@ impl Standing {
     }
 }
 
+/// The addresses of a name's hosts as each was told last: one lost answer takes no host away. As many as the name led to when
+/// it was found last.
+#[derive(Debug, Default)]
+pub(super) struct Hosts(HashMap<Question, (Answer, Tick)>);
+
+impl Hosts {
+    /// DNS has spoken of a host; what it denies is forgotten.
+    pub fn told(
+        &mut self,
+        now: Tick,
+        question: &Question,
+        answer: &Answer,
+        holds: Duration,
+        settings: &Settings,
+    ) {
+        if let Answer::Addresses(_) = answer {
+            let until = now.after(holds.clamp(settings.ttl_min, settings.ttl_max));
+            self.0.insert(question.clone(), (answer.clone(), until));
+        } else {
+            self.0.remove(question);
+        }
+    }
+
+    /// What was told last, as long as a stale answer may stand.
+    pub fn last(&self, now: Tick, question: &Question, settings: &Settings) -> Option<Answer> {
+        let (answer, until) = self.0.get(question)?;
+        (now < until.after(settings.stale_max)).then(|| answer.clone())
+    }
+
+    /// Forgets every host that the name leads to no more.
+    pub fn keep(&mut self, asked: &Answers) {
+        self.0.retain(|question, _| asked.contains_key(question));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::locate::Kind;
+
+    #[test]
+    fn a_host_keeps_what_was_told_last_until_it_is_denied_forgotten_or_too_old() {
+        let at = |seconds: u64| Tick::from_micros(seconds * 1_000_000);
+        let host = |name: &str| Question { name: name.into(), kind: Kind::A };
+        let addresses = Answer::Addresses(vec!["192.0.2.1".parse().unwrap()]);
+        let (settings, holds) = (settings(), Duration::from_secs(20));
+        let mut hosts = Hosts::default();
+        for name in ["a", "b", "c"] {
+            hosts.told(at(0), &host(name), &addresses, holds, &settings);
+        }
+        // 20 s of its own, then `stale_max`.
+        for (seconds, stands) in [(0, true), (19, true), (79, true), (80, false)] {
+            let last = hosts.last(at(seconds), &host("a"), &settings);
+            assert_eq!(last, stands.then(|| addresses.clone()), "{seconds} s");
+        }
+        assert_eq!(hosts.last(at(0), &host("d"), &settings), None);
+        hosts.told(at(1), &host("a"), &Answer::Nothing, holds, &settings);
+        hosts.keep(&Answers::from([(host("b"), Answer::Nothing)]));
+        let left = ["a", "b", "c"].map(|name| hosts.last(at(1), &host(name), &settings).is_some());
+        assert_eq!(left, [false, true, false], "denied, asked again, led to no more");
+    }
 
     enum Hears {
         Found(u64),
