@@ -13,11 +13,7 @@ use crate::sip::{Flow, Message, Method, again};
 /// The code and the words of a call that ends because its challenge was not answered.
 pub(super) fn refused(core: &Core, peer: &crate::policy::Peer) -> (Code, String) {
     let why = core.unproven.unwrap_or(Unproven::NoLogin);
-    let words = match why.code() {
-        code if code == crate::policy::code::BAD_CREDENTIALS => "does not take our login",
-        _ => "asks for a login that the policy does not give it",
-    };
-    (why.code(), format!("{} {words}", peer.name))
+    (why.code(), format!("{} {}", peer.name, why.brief()))
 }
 
 impl Call {
@@ -34,13 +30,16 @@ impl Call {
         match proof {
             Proof::NotAsked => false,
             Proof::Refused(why) => {
-                self.core.unproven = Some(why);
-                self.core.alert_unproven(side, flow, why, message, context);
+                self.core.tell_unproven(side, flow, why, message, context);
                 false
             }
             Proof::Possible { request, hop } => {
                 let new = Branch(context.random.bits());
+                let rang = self.has_rung((side, branch));
                 if !self.renews((side, branch), new, message) {
+                    if rang {
+                        self.core.tell_unproven(side, flow, Unproven::Rang, message, context);
+                    }
                     return false;
                 }
                 let cseq = self.number(side, message, again::number(request).unwrap_or(0));
@@ -49,6 +48,14 @@ impl Call {
                 context.effects.push(Effect::Again { branch: new, side, invite, hop, bytes });
                 true
             }
+        }
+    }
+
+    /// Whether the far side asks about an INVITE for which the caller has heard it ring.
+    fn has_rung(&self, (side, branch): (Side, Branch)) -> bool {
+        match &self.phase {
+            Phase::Setup(setup) => side == Side::B && setup.has_rung(branch),
+            Phase::Talk(_) | Phase::Hangup(_) | Phase::Over => false,
         }
     }
 
@@ -90,15 +97,16 @@ impl Call {
 }
 
 impl Core {
-    /// Tells of a challenge that was not answered: who asked, for which realm, in which call.
-    fn alert_unproven(
-        &self,
+    /// Keeps why a challenge was not answered, and tells it: who asked, for which realm, in which call.
+    fn tell_unproven(
+        &mut self,
         side: Side,
         flow: &Flow,
         why: Unproven,
         message: &Message,
         context: &mut Context<'_>,
     ) {
+        self.unproven = Some(why);
         // The leg may stand for another target by now.
         let there = self.policy.peer_at(flow).and_then(|peer| self.policy.peer(peer));
         let peer = &there.unwrap_or(&self.leg(side).peer).name;

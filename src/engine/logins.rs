@@ -4,6 +4,8 @@
 //! peer that was asked, with that peer's login and for its realm; whoever else asks learns nothing. Refuses to know what
 //! a request is for: its owner sends it again. Read first: RFC 3261 §22; RFC 7616 §3.4-3.6.
 
+mod refused;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,9 +17,11 @@ use crate::call::identity::hex16;
 use crate::call::{Branch, Random};
 use crate::clock::Now;
 use crate::policy::{Asker, Login, PeerId, Policy, Unproven};
-use crate::sip::again::{self, Parts};
+use crate::sip::again::{self, Parts, Proofs};
 use crate::sip::digest::{Answer, AuthenticationInfo, Challenge};
-use crate::sip::{Flow, HeaderName, Hop, Message};
+use crate::sip::{Flow, HeaderName, Hop, Message, Method};
+
+use refused::{Purpose, Refusals};
 
 /// A request on its way out.
 #[derive(Debug)]
@@ -66,6 +70,8 @@ pub(super) struct Logins {
     /// Whether any peer has a login: most of the time none has, and nothing is looked up.
     any: bool,
     given: Vec<Given>,
+    /// The logins that were shown in vain.
+    refusals: Refusals,
     /// How often the request was challenged that its owner is just asked to send again.
     rounds: Rounds,
 }
@@ -80,30 +86,28 @@ impl Logins {
     /// A new policy: what was given for a login that changed is forgotten.
     pub fn follow(&mut self, policy: &Policy) {
         self.any = policy.peers.iter().flatten().any(|peer| peer.login.is_some());
-        let stands = |given: &Given| {
-            policy
-                .peer(given.peer)
-                .and_then(|peer| peer.login.as_ref())
-                .is_some_and(|login| *login == given.login)
+        let stands = |peer: PeerId, known: &Arc<Login>| {
+            policy.peer(peer).and_then(|peer| peer.login.as_ref()).is_some_and(|login| login == known)
         };
-        self.given.retain(stands);
+        self.given.retain(|given| stands(given.peer, &given.login));
+        self.refusals.retain(stands);
     }
 
     /// Keeps a challenge in place of the one before.
     fn keep(&mut self, peer: PeerId, login: &Arc<Login>, asker: Asker, challenge: Challenge<'static>) {
+        // RFC 7616 §3.4: nc counts the requests under this nonce, however often it is named.
+        let same = |given: &&Given| {
+            (given.peer, given.asker) == (peer, asker) && given.challenge.nonce == challenge.nonce
+        };
+        let count = self.given.iter().find(same).map_or(0, |given| given.count);
         self.given.retain(|given| (given.peer, given.asker) != (peer, asker));
-        self.given.push(Given { peer, asker, login: Arc::clone(login), challenge, count: 0 });
-    }
-
-    /// A login that was refused is shown no more until it is asked for again.
-    fn forget(&mut self, peer: PeerId) {
-        self.given.retain(|given| given.peer != peer);
+        self.given.push(Given { peer, asker, login: Arc::clone(login), challenge, count });
     }
 
     /// The lines that prove who we are to a peer, for one request.
-    fn prove(&mut self, peer: PeerId, request: &[u8], random: &mut Random) -> Vec<(HeaderName, Vec<u8>)> {
-        let Some(parts) = Parts::of(request) else { return Vec::new() };
-        let mut proofs = Vec::new();
+    fn prove(&mut self, peer: PeerId, request: &[u8], random: &mut Random) -> Proofs {
+        let Some(parts) = Parts::of(request) else { return Proofs::default() };
+        let mut proofs = Proofs::default();
         for given in self.given.iter_mut().filter(|given| given.peer == peer) {
             let Some(ha1) = given.login.key(given.challenge.algorithm.hash) else { continue };
             // RFC 7616 §3.4: nc counts the requests sent under the nonce; it has eight digits and does not begin again.
@@ -119,7 +123,7 @@ impl Logins {
                 body: parts.body,
             };
             if let Some(value) = given.challenge.answer(&answer) {
-                proofs.push((given.asker.answered_in(), value));
+                proofs.push(given.asker.answered_in(), value);
             }
         }
         proofs
@@ -130,7 +134,9 @@ impl Logins {
         let Some(next) = &info.next_nonce else { return };
         // RFC 3261 knows Authentication-Info from user agents alone; a proxy that says it is taken at its word.
         let given = self.given.iter_mut().filter(|given| given.peer == peer);
-        if let Some(given) = given.min_by_key(|given| given.asker == Asker::Proxy) {
+        if let Some(given) = given.min_by_key(|given| given.asker == Asker::Proxy)
+            && *given.challenge.nonce != **next
+        {
             given.challenge.nonce = std::borrow::Cow::Owned(next.to_vec());
             given.count = 0;
         }
@@ -145,7 +151,16 @@ impl Engine {
         let Some(peer) = peer else {
             return self.transactions.start(now.tick, branch, invite, hop, bytes, owner, &mut self.outcomes);
         };
-        let proofs = self.logins.prove(peer, &bytes, &mut self.random);
+        let asked = rounds != Rounds::default();
+        // A login that was refused is shown to nobody before it is asked for again.
+        let proofs = if asked || !self.logins.refusals.hold(peer) {
+            self.logins.prove(peer, &bytes, &mut self.random)
+        } else {
+            Proofs::default()
+        };
+        if asked && !proofs.is_empty() {
+            self.logins.refusals.shown(peer, branch);
+        }
         let sent = if proofs.is_empty() { bytes.clone() } else { again::with_proofs(&bytes, &proofs) };
         let presented = Presented { peer, hop, request: bytes, proofs, rounds };
         self.transactions.start(now.tick, branch, invite, hop, sent.clone(), owner, &mut self.outcomes);
@@ -188,6 +203,8 @@ impl Engine {
     /// then, and the request may go again.
     pub(super) fn challenged<'a>(
         &mut self,
+        now: Now,
+        owner: Owner,
         message: &Message,
         presented: Option<&'a Presented>,
     ) -> Proof<'a> {
@@ -198,16 +215,35 @@ impl Engine {
             Ok(chosen) => chosen,
             Err(why) => return Proof::Refused(why),
         };
+        let peer = presented.peer;
         let mut rounds = presented.rounds;
+        // What was shown for this request already is not shown in vain again: the answer to it is refused below.
+        if rounds == Rounds::default()
+            && !self.logins.refusals.may_show(now.tick, peer, purpose(owner, message.method()))
+        {
+            return Proof::Refused(Unproven::Withheld);
+        }
         if !chosen.iter().all(|(asker, challenge)| rounds.take(*asker, challenge.stale)) {
-            self.logins.forget(presented.peer);
+            // RFC 7616 §3.3: `stale` says that the password was right.
+            if !chosen.iter().any(|(_, challenge)| challenge.stale) {
+                self.logins.refusals.note(now.tick, peer, &login);
+            }
             return Proof::Refused(Unproven::Refused);
         }
         for (asker, challenge) in chosen {
-            self.logins.keep(presented.peer, &login, asker, challenge);
+            self.logins.keep(peer, &login, asker, challenge);
         }
         self.logins.rounds = rounds;
         Proof::Possible { request: &presented.request, hop: presented.hop }
+    }
+
+    /// A response that may say that a login is good by now which was refused before.
+    pub(super) fn note_served(&mut self, branch: Branch, message: &Message) {
+        if self.logins.any
+            && let Some(status) = message.status()
+        {
+            self.logins.refusals.answered(branch, status);
+        }
     }
 
     /// Sends a challenged request once more, its owner having given it another branch and number.
@@ -235,5 +271,16 @@ impl Engine {
         let peer = peer.and_then(|(id, policy)| policy.peer(id)).map(|peer| Arc::clone(&peer.name));
         let alert = why.alert(now.wall, peer.as_ref(), flow, message);
         self.alert(Box::new(alert));
+    }
+}
+
+/// What a challenged request of ours is for.
+fn purpose(owner: Owner, method: &Method) -> Purpose {
+    match owner {
+        Owner::Registration => Purpose::Must,
+        Owner::Probe(_) => Purpose::Probe,
+        Owner::Call { .. } | Owner::Past(_) | Owner::Standalone(_) | Owner::Nobody => {
+            if *method == Method::Bye { Purpose::Must } else { Purpose::Call }
+        }
     }
 }

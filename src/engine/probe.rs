@@ -72,7 +72,7 @@ impl Engine {
     }
 
     /// Any response is life, a challenge too. It is answered all the same, so that a login that is wrong shows before
-    /// the first call; a peer that has none may ask in vain.
+    /// the first call; a peer that has none may ask in vain, and so may one that refused it lately, which was told then.
     pub(super) fn probe_answered(
         &mut self,
         now: Now,
@@ -84,7 +84,7 @@ impl Engine {
     ) {
         self.peers.answered(branch);
         match proof {
-            Proof::NotAsked | Proof::Refused(Unproven::NoLogin) => {}
+            Proof::NotAsked | Proof::Refused(Unproven::NoLogin | Unproven::Withheld) => {}
             Proof::Refused(why) => self.alert_unproven(now, flow, why, message),
             Proof::Possible { .. } => {
                 self.resend(now, Owner::Probe(peer), proof);

@@ -42,8 +42,9 @@ impl Engine {
             self.heard(now, peer, flow.remote);
         }
         self.note_next_nonce(&flow, message);
+        self.note_served(branch, message);
         let proof = match message.status() {
-            Some(401 | 407) => self.challenged(message, presented.as_deref()),
+            Some(401 | 407) => self.challenged(now, owner, message, presented.as_deref()),
             Some(_) | None => Proof::NotAsked,
         };
         match owner {

@@ -73,6 +73,10 @@ pub enum Unproven {
     Unreadable,
     /// The login was shown and refused.
     Refused,
+    /// It was refused a short while ago, and is not shown again yet.
+    Withheld,
+    /// It asks after it has rung: the call would ring a second time.
+    Rang,
 }
 
 impl Unproven {
@@ -80,8 +84,8 @@ impl Unproven {
     #[must_use]
     pub const fn code(self) -> Code {
         match self {
-            Self::NoLogin | Self::OtherRealm | Self::Unreadable => code::CHALLENGE_FROM_STRANGER,
-            Self::Unsound | Self::Refused => code::BAD_CREDENTIALS,
+            Self::NoLogin | Self::OtherRealm | Self::Unreadable | Self::Rang => code::CHALLENGE_FROM_STRANGER,
+            Self::Unsound | Self::Refused | Self::Withheld => code::BAD_CREDENTIALS,
         }
     }
 
@@ -94,6 +98,8 @@ impl Unproven {
             Self::Unsound => "asks for a login by algorithms that are not allowed",
             Self::Unreadable => "asks for a login in words that cannot be read",
             Self::Refused => "refuses our login",
+            Self::Withheld => "refused our login a short while ago, and it is not shown again yet",
+            Self::Rang => "asks for a login after it has rung",
         }
     }
 
@@ -112,7 +118,13 @@ impl Unproven {
             }
             Self::Unreadable => "asks for a login in words that cannot be read; nothing was shown to it.",
             Self::Refused => {
-                "refuses our login (bad login). Check `login.user`, the password and `login.realm`; some carriers lock a user after a few wrong tries."
+                "refuses our login (bad login). Check `login.user`, the password and `login.realm`; some carriers lock a user after a few wrong tries, so it is shown again only after 30 s, doubling to five minutes, for a call, after five minutes for a probe, or as soon as a reload changes `login`."
+            }
+            Self::Withheld => {
+                "refused our login a short while ago (bad login), and it is not shown again yet, for some carriers lock a user after a few wrong tries. Check `login.user`, the password and `login.realm`; a reload that changes `login` ends the pause."
+            }
+            Self::Rang => {
+                "asks for a login after it has rung; nothing was shown to it, for the call would ring a second time. It asks too late: ask whoever runs it."
             }
         }
     }

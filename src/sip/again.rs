@@ -4,12 +4,36 @@
 //! the lines of `write::Writer` are known here. Read first: RFC 3261 §8.1.3.5, §22.1, §22.2.
 
 use bytes::Bytes;
+use zeroize::Zeroizing;
 
 use super::headers::HeaderName;
 use super::write::Text;
 
 /// The lines that prove who asks.
 const PROOFS: [HeaderName; 2] = [HeaderName::Authorization, HeaderName::ProxyAuthorization];
+
+/// Proofs of who asks, a header's name and value each: they stand in no log, and are wiped when they are dropped.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Proofs(Vec<(HeaderName, Zeroizing<Vec<u8>>)>);
+
+impl Proofs {
+    /// Adds one.
+    pub fn push(&mut self, name: HeaderName, value: Vec<u8>) {
+        self.0.push((name, Zeroizing::new(value)));
+    }
+
+    /// Whether nothing is proven.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl std::fmt::Debug for Proofs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| (name, "[redacted]"))).finish()
+    }
+}
 
 /// Method, Request-URI and body of a request of ours, as it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +66,7 @@ impl<'a> Parts<'a> {
 
 /// The same request with these proofs, and no other.
 #[must_use]
-pub fn with_proofs(request: &[u8], proofs: &[(HeaderName, Vec<u8>)]) -> Bytes {
+pub fn with_proofs(request: &[u8], proofs: &Proofs) -> Bytes {
     rewritten(request, None, proofs)
 }
 
@@ -50,7 +74,7 @@ pub fn with_proofs(request: &[u8], proofs: &[(HeaderName, Vec<u8>)]) -> Bytes {
 /// (RFC 3261 §22.2).
 #[must_use]
 pub fn renewed(request: &[u8], branch: &[u8], cseq: u32) -> Bytes {
-    rewritten(request, Some((branch, cseq)), &[])
+    rewritten(request, Some((branch, cseq)), &Proofs::default())
 }
 
 /// CSeq of a message of ours: number and method.
@@ -75,26 +99,27 @@ pub fn number(request: &[u8]) -> Option<u32> {
     cseq(request).map(|(number, _)| number)
 }
 
-fn rewritten(request: &[u8], renamed: Option<(&[u8], u32)>, proofs: &[(HeaderName, Vec<u8>)]) -> Bytes {
-    let room: usize = proofs.iter().map(|(_, value)| value.len() + 32).sum();
+fn rewritten(request: &[u8], renamed: Option<(&[u8], u32)>, proofs: &Proofs) -> Bytes {
+    let room: usize = proofs.0.iter().map(|(_, value)| value.len() + 32).sum();
     let mut out = Vec::with_capacity(request.len() + room + 16);
     let mut rest = request;
     while let Some((text, after)) = line(rest).filter(|(text, _)| !text.is_empty()) {
         rest = after;
         let name = HeaderName::read(text.split(|byte| *byte == b':').next().unwrap_or_default());
-        match (name, renamed) {
-            (HeaderName::Authorization | HeaderName::ProxyAuthorization, _) => {}
-            (HeaderName::Via, Some((branch, _))) => put(&mut out, &via(text, branch)),
-            (HeaderName::CSeq, Some((_, cseq))) => {
+        if PROOFS.contains(&name) {
+            continue;
+        }
+        // Content-Length is the last line of all that we write.
+        if name == HeaderName::ContentLength {
+            prove(&mut out, proofs);
+        }
+        match renamed {
+            Some((branch, _)) if name == HeaderName::Via => put(&mut out, &via(text, branch)),
+            Some((_, cseq)) if name == HeaderName::CSeq => {
                 let method = text.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
                 put(&mut out, &[b"CSeq: ", cseq.to_string().as_bytes(), b" ", method].concat());
             }
-            // Content-Length is the last line of all that we write.
-            (HeaderName::ContentLength, _) => {
-                prove(&mut out, proofs);
-                put(&mut out, text);
-            }
-            (_, _) => put(&mut out, text),
+            Some(_) | None => put(&mut out, text),
         }
     }
     out.extend_from_slice(rest);
@@ -102,8 +127,8 @@ fn rewritten(request: &[u8], renamed: Option<(&[u8], u32)>, proofs: &[(HeaderNam
 }
 
 /// The proofs, one line each. A value that would break its line is not written: it was made of what a server said.
-fn prove(out: &mut Vec<u8>, proofs: &[(HeaderName, Vec<u8>)]) {
-    for (name, value) in proofs.iter().filter(|(name, _)| PROOFS.contains(name)) {
+fn prove(out: &mut Vec<u8>, proofs: &Proofs) {
+    for (name, value) in proofs.0.iter().filter(|(name, _)| PROOFS.contains(name)) {
         if let Some(value) = Text::new(value) {
             out.extend_from_slice(name.as_str().as_bytes());
             out.extend_from_slice(b": ");
@@ -160,7 +185,16 @@ mod tests {
 
     #[test]
     fn proofs_stand_once_and_go_with_the_next_number() {
-        let proof = |text: &str| vec![(HeaderName::ProxyAuthorization, text.as_bytes().to_vec())];
+        let proof = |text: &str| {
+            let mut proofs = Proofs::default();
+            proofs.push(HeaderName::ProxyAuthorization, text.as_bytes().to_vec());
+            proofs
+        };
+        let debug = format!("{:?}", proof("Digest a=1"));
+        assert!(
+            debug.contains("[redacted]") && !debug.contains("a=1") && !debug.contains("68, 105"),
+            "{debug}"
+        );
         let shown = with_proofs(&request(), &proof("Digest a=1"));
         let text = String::from_utf8(shown.to_vec()).unwrap();
         assert!(

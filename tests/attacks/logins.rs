@@ -263,8 +263,12 @@ fn a8_a_challenge_after_ringing_is_not_answered_and_is_told() {
         site.send(TRUNK, &rings);
         let sent = site.send(TRUNK, &challenge(&leg, status, "n"));
         nothing_told(&sent);
-        assert!(response_to(&sent, PBX, 403).is_some(), "{}", shown(&sent));
-        assert!(site.alerted(39204), "{:?}", site.alerts);
+        let refused = response_to(&sent, PBX, 403).unwrap_or_else(|| panic!("{}", shown(&sent)));
+        let why = refused.header("Warning").unwrap_or_default();
+        assert!(why.contains("trunk asks for a login after it has rung"), "{why}");
+        let told: Vec<_> = site.alerts.iter().filter(|alert| alert.code.number == 39204).collect();
+        let realm = ("realm", REALM.to_owned());
+        assert!(told.len() == 1 && told[0].evidence.contains(&realm), "{:?}", site.alerts);
         site.must_become_empty();
     }
 }
@@ -360,4 +364,65 @@ fn a8_a_call_that_a_reload_leaves_in_the_clear_shows_no_login() {
     nothing_told(&site.send(TRUNK, &challenge(&bye, 401, "n")));
     assert!(site.alerted(39204));
     site.must_become_empty();
+}
+
+/// How often the login was shown to the trunk in so many seconds of probes, each of which it challenges and refuses.
+fn shown_in_vain(site: &mut Site, seconds: u64) -> usize {
+    let mut shown = 0;
+    for second in 0..seconds {
+        let sent = site.pass(SECOND);
+        let Some(probe) = request_to(&sent, TRUNK, "OPTIONS") else { continue };
+        assert!(probe.header("Authorization").is_none(), "a refused login is not shown ahead");
+        let sent = site.send(TRUNK, &challenge(&probe, 401, &format!("n{second}")));
+        let Some(again) = request_to(&sent, TRUNK, "OPTIONS") else { continue };
+        assert!(again.header("Authorization").is_some());
+        shown += 1;
+        nothing_told(&site.send(TRUNK, &challenge(&again, 401, &format!("m{second}"))));
+    }
+    shown
+}
+
+/// A carrier that locks its users after a few wrong tries is shown a wrong password by no machine of ours twice a minute.
+#[test]
+fn a_refused_login_is_shown_seldom_and_at_once_when_it_is_another() {
+    let shape = Shape { login: LOGIN, key: "probe: 5s", ..Shape::default() };
+    let (before, after) = (yaml(&shape), yaml(&shape).replace("user: ringfence", "user: another"));
+    let mut loaded = loads(&[&before, &after, &after]).into_iter().map(|(_, policy)| policy).skip(1);
+    let mut site = Site::of(&before);
+    assert_eq!(shown_in_vain(&mut site, 290), 1, "one in the first five minutes");
+    assert_eq!(shown_in_vain(&mut site, 310), 1, "one in the next");
+    assert_eq!(
+        site.alerts.iter().filter(|alert| alert.code.number == 32202).count(),
+        2,
+        "and each is told once"
+    );
+    let call = |site: &mut Site, mark: &str| {
+        let sent = site.send(PBX, &invite(mark, "+12125550100"));
+        let leg = request_to(&sent, TRUNK, "INVITE").unwrap_or_else(|| panic!("{}", shown(&sent)));
+        let asked = site.send(TRUNK, &challenge(&leg, 401, mark));
+        let Some(again) = request_to(&asked, TRUNK, "INVITE") else {
+            nothing_told(&asked);
+            let refused = response_to(&asked, PBX, 403).unwrap_or_else(|| panic!("{}", shown(&asked)));
+            let why = refused.header("Warning").unwrap_or_default().to_owned();
+            assert!(why.contains("refused our login a short while ago"), "{why}");
+            return None;
+        };
+        Some(again)
+    };
+    // A call tries after a pause that doubles, and only one of two.
+    site.pass(130 * SECOND);
+    let again = call(&mut site, "a").unwrap_or_else(|| panic!("a call tries"));
+    assert!(call(&mut site, "b").is_none());
+    // Its password is right by now: nobody waits any more, and it is shown ahead.
+    site.send(TRUNK, &Sip::response(&again, 404, "Not Found", "x"));
+    let sent = site.send(PBX, &invite("c", "+12125550100"));
+    assert!(request_to(&sent, TRUNK, "INVITE").unwrap().header("Authorization").is_some());
+    // Refused once more, it is shown again only when a reload brings another.
+    let leg = request_to(&sent, TRUNK, "INVITE").unwrap();
+    let asked = site.send(TRUNK, &challenge(&leg, 401, "late"));
+    let again = request_to(&asked, TRUNK, "INVITE").unwrap();
+    assert!(response_to(&site.send(TRUNK, &challenge(&again, 401, "later")), PBX, 403).is_some());
+    assert!(call(&mut site, "d").is_none());
+    site.reload(loaded.next().unwrap());
+    assert!(call(&mut site, "e").is_some());
 }

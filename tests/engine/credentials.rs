@@ -247,6 +247,12 @@ fn a4_another_password_frees_its_user_at_once() {
     }
     edge.input(Input::Reload(policy(|_| {})));
     assert_eq!(attempt(&mut edge, OFFICE, PBX, "same").statuses(PBX), [403], "nothing changed");
+    edge.input(Input::Reload(policy(|demand| *demand = self::demand(&["office"], &Hash::ALL))));
+    assert_eq!(
+        attempt(&mut edge, OFFICE, PBX, "hashes").statuses(PBX),
+        [403],
+        "the same password by more hashes"
+    );
     edge.input(Input::Reload(policy(|demand| {
         for credential in &mut demand.credentials {
             let credential = Arc::make_mut(credential);

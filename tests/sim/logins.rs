@@ -66,6 +66,13 @@ fn answered() -> Vec<Flow> {
         asked("nonce_is_stale", Guard { uses: 1, ..Guard::USUAL }),
         asked("nonce_is_named_ahead", Guard { uses: 1, next: true, status: 401, ..Guard::USUAL })
             .with(|flow| flow.calls = 2),
+        // RFC 7616 §3.4: nc goes on while the nonce is the same one.
+        asked("nonce_is_given_again", Guard { repeats: true, ..Guard::USUAL }).with(|flow| {
+            flow.calls = 3;
+            flow.apart = SECOND;
+        }),
+        asked("nonce_is_named_again", Guard { repeats: true, next: true, status: 401, ..Guard::USUAL })
+            .with(|flow| flow.calls = 2),
         asked("challenged_by_md5_alone", Guard { offers: &[(REALM, Hash::Md5)], ..Guard::USUAL }).with(
             |flow| {
                 flow.shape.login = "user: ringfence, password: { env: TRUNK_PASSWORD }, realm: trunk.example, \

@@ -7,9 +7,16 @@ use crate::call::core::{Core, Ending};
 use crate::call::leg::Status;
 use crate::call::record::Disposition;
 use crate::call::{Branch, Context, Phase, challenge};
-use crate::policy::{Refusal, code};
+use crate::policy::Refusal;
 
 impl Setup {
+    /// Whether this INVITE waits, and the caller has heard it ring.
+    pub(in crate::call) fn has_rung(&self, branch: Branch) -> bool {
+        self.attempt
+            .as_ref()
+            .is_some_and(|attempt| attempt.branch == branch && attempt.heard == Heard::Progress)
+    }
+
     /// The INVITE that waits goes again under another branch, unless somebody was told that it rings: the far side has
     /// ended what rang, and it would ring a second time.
     pub(in crate::call) fn renews(&mut self, core: &mut Core, old: Branch, new: Branch) -> bool {
@@ -24,23 +31,9 @@ impl Setup {
         true
     }
 
-    /// The challenge was not answered, and the caller is refused. Where it could not be, the alert went before, with who asked
-    /// and for what; one that came after it rang is told here.
+    /// The challenge was not answered, and the caller is refused; the alert went before, with who asked and for what.
     pub(super) fn unproven(self: Box<Self>, core: &mut Core, context: &mut Context<'_>) -> Phase {
-        let (code, words) = if core.unproven.is_some() {
-            challenge::refused(core, &core.b.peer)
-        } else {
-            let name = &core.b.peer.name;
-            let words =
-                format!("{name} asks for a login after it rang, and was not answered: it would ring twice");
-            core.alert(
-                code::CHALLENGE_FROM_STRANGER,
-                &format!("{words}. Ask whoever runs it."),
-                None,
-                context,
-            );
-            (code::CHALLENGE_FROM_STRANGER, words)
-        };
+        let (code, words) = challenge::refused(core, &core.b.peer);
         let refusal = Refusal::new(code, &core.a.peer.refusal, words);
         let ending = Ending::refused(&refusal, core.a.peer.side, Disposition::Failed);
         self.end(core, &ending, None, context)

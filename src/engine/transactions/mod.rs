@@ -15,7 +15,8 @@ use bytes::Bytes;
 use crate::call::{Branch, Failure, ServerId, Side};
 use crate::clock::Tick;
 use crate::policy::PeerId;
-use crate::sip::{Flow, HeaderName, Hop, ListenerId, Message, Transport, Via};
+use crate::sip::again::Proofs;
+use crate::sip::{Flow, Hop, ListenerId, Message, Transport, Via};
 use crate::transaction::{Keys, Sender, Timing};
 
 use super::logins::Rounds;
@@ -121,7 +122,7 @@ pub struct Presented {
     /// The request without proofs.
     pub request: Bytes,
     /// The proofs it went with.
-    pub proofs: Vec<(HeaderName, Vec<u8>)>,
+    pub proofs: Proofs,
     /// How often it was challenged before.
     pub rounds: Rounds,
 }

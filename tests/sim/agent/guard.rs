@@ -34,6 +34,8 @@ pub struct Guard {
     pub may_see: bool,
     /// Whether each 2xx names the next nonce.
     pub next: bool,
+    /// Whether it has one nonce alone, and asks about every call anew.
+    pub repeats: bool,
 }
 
 impl Guard {
@@ -46,6 +48,7 @@ impl Guard {
         accepts: true,
         may_see: true,
         next: false,
+        repeats: false,
     };
 
     const fn shown_in(self) -> &'static str {
@@ -98,8 +101,12 @@ impl Agent {
             self.complain("a proof was shown to who must not see one");
         }
         let stale = match self.shown(guard, request) {
+            Shown::Proof if guard.repeats && self.asked.insert(request.call_id().to_owned()) => false,
             Shown::Proof => return false,
-            Shown::Nothing => false,
+            Shown::Nothing => {
+                self.asked.insert(request.call_id().to_owned());
+                false
+            }
             Shown::Stale => true,
             Shown::Wrong(why) => {
                 if guard.accepts {
@@ -126,6 +133,9 @@ impl Agent {
     }
 
     fn nonce(&mut self, guard: Guard) -> String {
+        if let Some(only) = self.nonces.last().filter(|_| guard.repeats) {
+            return only.text.clone();
+        }
         let text = self.token();
         self.nonces.push(Nonce { text: text.clone(), left: guard.uses, counts: BTreeSet::new() });
         text

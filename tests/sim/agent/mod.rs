@@ -80,6 +80,8 @@ pub struct Agent {
     servers: BTreeMap<String, Server>,
     /// Those that it gave to who asked.
     nonces: Vec<Nonce>,
+    /// The calls that a guard which repeats its nonce has asked about.
+    asked: std::collections::BTreeSet<String>,
     /// How it answers REGISTER, if it does.
     pub registrar: Option<Registrar>,
     binding: Binding,
@@ -117,6 +119,7 @@ impl Agent {
             clients: BTreeMap::new(),
             servers: BTreeMap::new(),
             nonces: Vec::new(),
+            asked: std::collections::BTreeSet::new(),
             registrar: None,
             binding: Binding::default(),
             dialogs: Vec::new(),
