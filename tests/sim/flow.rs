@@ -3,7 +3,7 @@
 //! Owns the words of a flow and the builder the flows are written with. Refuses to know how a flow is played.
 
 use super::agent::plan::{Plan, Rule};
-use super::agent::registrar::Registrar;
+use super::agent::registrar::{Bound, Registrar};
 use super::policy::Shape;
 use super::wire::{Micros, SECOND};
 
@@ -59,6 +59,8 @@ pub struct Flow {
     pub deeds: Vec<(Micros, Deed)>,
     /// How the trunks answer REGISTER.
     pub registrars: [Option<Registrar>; 2],
+    /// What they must hold in the end.
+    pub bound: [Bound; 2],
     /// A peer whose address refuses every packet (ICMP, or a refused connection).
     pub unreachable: Option<&'static str>,
     /// Final statuses the caller may hear; the first is the one a calm wire gives. Empty: none is heard.
@@ -87,6 +89,7 @@ impl Flow {
             second: Plan::of(&[]),
             deeds: Vec::new(),
             registrars: [None; 2],
+            bound: [Bound::Never; 2],
             unreachable: None,
             finals: finals.to_vec(),
             alerts: Vec::new(),

@@ -98,6 +98,9 @@ pub fn play(cast: &[Flow], weather: Weather, seed: u64, attacked: bool) -> Outco
     let mut faults = std::mem::take(&mut world.ledger.violations);
     for (index, flow) in cast.iter().enumerate() {
         judge(&world, index, flow, calm, &mut faults);
+        if flow.registrars.iter().any(Option::is_some) {
+            judge_bindings(&world, flow, calm, &mut faults);
+        }
     }
     judge_agents(&world, cast, &mut faults);
     for line in verdict(&world) {
@@ -193,6 +196,15 @@ fn judge(world: &World, index: usize, flow: &Flow, calm: bool, faults: &mut Vec<
             let diaries: Vec<_> = dialogs().map(|dialog| dialog.diary.clone()).collect();
             faults.push(format!("{}: nobody's diary says {line:?}: {diaries:?}", flow.name));
         }
+    }
+}
+
+/// Whether the trunks hold of the edge what they must.
+fn judge_bindings(world: &World, flow: &Flow, calm: bool, faults: &mut Vec<String>) {
+    let alerted = world.alerts.iter().any(|alert| alert.code.number == 39209);
+    for (agent, wanted) in world.agents.iter().skip(2).zip(flow.bound) {
+        let fault = agent.binding_fault(world.at, wanted, calm, alerted);
+        faults.extend(fault.map(|fault| format!("{}: {fault}", flow.name)));
     }
 }
 

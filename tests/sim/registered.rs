@@ -4,7 +4,7 @@
 
 use super::agent::guard::Guard;
 use super::agent::plan::{Act, On, when};
-use super::agent::registrar::Registrar;
+use super::agent::registrar::{Bound, Registrar};
 use super::flow::{Deed, Flow, Way};
 use super::wire::SECOND;
 
@@ -25,6 +25,7 @@ fn registered(name: &'static str, registrar: Registrar) -> Flow {
         .with(|flow| {
             flow.way = Way::Inbound;
             flow.registrars = [Some(registrar), None];
+            flow.bound = [Bound::Held, Bound::Never];
         })
 }
 
@@ -40,13 +41,15 @@ pub fn all() -> Vec<Flow> {
         registered("registered_for_longer_than_was_asked", Registrar { least: 600, ..guarded }),
         // The nonce is used up by then: the farewell is asked who it is, and waits for that.
         registered("registration_is_given_back_at_a_drain", stale)
-            .with(|flow| flow.deeds = vec![(80 * SECOND, Deed::Drain(30_000))]),
+            .with(|flow| flow.deeds = vec![(80 * SECOND, Deed::Drain(30_000))])
+            .with(|flow| flow.bound[0] = Bound::GivenBack),
         registered("registration_is_given_back_at_a_reload", guarded)
-            .with(|flow| flow.deeds = vec![(20 * SECOND, Deed::ReloadUnregistered)]),
+            .with(|flow| flow.deeds = vec![(20 * SECOND, Deed::ReloadUnregistered)])
+            .with(|flow| flow.bound[0] = Bound::GivenBack),
         registered("registration_goes_on_over_a_reload", guarded)
             .with(|flow| flow.deeds = vec![(20 * SECOND, Deed::Reload)]),
         registered("registration_is_refused", Registrar { refuses: Some(403), ..usual })
-            .with(|flow| flow.alerts = vec![39209]),
+            .with(|flow| (flow.alerts, flow.bound) = (vec![39209], [Bound::Never; 2])),
         registered("registration_is_lost_and_held_again", usual)
             .caller(&[when(On::Up, 170_000, Act::Bye)])
             .with(|flow| {
@@ -60,6 +63,7 @@ pub fn all() -> Vec<Flow> {
         .with(|flow| {
             flow.shape.named = true;
             flow.registrars[1] = Some(usual);
+            flow.bound = [Bound::Never, Bound::Held];
             flow.way = Way::Outbound;
         }),
     ]

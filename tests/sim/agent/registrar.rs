@@ -25,6 +25,20 @@ impl Registrar {
     pub const USUAL: Self = Self { grants: 60, least: 0, refuses: None, guard: None };
 }
 
+/// What must be held when a flow is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// The edge.
+    Held,
+    /// Nothing, for it was given back.
+    GivenBack,
+    /// Nothing, and nothing ever was.
+    Never,
+}
+
+/// For so long a REGISTER of the edge may be on its way: what ended in that time was being renewed.
+const RENEWAL_LOST: Micros = 35 * SECOND;
+
 /// What it holds of the edge.
 #[derive(Debug, Default)]
 pub struct Binding {
@@ -35,9 +49,18 @@ pub struct Binding {
 }
 
 impl Agent {
-    /// Whether somebody is registered here now.
-    pub fn is_bound(&self, now: Micros) -> bool {
-        self.binding.held.as_ref().is_some_and(|(_, until)| *until > now)
+    /// What is wrong with what is held here now; on a wire that loses, what is lost on it is nobody's fault.
+    pub fn binding_fault(&self, now: Micros, wanted: Bound, calm: bool, alerted: bool) -> Option<String> {
+        let until = self.binding.held.as_ref().map(|(_, until)| *until);
+        let fits = match wanted {
+            Bound::Held if calm => until.is_some_and(|until| until > now),
+            Bound::Held => alerted || until.is_some_and(|until| until + RENEWAL_LOST > now),
+            // A farewell may be lost; but nothing is renewed after it.
+            Bound::GivenBack if calm => self.binding.last.is_some() && until.is_none(),
+            Bound::GivenBack => until.is_none_or(|until| until <= now),
+            Bound::Never => self.binding.last.is_none() && until.is_none(),
+        };
+        (!fits).then(|| format!("{}: {wanted:?} was wanted at {now}, held until {until:?}", self.name))
     }
 
     pub(super) fn receive_register(&mut self, key: &str, request: &Sip) {
