@@ -52,6 +52,9 @@ impl Attacker {
         if self.dice.percent(10) {
             forged.push((self.delay(), self.noise(packet)));
         }
+        if self.one_trunk && is_trunk(packet.from) {
+            forged.retain(|(_, forged)| forged.from == packet.from || !is_trunk(forged.from));
+        }
         forged
     }
 
@@ -65,10 +68,6 @@ impl Attacker {
         let in_dialog =
             message.to_tag().is_some() || message.method() == "CANCEL" || message.status().is_some();
         let (_, other, inside) = *self.dice.pick(&PEERS)?;
-        let is_outside = PEERS.iter().any(|(_, at, inside)| !inside && address(at) == packet.from);
-        if self.one_trunk && is_outside && !inside {
-            return None;
-        }
         if !in_dialog || packet.connection != 0 || address(other).ip() == packet.from.ip() {
             return None;
         }
@@ -139,4 +138,8 @@ impl Attacker {
         }
         copy
     }
+}
+
+fn is_trunk(at: std::net::SocketAddr) -> bool {
+    PEERS.iter().any(|(_, own, inside)| !inside && address(own) == at)
 }
