@@ -105,7 +105,7 @@ enum Command {
         #[command(flatten)]
         edge: Edge,
     },
-    /// Stop the running edge: no new calls, and the end when live ones have ended
+    /// Stop the running edge: no new calls, and the end when live ones have ended; asked again, it changes nothing
     Stop {
         #[command(flatten)]
         edge: Edge,
@@ -202,7 +202,11 @@ fn main() -> ExitCode {
         Command::Reload { edge } => ask_edge(edge, &config, Request::Reload, tell_reload),
         Command::Stop { edge } => ask_edge(edge, &config, Request::Stop, |answer| {
             let patience = answer.pointer("/patience_s").and_then(Value::as_u64).unwrap_or(0);
-            format!("stopping: no new calls; live ones may go on for {patience} s")
+            if answer.pointer("/already").and_then(Value::as_bool) == Some(true) {
+                format!("stopping already: live calls may go on until {patience} s after the first stop")
+            } else {
+                format!("stopping: no new calls; live ones may go on for {patience} s")
+            }
         }),
         Command::Ladder { record: name, file, width, json } => {
             let wanted = name.map_or(record::Wanted::Last, record::Wanted::Named);

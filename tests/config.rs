@@ -209,6 +209,7 @@ fn mistakes_in_values_are_told() {
         ("a prefix that is none", "\"+1900\"", "\"+19OO\"".to_owned()),
         ("a prefix of everything", "\"+1900\"", "\"+\"".to_owned()),
         ("a blocklist that blocks nothing", "{ prefixes: [\"+1900\"] }", "{ observe: false }".to_owned()),
+        ("a prefix among numbers", "{ prefixes: [\"+1900\"] }", "{ numbers: [\"+1900*\"] }".to_owned()),
         (
             "a prefix that lets + pass",
             "{ prefixes: [\"+1900\"] }",

@@ -445,7 +445,11 @@ fn a_call_is_drawn_from_its_record() {
     let net = Net(116);
     let mut edge = Edge::start("ladder", net, POLICY);
     let (pbx, trunk, _) = call_up(net);
-    let _stopping = command(&edge, "stop");
+    // Asked twice it says so, and no call is cut for it.
+    let said_first = said(&command(&edge, "stop"));
+    let said_again = said(&command(&edge, "stop"));
+    assert!(said_first.contains("stopping: no new calls"), "{said_first}");
+    assert!(said_again.contains("stopping already"), "{said_again}");
     let byes = [receive_until(&trunk, "BYE "), receive_until(&pbx, "BYE ")];
     trunk.send_to(response(&byes[0], "200 OK", "").as_bytes(), net.outside()).expect("loopback takes it");
     pbx.send_to(response(&byes[1], "200 OK", "").as_bytes(), net.inside()).expect("loopback takes it");

@@ -225,8 +225,12 @@ impl Desk {
             Request::Status => self.status().await,
             Request::Reload => self.reload(),
             Request::Stop => {
-                self.stop();
-                json!({ "stopping": true, "patience_s": self.reader.drain().as_secs() })
+                // Only a second signal ends live calls: whoever asks twice wants to know, and not to cut.
+                let already = self.stops > 0;
+                if !already {
+                    self.stop();
+                }
+                json!({ "stopping": true, "already": already, "patience_s": self.reader.drain().as_secs() })
             }
         };
         // Whoever asked may have gone away.

@@ -78,6 +78,11 @@ fn blocklist(fields: &Fields<'_>, source: &Source) -> Option<(Rule, Option<Obser
     };
     let number = |text: &str| {
         values::number(text)?;
+        // A star is a key of a phone, too; behind digits it can only mean what it means everywhere else in this file.
+        if text.strip_suffix('*').is_some_and(|bare| bare.starts_with('+')) {
+            let cause = format!("{} is a prefix, and numbers are compared whole", quoted(text));
+            return Err(Cause::new(cause).cure("write it under `prefixes`"));
+        }
         match Blocklist::new([], [text]) {
             Ok(_) => Ok(text.to_owned()),
             Err(bad) => Err(bad_entry(text, "a number", &bad)),
