@@ -14,6 +14,7 @@ use super::problem::{Cause, quoted};
 use super::secrets;
 use super::values;
 use crate::clock::time_text;
+use crate::policy::peer::CalledFrom;
 use crate::policy::{Login, Peer, PeerSide, Register};
 use crate::sip::digest::{Ha1, Hash};
 
@@ -110,7 +111,31 @@ pub fn register(written: &Fields<'_>, peer: &Peer) -> Option<Register> {
         user_of(&fields, written, peer)
     };
     let expires = fields.time("expires");
-    Some(Register { user: user?, expires })
+    let register = Register { user: user?, expires };
+    doubts(written, peer, &register);
+    Some(register)
+}
+
+/// What may well be meant otherwise.
+fn doubts(written: &Fields<'_>, peer: &Peer, register: &Register) {
+    let digits = register.user.strip_prefix('+').unwrap_or(&register.user);
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    if peer.called_from == CalledFrom::RequestUri && !is_number {
+        let user = quoted(&register.user);
+        let cause =
+            format!("its calls come to our Contact, so each asks for {user}, which is no number (484)");
+        let cure = "write called_from: to where the number stands in To, or register with a number as user";
+        written.warning("called_from", Cause::new(cause).cure(cure));
+    }
+    if peer.domains().next().is_some() && !peer.calls_from_targets && !written.is_set("credentials") {
+        let cause = "whoever answers DNS for this peer's names says who may take the registration and call";
+        let cure = "fine for calls to numbers of your own; write addresses in targets where they are known";
+        written.warning("register", Cause::new(cause).cure(cure));
+    }
+    if written.checked("profile", |name| Ok(name == "twilio")) == Some(true) {
+        let cause = "Twilio's trunks take no REGISTER: they call the origination URI of the trunk";
+        written.warning("register", Cause::new(cause).cure("take register away, and name this edge there"));
+    }
 }
 
 /// The login's user, where it can stand in an address.

@@ -113,3 +113,32 @@ fn a_registration_that_nobody_could_take_is_told() {
         assert!(errors.contains(cause), "{keys}: {errors}");
     }
 }
+
+/// What is taken and may well be meant otherwise is told with its cure, and nothing else is.
+#[test]
+fn a_registration_whose_calls_would_fail_or_come_from_anywhere_is_told() {
+    let named = "sources: [192.0.2.1]; targets: [sip.carrier.example]";
+    let placed = format!("{PLAIN}; request_host: sip.carrier.example");
+    let (number, dns, twilio) =
+        ("so each asks for \"office\"", "who may take the registration", "Twilio's trunks take no REGISTER");
+    let all = [number, dns, twilio];
+    for (keys, wanted) in [
+        (format!("{placed}; {LOGIN}; register: {{}}"), vec![number]),
+        (format!("{placed}; {LOGIN}; register: {{}}; called_from: to"), vec![]),
+        (format!("{placed}; {LOGIN}; register: {{ user: \"+12125550100\" }}"), vec![]),
+        (format!("{placed}; {LOGIN}"), vec![]),
+        (format!("{named}; {LOGIN}; register: {{}}; called_from: to"), vec![dns]),
+        (format!("{named}; {LOGIN}; called_from: to"), vec![]),
+        (
+            format!(
+                "profile: twilio; request_host: office.pstn.twilio.com; targets: [\"54.172.60.0:5060\"]; {LOGIN}; register: {{}}; called_from: to"
+            ),
+            vec![twilio],
+        ),
+    ] {
+        let config = read(&keys).unwrap_or_else(|errors| panic!("{keys}: {errors}"));
+        let told: String = config.warnings.iter().map(|warning| warning.line()).collect();
+        let heard: Vec<&str> = all.into_iter().filter(|cause| told.contains(cause)).collect();
+        assert_eq!(heard, wanted, "{keys}: {told}");
+    }
+}
