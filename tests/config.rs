@@ -472,7 +472,14 @@ fn a_broken_file_still_says_where_its_edge_is_asked() {
     let broken = BASE.replace("side: inside", "sied: inside");
     assert_eq!(named(&format!("{broken}\ncontrol: /run/edge.sock\n")), Some("/run/edge.sock".into()));
     assert_eq!(named(&broken), None);
-    assert_eq!(named("a: ["), None);
+    for text in ["a: [", "a:\n\tb: c\n", "\"a\n"] {
+        assert_eq!(named(text), None, "{text:?}");
+        assert_eq!(named(&format!("control: \"/run/edge.sock\"\n{text}")), Some("/run/edge.sock".into()));
+        assert_eq!(
+            named(&format!("{text}\ncontrol: /run/edge.sock # here\n")),
+            Some("/run/edge.sock".into())
+        );
+    }
 }
 
 #[test]

@@ -72,9 +72,22 @@ fn peers(page: &mut String, status: &Value) {
             line(page, &format!("    calls that wait for their turn (`cps`): {waiting}"));
         }
         let own = |entry: &&Value| entry.pointer("/peer").and_then(Value::as_str) == Some(name);
-        for entry in status.pointer("/names").and_then(Value::as_array).into_iter().flatten().filter(own) {
-            named(page, entry);
-        }
+        list(status, "/registrations").filter(own).for_each(|entry| registered(page, entry));
+        list(status, "/names").filter(own).for_each(|entry| named(page, entry));
+    }
+}
+
+/// Whether a trunk holds us, where and for how long, and why the last try failed.
+fn registered(page: &mut String, entry: &Value) {
+    let text =
+        |path: &str| entry.pointer(path).filter(|value| !value.is_null()).map(show).unwrap_or_default();
+    let at = Some(text("/at")).filter(|at| !at.is_empty()).map(|at| format!(" at {at}")).unwrap_or_default();
+    let left = entry.pointer("/left_s").and_then(Value::as_u64);
+    let left = left.map(|seconds| format!(" for {}", duration(seconds))).unwrap_or_default();
+    line(page, &format!("    {} as {}{at}{left}", text("/state"), text("/user")));
+    let why = text("/why");
+    if !why.is_empty() {
+        line(page, &format!("      {why}"));
     }
 }
 
@@ -198,6 +211,12 @@ mod tests {
             "counts": { "requests": 1_234_567, "responses": 7, "a_very_long_name_that_nobody_chose_well_at_all": 5 },
             "peers": { "office-pbx": "up", "spare": "unprobed", "trunk": "down" },
             "targets_down": [["trunk", "203.0.113.65:5060"]],
+            "registrations": [
+                { "peer": "spare", "user": "office-7", "state": "registered", "at": "203.0.113.66:5060",
+                  "left_s": 1_450, "why": null },
+                { "peer": "trunk", "user": "office", "state": "unregistered", "at": null, "left_s": null,
+                  "why": "it refuses our login" },
+            ],
             "names": [
                 { "peer": "trunk", "name": "sip.example.com", "state": "fresh", "ttl_left_s": 250,
                   "addresses": ["203.0.113.65:5060", "203.0.113.66:5060"] },
@@ -218,9 +237,12 @@ mod tests {
             203.0.113.66:5060                     asked for a pause: 12 s more
             half of its last calls failed: it is tried after all others
             calls that wait for their turn (`cps`): 3
+            registered as office-7 at 203.0.113.66:5060 for 24m10s
             sbc.example.net                       nowhere
           trunk                                   down          0
             203.0.113.65:5060                     down: no call goes there
+            unregistered as office
+              it refuses our login
             sip.example.com                       fresh for 4m10s
               203.0.113.65:5060
               203.0.113.66:5060

@@ -192,8 +192,16 @@ pub fn load(source: &Source, names: &mut Names, generation: u64) -> Result<Confi
 /// file must still be able to ask the running edge.
 #[must_use]
 pub fn control_of(source: &Source) -> Option<PathBuf> {
-    let desk = Desk::new(&source.name, &source.text);
-    let node = tree::read(&source.text, &desk)?;
+    control_in(&source.text, source).or_else(|| {
+        // What is no YAML as a whole has this line all the same.
+        let line = source.text.lines().find(|line| line.starts_with("control:"))?;
+        control_in(line, source)
+    })
+}
+
+fn control_in(text: &str, source: &Source) -> Option<PathBuf> {
+    let desk = Desk::new(&source.name, text);
+    let node = tree::read(text, &desk)?;
     let place = Place { line: 1, column: 1, length: 1 };
     let root = Fields::open(&desk, &table::ROOT, &node, place, String::new())?;
     settings::admin(&root, &source.folder).socket
