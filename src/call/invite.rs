@@ -10,7 +10,7 @@ use super::reliable::{OPTION, is_offered};
 use super::{Branch, Settings, caller};
 use crate::policy::form::Unwritable;
 use crate::policy::route::Candidate;
-use crate::policy::{Peer, Refusal, code};
+use crate::policy::{Peer, Refusal, Target, code};
 use crate::sip::{HeaderName, Method, Transport, Writer};
 
 /// Names leg B towards a candidate: From and To, written as its peer wants them.
@@ -37,7 +37,7 @@ pub(super) fn name(core: &mut Core, candidate: &Candidate) -> Result<(), Box<Ref
     let named = caller::named(&pending.message, &a.peer.identity);
     let display = named.ok().flatten().map_or(&b""[..], |named| named.display);
     b.local = caller::address(shown, display, own_host).into_boxed_slice();
-    b.remote = caller::address(Some(called), b"", &request_host(peer, candidate)).into_boxed_slice();
+    b.remote = caller::address(Some(called), b"", &request_host(peer, &candidate.target)).into_boxed_slice();
     Ok(())
 }
 
@@ -79,10 +79,10 @@ pub(super) fn write(
 }
 
 /// The host of Request-URI and To towards a target: the policy's, else the name that led there, else its address.
-pub(crate) fn request_host<'a>(peer: &'a Peer, candidate: &'a Candidate) -> Cow<'a, str> {
-    match (&peer.request_host, &candidate.target.name) {
+pub(crate) fn request_host<'a>(peer: &'a Peer, target: &'a Target) -> Cow<'a, str> {
+    match (&peer.request_host, &target.name) {
         (Some(host), _) => Cow::Borrowed(host),
         (None, Some(name)) => Cow::Borrowed(&name.request_host),
-        (None, None) => Cow::Owned(candidate.target.address.to_string()),
+        (None, None) => Cow::Owned(target.address.to_string()),
     }
 }

@@ -13,7 +13,7 @@ use super::transactions::Owner;
 use crate::call::event::Proof;
 use crate::call::identity::hex16;
 use crate::call::leg::via;
-use crate::call::{Branch, Failure};
+use crate::call::{Branch, Failure, request_host};
 use crate::clock::{Now, Tick};
 use crate::policy::{Listener, Peer, PeerId, Target, Transports, Unproven};
 use crate::sip::write::{Text, Writer};
@@ -54,10 +54,7 @@ impl Engine {
         let policy = Arc::clone(&self.policy);
         let Some(listener) = policy.listener(peer.listener) else { return };
         let names = [self.random.bits(), self.random.bits()];
-        let host = match &target.name {
-            Some(name) => name.request_host.to_string(),
-            None => target.address.to_string(),
-        };
+        let host = request_host(peer, target);
         let Some(bytes) = options(listener, transport, &host, branch, names) else { return };
         let hop = Hop {
             listener: peer.listener,

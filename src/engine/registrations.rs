@@ -18,7 +18,7 @@ use super::unregistered::{Granted, Why, granted};
 use crate::call::event::Proof;
 use crate::call::identity::hex16;
 use crate::call::leg::via;
-use crate::call::{Branch, Failure, Random};
+use crate::call::{Branch, Failure, Random, request_host};
 use crate::clock::{Now, Tick};
 use crate::policy::alert::Alert;
 use crate::policy::{Listener, Located, Peer, PeerId, Policy, Register, Transports, code};
@@ -100,11 +100,7 @@ impl Registration {
         let mut ways = Vec::new();
         for target in located.targets(&self.peer, draw) {
             let mut tried = Transports::new();
-            let host = match (&self.peer.request_host, &target.name) {
-                (Some(host), _) => host.to_string(),
-                (None, Some(name)) => name.request_host.to_string(),
-                (None, None) => target.address.to_string(),
-            };
+            let host = request_host(&self.peer, &target).into_owned();
             while let Some(transport) = target.next_transport(&tried) {
                 tried.push(transport);
                 // DESIGN.md law 2: a proof in the clear only where the policy bears it.

@@ -221,7 +221,7 @@ fn leaving(
     let room = peer.login.as_ref().map_or(0, |_| PROOF_OCTETS_USUAL);
     let [tag, call_id] = names.map(hex16);
     let us = listener.advertised.sent_by();
-    let host = request_host(peer, candidate);
+    let host = request_host(peer, &candidate.target);
     let refused = |code, why: Unwritable| Wrong::by_policy(code, &errand.peer, why.why());
     let called = peer.numbers.called(&errand.called, errand.direction, errand.named);
     let called = called.map_err(|why| refused(code::INVALID_PHONE_NUMBER, why))?;
