@@ -68,33 +68,52 @@ impl Wall {
     /// RFC 3339 in UTC with milliseconds, e.g. `2026-11-21T23:45:00.123Z`.
     #[must_use]
     pub fn rfc3339(self) -> String {
+        let mut text = Vec::with_capacity(EPOCH.len());
+        self.rfc3339_into(&mut text);
+        // Digits and signs.
+        String::from_utf8(text).unwrap_or_default()
+    }
+
+    /// Adds the same to a line. Several of these stand in each, so they are written digit by digit.
+    pub fn rfc3339_into(self, out: &mut Vec<u8>) {
         let Ok(at) = jiff::Timestamp::from_microsecond(self.0) else {
-            return "1970-01-01T00:00:00.000Z".to_owned();
+            return out.extend_from_slice(EPOCH.as_bytes());
         };
         let civil = jiff::tz::Offset::UTC.to_datetime(at);
-        let Ok(year @ 0..=9999) = u32::try_from(civil.year()) else { return format!("{at:.3}") };
+        let Ok(year @ 0..=9999) = u32::try_from(civil.year()) else {
+            return out.extend_from_slice(format!("{at:.3}").as_bytes());
+        };
         let part = |number: i8| u32::from(number.unsigned_abs());
-        let mut text = String::with_capacity("1970-01-01T00:00:00.000Z".len());
-        // Two of these stand in every line, so each is written digit by digit.
-        digits(&mut text, year, 1_000, '-');
-        digits(&mut text, part(civil.month()), 10, '-');
-        digits(&mut text, part(civil.day()), 10, 'T');
-        digits(&mut text, part(civil.hour()), 10, ':');
-        digits(&mut text, part(civil.minute()), 10, ':');
-        digits(&mut text, part(civil.second()), 10, '.');
-        digits(&mut text, u32::from(civil.millisecond().unsigned_abs()), 100, 'Z');
-        text
+        let millis = u32::from(civil.millisecond().unsigned_abs());
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        for (end, number) in [
+            (4, year),
+            (7, part(civil.month())),
+            (10, part(civil.day())),
+            (13, part(civil.hour())),
+            (16, part(civil.minute())),
+            (19, part(civil.second())),
+            (23, millis),
+        ] {
+            digits(text.get_mut(..end).unwrap_or_default(), number);
+        }
+        out.extend_from_slice(&text);
     }
 }
 
-/// Adds a number with its leading zeros, from the place worth `unit` down, and what stands behind it.
-fn digits(text: &mut String, number: u32, unit: u32, behind: char) {
-    let mut unit = unit;
-    while unit > 0 {
-        text.push(char::from_digit(number / unit % 10, 10).unwrap_or('0'));
-        unit /= 10;
+/// The beginning of wall time.
+const EPOCH: &str = "1970-01-01T00:00:00.000Z";
+
+/// Writes a number's digits over the zeros that end a text.
+fn digits(text: &mut [u8], number: u32) {
+    let mut rest = number;
+    for place in text.iter_mut().rev() {
+        if rest == 0 {
+            break;
+        }
+        *place = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+        rest /= 10;
     }
-    text.push(behind);
 }
 
 /// One reading of the clock: taken once for each wake-up of the loop and handed down.

@@ -12,12 +12,17 @@ use super::{ServerId, Settings, session_timer};
 use crate::policy::rules::methods::allowed;
 use crate::policy::{Peer, Policy};
 use crate::sip::write::{reason_phrase, response_to};
-use crate::sip::{HeaderName, Message, Method};
+use crate::sip::{HeaderName, Message, Method, Writer};
 
 /// An Allow value.
 pub type Allow = SmallVec<[u8; 96]>;
 
-/// What a peer may send, as an Allow value.
+/// Writes Allow: what a peer may send.
+pub(super) fn write_allow(writer: &mut Writer, peer: &Peer) {
+    writer.list(HeaderName::Allow, allowed(peer).map(|method| text(method.as_bytes())));
+}
+
+/// The same as a value.
 #[must_use]
 pub fn allow(peer: &Peer) -> Allow {
     let mut value = Allow::new();
@@ -119,7 +124,7 @@ impl Leg {
             contact(&mut writer, listener, self.hop.transport);
         }
         if asked || refreshes || forms_dialog && answer.status >= 200 || matches!(answer.status, 405 | 501) {
-            writer.header(HeaderName::Allow, text(&allow(&self.peer)));
+            write_allow(&mut writer, &self.peer);
         }
         session_timer::write_answer(&mut writer, &self.peer.session_timers, request, answer.status);
         product(&mut writer, HeaderName::Server, settings);

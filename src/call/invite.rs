@@ -11,6 +11,7 @@ use super::{Branch, Settings, caller};
 use crate::policy::form::Unwritable;
 use crate::policy::route::Candidate;
 use crate::policy::{Peer, Refusal, Target, code};
+use crate::sip::text::socket_text;
 use crate::sip::{HeaderName, Method, Transport, Writer};
 
 /// Names leg B towards a candidate: From and To, written as its peer wants them.
@@ -67,7 +68,7 @@ pub(super) fn write(
     writer.number(HeaderName::MaxForwards, u64::from(hops));
     b.names(&mut writer, &Method::Invite, cseq);
     leg::contact(&mut writer, listener, transport);
-    writer.header(HeaderName::Allow, text(&super::answer::allow(&b.peer)));
+    super::answer::write_allow(&mut writer, &b.peer);
     if is_offered(invite, &a.peer, &b.peer) {
         writer.header(HeaderName::Supported, text(OPTION.as_bytes()));
     }
@@ -83,6 +84,6 @@ pub(crate) fn request_host<'a>(peer: &'a Peer, target: &'a Target) -> Cow<'a, st
     match (&peer.request_host, &target.name) {
         (Some(host), _) => Cow::Borrowed(host),
         (None, Some(name)) => Cow::Borrowed(&name.request_host),
-        (None, None) => Cow::Owned(target.address.to_string()),
+        (None, None) => Cow::Owned(socket_text(target.address)),
     }
 }

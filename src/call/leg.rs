@@ -318,7 +318,7 @@ impl Leg {
         let dialog_target = matches!(outgoing.method, Method::Invite | Method::Update);
         if dialog_target {
             contact(&mut writer, policy.listener(self.hop.listener), transport);
-            writer.header(HeaderName::Allow, text(&super::answer::allow(&self.peer)));
+            super::answer::write_allow(&mut writer, &self.peer);
             self.timer.write_request(&mut writer, &self.peer.session_timers);
         }
         product(&mut writer, HeaderName::UserAgent, settings);

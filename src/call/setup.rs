@@ -182,7 +182,8 @@ impl Setup {
         let mut hop = core.b.hop;
         let mut bytes = invite::write(core, branch, cseq, hop.transport, context.settings);
         let grown = core.b.hop_for(hop, bytes.len(), context.settings).transport;
-        if candidate.target.transports.contains(&grown) && !over.contains(&grown) {
+        let may_grow = candidate.target.transports.contains(&grown) && !over.contains(&grown);
+        if grown != hop.transport && may_grow {
             hop.transport = grown;
             bytes = invite::write(core, branch, cseq, hop.transport, context.settings);
         }

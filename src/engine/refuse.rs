@@ -121,8 +121,10 @@ impl From<Refusal> for Wrong {
 
 /// Writes Allow: the methods a peer may use.
 pub fn write_allow(writer: &mut Writer, peer: &Peer) {
-    let list = methods::allowed(peer).collect::<Vec<_>>().join(", ");
-    line(writer, HeaderName::Allow, list.as_bytes());
+    writer.list(
+        HeaderName::Allow,
+        methods::allowed(peer).map(|method| Text::new(method.as_bytes()).unwrap_or_default()),
+    );
 }
 
 /// Writes the answer that refuses `request`. An inside peer is told why; a trunk gets the bare status, because

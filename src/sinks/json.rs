@@ -6,8 +6,10 @@
 
 use std::fmt::Display;
 use std::io::Write as _;
+use std::net::SocketAddr;
 
-use crate::sip::text::decimal_into;
+use crate::clock::Wall;
+use crate::sip::text::{decimal_into, socket_into};
 
 /// An object under the pen; `close` ends it.
 #[derive(Debug)]
@@ -68,10 +70,8 @@ impl<'a> Object<'a> {
 
     /// A number, an address or a time, whose own writing needs no escape: as a string.
     pub fn plain(&mut self, key: Word, value: impl Display) {
-        let out = self.key(key);
-        out.push(b'"');
-        display(out, value);
-        out.push(b'"');
+        // Writing into a Vec does not fail.
+        quoted(self.key(key), |out| drop(write!(out, "{value}")));
     }
 
     /// The same, or null.
@@ -80,6 +80,26 @@ impl<'a> Object<'a> {
             Some(value) => self.plain(key, value),
             None => self.null(key),
         }
+    }
+
+    /// An address.
+    pub fn address(&mut self, key: Word, value: SocketAddr) {
+        quoted(self.key(key), |out| socket_into(value, out));
+    }
+
+    /// A time, or null.
+    pub fn time(&mut self, key: Word, value: Option<Wall>) {
+        match value {
+            Some(value) => quoted(self.key(key), |out| value.rfc3339_into(out)),
+            None => self.null(key),
+        }
+    }
+
+    /// Thirty-two hexadecimal digits.
+    pub fn hex(&mut self, key: Word, value: u128) {
+        quoted(self.key(key), |out| {
+            out.extend(value.to_be_bytes().iter().flat_map(|byte| [byte >> 4, byte & 15]).map(hex_digit));
+        });
     }
 
     /// A number.
@@ -128,9 +148,14 @@ fn word(out: &mut Vec<u8>, word: Word) {
     out.push(b'"');
 }
 
-fn display(out: &mut Vec<u8>, value: impl Display) {
-    // Writing into a Vec does not fail.
-    let _ = write!(out, "{value}");
+fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    out.push(b'"');
+    write(out);
+    out.push(b'"');
+}
+
+const fn hex_digit(value: u8) -> u8 {
+    if value < 10 { b'0' + value } else { b'a' + (value - 10) }
 }
 
 const fn is_plain(byte: u8) -> bool {
@@ -140,7 +165,8 @@ const fn is_plain(byte: u8) -> bool {
 /// A string with everything escaped that is not plain text.
 pub fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
-    if text.bytes().all(is_plain) {
+    // All of them, and not up to the first: so they are looked at many at a time.
+    if text.bytes().fold(true, |plain, byte| plain & is_plain(byte)) {
         out.extend_from_slice(text.as_bytes());
     } else {
         text.chars().for_each(|letter| escaped(out, letter));
@@ -221,10 +247,17 @@ mod tests {
         object.number_if("f", None::<u64>);
         object.plain("g", 7);
         object.number("h", u64::MAX);
+        object.hex("hex", 0x0123_4567_89ab_cdef_0000_0000_0000_00ff);
+        object.address("at", "192.0.2.1:5060".parse().unwrap());
+        object.time("time", Some(Wall::from_micros(0)));
+        object.time("never", None);
         object.list("i", [0, 10], |out, value| decimal_into(value, out));
         object.close();
-        let written =
-            r#"{"a":"b","c":null,"d":null,"e":null,"f":null,"g":"7","h":18446744073709551615,"i":[0,10]}"#;
+        let written = concat!(
+            r#"{"a":"b","c":null,"d":null,"e":null,"f":null,"g":"7","h":18446744073709551615,"#,
+            r#""hex":"0123456789abcdef00000000000000ff","at":"192.0.2.1:5060","#,
+            r#""time":"1970-01-01T00:00:00.000Z","never":null,"i":[0,10]}"#
+        );
         assert_eq!(String::from_utf8(out).unwrap(), written);
     }
 }

@@ -23,7 +23,7 @@ pub fn write_alert(out: &mut Vec<u8>, alert: &Alert, sid: u128, count: u64, firs
     line.word("vendor", "ringfence");
     line.word("log_level", alert.code.level.name());
     line.text("alert_text", &alert.text);
-    line.text("date_generated", &alert.at.rfc3339());
+    line.time("date_generated", Some(alert.at));
     line.text_if("rule", alert.rule.as_deref());
     line.text_if("peer", alert.peer.as_deref());
     line.plain_if("source", alert.source);
@@ -33,7 +33,7 @@ pub fn write_alert(out: &mut Vec<u8>, alert: &Alert, sid: u128, count: u64, firs
     line.text_if("to", alert.to.as_deref());
     line.number_if("sip_status", alert.sip_status);
     line.number("count", count);
-    line.text("first_seen", &first_seen.rfc3339());
+    line.time("first_seen", Some(first_seen));
     let mut evidence = Object::open(line.key("evidence"));
     for (name, value) in &alert.evidence {
         evidence.text(name, value);
@@ -47,10 +47,8 @@ pub fn write_alert(out: &mut Vec<u8>, alert: &Alert, sid: u128, count: u64, firs
 pub fn write_record(out: &mut Vec<u8>, record: &CallRecord) {
     let begin = record.began;
     let until = |wall: Option<Wall>| wall.map(|wall| millis_between(begin, wall));
-    let time =
-        |line: &mut Object<'_>, key, at: Option<Wall>| line.text_if(key, at.map(Wall::rfc3339).as_deref());
     let mut line = Object::open(out);
-    line.plain("id", format_args!("{:032x}", record.id));
+    line.hex("id", record.id);
     line.word_if("direction", record.direction.map(direction));
     line.text("from", &record.from);
     line.text("to", &record.to);
@@ -62,10 +60,10 @@ pub fn write_record(out: &mut Vec<u8>, record: &CallRecord) {
     line.word("ended_by", ended_by(record.ended_by));
     line.text("why", &record.why);
     line.number_if("code", record.code);
-    time(&mut line, "began", Some(begin));
-    time(&mut line, "rang", record.rang);
-    time(&mut line, "answered", record.answered);
-    time(&mut line, "ended", Some(record.ended));
+    line.time("began", Some(begin));
+    line.time("rang", record.rang);
+    line.time("answered", record.answered);
+    line.time("ended", Some(record.ended));
     line.number_if("ring_delay_ms", until(record.rang));
     line.number_if("answer_delay_ms", until(record.answered));
     line.number("talk_ms", record.answered.map_or(0, |answered| millis_between(answered, record.ended)));
@@ -104,7 +102,7 @@ fn write_leg(out: &mut Vec<u8>, leg: &LegRecord) {
     let mut object = Object::open(out);
     object.text("peer", &leg.peer);
     object.text("call_id", &leg.call_id);
-    object.plain("remote", leg.remote);
+    object.address("remote", leg.remote);
     object.word("transport", leg.transport.name());
     object.number_if("status", leg.status);
     object.close();

@@ -3,9 +3,13 @@
 //! Owns the change of Via's branch, CSeq and the proofs, and nothing else of it. Refuses to read what others wrote: only
 //! the lines of `write::Writer` are known here. Read first: RFC 3261 §8.1.3.5, §22.1, §22.2.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
+use memchr::memmem;
 use zeroize::Zeroizing;
 
+use super::grammar;
 use super::headers::HeaderName;
 use super::write::Text;
 
@@ -80,17 +84,16 @@ pub fn renewed(request: &[u8], branch: &[u8], cseq: u32) -> Bytes {
 /// CSeq of a message of ours: number and method.
 #[must_use]
 pub fn cseq(message: &[u8]) -> Option<(u32, &[u8])> {
-    let mut rest = message;
-    while let Some((text, after)) = line(rest).filter(|(text, _)| !text.is_empty()) {
-        rest = after;
-        if let Some(value) = text.strip_prefix(b"CSeq: ") {
-            // That of a response is its request's, blanks and all.
-            let mut words = value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-            let number = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
-            return Some((number, words.next()?));
-        }
-    }
-    None
+    /// What we write before its value.
+    static BEFORE: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"\r\nCSeq: "));
+    // Each message of ours has one, so the first is that of the head and not one in a body.
+    let at = BEFORE.find(message)?;
+    let rest = message.get(at + BEFORE.needle().len()..)?;
+    let value = rest.get(..memchr::memchr(b'\r', rest)?)?;
+    // That of a response is its request's, blanks and all.
+    let mut words = value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let number = grammar::decimal(words.next()?)?;
+    Some((number, words.next()?))
 }
 
 /// The CSeq number of a request of ours.

@@ -3,9 +3,8 @@
 //! Owns what every view is built from. Refuses to know any header. Everything here is one pass over its input.
 //! Read first: RFC 3261 §25.1.
 
-use memchr::{memchr, memchr2, memchr3};
-
 use super::error::Cause;
+use super::scan;
 
 /// Parameters one value may carry, whatever the reader's settings allow.
 pub const PARAMS_MAX: usize = 100;
@@ -156,7 +155,7 @@ pub(crate) fn quoted(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     }
     let mut at = 1;
     loop {
-        at += memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
         if bytes.get(at) == Some(&b'"') {
             return Some(bytes.split_at(at + 1));
         }
@@ -280,7 +279,7 @@ impl<'a> Values<'a> {
     /// Where the first value ends.
     fn end(&self) -> usize {
         let mut at = 0;
-        while let Some(found) = self.rest.get(at..).and_then(|rest| memchr3(b',', b'"', b'<', rest)) {
+        while let Some(found) = self.rest.get(at..).and_then(|rest| memchr::memchr3(b',', b'"', b'<', rest)) {
             at += found;
             let tail = self.rest.get(at..).unwrap_or_default();
             at += match tail.first() {
@@ -288,7 +287,7 @@ impl<'a> Values<'a> {
                     Some((whole, _)) => whole.len(),
                     None => return self.rest.len(),
                 },
-                Some(b'<') => match memchr(b'>', tail) {
+                Some(b'<') => match scan::find(b'>', tail) {
                     Some(close) => close + 1,
                     None => return self.rest.len(),
                 },

@@ -3,10 +3,9 @@
 //! Owns the one place that knows line ends, so that the reader of datagrams and the framer of streams cannot differ.
 //! Only CRLF ends a line. Read first: RFC 3261 §7.3.1, §25.1.
 
-use memchr::{memchr, memchr2};
-
 use super::grammar::{self, TOKEN};
 use super::headers::HeaderName;
+use super::scan;
 
 /// Why a line cannot be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +44,7 @@ impl<'a> Lines<'a> {
     /// One physical line, without its CRLF.
     pub fn physical(&mut self) -> Result<&'a [u8], Broken> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let end = memchr2(b'\r', b'\n', rest).ok_or(Broken::Unended)?;
+        let end = memchr::memchr2(b'\r', b'\n', rest).ok_or(Broken::Unended)?;
         match (rest.get(end), rest.get(end + 1)) {
             (Some(b'\r'), Some(b'\n')) => {
                 self.at += end + 2;
@@ -75,7 +74,7 @@ impl<'a> Lines<'a> {
 /// it: a control character there would let two readers see two names.
 #[inline]
 pub(crate) fn split(line: &[u8]) -> Option<Split<'_>> {
-    let colon = memchr(b':', line)?;
+    let colon = scan::find(b':', line)?;
     let (name, value) = (line.get(..colon)?, line.get(colon + 1..)?);
     let value = grammar::trim(value);
     let word = HeaderName::read(name);

@@ -268,7 +268,12 @@ impl Message {
     /// Whether a token stands in a list header (Require, Supported, Allow ...), ASCII case-insensitively.
     #[must_use]
     pub fn lists(&self, name: HeaderName, token: &str) -> bool {
-        self.values(name).any(|value| value.eq_ignore_ascii_case(token.as_bytes()))
+        let same = |value: &[u8]| value.eq_ignore_ascii_case(token.as_bytes());
+        self.lines(name).any(|line| match memchr::memchr2(b'"', b'<', line) {
+            // A list of tokens: each comma parts two.
+            None => line.split(|byte| *byte == b',').any(|value| same(grammar::trim(value))),
+            Some(_) => Values::new(line).any(same),
+        })
     }
 
     /// The topmost Via.

@@ -19,6 +19,7 @@ pub mod parse;
 mod phrase;
 mod ranges;
 mod refuse;
+mod scan;
 mod span;
 pub mod text;
 pub mod uri;

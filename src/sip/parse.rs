@@ -322,10 +322,10 @@ fn essentials(
     limits: &Limits,
 ) -> Result<Essentials, Fault> {
     let bytes = found.bytes;
-    let top = Values::new(found.one(HeaderName::Via)?).next();
-    let top = top.ok_or(Cause::HeaderValue).and_then(Via::read).map_err(|_| bad("Malformed Via"))?;
+    let mut first = Values::new(found.one(HeaderName::Via)?);
+    let top = first.next().ok_or(Cause::HeaderValue).and_then(Via::read).map_err(|_| bad("Malformed Via"))?;
     params_below(top.params, limits)?;
-    let via_count = found.all(HeaderName::Via).flat_map(Values::new).count();
+    let via_count = 1 + first.count() + found.all(HeaderName::Via).skip(1).flat_map(Values::new).count();
     if via_count > limits.vias_max {
         return Err(Fault::new(Cause::Oversize, 400, "Too Many Via Values"));
     }

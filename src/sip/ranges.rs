@@ -124,6 +124,7 @@ pub(crate) struct ViaSpans {
     port: Option<u16>,
     branch: Option<Span>,
     rport: bool,
+    placed: bool,
     params: Span,
     raw: Span,
 }
@@ -136,6 +137,7 @@ impl ViaSpans {
             port: via.port,
             branch: via.branch.map(|branch| Span::of(bytes, branch)),
             rport: via.rport,
+            placed: via.placed,
             params: Span::of(bytes, via.params),
             raw: Span::of(bytes, via.raw),
         }
@@ -148,6 +150,7 @@ impl ViaSpans {
             port: self.port,
             branch: self.branch.map(|branch| branch.slice(bytes)),
             rport: self.rport,
+            placed: self.placed,
             params: self.params.slice(bytes),
             raw: self.raw.slice(bytes),
         }

@@ -4,10 +4,10 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
+use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr};
 
-use memchr::{memchr, memchr2};
-
-use super::grammar;
+use super::{grammar, scan};
 
 /// Digits of a number that are hidden.
 const HIDDEN: usize = 3;
@@ -79,7 +79,7 @@ fn is_deceiving(letter: char) -> bool {
 /// A value with each fold (CRLF and the blanks around it) turned into one space.
 #[must_use]
 pub fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
-    if memchr2(b'\r', b'\n', value).is_none() {
+    if scan::is_plain(value) || memchr::memchr2(b'\r', b'\n', value).is_none() {
         return Cow::Borrowed(value);
     }
     let mut line = Vec::with_capacity(value.len());
@@ -89,8 +89,11 @@ pub fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
 
 /// Appends a value with its folds turned into one space each.
 pub(crate) fn unfold_into(value: &[u8], line: &mut Vec<u8>) {
+    if scan::is_plain(value) {
+        return line.extend_from_slice(value);
+    }
     let mut rest = value;
-    while let Some(at) = memchr2(b'\r', b'\n', rest) {
+    while let Some(at) = memchr::memchr2(b'\r', b'\n', rest) {
         let (mut before, after) = rest.split_at(at);
         while let [shorter @ .., b' ' | b'\t'] = before {
             before = shorter;
@@ -109,12 +112,12 @@ pub fn unquote(text: &[u8]) -> Cow<'_, [u8]> {
         [b'"', inner @ .., b'"'] => inner,
         _ => return Cow::Borrowed(text),
     };
-    if memchr(b'\\', inner).is_none() {
+    if scan::find(b'\\', inner).is_none() {
         return Cow::Borrowed(inner);
     }
     let mut plain = Vec::with_capacity(inner.len());
     let mut rest = inner;
-    while let Some(at) = memchr(b'\\', rest) {
+    while let Some(at) = scan::find(b'\\', rest) {
         plain.extend_from_slice(rest.get(..at).unwrap_or_default());
         plain.extend(rest.get(at + 1));
         rest = rest.get(at + 2..).unwrap_or_default();
@@ -125,16 +128,58 @@ pub fn unquote(text: &[u8]) -> Cow<'_, [u8]> {
 
 /// Adds a number in decimal.
 pub fn decimal_into(value: u64, out: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let (mut at, mut rest) = (digits.len(), value);
-    for place in digits.iter_mut().rev() {
-        *place = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-        (at, rest) = (at - 1, rest / 10);
-        if rest == 0 {
-            break;
+    let digit = |number: u64| b'0' + u8::try_from(number % 10).unwrap_or(0);
+    match value {
+        0..=9 => out.push(digit(value)),
+        10..=99 => out.extend_from_slice(&[digit(value / 10), digit(value)]),
+        100..=999 => out.extend_from_slice(&[digit(value / 100), digit(value / 10), digit(value)]),
+        _ => {
+            decimal_into(value / 1_000, out);
+            out.extend_from_slice(&[digit(value / 100), digit(value / 10), digit(value)]);
         }
     }
-    out.extend_from_slice(digits.get(at..).unwrap_or_default());
+}
+
+/// Adds an address as `Display` writes it: thousands a second are of IPv4, and written digit by digit.
+pub fn ip_into(address: IpAddr, out: &mut Vec<u8>) {
+    match address {
+        IpAddr::V4(address) => {
+            let [a, b, c, d] = address.octets().map(u64::from);
+            decimal_into(a, out);
+            for octet in [b, c, d] {
+                out.push(b'.');
+                decimal_into(octet, out);
+            }
+        }
+        IpAddr::V6(address) => {
+            // Writing into a Vec does not fail.
+            let _ = write!(out, "{address}");
+        }
+    }
+}
+
+/// Adds an address and port as `Display` writes them.
+pub fn socket_into(address: SocketAddr, out: &mut Vec<u8>) {
+    match address {
+        SocketAddr::V4(_) => {
+            ip_into(address.ip(), out);
+            out.push(b':');
+            decimal_into(u64::from(address.port()), out);
+        }
+        SocketAddr::V6(address) => {
+            // Writing into a Vec does not fail.
+            let _ = write!(out, "{address}");
+        }
+    }
+}
+
+/// An address and port as `Display` writes them.
+#[must_use]
+pub fn socket_text(address: SocketAddr) -> String {
+    let mut out = Vec::with_capacity("255.255.255.255:65535".len());
+    socket_into(address, &mut out);
+    // Digits, dots and colons.
+    String::from_utf8(out).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -168,6 +213,30 @@ mod tests {
         }
         assert_eq!(Safe::up_to(b"abcdef", 3).to_string(), "abc...");
         assert_eq!(Safe::up_to("a\u{fc}".as_bytes(), 2).to_string(), "a\\xc3...");
+    }
+
+    #[test]
+    fn numbers_and_addresses_are_written_as_display_writes_them() {
+        let written = |write: &dyn Fn(&mut Vec<u8>)| {
+            let mut out = Vec::new();
+            write(&mut out);
+            String::from_utf8(out).unwrap()
+        };
+        for number in (0..3_000).chain([9_999, 10_000, 99_999, 1_000_000, 1_002_003, u64::MAX / 10, u64::MAX])
+        {
+            assert_eq!(written(&|out| decimal_into(number, out)), number.to_string());
+        }
+        for address in [
+            "0.0.0.0:0",
+            "192.0.2.10:5060",
+            "255.255.255.255:65535",
+            "[2001:db8::1]:5061",
+            "[::ffff:10.0.0.1]:7",
+        ] {
+            let socket: SocketAddr = address.parse().unwrap();
+            assert_eq!(written(&|out| socket_into(socket, out)), address);
+            assert_eq!(written(&|out| ip_into(socket.ip(), out)), socket.ip().to_string());
+        }
     }
 
     #[test]

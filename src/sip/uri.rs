@@ -5,10 +5,11 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use memchr::{memchr, memchr2, memmem};
+use memchr::memmem;
 
 use super::error::Cause;
 use super::grammar::{self, HEADER, HOST, PARAM, PARAMS_MAX, PASSWORD, URI, USER};
+use super::scan;
 
 /// A host: an address literal or a name (never resolved here).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +59,7 @@ pub enum Uri<'a> {
 
 /// Splits at the scheme's colon; `None` when what stands before it is no scheme.
 pub(crate) fn scheme(raw: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (scheme, rest) = raw.split_at_checked(memchr(b':', raw)?)?;
+    let (scheme, rest) = raw.split_at_checked(scan::find(b':', raw)?)?;
     // RFC 3261 §25.1: scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )
     let good = scheme.first().is_some_and(u8::is_ascii_alphabetic)
         && scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
@@ -166,25 +167,25 @@ impl<'a> Host<'a> {
 
 impl<'a> SipUri<'a> {
     fn read(secure: bool, rest: &'a [u8]) -> Result<Self, Cause> {
-        let (userinfo, rest) = match memchr(b'@', rest) {
+        let (userinfo, rest) = match scan::find(b'@', rest) {
             Some(at) => (rest.get(..at), rest.get(at + 1..).unwrap_or_default()),
             None => (None, rest),
         };
         // RFC 3261 §25.1: an `@` is escaped everywhere but here; with two of them there are two readings.
-        if memchr(b'@', rest).is_some() {
+        if scan::find(b'@', rest).is_some() {
             return Err(Cause::RequestUri);
         }
         let (user, password) = match userinfo {
             Some(userinfo) => read_userinfo(userinfo)?,
             None => (None, None),
         };
-        let end = memchr2(b';', b'?', rest).unwrap_or(rest.len());
+        let end = memchr::memchr2(b';', b'?', rest).unwrap_or(rest.len());
         let (host_port, tail) = rest.split_at_checked(end).unwrap_or((rest, b""));
         let (host, port) = read_host_port(host_port)?;
         if tail.is_empty() {
             return Ok(Self { secure, user, password, host, port, params: b"", headers: b"" });
         }
-        let question = memchr(b'?', tail);
+        let question = scan::find(b'?', tail);
         let (params, headers) = tail.split_at_checked(question.unwrap_or(tail.len())).unwrap_or((tail, b""));
         check_params(params)?;
         let headers = headers.get(1..).unwrap_or_default();
@@ -224,7 +225,7 @@ impl<'a> SipUri<'a> {
 type Userinfo<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
 
 fn read_userinfo(userinfo: &[u8]) -> Result<Userinfo<'_>, Cause> {
-    let (user, password) = match memchr(b':', userinfo) {
+    let (user, password) = match scan::find(b':', userinfo) {
         Some(at) => (userinfo.get(..at).unwrap_or_default(), userinfo.get(at + 1..)),
         None => (userinfo, None),
     };
@@ -238,10 +239,10 @@ fn read_userinfo(userinfo: &[u8]) -> Result<Userinfo<'_>, Cause> {
 
 fn read_host_port(text: &[u8]) -> Result<(Host<'_>, Option<u16>), Cause> {
     let colon = if text.first() == Some(&b'[') {
-        let close = memchr(b']', text).ok_or(Cause::RequestUri)?;
+        let close = scan::find(b']', text).ok_or(Cause::RequestUri)?;
         if close + 1 == text.len() { None } else { Some(close + 1) }
     } else {
-        memchr(b':', text)
+        scan::find(b':', text)
     };
     let (host, port_text) = text.split_at_checked(colon.unwrap_or(text.len())).unwrap_or((text, b""));
     let host = Host::read(host).map_err(|_| Cause::RequestUri)?;
@@ -254,7 +255,7 @@ fn read_host_port(text: &[u8]) -> Result<(Host<'_>, Option<u16>), Cause> {
 
 /// Parameters as name and value, without looking at their characters.
 fn param_pairs(params: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-    params.split(|byte| *byte == b';').skip(1).map(|text| match memchr(b'=', text) {
+    params.split(|byte| *byte == b';').skip(1).map(|text| match scan::find(b'=', text) {
         Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + 1..)),
         None => (text, None),
     })
@@ -296,7 +297,7 @@ impl<'a> Uri<'a> {
         } else if scheme.eq_ignore_ascii_case(b"sips") {
             SipUri::read(true, rest).map(Self::Sip)
         } else if scheme.eq_ignore_ascii_case(b"tel") {
-            let end = memchr(b';', rest).unwrap_or(rest.len());
+            let end = scan::find(b';', rest).unwrap_or(rest.len());
             let (number, params) = rest.split_at_checked(end).unwrap_or((rest, b""));
             if !grammar::all_escaped(USER, number) {
                 return Err(Cause::RequestUri);
@@ -440,12 +441,12 @@ fn escape_value(after_percent: &[u8]) -> Option<u8> {
 /// Decodes `%HH` once. `None` when an escape is broken.
 #[must_use]
 pub fn unescape(raw: &[u8]) -> Option<Cow<'_, [u8]>> {
-    if memchr(b'%', raw).is_none() {
+    if scan::find(b'%', raw).is_none() {
         return Some(Cow::Borrowed(raw));
     }
     let mut plain = Vec::with_capacity(raw.len());
     let mut rest = raw;
-    while let Some(at) = memchr(b'%', rest) {
+    while let Some(at) = scan::find(b'%', rest) {
         let (before, after) = rest.split_at_checked(at)?;
         plain.extend_from_slice(before);
         plain.push(escape_value(after.get(1..)?)?);

@@ -3,8 +3,7 @@
 //! Owns `Text`, `Writer` and what every response starts with. Read first: RFC 3261 §7, §8.2.6, §18.2.1; RFC 3581 §4.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::io::Write as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 
@@ -12,7 +11,7 @@ use super::grammar::{self, Params, Values};
 use super::headers::{HeaderName, NameAddr, Via};
 use super::message::{Header, Message, Method};
 use super::parse::Answerable;
-use super::text;
+use super::{scan, text};
 
 pub use super::phrase::reason_phrase;
 
@@ -27,7 +26,8 @@ impl<'a> Text<'a> {
     /// `None` when a CR, LF or NUL stands in it.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Option<Self> {
-        if memchr::memchr3(b'\r', b'\n', 0, bytes).is_some() { None } else { Some(Self(bytes)) }
+        let line = scan::is_plain(bytes) || memchr::memchr3(b'\r', b'\n', 0, bytes).is_none();
+        line.then_some(Self(bytes))
     }
 
     /// A text of ours, for literals: in a constant, one that holds CR, LF or NUL does not compile.
@@ -105,6 +105,18 @@ impl Writer {
         self
     }
 
+    /// One header line that lists these, a comma and a space between.
+    pub fn list<'a>(&mut self, name: HeaderName, items: impl Iterator<Item = Text<'a>>) -> &mut Self {
+        if name != HeaderName::Unknown {
+            self.name(name);
+            for (at, item) in items.enumerate() {
+                self.put(&[if at > 0 { b", " } else { b"" }, item.0]);
+            }
+            self.put(&[b"\r\n"]);
+        }
+        self
+    }
+
     /// A header with a number.
     pub fn number(&mut self, name: HeaderName, value: u64) -> &mut Self {
         self.counted(name, value, &[])
@@ -126,7 +138,7 @@ impl Writer {
     /// A header as it came, its name as written, folds turned into one space; unprintable lines are left out (false):
     /// a NUL, a CR or LF that is no fold, a name that is no token, and Content-Length, which is `finish`'s.
     pub fn copy(&mut self, header: &Header<'_>) -> bool {
-        let printable = memchr::memchr(0, header.value).is_none() && only_folds(header.value);
+        let printable = scan::find(0, header.value).is_none() && only_folds(header.value);
         if !printable || !grammar::is_token(header.raw_name) || header.name == HeaderName::ContentLength {
             return false;
         }
@@ -212,18 +224,17 @@ pub fn response_to(
 impl Writer {
     /// The first Via line of a request: its first value with `received` and `rport` from the source, the rest as it is.
     fn top_via(&mut self, via: &Via<'_>, line: &[u8], source: SocketAddr) {
-        let before = via.raw.len() - via.params.len();
-        text::unfold_into(grammar::trim(via.raw.get(..before).unwrap_or_default()), &mut self.buffer);
-        for param in Params::new(via.params).map_while(Result::ok) {
-            if !param.is("received") && !param.is("rport") {
-                text::unfold_into(param.raw, &mut self.buffer);
-            }
+        if via.placed {
+            self.unplaced(via);
+        } else {
+            text::unfold_into(grammar::trim(via.raw), &mut self.buffer);
         }
         // RFC 3261 §18.2.1: where sent-by is a name or another address. RFC 3581 §4: always beside rport.
         let address = source.ip().to_canonical();
         if via.rport || via.host.address().map(|host| host.to_canonical()) != Some(address) {
+            // RFC 5118 §4.5: `received` has no brackets.
             self.put(&[b";received="]);
-            self.address(address);
+            text::ip_into(address, &mut self.buffer);
         }
         if via.rport {
             self.put(&[b";rport="]);
@@ -234,20 +245,13 @@ impl Writer {
         self.unfolded(rest);
     }
 
-    /// RFC 5118 §4.5: `received` has no brackets.
-    fn address(&mut self, address: IpAddr) {
-        match address {
-            IpAddr::V4(address) => {
-                for (at, octet) in address.octets().into_iter().enumerate() {
-                    if at > 0 {
-                        self.put(&[b"."]);
-                    }
-                    self.decimal(u64::from(octet));
-                }
-            }
-            IpAddr::V6(address) => {
-                // Writing into a Vec does not fail.
-                let _ = write!(self.buffer, "{address}");
+    /// A Via value without `received` and `rport`.
+    fn unplaced(&mut self, via: &Via<'_>) {
+        let before = via.raw.len() - via.params.len();
+        text::unfold_into(grammar::trim(via.raw.get(..before).unwrap_or_default()), &mut self.buffer);
+        for param in Params::new(via.params).map_while(Result::ok) {
+            if !param.is("received") && !param.is("rport") {
+                text::unfold_into(param.raw, &mut self.buffer);
             }
         }
     }

@@ -59,7 +59,7 @@ fn d7_the_top_via_says_where_the_request_really_came_from() {
         (
             "SIP / 2.0 /UDP\r\n  192.0.2.1 ;\r\n branch = z9hG4bKa , SIP/2.0/UDP x.example.com",
             "192.0.2.2:9",
-            "SIP / 2.0 /UDP 192.0.2.1; branch = z9hG4bKa;received=192.0.2.2 , SIP/2.0/UDP x.example.com",
+            "SIP / 2.0 /UDP 192.0.2.1 ; branch = z9hG4bKa;received=192.0.2.2 , SIP/2.0/UDP x.example.com",
         ),
     ] {
         let text = Text::fixed("OK");

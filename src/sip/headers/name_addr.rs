@@ -3,10 +3,9 @@
 //! Owns `NameAddr`, the shape of From, To, Contact, Route, P-Asserted-Identity, Refer-To and their kin.
 //! Read first: RFC 3261 §20.10, §20.20, §20.39, §25.1; RFC 4475 §3.1.1.6, §3.1.2.13 to §3.1.2.15.
 
-use memchr::memchr;
-
 use crate::sip::error::Cause;
 use crate::sip::grammar::{self, PARAMS_MAX, Params, URI};
+use crate::sip::scan;
 use crate::sip::uri::{self, Uri};
 
 /// A name-addr or addr-spec with header parameters: From, To, Contact, Route, P-Asserted-Identity, Refer-To ...
@@ -33,12 +32,12 @@ impl<'a> NameAddr<'a> {
         let (display, rest) = display_name(value)?;
         let (raw_uri, params) = match rest.split_first() {
             Some((b'<', inside)) => {
-                let close = memchr(b'>', inside).ok_or(Cause::HeaderValue)?;
+                let close = scan::find(b'>', inside).ok_or(Cause::HeaderValue)?;
                 let (uri, tail) = inside.split_at_checked(close).ok_or(Cause::HeaderValue)?;
                 (uri, grammar::trim(tail.get(1..).unwrap_or_default()))
             }
             Some(_) | None => {
-                let end = memchr(b';', rest).unwrap_or(rest.len());
+                let end = scan::find(b';', rest).unwrap_or(rest.len());
                 let (uri, params) = rest.split_at_checked(end).ok_or(Cause::HeaderValue)?;
                 let uri = grammar::trim(uri);
                 // RFC 3261 §20: a URI with a comma or a question mark must stand in brackets.

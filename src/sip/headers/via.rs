@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use crate::sip::error::Cause;
 use crate::sip::grammar::{self, HOST, PARAMS_MAX, Params, TOKEN};
+use crate::sip::scan;
 use crate::sip::uri::{self, Host};
 
 /// One Via value (RFC 3261 §20.42, RFC 3581).
@@ -21,6 +22,8 @@ pub struct Via<'a> {
     pub branch: Option<&'a [u8]>,
     /// Whether `rport` stands there.
     pub rport: bool,
+    /// Whether `received` or `rport` stands there: an answer says both anew.
+    pub placed: bool,
     /// All parameters as written, from the first `;` on; empty when absent.
     pub params: &'a [u8],
     /// The whole value as written.
@@ -62,7 +65,7 @@ impl<'a> Via<'a> {
             }
             Some(_) | None => (None, rest),
         };
-        let mut via = Self { transport, host, port, branch: None, rport: false, params, raw };
+        let mut via = Self { transport, host, port, branch: None, rport: false, placed: false, params, raw };
         via.read_params()?;
         Ok((via, version))
     }
@@ -80,7 +83,9 @@ impl<'a> Via<'a> {
                 }
                 self.branch = param.value;
             } else if param.is("rport") {
-                self.rport = true;
+                (self.rport, self.placed) = (true, true);
+            } else if param.is("received") {
+                self.placed = true;
             }
         }
         Ok(())
@@ -135,7 +140,7 @@ fn after_slash(rest: &[u8]) -> Result<&[u8], Cause> {
 
 fn sent_by_host(rest: &[u8]) -> Result<(Host<'_>, &[u8]), Cause> {
     let end = if rest.first() == Some(&b'[') {
-        memchr::memchr(b']', rest).map_or(0, |close| close + 1)
+        scan::find(b']', rest).map_or(0, |close| close + 1)
     } else {
         grammar::run(HOST, rest).0.len()
     };
