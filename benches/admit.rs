@@ -144,6 +144,7 @@ fn facts(called: &str) -> Facts<'_> {
         via_count: 1,
         hidden: false,
         secure: false,
+        keys: false,
         passed_before: false,
         draw: 0x9e37_79b9_7f4a_7c15,
         located: &NOWHERE,

@@ -52,6 +52,7 @@ Examples:
   ringfence status                            calls, peers, counts and memory of the running edge
   ringfence reload                            take the changed policy file; live calls go on
   ringfence stop                              no new calls; end when the live ones have ended
+  ringfence unlock office                     let a user that wrong passwords locked out try again
   ringfence secret new                        a strong password for a peer
   ringfence ladder                            the last call as a ladder: who sent what, and the verdict
   ringfence certs sip.example.com 192.0.2.1   a lab's own authority, and certificates for these names
@@ -61,7 +62,7 @@ Exit codes:
   1  failed: could not start, a policy with errors, a reload that was not taken
   2  the command line is wrong
   3  run: ended, and live calls had to be cut
-  4  status, reload, stop: no edge answers at the control socket
+  4  status, reload, stop, unlock: no edge answers at the control socket
   70 a bug in ringfence; please report what it printed"
 )]
 struct Line {
@@ -107,6 +108,20 @@ enum Command {
     },
     /// Stop the running edge: no new calls, and the end when live ones have ended; asked again, it changes nothing
     Stop {
+        #[command(flatten)]
+        edge: Edge,
+    },
+    /// Lift what wrong passwords brought about: locks of a user, or of a source and its ban (39201, 39202)
+    ///
+    /// `ringfence status` shows who is locked out, where and for how long. A user is freed at every peer and from everywhere,
+    /// unless a source is named; a source alone is freed for whoever it says it is.
+    Unlock {
+        /// The user that is locked out
+        #[arg(required_unless_present = "source")]
+        user: Option<String>,
+        /// The address it came from (an IPv6 address stands for its /64)
+        #[arg(long, value_name = "ADDRESS")]
+        source: Option<std::net::IpAddr>,
         #[command(flatten)]
         edge: Edge,
     },
@@ -208,6 +223,9 @@ fn main() -> ExitCode {
                 format!("stopping: no new calls; live ones may go on for {patience} s")
             }
         }),
+        Command::Unlock { user, source, edge } => {
+            ask_edge(edge, &config, Request::Unlock { user, source }, tell_unlocked)
+        }
         Command::Ladder { record: name, file, width, json } => {
             let wanted = name.map_or(record::Wanted::Last, record::Wanted::Named);
             ladder(file, &config, &wanted, width, json)
@@ -282,7 +300,7 @@ fn ask_edge(edge: Edge, config: &Path, request: Request, tell: impl Fn(&Value) -
         Ok(socket) => socket,
         Err(text) => return fail(&text),
     };
-    match ask(&socket, request) {
+    match ask(&socket, &request) {
         Ok(answer) => {
             if let Some(error) = answer.get("error").and_then(Value::as_str) {
                 return fail(&error);
@@ -347,6 +365,17 @@ fn records_of(file: &Path) -> Result<PathBuf, String> {
     let source = Source::read(file).map_err(|errors| format!("{errors}; {instead}"))?;
     config::records_of(&source)
         .ok_or_else(|| format!("{} sends call records to no file; {instead}", file.display()))
+}
+
+fn tell_unlocked(answer: &Value) -> String {
+    let locks = answer.get("locks").and_then(Value::as_u64).unwrap_or(0);
+    let ban = answer.get("ban").and_then(Value::as_bool) == Some(true);
+    match (locks, ban) {
+        (0, false) => "nothing was locked there; `ringfence status` shows what is".to_owned(),
+        (0, true) => "the ban was lifted".to_owned(),
+        (locks, false) => format!("{locks} lock(s) lifted"),
+        (locks, true) => format!("{locks} lock(s) and the ban were lifted"),
+    }
 }
 
 fn tell_reload(answer: &Value) -> String {

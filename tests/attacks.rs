@@ -18,6 +18,8 @@ mod early;
 mod faults;
 #[path = "attacks/floods.rs"]
 mod floods;
+#[path = "attacks/keys.rs"]
+mod keys;
 #[path = "attacks/logins.rs"]
 mod logins;
 #[path = "attacks/passwords.rs"]

@@ -17,6 +17,8 @@ mod calls;
 mod credentials;
 #[path = "engine/life.rs"]
 mod life;
+#[path = "engine/locks.rs"]
+mod locks;
 #[path = "engine/messages.rs"]
 mod messages;
 #[path = "engine/names.rs"]

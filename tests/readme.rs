@@ -144,7 +144,8 @@ fn every_file_the_readme_names_is_there() {
 fn the_policy_of_the_readme_loads() {
     let text = readme();
     let yaml = text
-        .split_once("```yaml\n")
+        .split_once("## The policy by example\n")
+        .and_then(|(_, rest)| rest.split_once("```yaml\n"))
         .and_then(|(_, rest)| rest.split_once("```"))
         .expect("the README has a policy")
         .0;

@@ -6,6 +6,8 @@
 #![allow(clippy::print_stderr, clippy::panic, reason = "a test says why it fails")]
 
 mod rig;
+#[path = "tls/roaming.rs"]
+mod roaming;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -62,6 +64,11 @@ control: FOLDER/control.sock
 "#;
 
 const TLS_OUTSIDE: &str = "certificate: { chain: \"CERTS/server.pem\", key: \"CERTS/server.key\" }";
+
+/// Both versions that are spoken.
+fn both() -> [&'static rustls::SupportedProtocolVersion; 2] {
+    [&TLS13, &TLS12]
+}
 
 struct Site {
     edge: Edge,

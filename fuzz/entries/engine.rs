@@ -108,6 +108,7 @@ impl Play {
                 }
                 Output::Reply { id: _, reply } => match *reply {
                     Reply::Status { gauges, .. } => self.gauges = gauges,
+                    Reply::Unlocked { .. } => {}
                 },
                 Output::Close { .. } | Output::Record(_) | Output::Alert(_) | Output::Drained { .. } => {}
                 Output::Wait { until, reason: _ } => {

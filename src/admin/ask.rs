@@ -48,17 +48,17 @@ impl fmt::Display for Unanswered {
 impl std::error::Error for Unanswered {}
 
 /// Asks and waits for the answer.
-pub fn ask(socket: &Path, request: Request) -> Result<Value, Unanswered> {
+pub fn ask(socket: &Path, request: &Request) -> Result<Value, Unanswered> {
     let mut stream =
         UnixStream::connect(socket).map_err(|error| Unanswered::Nobody(socket.to_owned(), error))?;
     let answer = exchange(&mut stream, request).map_err(Unanswered::Broken)?;
     serde_json::from_slice(&answer).map_err(Unanswered::Unreadable)
 }
 
-fn exchange(stream: &mut UnixStream, request: Request) -> io::Result<Vec<u8>> {
+fn exchange(stream: &mut UnixStream, request: &Request) -> io::Result<Vec<u8>> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let mut line = serde_json::to_vec(&request)?;
+    let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     stream.write_all(&line)?;
     let mut answer = Vec::new();

@@ -12,6 +12,7 @@ pub mod serve;
 pub mod table;
 pub mod wrap;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,7 @@ pub struct Settings {
 }
 
 /// What may be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
     /// Gauges, counts, peers, memory.
@@ -33,6 +34,15 @@ pub enum Request {
     Reload,
     /// Take no new calls, wait for live ones, end.
     Stop,
+    /// Lift locks that wrong passwords brought about: of a user, from a source, or both.
+    Unlock {
+        /// Of this user alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
+        /// From this source alone; its ban is lifted, too.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<IpAddr>,
+    },
 }
 
 /// Bytes of one request line.

@@ -198,7 +198,7 @@ mod tests {
         let client = std::thread::spawn({
             let path = path.clone();
             move || {
-                let status = ask(&path, Request::Status).unwrap();
+                let status = ask(&path, &Request::Status).unwrap();
                 let mut raw = StdStream::connect(&path).unwrap();
                 io::Write::write_all(&mut raw, b"{\"command\":\"explode\"}\n").unwrap();
                 let mut text = String::new();
@@ -219,7 +219,7 @@ mod tests {
             served.await.unwrap().unwrap();
         });
         assert!(!path.exists(), "the file goes with the socket");
-        assert!(matches!(ask(&path, Request::Status), Err(Unanswered::Nobody(..))));
+        assert!(matches!(ask(&path, &Request::Status), Err(Unanswered::Nobody(..))));
     }
 
     #[test]

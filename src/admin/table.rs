@@ -35,6 +35,7 @@ pub fn draw(status: &Value) -> String {
         ),
     );
     peers(&mut page, status);
+    locks(&mut page, status);
     certificates(&mut page, status);
     for (title, path) in [
         ("gauges", "/gauges"),
@@ -71,6 +72,10 @@ fn peers(page: &mut String, status: &Value) {
         if let Some(waiting) = waiting {
             line(page, &format!("    calls that wait for their turn (`cps`): {waiting}"));
         }
+        let asked = of_peer(status, "/unanswered", name).find_map(|entry| entry.pointer("/1")?.as_u64());
+        if let Some(asked) = asked {
+            line(page, &format!("    asked for its password {asked} time(s), and did not answer"));
+        }
         let own = |entry: &&Value| entry.pointer("/peer").and_then(Value::as_str) == Some(name);
         list(status, "/registrations").filter(own).for_each(|entry| registered(page, entry));
         list(status, "/names").filter(own).for_each(|entry| named(page, entry));
@@ -100,6 +105,23 @@ fn named(page: &mut String, entry: &Value) {
     let addresses = entry.pointer("/addresses").and_then(Value::as_array);
     for address in addresses.into_iter().flatten() {
         line(page, &format!("      {}", show(address)));
+    }
+}
+
+/// Who is locked out after wrong passwords.
+fn locks(page: &mut String, status: &Value) {
+    if list(status, "/locks").next().is_none() {
+        return;
+    }
+    line(page, "");
+    line(page, "locked out (`ringfence unlock`)           peer              left");
+    for lock in list(status, "/locks") {
+        let text = |path: &str, none: &str| {
+            lock.pointer(path).filter(|value| !value.is_null()).map_or_else(|| none.to_owned(), show)
+        };
+        let who = format!("{} from {}", text("/user", "anybody"), text("/source", "any unlisted source"));
+        let left = duration(lock.pointer("/left_s").and_then(Value::as_u64).unwrap_or(0));
+        line(page, &format!("  {who:<38}  {:<16}  {left}", text("/peer", "(roaming)")));
     }
 }
 
@@ -223,6 +245,12 @@ mod tests {
                 { "peer": "spare", "name": "sbc.example.net", "state": "nowhere", "ttl_left_s": null, "addresses": [] },
             ],
             "targets_held": [["spare", "203.0.113.66:5060", 12]], "tried_last": ["spare"], "waiting": [["spare", 3]],
+            "unanswered": [["spare", 4]],
+            "locks": [
+                { "peer": "office-pbx", "source": "192.0.2.10", "user": "office", "left_s": 850, "nth": 1 },
+                { "peer": null, "source": null, "user": "phone", "left_s": 1_800, "nth": 2 },
+                { "peer": "spare", "source": "2001:db8::", "user": null, "left_s": 90_000, "nth": 3 },
+            ],
             "certificates": [{ "at": "listeners.office.certificate", "days_left": 28, "file": "/etc/x.pem" }],
             "net": { "connections": 2 }, "heap_bytes": 12_345_678, "resident_bytes": 23_456_789,
         });
@@ -237,6 +265,7 @@ mod tests {
             203.0.113.66:5060                     asked for a pause: 12 s more
             half of its last calls failed: it is tried after all others
             calls that wait for their turn (`cps`): 3
+            asked for its password 4 time(s), and did not answer
             registered as office-7 at 203.0.113.66:5060 for 24m10s
             sbc.example.net                       nowhere
           trunk                                   down          0
@@ -246,6 +275,11 @@ mod tests {
             sip.example.com                       fresh for 4m10s
               203.0.113.65:5060
               203.0.113.66:5060
+
+        locked out (`ringfence unlock`)           peer              left
+          office from 192.0.2.10                  office-pbx        14m10s
+          phone from any unlisted source          (roaming)         30m00s
+          anybody from 2001:db8::                 spare             1d01h
 
         certificate                                         days left
           listeners.office.certificate                            28

@@ -15,11 +15,13 @@ use tokio::sync::{mpsc, oneshot};
 use super::certificates::{self, Ends};
 use super::command::{Command, Doorbell};
 use super::reload::{Looked, Read, Reader};
-use super::status::status;
+use super::shell::Answer;
+use super::status::{status, unlocked};
 use super::watch;
 use crate::admin::Request;
 use crate::admin::serve::{Asked, ControlSocket};
 use crate::clock::Clock;
+use crate::engine::Query;
 use crate::net::Resolver;
 use crate::sinks::Meter;
 
@@ -223,6 +225,13 @@ impl Desk {
     async fn answer(&mut self, asked: Asked) {
         let answer = match asked.request {
             Request::Status => self.status().await,
+            Request::Unlock { user, source } => {
+                let whose = (user.clone(), source);
+                let answer = self.ask(Query::Unlock { user, source }).await;
+                let answer = answer.map_or_else(|error| error, |answer| unlocked(&answer.reply));
+                tracing::warn!(user = ?whose.0, source = ?whose.1, %answer, "locks were lifted by order");
+                answer
+            }
             Request::Reload => self.reload(),
             Request::Stop => {
                 // Only a second signal ends live calls: whoever asks twice wants to know, and not to cut.
@@ -238,10 +247,8 @@ impl Desk {
     }
 
     async fn status(&self) -> Value {
-        let (place, answer) = oneshot::channel();
-        self.tell(Command::Ask(place));
-        match tokio::time::timeout(ANSWER_PATIENCE, answer).await {
-            Ok(Ok(answer)) => {
+        match self.ask(Query::Status).await {
+            Ok(answer) => {
                 let uptime_s = self.clock.now().tick.micros() / 1_000_000;
                 let mut status = status(answer, self.sinks.counts(), uptime_s, self.stops > 0);
                 if let Value::Object(status) = &mut status {
@@ -251,8 +258,18 @@ impl Desk {
                 }
                 status
             }
-            Ok(Err(_)) => json!({ "error": "the edge is ending" }),
-            Err(_) => json!({ "error": "the edge is too busy to answer" }),
+            Err(error) => error,
+        }
+    }
+
+    /// Asks the engine; `Err` says why there is no answer.
+    async fn ask(&self, query: Query) -> Result<Answer, Value> {
+        let (place, answer) = oneshot::channel();
+        self.tell(Command::Ask(query, place));
+        match tokio::time::timeout(ANSWER_PATIENCE, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) => Err(json!({ "error": "the edge is ending" })),
+            Err(_) => Err(json!({ "error": "the edge is too busy to answer" })),
         }
     }
 }

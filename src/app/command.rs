@@ -10,6 +10,7 @@ use mio::Waker;
 use tokio::sync::oneshot;
 
 use super::shell::Answer;
+use crate::engine::Query;
 use crate::net::tls::Book;
 use crate::policy::{Alert, Policy, Resolution};
 use crate::sip::PartyId;
@@ -17,8 +18,8 @@ use crate::sip::PartyId;
 /// One command.
 #[derive(Debug)]
 pub enum Command {
-    /// Status, please.
-    Ask(oneshot::Sender<Answer>),
+    /// A question or an order to the engine, and the place for its answer.
+    Ask(Query, oneshot::Sender<Answer>),
     /// A checked new policy, and the alert that tells of it.
     Reload {
         /// The policy.

@@ -16,7 +16,7 @@ use crate::net::stream::StreamCounts;
 use crate::net::tls::TlsCounts;
 use crate::net::{BATCH, Datagram, News, Outbox, Streams, UdpPort};
 use crate::sinks::Sinks;
-use crate::sip::{ConnectionId, Hop, ListenerId, PartyId, Transport};
+use crate::sip::{ConnectionId, Flow, Hop, ListenerId, PartyId, Transport};
 
 /// Running counts of datagrams.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -138,8 +138,16 @@ impl Shell {
                 News::Closed(connection) => engine.handle(now, Input::Closed { connection }),
                 News::Unsendable(hop) => engine.handle(now, Input::Unsendable { hop }),
                 News::Stranger(flow) => engine.handle(now, Input::StrangerConnection { flow }),
+                News::Opened(flow, party) => engine.handle(now, Input::Opened { flow, party }),
                 News::Refused { flow, ours, refusal } => {
                     let peer = engine.whose(flow.listener, flow.remote.ip());
+                    if peer.is_none() && !ours {
+                        // Anybody may try where somebody may roam: such a one is told of, and banned, as any stranger is.
+                        let flow = Flow { connection: ConnectionId::NONE, ..flow };
+                        engine.handle(now, Input::StrangerConnection { flow });
+                        self.drain(engine, now);
+                        continue;
+                    }
                     let name = peer.map(|peer| Arc::clone(&peer.name));
                     if let Some(alert) = refused::alert(now.wall, &flow, ours, name, &refusal) {
                         self.sinks.alert(alert);

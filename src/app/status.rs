@@ -11,6 +11,15 @@ use super::shell::Answer;
 use crate::engine::Reply;
 use crate::sinks::SinkCounts;
 
+/// What was lifted.
+#[must_use]
+pub fn unlocked(reply: &Reply) -> Value {
+    match reply {
+        Reply::Unlocked { locks, ban } => json!({ "locks": locks, "ban": ban }),
+        Reply::Status { .. } => json!({ "error": "the edge answered another question; please report that" }),
+    }
+}
+
 /// Puts the answer together.
 #[must_use]
 pub fn status(answer: Answer, sinks: SinkCounts, uptime_s: u64, draining: bool) -> Value {
@@ -24,8 +33,13 @@ pub fn status(answer: Answer, sinks: SinkCounts, uptime_s: u64, draining: bool) 
         waiting,
         names,
         registrations,
+        locks,
+        unanswered,
         generation,
-    } = answer.reply;
+    } = answer.reply
+    else {
+        return unlocked(&answer.reply);
+    };
     let counts: Map<String, Value> = counts.into_iter().map(|(name, count)| (name, json!(count))).collect();
     let state = |up| match up {
         Some(true) => "up",
@@ -53,6 +67,8 @@ pub fn status(answer: Answer, sinks: SinkCounts, uptime_s: u64, draining: bool) 
         "waiting": waiting,
         "names": names,
         "registrations": registrations,
+        "locks": locks,
+        "unanswered": unanswered,
         "counts": counts,
         "net": net,
         "streams": answer.streams,

@@ -15,7 +15,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use super::command::Command;
 use super::shell::Shell;
 use crate::clock::{Clock, Now, Tick};
-use crate::engine::{Engine, Input, Query};
+use crate::engine::{Engine, Input};
 use crate::net::Inbox;
 use crate::net::stream::{FIRST_TOKEN, READS_PER_WAKE_UP, Reading};
 use crate::net::tls::Book;
@@ -152,7 +152,7 @@ impl Loop {
     fn turn(&mut self, now: Now, events: &Events) {
         self.shell.counts.wake_ups += 1;
         let engine = &self.engine;
-        let who = |listener: ListenerId, ip: IpAddr| engine.party_at(listener, ip);
+        let who = |listener: ListenerId, ip: IpAddr| engine.meets(now.tick, listener, ip);
         let mut rung = false;
         for event in events {
             match event.token() {
@@ -167,6 +167,8 @@ impl Loop {
         }
         self.shell.streams.on_time(now.tick, &who);
         self.shell.streams.take_done(now.tick);
+        // Before their first message: who has proven itself by a certificate must be known by then.
+        self.shell.tell(&mut self.engine, now);
         for index in 0..self.ready.len() {
             if self.ready.get(index) == Some(&true) {
                 self.datagrams(now, index);
@@ -280,10 +282,10 @@ impl Loop {
     fn commands(&mut self, now: Now) {
         while let Ok(command) = self.commands.try_recv() {
             match command {
-                Command::Ask(place) => {
+                Command::Ask(query, place) => {
                     self.next_query += 1;
                     self.shell.asked.insert(self.next_query, place);
-                    self.input(now, Input::Query { id: self.next_query, query: Query::Status });
+                    self.input(now, Input::Query { id: self.next_query, query });
                 }
                 Command::Reload { policy, book, alert } => {
                     self.policy = Arc::clone(&policy);

@@ -13,9 +13,14 @@ use super::talk::Talk;
 use super::{Branch, Context, Event, Phase, Side};
 use crate::policy::code::{self, Code};
 use crate::sip::body::{self, Session};
-use crate::sip::{Flow, Message, Method};
+use crate::sip::{Flow, Message, Method, keys};
 
 const NOT_DESCRIBED: &str = "the far side accepted a call and described no media of its own, neither in its 200 nor before: nobody will hear it. Ask whoever runs it";
+
+const KEYS: &str = "keys of encrypted speech came, and a leg of the call is in the clear";
+
+const KEYS_IN_ACK: &str =
+    "in an ACK, keys of encrypted speech came, and a leg of the call is in the clear; they did not cross";
 
 const NO_ANSWER: &str = "the far side answered with a body that is no session description";
 
@@ -97,6 +102,15 @@ impl Core {
             return leaves.then(|| message.without_body());
         }
         match narrowed(message) {
+            Ok(_) if !self.bears_keys() && keys::carried(message) => {
+                // Requests that can be answered were refused; an ACK cannot be, and what it brings does not cross either.
+                if is_response {
+                    self.threw_away(code::SECURE_MEDIA_NOT_ACCEPTED, KEYS, context);
+                } else {
+                    self.alert(code::SECURE_MEDIA_NOT_ACCEPTED, KEYS_IN_ACK, None, context);
+                }
+                Some(message.without_body())
+            }
             Ok(narrowed) => narrowed,
             Err(fault) => {
                 if is_response && message.status().is_some_and(|status| status < 300) {

@@ -271,6 +271,12 @@ impl Call {
         Self { core, phase }
     }
 
+    /// The user whose password its INVITE proved.
+    #[must_use]
+    pub fn credential(&self) -> Option<&Arc<str>> {
+        self.core.story.caller.1.as_ref()
+    }
+
     /// Where its legs stand: the listener and the far address.
     pub fn ways(&self) -> impl Iterator<Item = (ListenerId, IpAddr)> {
         [&self.core.a, &self.core.b].map(|leg| (leg.hop.listener, leg.hop.remote.ip())).into_iter()
@@ -294,7 +300,7 @@ impl Call {
         if matches!(event, Event::Timer(Timer::KeepAlive)) {
             return self.core.keep_alive(context);
         }
-        if self.core.refuses_clear(&event, context) {
+        if self.core.refuses_clear(&event, context) || self.core.refuses_keys(&event, context) {
             return self.core.note_sent(context);
         }
         let narrowed = self.core.take_up(&event, context);

@@ -11,6 +11,7 @@ use super::leg::Status;
 use super::{Context, Effect, Event, Side, Timer};
 use crate::policy::route::Candidate;
 use crate::policy::{Refusal, code};
+use crate::sip::keys;
 
 impl Core {
     /// A request within a dialog that runs encrypted, and came in the clear: refused, whatever its peer may use besides. Its
@@ -25,6 +26,28 @@ impl Core {
         let words =
             "a request within an encrypted call came in the clear; it was refused, and the call goes on";
         let refusal = Refusal::new(code::SECURE_TRANSPORT_REQUIRED, &leg.peer.refusal, words.to_owned());
+        self.alert(refusal.code, words, Some(refusal.status), context);
+        self.answer(*side, *server, message, flow.remote, &Answer::bare(refusal.status), context);
+        true
+    }
+
+    /// Whether keys of encrypted speech may cross: whoever may listen on one of the legs would have them (RFC 4568 §8.3; attack
+    /// row E4).
+    pub fn bears_keys(&self) -> bool {
+        self.a.hop.transport.is_encrypted() && self.b.hop.transport.is_encrypted()
+    }
+
+    /// A request within a dialog that brings keys, and one of the legs is in the clear: refused like the call that would begin
+    /// so. True where it was; it has moved nothing.
+    pub fn refuses_keys(&self, event: &Event<'_>, context: &mut Context<'_>) -> bool {
+        let Event::Request { side, server, peer, flow, message } = event else { return false };
+        let leg = self.leg(*side);
+        if self.bears_keys() || !keys::carried(message) || !leg.owns(message, *peer) {
+            return false;
+        }
+        let words = "keys of encrypted speech came within a call of which a leg is in the clear; the request was refused, and \
+                     the call goes on";
+        let refusal = Refusal::new(code::MEDIA_DOWNGRADE, &leg.peer.refusal, words.to_owned());
         self.alert(refusal.code, words, Some(refusal.status), context);
         self.answer(*side, *server, message, flow.remote, &Answer::bare(refusal.status), context);
         true

@@ -78,17 +78,23 @@ fn beside(fields: &Fields<'_>) {
 pub fn roaming(peers: &[Read<'_, Peer>]) {
     for (at, Read { value: peer, fields }) in peers.iter().enumerate().filter(|(_, peer)| peer.value.roaming)
     {
-        let Some(demand) = &peer.demand else {
-            let cause = Cause::new("anybody could send as this peer: it has no credentials");
-            fields.error("sources", cause.cure("write credentials, or list the addresses it sends from"));
+        let shows = peer.proof.as_ref().is_some_and(|proof| proof.client_certificate);
+        if peer.demand.is_none() && !shows {
+            let cause = Cause::new(
+                "anybody could send as this peer: it has no credentials, and shows no certificate",
+            );
+            let cure = "write credentials, or tls with its ca on a listener that serves TLS, or list the addresses it sends from";
+            fields.error("sources", cause.cure(cure));
             continue;
-        };
+        }
         if !peer.targets.is_empty() {
             let cause = Cause::new("a peer that may be anywhere cannot be called");
             fields.error("targets", cause.cure("remove targets, or list its addresses as sources"));
         }
         let here = |other: &&Read<'_, Peer>| other.value.roaming && other.value.listener == peer.listener;
         let others = peers.iter().take(at).filter(here);
+        others.clone().for_each(|other| same_handshake(other, peer, fields));
+        let Some(demand) = &peer.demand else { continue };
         for (other, theirs) in
             others.filter_map(|other| Some((&other.value.name, other.value.demand.as_ref()?)))
         {
@@ -109,6 +115,22 @@ pub fn roaming(peers: &[Read<'_, Peer>]) {
                 }
             }
         }
+    }
+}
+
+/// Who roams over TLS is met before anybody knows who it is, and where a certificate is all that one shows, nothing else tells
+/// it from another.
+fn same_handshake(other: &Read<'_, Peer>, peer: &Peer, fields: &Fields<'_>) {
+    let own = |fields: &Fields<'_>| fields.section("tls").is_some_and(|tls| tls.is_set("certificate"));
+    let name = quoted(&other.value.name);
+    if other.value.proof != peer.proof || own(fields) || own(&other.fields) {
+        let cause = format!("it is met over TLS otherwise than {name} is");
+        let cure = "write the same tls, without a certificate of its own: both roam at one listener";
+        fields.error("sources", Cause::new(cause).cure(cure));
+    }
+    if other.value.demand.is_none() || peer.demand.is_none() {
+        let cause = format!("nothing tells it from {name}: both roam at one listener");
+        fields.error("sources", Cause::new(cause).cure("give each credentials, or a listener of its own"));
     }
 }
 

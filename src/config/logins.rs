@@ -49,7 +49,22 @@ pub fn login(written: &Fields<'_>, peer: &Peer, source: &Source) -> Option<Arc<L
     let secret = password.expose_secret().as_bytes();
     let key = |hash: &Hash| Ha1::new(*hash, user.as_bytes(), realm.as_bytes(), secret);
     let keys = hashes.iter().map(key).collect();
-    Some(Arc::new(Login { user, realm, keys }))
+    let without_qop = without_qop(&fields);
+    Some(Arc::new(Login { user, realm, keys, without_qop }))
+}
+
+/// Whether a challenge without qop is answered.
+fn without_qop(fields: &Fields<'_>) -> bool {
+    let allowed = fields.choice("without_qop", &[("allow", true), ("refuse", false)]).unwrap_or(false);
+    if allowed {
+        let cause = "an answer without qop holds nothing of ours: whoever overhears it, or forges the question, guesses the \
+                     password faster";
+        fields.warning(
+            "without_qop",
+            Cause::new(cause).cure("keep it to a trunk that knows no better, over TLS"),
+        );
+    }
+    allowed
 }
 
 /// A trunk that is called by a name usually has that name for its realm: the host of `request_host`, else of its one named
@@ -176,9 +191,10 @@ pub fn registered(register: &Register) -> String {
 pub fn told(login: &Login) -> String {
     let hashes: Vec<&str> = login.keys.iter().map(|key| key.hash().token()).collect();
     format!(
-        "asked who we are for realm {}, user {} is shown ({}); for any other realm nothing",
+        "asked who we are for realm {}, user {} is shown ({}{}); for any other realm nothing",
         quoted(&login.realm),
         quoted(&login.user),
-        hashes.join(", ")
+        hashes.join(", "),
+        if login.without_qop { ", also without qop" } else { "" }
     )
 }

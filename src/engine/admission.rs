@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::checks;
+use super::identified::Mismatch;
 use super::intake::Arrived;
 use super::refuse::{self, Wrong};
 use super::requests::refusal_alert;
@@ -101,6 +102,8 @@ pub struct Judged {
     pub credential: Option<Arc<str>>,
     /// Whether its alerts were raised with the verdict.
     pub alerted: bool,
+    /// The rule that refuses it, where that is none of the verdict's.
+    pub rule: Option<Arc<str>>,
     /// Caller and called as they were read for the verdict, bounded; `None` before.
     pub users: Option<(String, String)>,
 }
@@ -111,6 +114,15 @@ impl Judged {
         if let Some(user) = &self.credential {
             alert.evidence.push(("credential", user.to_string()));
         }
+    }
+
+    /// Enters that it says to be somebody whom its user may not call as; why it is refused.
+    pub fn mismatch(&mut self, mismatch: Mismatch) -> Wrong {
+        if let Some(step) = mismatch.step {
+            self.rule = Some(Arc::clone(&step.rule));
+            self.trail.push(step);
+        }
+        mismatch.wrong
     }
 
     /// Keeps for the record what the verdict was asked about.
@@ -253,6 +265,7 @@ impl Engine {
         if !judged.alerted {
             let mut alert = refusal_alert(now, arrived, wrong);
             (alert.from, alert.to) = judged.users.clone().unzip();
+            alert.rule.clone_from(&judged.rule);
             judged.name(&mut alert);
             self.alert(alert);
         }

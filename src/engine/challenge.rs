@@ -17,7 +17,6 @@ use super::intake::Arrived;
 use super::refuse::{self, Wrong};
 use super::requests::refusal_alert;
 use crate::call::ServerId;
-use crate::call::caller;
 use crate::clock::{Now, time_text};
 use crate::policy::alert::{Alert, shortened};
 use crate::policy::code;
@@ -25,9 +24,9 @@ use crate::policy::credential::{Credential, Demand};
 use crate::policy::guard::{Claim, Proof};
 use crate::policy::lockout;
 use crate::policy::nonce::Bound;
+use crate::policy::sources::{Bucket, Charged};
 use crate::sip::digest::{Authorization, Offer, User};
-use crate::sip::headers::asserted;
-use crate::sip::{HeaderName, Method, NameAddr, Transport};
+use crate::sip::{HeaderName, Method, Transport};
 
 /// Lines of credentials that are looked at, whatever their realms; more are refused.
 const AUTHORIZATIONS_MAX: usize = 8;
@@ -35,6 +34,9 @@ const AUTHORIZATIONS_MAX: usize = 8;
 /// What is told of a proof that came before, and what to do.
 pub(super) const REPLAYED: &str = "the same proof of a password came before in another request: let the peer speak TLS, for \
                                    somebody on the way may repeat what it hears; or mend a machine that does not count nc";
+
+/// What the wire hears of a wrong proof, whatever is wrong with it.
+const REFUSED: &str = "the credentials are refused";
 
 /// What came of asking.
 #[derive(Debug)]
@@ -48,6 +50,20 @@ pub(super) enum Passed {
 }
 
 impl Engine {
+    /// Which bucket a request outside a dialog is charged to. Where a peer must prove a password, a request that shows no
+    /// nonce which was made for its source may have been sent by anybody: it spends nothing of the peer's own.
+    pub(super) fn charged(&self, now: Now, arrived: &Arrived<'_>) -> Charged {
+        let Some(demand) = arrived.peer.demand.as_ref().filter(|_| arrived.proven.is_none()) else {
+            return Charged::Own;
+        };
+        let bound = bound(arrived);
+        let shown = match claimed(arrived, demand) {
+            Ok(Some(authorization)) => self.guard.knows(now.tick, &authorization.nonce, &bound),
+            Ok(None) | Err(_) => false,
+        };
+        if shown { Charged::Own } else { Charged::Unproven }
+    }
+
     /// Asks a request outside a dialog for what its peer must show.
     pub(super) fn prove(&mut self, now: Now, arrived: &Arrived<'_>, server: ServerId) -> Passed {
         if let Some(credential) = arrived.proven {
@@ -58,12 +74,7 @@ impl Engine {
             return Passed::Unasked;
         }
         // Whatever is said now is said without a transaction: who has proven nothing costs no memory.
-        let bound = Bound {
-            source: arrived.flow.remote.ip(),
-            listener: arrived.flow.listener,
-            // Who roams was asked before anybody knew who it is.
-            peer: (!arrived.peer.roaming).then_some(arrived.peer.id),
-        };
+        let bound = bound(arrived);
         let claimed = match claimed(arrived, demand) {
             Ok(claimed) => claimed,
             Err(wrong) => {
@@ -77,6 +88,7 @@ impl Engine {
             self.ask(now, arrived, demand, &bound, false);
             return Passed::Answered;
         };
+        self.sources.answered(now.tick, arrived.peer.id);
         let found = match &authorization.user {
             User::Named(name) => demand.find(name),
             User::Hashed(_) => None,
@@ -93,6 +105,15 @@ impl Engine {
         if let (Proof::Proven, Some(found)) = (proof, found) {
             self.counts.proven += 1;
             return Passed::Proven(Arc::clone(found));
+        }
+        // Who guesses spends nothing of what those have who prove it, and is heard no oftener than who shows nothing.
+        if proof != Proof::Stale {
+            self.sources.give_back(arrived.policy, arrived.peer.id);
+            let charged = Charged::Unproven;
+            if self.sources.bucket(arrived.policy, now, arrived.peer.id, charged) != Bucket::Fits {
+                self.transactions.forget(server);
+                return Passed::Answered;
+            }
         }
         self.unproven(now, arrived, (demand, server), &claim, proof);
         Passed::Answered
@@ -113,8 +134,14 @@ impl Engine {
                 self.transactions.forget(server);
                 return self.ask(now, arrived, demand, &claim.bound, true);
             }
+            // It was told when its source was found to guess at many; from there on it costs neither alert nor record.
+            Proof::Wrong(_, lockout::Wrong::Quiet) | Proof::Locked(lockout::Wrong::Quiet) => {
+                self.counts.wrong_passwords += u64::from(matches!(proof, Proof::Wrong(..)));
+                self.transactions.forget(server);
+                return self.refuse_quietly(arrived, &Wrong::new(403, code::BAD_CREDENTIALS, REFUSED));
+            }
             Proof::Wrong(why, lock) => (code::BAD_CREDENTIALS, why, lock),
-            Proof::Locked => (code::BAD_CREDENTIALS, locked_out, lockout::Wrong::Borne),
+            Proof::Locked(lock) => (code::BAD_CREDENTIALS, locked_out, lock),
             Proof::Replayed => (code::NONCE_REPLAYED, REPLAYED, lockout::Wrong::Borne),
         };
         let again = matches!(proof, Proof::Wrong(_, lockout::Wrong::Borne));
@@ -124,10 +151,11 @@ impl Engine {
         alert.evidence.push(("user", claimed_user(claim)));
         self.alert(alert);
         match lock {
-            lockout::Wrong::Borne => {}
+            lockout::Wrong::Borne | lockout::Wrong::Quiet => {}
             lockout::Wrong::Locked { lasts, nth } | lockout::Wrong::Guessed { lasts, nth } => {
                 self.alert(brute_force(now, arrived, claim, lasts, nth));
             }
+            lockout::Wrong::Crowded { lasts, nth } => self.alert(crowded(now, arrived, lasts, nth)),
         }
         if again {
             self.counts.wrong_passwords += 1;
@@ -138,7 +166,7 @@ impl Engine {
         // Why it was wrong is for the owner's alert; the wire says the same for each cause.
         let mut said = wrong.clone();
         if !matches!(proof, Proof::Replayed) {
-            said.refusal.text = "the credentials are refused".to_owned();
+            said.refusal.text = REFUSED.to_owned();
         }
         // The attempt ends here, and leaves its record. It has shown that its source is its own, by a nonce that was made for
         // it, so its transaction may be kept: copies are answered from there.
@@ -156,6 +184,9 @@ impl Engine {
         stale: bool,
     ) {
         self.counts.challenged += 1;
+        if !arrived.peer.roaming {
+            self.sources.asked(now.tick, arrived.peer.id);
+        }
         let bits = self.stateless_bits(arrived);
         let nonce = self.guard.nonce(now.tick, bits, bound);
         let offer = |hash: &_| Offer { realm: &demand.realm, nonce: &nonce, hash: *hash, stale };
@@ -181,6 +212,16 @@ impl Engine {
         let why = "the request is smaller than the challenge it would get, and a forged source could make a flood of that: \
                    let the peer speak TCP or TLS, or offer fewer `algorithms`";
         self.refuse_stateless(now, arrived, &Wrong::new(403, code::AMPLIFICATION_REFUSED, why));
+    }
+}
+
+/// For whom the nonces are that a peer is asked with.
+fn bound(arrived: &Arrived<'_>) -> Bound {
+    Bound {
+        source: arrived.flow.remote.ip(),
+        listener: arrived.flow.listener,
+        // Who roams was asked before anybody knew who it is.
+        peer: (!arrived.peer.roaming).then_some(arrived.peer.id),
     }
 }
 
@@ -229,7 +270,8 @@ pub(super) fn brute_force(
 ) -> Box<Alert> {
     let text = format!(
         "Too many wrong passwords within ten minutes: this source is locked out as this user for {}, the {nth}. time. If \
-         it is the peer itself, put its password right on both sides; what comes from other sources goes on.",
+         it is the peer itself, put its password right on both sides, and lift the lock with `ringfence unlock`; what comes \
+         from other sources goes on.",
         time_text(lasts)
     );
     let wrong = Wrong::new(403, code::BRUTE_FORCE, &text);
@@ -238,26 +280,14 @@ pub(super) fn brute_force(
     alert
 }
 
-/// Whether a credential may call as everybody that its request names: the caller who counts, From, and whoever is asserted.
-pub(super) fn identity(arrived: &Arrived<'_>, credential: &Credential, counts: &str) -> Result<(), Wrong> {
-    let message = arrived.message;
-    let unreadable = |_| Wrong::new(400, code::HEADER_VALUE_INVALID, "P-Asserted-Identity cannot be read");
-    let values = message.values(HeaderName::PAssertedIdentity);
-    let names: Vec<NameAddr<'_>> = asserted(values).map_err(unreadable)?.into_iter().collect();
-    let from = message.from();
-    let user = |name: &NameAddr<'_>| {
-        let uri = name.uri().ok()?;
-        caller::user(&uri).ok().map(std::borrow::Cow::into_owned)
-    };
-    let may = |name: &NameAddr<'_>| user(name).is_some_and(|user| credential.may_call_as(&user));
-    // RFC 3323 §4.1.1.3: a From that hides its caller names nobody; then the asserted identity says who it is.
-    let nobody = !names.is_empty() && user(&from).is_some_and(|user| user.eq_ignore_ascii_case("anonymous"));
-    if credential.may_call_as(counts) && (nobody || may(&from)) && names.iter().all(may) {
-        return Ok(());
-    }
-    let why = format!(
-        "the credential {} may not call as this user; list it under `from` of the credential if it should",
-        credential.user
+/// A source of a peer guesses at many users.
+fn crowded(now: Now, arrived: &Arrived<'_>, lasts: std::time::Duration, nth: u32) -> Box<Alert> {
+    let source = arrived.flow.remote.ip();
+    let text = format!(
+        "Too many wrong passwords within ten minutes from this source, whoever it says it is: for {}, the {nth}. time, each \
+         user has one guess from there, and no more is told of it. Who proves a password goes on. If these are your own \
+         machines, put their passwords right, and lift it with `ringfence unlock --source {source}`.",
+        time_text(lasts)
     );
-    Err(Wrong::by_policy(code::IDENTITY_MISMATCH, arrived.peer, &why))
+    refusal_alert(now, arrived, &Wrong::new(403, code::BRUTE_FORCE, &text))
 }

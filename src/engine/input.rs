@@ -24,10 +24,18 @@ pub enum Input<'a> {
         /// Why, with what a 400 needs.
         malformed: Box<Malformed>,
     },
-    /// Someone whom no peer lists opened a stream; it is closed already. Count it as a stranger's packet.
+    /// Someone whom no peer lists opened a stream, or came through no handshake; it is closed already. Count it as a
+    /// stranger's packet.
     StrangerConnection {
         /// From where; `connection` is `NONE`.
         flow: Flow,
+    },
+    /// A stream that was made to us has proven itself by a certificate, on the terms of this party.
+    Opened {
+        /// Which.
+        flow: Flow,
+        /// On whose terms.
+        party: PartyId,
     },
     /// A stream is gone (closed by anyone).
     Closed {

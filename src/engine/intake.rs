@@ -12,7 +12,7 @@ use super::addresses::Known;
 use super::refuse::{Hearer, blame, status_for};
 use super::transactions::response_hop;
 use super::{Engine, Output};
-use crate::clock::Now;
+use crate::clock::{Now, Tick};
 use crate::policy::alert::Alert;
 use crate::policy::credential::Credential;
 use crate::policy::{Located, Peer, PeerId, Policy, SourceVerdict, code};
@@ -174,12 +174,27 @@ impl Engine {
         policy.peer(id)
     }
 
-    /// Who must be at an address that connects: the peer there; nobody in particular where somebody may roam; `None` where
-    /// only strangers are.
+    /// On whose terms an address is met that connects: of the peer there; of whoever may roam there, for they all have the same
+    /// (`config` sees to it); `None` where only strangers are.
     #[must_use]
     pub fn party_at(&self, listener: ListenerId, ip: IpAddr) -> Option<PartyId> {
-        let roams = || (!self.policy.roaming(listener).is_empty()).then_some(PartyId::NONE);
-        self.whose(listener, ip).map(|peer| peer.party).or_else(roams)
+        let roams = || self.policy.peer(*self.policy.roaming(listener).first()?);
+        self.whose(listener, ip).or_else(roams).map(|peer| peer.party)
+    }
+
+    /// The same of one that connects now: whoever is banned is not even shaken hands with.
+    #[must_use]
+    pub fn meets(&self, now: Tick, listener: ListenerId, ip: IpAddr) -> Option<PartyId> {
+        let banned = || self.sources.is_banned(now, ip) && self.whose(listener, ip).is_none();
+        self.party_at(listener, ip).filter(|_| !banned())
+    }
+
+    /// A stream of nobody, closed already.
+    pub(super) fn stranger(&mut self, now: Now, flow: &Flow) {
+        // A reload may have listed it meanwhile.
+        if self.whose(flow.listener, flow.remote.ip()).is_none() {
+            self.sources.screen(&self.policy, now, flow);
+        }
     }
 
     fn listed_before(&self, flow: &Flow) -> bool {

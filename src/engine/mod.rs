@@ -19,6 +19,7 @@ mod closing;
 pub mod counts;
 mod fullness;
 mod gate;
+mod identified;
 pub mod input;
 mod intake;
 mod live;
@@ -70,7 +71,7 @@ use transactions::{CallKey, Outcome, Transactions};
 
 pub use input::Input;
 pub use output::{Output, WaitReason};
-pub use query::{Gauges, NameState, Query, RegistrationState, Reply};
+pub use query::{Gauges, LockState, NameState, Query, RegistrationState, Reply};
 
 /// Settings of the engine: sizes of its tables, limits of the reader, timing.
 #[derive(Debug, Clone)]
@@ -210,9 +211,8 @@ impl Engine {
         match input {
             Input::Frame { flow, bytes } => self.frame(now, flow, bytes),
             Input::Broken { flow, malformed } => self.broken(now, &flow, &malformed),
-            Input::StrangerConnection { flow } => {
-                self.listed(now, &flow, &[]);
-            }
+            Input::StrangerConnection { flow } => self.stranger(now, &flow),
+            Input::Opened { flow, party } => self.opened(now, &flow, party),
             Input::Closed { connection } => {
                 // RFC 3261 §18.4: nothing else is lost with a connection; what waits on it has its own timers.
                 self.roamers.closed(connection);

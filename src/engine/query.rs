@@ -2,7 +2,7 @@
 //!
 //! Owns gauges and their names. Refuses to know who asks. Read first: DESIGN.md law 9.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::{Engine, Output};
@@ -10,12 +10,35 @@ use crate::call::visits::Visits;
 use crate::clock::{Now, Tick};
 use crate::policy::PeerId;
 use crate::policy::located::{Knowledge, Told};
+use crate::policy::lockout::{self, Freed};
 
-/// A question.
+/// A question, or an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Query {
     /// All gauges and counts.
     Status,
+    /// Lift locks that wrong passwords brought about: of a user, from a source, or both.
+    Unlock {
+        /// Of this user alone.
+        user: Option<String>,
+        /// From this source alone; its ban is lifted, too.
+        source: Option<IpAddr>,
+    },
+}
+
+/// A lock that wrong passwords brought about.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct LockState {
+    /// The peer's name; none where strangers may roam.
+    pub peer: Option<String>,
+    /// From where (an IPv6 /64 by its first address); none: from any unlisted source.
+    pub source: Option<String>,
+    /// As whom; none: whoever it says it is.
+    pub user: Option<String>,
+    /// Seconds until it ends.
+    pub left_s: u64,
+    /// Which time.
+    pub nth: u32,
 }
 
 /// The gauges that must be zero on an idle edge, and running counts.
@@ -69,6 +92,7 @@ pub struct RegistrationState {
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[allow(clippy::large_enum_variant, reason = "one at a time, and boxed wherever it goes")]
 pub enum Reply {
     /// To `Status`.
     Status {
@@ -90,8 +114,19 @@ pub enum Reply {
         names: Vec<NameState>,
         /// Our registrations at trunks.
         registrations: Vec<RegistrationState>,
+        /// Who is locked out, those that end first left out where they are too many.
+        locks: Vec<LockState>,
+        /// Peers that do not answer when they are asked for a password, and how often they were asked.
+        unanswered: Vec<(String, u64)>,
         /// Policy generation in force.
         generation: u64,
+    },
+    /// To `Unlock`.
+    Unlocked {
+        /// Locks that were lifted.
+        locks: usize,
+        /// Whether a ban of the source was lifted.
+        ban: bool,
     },
 }
 
@@ -106,6 +141,14 @@ impl Engine {
     pub(super) fn answer(&mut self, now: Now, id: u64, query: &Query) {
         let reply = match query {
             Query::Status => self.status(now),
+            Query::Unlock { user, source } => {
+                let user = user.as_ref().map(String::as_bytes);
+                let locks = self.guard.free(now.tick, &Freed { user, source: *source });
+                Reply::Unlocked {
+                    locks,
+                    ban: source.is_some_and(|source| self.sources.lift(now.tick, source)),
+                }
+            }
         };
         self.outputs.push_back(Output::Reply { id, reply: Box::new(reply) });
     }
@@ -139,7 +182,22 @@ impl Engine {
                 .collect(),
             names: self.located.told().map(|told| self.name_state(now, told)).collect(),
             registrations: self.registrations.told(now.tick),
+            locks: self.guard.locks(now.tick).map(|lock| self.lock_state(lock)).collect(),
+            unanswered: self
+                .named(|peer| Some(self.sources.unanswered(peer)).filter(|asked| *asked > 0))
+                .collect(),
             generation: self.policy.generation,
+        }
+    }
+
+    fn lock_state(&self, lock: lockout::Told) -> LockState {
+        let peer = lock.peer.and_then(|peer| self.policy.peer(peer));
+        LockState {
+            peer: peer.map(|peer| peer.name.to_string()),
+            source: lock.source.map(|source| source.to_string()),
+            user: lock.user,
+            left_s: lock.left.as_secs(),
+            nth: lock.nth,
         }
     }
 

@@ -7,8 +7,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use super::admission::{Judged, Users, is_attempt};
-use super::challenge::{Passed, identity};
+use super::challenge::Passed;
 use super::checks;
+use super::identified::{identity, within};
 use super::intake::Arrived;
 use super::refuse::{self, Adds, Wrong};
 use super::transactions::{Arrival, CallKey, CancelTarget, Owner, response_hop};
@@ -21,7 +22,7 @@ use crate::policy::alert::{Alert, shortened};
 use crate::policy::sources::Bucket;
 use crate::policy::{Facts, Outcome, Peer, Policy, code, screen};
 use crate::sip::write::{Text, reason_phrase, response_to};
-use crate::sip::{HeaderName, Method, Uri};
+use crate::sip::{HeaderName, Method, Uri, keys};
 use crate::transaction::Sender;
 
 /// Seconds after which a peer may come back when the edge is full.
@@ -162,7 +163,8 @@ impl Engine {
         let message = arrived.message;
         let outside_dialog = message.to_tag().is_none();
         if outside_dialog {
-            match self.sources.bucket(arrived.policy, now, arrived.peer.id) {
+            let charged = self.charged(now, arrived);
+            match self.sources.bucket(arrived.policy, now, arrived.peer.id, charged) {
                 Bucket::Fits => {}
                 // What is over the bucket leaves no state; each copy is asked anew.
                 Bucket::Answer(refusal) => {
@@ -217,8 +219,10 @@ impl Engine {
         match self.prove(now, arrived, server) {
             Passed::Unasked => {}
             Passed::Proven(credential) => {
-                fault = fault.or_else(|| identity(arrived, &credential, facts.caller).err());
                 judged.credential = Some(Arc::clone(&credential.user));
+                if let (None, Err(mismatch)) = (&fault, identity(arrived, &credential, facts.caller)) {
+                    fault = Some(judged.mismatch(*mismatch));
+                }
             }
             Passed::Answered => return,
         }
@@ -263,6 +267,17 @@ impl Engine {
             return self.refuse_stateless(now, arrived, &wrong.retry_after(PACE_RETRY_SECONDS));
         }
         if let Err(wrong) = checks::brings(message, &flow, arrived.policy) {
+            return self.refuse(now, arrived, server, &wrong, judged);
+        }
+        // What a BYE or a PRACK says of its sender goes nowhere, and to refuse it would keep a call up.
+        let says = matches!(message.method(), Method::Invite | Method::Update | Method::Info);
+        let entry = self.calls.at(key).filter(|_| says && side == Side::A);
+        let user = entry.and_then(|entry| entry.call.credential().map(Arc::clone));
+        if let Some(user) = user
+            && let Err(mismatch) = within(arrived, &user)
+        {
+            let mut judged = Judged { credential: Some(user), ..judged };
+            let wrong = judged.mismatch(*mismatch);
             return self.refuse(now, arrived, server, &wrong, judged);
         }
         if *message.method() == Method::Invite {
@@ -352,6 +367,7 @@ impl Engine {
             in_dialog: message.to_tag().is_some(),
             request_host,
             secure: matches!(message.uri(), Some(Uri::Sip(uri)) if uri.secure),
+            keys: is_attempt(arrived) && keys::carried(message),
             replaces: message.has(HeaderName::Replaces) || message.has(HeaderName::Join),
             caller,
             hidden: hides(message),

@@ -1,5 +1,6 @@
 //! Roaming peers: whoever comes from an address that no peer lists, to a listener where somebody may, is asked for a
-//! password and, once it has proven one, is that password's peer for as long as its flow lives.
+//! password and, once it has proven one, is that password's peer for as long as its flow lives. Over TLS a certificate says
+//! the same from the first octet on, where the policy wants no password besides.
 //!
 //! Owns the flows of roaming peers and what an unknown one hears. Refuses to know what proves a password.
 //! Read first: `challenge.rs`; RFC 5626 §1; attack rows A1, A4, A10.
@@ -12,11 +13,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Engine;
 use super::challenge::{REPLAYED, brute_force, claimed, claimed_user};
 use super::intake::Arrived;
 use super::refuse::Wrong;
 use super::requests::refusal_alert;
+use super::{Engine, Output};
 use crate::clock::{Now, Tick};
 use crate::policy::credential::Credential;
 use crate::policy::guard::{Claim, Proof};
@@ -24,12 +25,13 @@ use crate::policy::lockout;
 use crate::policy::nonce::Bound;
 use crate::policy::{Peer, PeerId, Policy, code};
 use crate::sip::digest::{Authorization, User};
-use crate::sip::{ConnectionId, Flow, ListenerId, Message, Method};
+use crate::sip::{ConnectionId, Flow, ListenerId, Message, Method, PartyId};
 
 /// Flows of roaming peers that are remembered at once; at the limit the one heard longest ago is asked anew.
 pub const ROAMERS_MAX: usize = 4_096;
 
-/// A flow that was not heard for so long is asked anew. Longer than any session's refresh by default.
+/// An address and port that were not heard for so long are asked anew. Longer than any session's refresh by default. A
+/// connection is nobody else's while it lives.
 pub const ROAMER_IDLE: Duration = Duration::from_secs(3_600);
 
 #[derive(Debug, Clone, Copy)]
@@ -56,32 +58,29 @@ impl Roamers {
     /// Whose a flow is, and that it was heard.
     pub fn find(&mut self, now: Tick, flow: &Flow) -> Option<PeerId> {
         let roamer = if flow.connection == ConnectionId::NONE {
-            self.datagrams.get_mut(&(flow.listener, flow.remote))
+            let roamer = self.datagrams.get_mut(&(flow.listener, flow.remote));
+            roamer.filter(|roamer| now.since(roamer.heard) <= ROAMER_IDLE)
         } else {
             self.streams.get_mut(&flow.connection)
         }?;
-        if now.since(roamer.heard) > ROAMER_IDLE {
-            return None;
-        }
         roamer.heard = now;
         Some(roamer.peer)
     }
 
-    /// A flow has proven whose it is.
-    pub fn remember(&mut self, now: Tick, flow: &Flow, peer: PeerId) {
+    /// A flow has proven whose it is. At the limit another stream may lose its place: it is to be closed, for it would never
+    /// prove again what it was let in for.
+    pub fn remember(&mut self, now: Tick, flow: &Flow, peer: PeerId) -> Option<ConnectionId> {
         let roamer = Roamer { peer, heard: now };
         let known = if flow.connection == ConnectionId::NONE {
             self.datagrams.insert((flow.listener, flow.remote), roamer).is_some()
         } else {
             self.streams.insert(flow.connection, roamer).is_some()
         };
-        if !known && self.len() > self.limit {
-            self.forget_one(flow);
-        }
+        if !known && self.len() > self.limit { self.forget_one(flow) } else { None }
     }
 
-    /// Forgets the flow heard longest ago, but for the one that came just now.
-    fn forget_one(&mut self, but: &Flow) {
+    /// Forgets the flow heard longest ago, but for the one that came just now; the stream, if it was one.
+    fn forget_one(&mut self, but: &Flow) -> Option<ConnectionId> {
         let stream = self.streams.iter().filter(|(id, _)| **id != but.connection);
         let stream = stream.min_by_key(|(_, roamer)| roamer.heard).map(|(id, roamer)| (*id, roamer.heard));
         let came = (but.connection == ConnectionId::NONE).then_some((but.listener, but.remote));
@@ -90,11 +89,13 @@ impl Roamers {
         match (stream, datagram) {
             (Some((id, heard)), other) if other.is_none_or(|(_, other)| heard <= other) => {
                 self.streams.remove(&id);
+                Some(id)
             }
             (_, Some((way, _))) => {
                 self.datagrams.remove(&way);
+                None
             }
-            (Some(_) | None, None) => {}
+            (Some(_) | None, None) => None,
         }
     }
 
@@ -124,6 +125,28 @@ impl Engine {
             return Some((&self.policy, true));
         }
         self.retired.iter().rev().find(|policy| has(policy)).map(|policy| (policy, false))
+    }
+
+    /// A stream has proven itself by a certificate: where that is all that a roaming peer must show, it is that peer's. One
+    /// that must show a password as well is asked for it.
+    pub(super) fn opened(&mut self, now: Now, flow: &Flow, party: PartyId) {
+        if self.whose(flow.listener, flow.remote.ip()).is_some() {
+            return;
+        }
+        let here = self.policy.roaming(flow.listener).iter().filter_map(|id| self.policy.peer(*id));
+        let by_certificate = |peer: &&Arc<Peer>| {
+            let shown = peer.proof.as_ref().is_some_and(|proof| proof.client_certificate);
+            peer.party == party && shown && peer.demand.is_none()
+        };
+        if let Some(id) = here.into_iter().find(by_certificate).map(|peer| peer.id) {
+            self.remember(now, flow, id);
+        }
+    }
+
+    fn remember(&mut self, now: Now, flow: &Flow, peer: PeerId) {
+        if let Some(connection) = self.roamers.remember(now.tick, flow, peer) {
+            self.outputs.push_back(Output::Close { connection });
+        }
     }
 
     /// A request on a flow that has proven nothing.
@@ -166,13 +189,13 @@ impl Engine {
         let proof = self.guard.judge(now.tick, demand, credential, &claim);
         match (proof, found) {
             (Proof::Proven, Some((peer, credential))) => {
-                self.roamers.remember(now.tick, &flow, peer.id);
+                self.remember(now, &flow, peer.id);
                 self.counts.proven += 1;
                 self.request(now, &Arrived { peer, proven: Some(credential), ..arrived });
             }
             (Proof::Proven | Proof::Stale, _) => self.ask(now, &arrived, demand, &bound, true),
             (Proof::Wrong(why, wrong), _) => self.guessed(now, &arrived, &claim, why, wrong),
-            (Proof::Locked, _) => {}
+            (Proof::Locked(_), _) => {}
             (Proof::Replayed, _) => {
                 let wrong = Wrong::new(0, code::NONCE_REPLAYED, REPLAYED);
                 self.guest_alert(now, &arrived, &claim, &wrong);
@@ -205,6 +228,8 @@ impl Engine {
             lockout::Wrong::Guessed { lasts, nth } => {
                 self.alert(brute_force(now, arrived, claim, lasts, nth));
             }
+            // Those are of sources that are trusted.
+            lockout::Wrong::Crowded { .. } | lockout::Wrong::Quiet => {}
         }
     }
 
@@ -267,6 +292,7 @@ mod tests {
         roamers.remember(at(1), &flow(1, 7), PeerId(1));
         assert_eq!(roamers.find(at(2), &flow(1, 8)), None, "another connection from there");
         assert_eq!(roamers.find(at(2), &flow(1, 0)), None, "and no datagram");
+        assert_eq!(roamers.find(at(10_000), &flow(1, 7)), Some(PeerId(1)), "a connection does not grow old");
         roamers.closed(ConnectionId(7));
         assert_eq!(roamers.find(at(2), &flow(1, 7)), None);
         roamers.remember(at(10), &flow(1, 0), PeerId(1));

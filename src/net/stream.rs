@@ -49,6 +49,8 @@ pub enum News {
     Unsendable(Hop),
     /// An unlisted source connected and was closed.
     Stranger(Flow),
+    /// A connection that was made to us has proven itself by a certificate, on the terms of this party.
+    Opened(Flow, PartyId),
     /// TLS let a connection not pass, or ended it.
     Refused {
         /// Which.

@@ -156,6 +156,8 @@ fn login(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
     opened(&format!("peer {name} may call from the target that registers this edge"), is, becomes, weaker);
     let by_md5 = |login: Option<&Login>| login.is_some_and(|login| login.key(Hash::Md5).is_some());
     opened(&format!("peer {name} is shown a login by MD5"), by_md5(before), by_md5(after), weaker);
+    let bare = |login: Option<&Login>| login.is_some_and(|login| login.without_qop);
+    opened(&format!("peer {name} is shown a login without qop"), bare(before), bare(after), weaker);
 }
 
 /// Whose word on callers and numbers called counts. Another header is another liar, so no order is stronger than another.

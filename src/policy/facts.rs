@@ -31,6 +31,8 @@ pub struct Facts<'a> {
     pub request_host: Option<Host<'a>>,
     /// Whether the Request-URI is a sips one: TLS is wanted on every leg (RFC 5630).
     pub secure: bool,
+    /// Whether it would open a call and brings keys of encrypted speech: they are for encrypted legs alone.
+    pub keys: bool,
     /// Whether a Replaces or Join header stands in it (RFC 3891, RFC 3911).
     pub replaces: bool,
     /// The caller: the user of the header that `caller_in` names, unescaped once; empty when there is none.

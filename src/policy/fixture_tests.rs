@@ -154,6 +154,7 @@ pub(crate) fn facts() -> Facts<'static> {
         in_dialog: false,
         request_host: None,
         secure: false,
+        keys: false,
         replaces: false,
         caller: "201",
         called: "+37127913000",

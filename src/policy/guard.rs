@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use super::credential::{Credential, Demand, DigestUri};
-use super::lockout::{LOCKS_MAX, Lockouts, Try, Wrong};
+use super::lockout::{Freed, LOCKS_MAX, Lock, Lockouts, Told, Try, Wrong};
 use super::nonce::{Bound, Mark, NONCES_MAX, NonceText, Nonces, Use};
 use super::sources::Settings;
 use super::{Peer, PeerId, Policy};
@@ -40,8 +40,8 @@ pub enum Proof {
     Stale,
     /// It proves nothing: why, for the owner of this edge alone; and the lock that followed.
     Wrong(&'static str, Wrong),
-    /// Who asks is locked out; nothing was tried.
-    Locked,
+    /// Who asks is locked out; nothing was tried. What follows from that it tried.
+    Locked(Wrong),
     /// It proves the password, and came before.
     Replayed,
 }
@@ -126,9 +126,14 @@ impl Guard {
         let user = match &authorization.user {
             User::Named(name) | User::Hashed(name) => &**name,
         };
-        let who = Try { source: claim.bound.source, user, trusted: claim.trusted };
-        if self.lockouts.as_ref().is_some_and(|lockouts| lockouts.is_locked(now, &who)) {
-            return Proof::Locked;
+        let Bound { source, peer, .. } = claim.bound;
+        let who = Try { peer, source, user, trusted: claim.trusted, exists: found.is_some() };
+        let lock = self.lockouts.as_ref().map_or(Lock::Open, |lockouts| lockouts.lock_of(now, &who));
+        if lock != Lock::Open {
+            let is_new = self.guesses.is_new(&self.seed, mark, claim);
+            let pressed = self.lockouts.as_mut().filter(|_| lock == Lock::Locked && is_new);
+            let quiet = if lock == Lock::Quiet { Wrong::Quiet } else { Wrong::Borne };
+            return Proof::Locked(pressed.map_or(quiet, |lockouts| lockouts.pressed(now, &who)));
         }
         let hash = authorization.algorithm.hash;
         let dummy = self.dummies.iter().find(|dummy| dummy.hash() == hash);
@@ -141,11 +146,11 @@ impl Guard {
         let fault = terms_fault(asked, claim).or((!right).then_some("the password or the user is wrong"));
         if let Some(why) = fault {
             // UDP repeats a request until it is answered: the copies of one guess are one guess.
-            let wrong = match self.lockouts.as_mut().filter(|_| self.guesses.is_new(&self.seed, mark, claim))
-            {
-                Some(lockouts) => lockouts.wrong(now, &who),
-                None => Wrong::Borne,
-            };
+            let is_new = self.guesses.is_new(&self.seed, mark, claim);
+            let wrong = self.lockouts.as_mut().map_or(Wrong::Borne, |lockouts| match is_new {
+                true => lockouts.wrong(now, &who),
+                false => lockouts.repeated(now, &who),
+            });
             return Proof::Wrong(why, wrong);
         }
         // Whoever knows the password guesses nothing: a machine that writes another digest-uri locks nobody out.
@@ -163,6 +168,23 @@ impl Guard {
             Use::Replayed => Proof::Replayed,
             Use::Gone => Proof::Stale,
         }
+    }
+
+    /// Whether a nonce is one of ours that is still good there: whoever shows it has heard it, so that its source is its own.
+    #[must_use]
+    pub fn knows(&self, now: Tick, nonce: &[u8], bound: &Bound) -> bool {
+        self.nonces.known(now, nonce, bound).is_some()
+    }
+
+    /// What is locked now, by name.
+    pub fn locks(&self, now: Tick) -> impl Iterator<Item = Told> {
+        self.lockouts.iter().flat_map(move |lockouts| lockouts.told(now))
+    }
+
+    /// Lifts locks; how many.
+    pub fn free(&mut self, now: Tick, freed: &Freed<'_>) -> usize {
+        let peers: Vec<PeerId> = self.demands.iter().map(|(peer, _)| *peer).collect();
+        self.lockouts.as_mut().map_or(0, |lockouts| lockouts.free(now, freed, &peers))
     }
 
     /// Nonces remembered, and pairs, sources and users locked out now.

@@ -121,7 +121,7 @@ fn a7_what_was_not_offered_is_not_taken() {
     let line = String::from_utf8(OFFICE.line(&nonce)).unwrap();
     let why = |proof| match proof {
         Proof::Wrong(why, _) => why,
-        Proof::Proven | Proof::Stale | Proof::Locked | Proof::Replayed => "none",
+        Proof::Proven | Proof::Stale | Proof::Locked(_) | Proof::Replayed => "none",
     };
     let md5 = Client { hash: Hash::Md5, ..OFFICE }.line(&nonce);
     assert_eq!(why(judge(&mut guard, &asked, &md5)), "the algorithm is none that was offered");
@@ -178,7 +178,7 @@ fn a5_nobody_learns_which_users_there_are() {
         let lasts = Duration::from_secs(900);
         let mut expected = vec![Proof::Wrong("the password or the user is wrong", Wrong::Borne); 4];
         expected.push(Proof::Wrong("the password or the user is wrong", Wrong::Locked { lasts, nth: 1 }));
-        expected.extend([Proof::Locked; 2]);
+        expected.extend([Proof::Locked(Wrong::Borne); 2]);
         assert_eq!(heard, expected, "{user}");
     }
     // Locked out, the right password opens nothing either, or the lock would tell it.
@@ -188,7 +188,7 @@ fn a5_nobody_learns_which_users_there_are() {
         let line = Client { password: "guessed", count: count as u32, ..OFFICE }.line(&nonce);
         judge(&mut guard, &asked, &line);
     }
-    assert_eq!(judge(&mut guard, &asked, &OFFICE.line(&nonce)), Proof::Locked);
+    assert_eq!(judge(&mut guard, &asked, &OFFICE.line(&nonce)), Proof::Locked(Wrong::Borne));
     assert_eq!(guard.gauges(at(1)), (0, 1));
 }
 

@@ -1,11 +1,14 @@
 //! Wrong passwords, counted: who guesses is locked out, and nobody else.
 //!
-//! Owns the pairs of source and user, strangers' sources, and users that strangers guess at. Refuses to know passwords.
+//! Owns what is counted of each peer (a source with a user, a source that guesses at many users), strangers' sources, users
+//! that strangers guess at, and which of it is locked now. Refuses to know passwords.
 //! Read first: attack rows A4, A5; RFC 7616 §5.5, §5.8.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::alert::shortened;
+use super::peer::PeerId;
 use super::table::{Key, Rate, Secret, Table};
 use crate::clock::Tick;
 
@@ -15,22 +18,67 @@ pub const WRONG_MAX: usize = 5;
 /// Wrong ones for one user within the window, from strangers anywhere, that lock it for strangers.
 pub const WRONG_FROM_ANYWHERE_MAX: u32 = 50;
 
+/// Wrong ones from one source of a peer within the window, whoever it says it is; from then on it has one guess at each user.
+pub const WRONG_FROM_SOURCE_MAX: u32 = 20;
+
 /// The window.
 pub const WRONG_WINDOW: Duration = Duration::from_secs(600);
 
 /// Pairs, sources and users that are counted at once (80 octets each); one that is not locked makes room first.
 pub const LOCKS_MAX: usize = 16_384;
 
+/// Locks that are told by name; of more, those that end last.
+pub const LOCKS_TOLD_MAX: usize = 256;
+
 /// Who tries.
 #[derive(Debug, Clone, Copy)]
 pub struct Try<'a> {
-    /// From where.
+    /// Which peer's user it says it is; `None` for whoever roams. Two peers behind one address share no lock.
+    pub peer: Option<PeerId>,
+    /// From where. An IPv6 source counts by its /64.
     pub source: IpAddr,
     /// As whom, whether or not there is such a user.
     pub user: &'a [u8],
     /// Whether a peer lists the source, or somebody there proved a password lately. Such a source is never locked as
     /// a whole: a spoofer would lock its rightful user out.
     pub trusted: bool,
+    /// Whether there is such a user. Nothing that an outsider hears depends on it.
+    pub exists: bool,
+}
+
+/// Whether somebody may try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lock {
+    /// It may.
+    Open,
+    /// It may not.
+    Locked,
+    /// It may not, and its source is known to guess at many: nothing more is told of it.
+    Quiet,
+}
+
+/// A lock, as an admin is told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Of which peer; `None` for strangers, where somebody may roam.
+    pub peer: Option<PeerId>,
+    /// From where; `None`: from anywhere, but for listed sources.
+    pub source: Option<IpAddr>,
+    /// As whom; `None`: whoever it says it is.
+    pub user: Option<String>,
+    /// How long still.
+    pub left: Duration,
+    /// Which time.
+    pub nth: u32,
+}
+
+/// Whose locks are lifted. At least one of the two.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Freed<'a> {
+    /// Of this user alone.
+    pub user: Option<&'a [u8]>,
+    /// From this source alone.
+    pub source: Option<IpAddr>,
 }
 
 /// What followed from a wrong one.
@@ -52,13 +100,22 @@ pub enum Wrong {
         /// Which time.
         nth: u32,
     },
+    /// A source of a peer guesses too much, whoever it says it is: for so long it has one guess at each user.
+    Crowded {
+        /// How long.
+        lasts: Duration,
+        /// Which time.
+        nth: u32,
+    },
+    /// One more of such a source: not told, and not asked again.
+    Quiet,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Entry {
     /// When the last wrong ones came; an empty place is `Tick::default()`.
     times: [Tick; WRONG_MAX - 1],
-    /// For a user guessed at from anywhere.
+    /// For a user guessed at from anywhere, and a source that guesses at anybody.
     arrival: u64,
     until: Tick,
     nth: u32,
@@ -67,11 +124,23 @@ struct Entry {
     last: Tick,
 }
 
+/// What a name stands for in the table.
+#[derive(Debug, Clone)]
+struct Name {
+    place: (u64, Key),
+    peer: Option<PeerId>,
+    source: Option<Key>,
+    user: Option<String>,
+    until: Tick,
+}
+
 /// What is remembered of wrong passwords. The engine owns one.
 #[derive(Debug)]
 pub struct Lockouts {
     secret: Secret,
     table: Table<Entry>,
+    /// What is locked, by name: the table itself keeps none.
+    names: Vec<Name>,
     /// The first lock, and the longest.
     lasts: (Duration, Duration),
 }
@@ -81,7 +150,7 @@ impl Lockouts {
     /// one twice as long, `most` at most.
     #[must_use]
     pub fn new(seed: [u8; 32], limit: usize, first: Duration, most: Duration) -> Self {
-        Self { secret: Secret::new(seed), table: Table::new(limit), lasts: (first, most) }
+        Self { secret: Secret::new(seed), table: Table::new(limit), names: Vec::new(), lasts: (first, most) }
     }
 
     /// Other durations from now on.
@@ -89,40 +158,99 @@ impl Lockouts {
         self.lasts = (first, most);
     }
 
-    /// Whether this one is locked.
+    /// Whether this one may try.
     #[must_use]
-    pub fn is_locked(&self, now: Tick, who: &Try<'_>) -> bool {
-        self.keys(who)
-            .into_iter()
-            .flatten()
-            .any(|(hash, key)| self.table.find(hash, key).is_some_and(|entry| now < entry.until))
+    pub fn lock_of(&self, now: Tick, who: &Try<'_>) -> Lock {
+        let locked = |place| self.find(place).is_some_and(|entry| now < entry.until);
+        let held = if who.trusted {
+            locked(self.pair(who))
+        } else {
+            locked(self.source_of(who)) || locked(self.anywhere(who.user))
+        };
+        match (held, who.trusted && locked(self.source_of(who))) {
+            (false, _) => Lock::Open,
+            (true, false) => Lock::Locked,
+            (true, true) => Lock::Quiet,
+        }
+    }
+
+    /// One of those that are locked tried again: a source that does so all the time is told once, and no more.
+    pub fn pressed(&mut self, now: Tick, who: &Try<'_>) -> Wrong {
+        if who.trusted { self.crowd(now, who) } else { Wrong::Borne }
+    }
+
+    /// A copy of a wrong one that was counted.
+    #[must_use]
+    pub fn repeated(&self, now: Tick, who: &Try<'_>) -> Wrong {
+        let crowded = self.find(self.source_of(who)).is_some_and(|entry| now < entry.until);
+        if who.trusted && crowded { Wrong::Quiet } else { Wrong::Borne }
     }
 
     /// A wrong one.
     pub fn wrong(&mut self, now: Tick, who: &Try<'_>) -> Wrong {
-        let [pair, anywhere] = self.keys(who);
-        let user = self.tag(who.user);
+        if who.trusted { self.wrong_of_peer(now, who) } else { self.wrong_of_stranger(now, who) }
+    }
+
+    /// From a source of the peer: the pair is locked, never the source, for its other users are not to blame.
+    fn wrong_of_peer(&mut self, now: Tick, who: &Try<'_>) -> Wrong {
+        let crowd = self.crowd(now, who);
+        // Whoever guesses at many has one guess at each; those that there are not take no room.
+        let quiet = crowd == Wrong::Quiet;
+        if quiet && !who.exists {
+            return crowd;
+        }
+        let pair = self.pair(who);
+        let whose = self.tag(who.user);
+        let lasts = self.lasts;
+        let Some(entry) = self.entry(now, pair) else { return crowd };
+        entry.whose = whose;
+        if !entry.is_full(now) && !quiet {
+            return crowd;
+        }
+        let (lasts, nth) = entry.lock(now, lasts);
+        self.name(now, pair, who.peer, Some(who.source), Some(who.user), lasts);
+        match crowd {
+            Wrong::Crowded { .. } | Wrong::Quiet => crowd,
+            Wrong::Borne | Wrong::Locked { .. } | Wrong::Guessed { .. } => Wrong::Locked { lasts, nth },
+        }
+    }
+
+    /// Counts against a source of a peer, whoever it says it is.
+    fn crowd(&mut self, now: Tick, who: &Try<'_>) -> Wrong {
+        let place = self.source_of(who);
+        let lasts = self.lasts;
+        let Some(entry) = self.entry(now, place) else { return Wrong::Borne };
+        if now < entry.until {
+            return Wrong::Quiet;
+        }
+        if !entry.is_full_by_rate(now, WRONG_FROM_SOURCE_MAX) {
+            return Wrong::Borne;
+        }
+        let (lasts, nth) = entry.lock(now, lasts);
+        self.name(now, place, who.peer, Some(who.source), None, lasts);
+        Wrong::Crowded { lasts, nth }
+    }
+
+    /// From nobody's source: it is locked as a whole, and a user that many guess at is locked for strangers.
+    fn wrong_of_stranger(&mut self, now: Tick, who: &Try<'_>) -> Wrong {
+        let (source, anywhere) = (self.source_of(who), self.anywhere(who.user));
+        let (whose, lasts) = (self.tag(who.user), self.lasts);
         let mut worst = Wrong::Borne;
-        for (at, (hash, key)) in
-            [pair, anywhere].into_iter().enumerate().filter_map(|(at, key)| Some((at, key?)))
+        if let Some(entry) = self.entry(now, source)
+            && entry.is_full(now)
         {
-            // Whoever was wrong longest ago makes room, of those that are not locked.
-            let rank = |entry: &Entry| {
-                let locked = u64::from(now < entry.until) << 63;
-                locked | entry.last.micros() >> 1
-            };
-            let Some((entry, _)) = self.table.entry(hash, key, rank) else { continue };
-            let full = if at == 0 { entry.is_full(now) } else { entry.is_full_from_anywhere(now) };
-            entry.last = now;
-            // A stranger's source is counted whatever user it names.
-            entry.whose = if at == 0 && !who.trusted { 0 } else { user };
-            if full {
-                let (lasts, nth) = entry.lock(now, self.lasts);
-                worst = match worst {
-                    Wrong::Borne if at > 0 => Wrong::Guessed { lasts, nth },
-                    Wrong::Borne => Wrong::Locked { lasts, nth },
-                    Wrong::Locked { .. } | Wrong::Guessed { .. } => worst,
-                };
+            let (lasts, nth) = entry.lock(now, lasts);
+            self.name(now, source, who.peer, Some(who.source), None, lasts);
+            worst = Wrong::Locked { lasts, nth };
+        }
+        if let Some(entry) = self.entry(now, anywhere) {
+            entry.whose = whose;
+            if entry.is_full_by_rate(now, WRONG_FROM_ANYWHERE_MAX) {
+                let (lasts, nth) = entry.lock(now, lasts);
+                self.name(now, anywhere, who.peer, None, Some(who.user), lasts);
+                if worst == Wrong::Borne {
+                    worst = Wrong::Guessed { lasts, nth };
+                }
             }
         }
         worst
@@ -131,7 +259,7 @@ impl Lockouts {
     /// A right one: the wrong ones before it were slips.
     pub fn right(&mut self, who: &Try<'_>) {
         // Of its own pair alone: whoever knows one password gets no more guesses at the others.
-        let (hash, key) = self.key(who.source, Some(who.user));
+        let (hash, key) = self.pair(who);
         if let Some(entry) = self.table.find_mut(hash, key) {
             entry.times = Default::default();
         }
@@ -146,9 +274,75 @@ impl Lockouts {
         }
     }
 
+    /// Lifts locks; how many. `peers` are those that ask for passwords.
+    pub fn free(&mut self, now: Tick, freed: &Freed<'_>, peers: &[PeerId]) -> usize {
+        let before = self.locked(now);
+        let owners = || std::iter::once(None).chain(peers.iter().copied().map(Some));
+        let mut places: Vec<(u64, Key)> = Vec::new();
+        match (freed.user, freed.source.map(Key::of)) {
+            (None, None) => {}
+            (Some(user), None) => self.forgive(user),
+            // The source itself, too: what it is locked for as a whole holds for this user as for any.
+            (Some(user), Some(source)) => places.extend(owners().flat_map(|peer| {
+                let of = |user| self.secret.mixed(peer.map(|peer| peer.0), Some(source), user);
+                [of(Some(user)), of(None)]
+            })),
+            (None, Some(source)) => {
+                let there = self.names.iter().filter(|name| name.source == Some(source));
+                places.extend(there.map(|name| name.place));
+                places.extend(
+                    owners().map(|peer| self.secret.mixed(peer.map(|peer| peer.0), Some(source), None)),
+                );
+            }
+        }
+        for (hash, key) in places {
+            if let Some(entry) = self.table.find_mut(hash, key) {
+                *entry = Entry::default();
+            }
+        }
+        before - self.locked(now)
+    }
+
+    /// What is locked now, by name.
+    pub fn told(&self, now: Tick) -> impl Iterator<Item = Told> {
+        self.names.iter().filter_map(move |name| {
+            let entry = self.find(name.place).filter(|entry| now < entry.until)?;
+            Some(Told {
+                peer: name.peer,
+                source: name.source.map(Key::address),
+                user: name.user.clone(),
+                left: entry.until.since(now),
+                nth: entry.nth,
+            })
+        })
+    }
+
+    /// Keeps the name of what is locked, in place of one that is locked no more or ends first.
+    fn name(
+        &mut self,
+        now: Tick,
+        place: (u64, Key),
+        peer: Option<PeerId>,
+        source: Option<IpAddr>,
+        user: Option<&[u8]>,
+        lasts: Duration,
+    ) {
+        let user = user.map(|user| shortened(&user.escape_ascii().to_string()));
+        let name = Name { place, peer, source: source.map(Key::of), user, until: now.after(lasts) };
+        self.names.retain(|known| now < known.until && known.place != place);
+        if self.names.len() < LOCKS_TOLD_MAX {
+            return self.names.push(name);
+        }
+        if let Some(first) = self.names.iter_mut().min_by_key(|known| known.until)
+            && first.until < name.until
+        {
+            *first = name;
+        }
+    }
+
     /// A user in 32 bits that nobody can foretell, never 0.
     fn tag(&self, user: &[u8]) -> u32 {
-        let (hash, _) = self.secret.mixed(None, Some(user));
+        let (hash, _) = self.secret.mixed(None, None, Some(user));
         u32::try_from(hash >> 32).unwrap_or(0) | 1
     }
 
@@ -158,17 +352,31 @@ impl Lockouts {
         self.table.iter().filter(|slot| now < slot.value.until).count()
     }
 
-    /// What is counted of a try: the pair, or the stranger's source; and the user that strangers guess at.
-    fn keys(&self, who: &Try<'_>) -> [Option<(u64, Key)>; 2] {
-        if who.trusted {
-            [Some(self.key(who.source, Some(who.user))), None]
-        } else {
-            [Some(self.key(who.source, None)), Some(self.secret.mixed(None, Some(who.user)))]
-        }
+    fn find(&self, (hash, key): (u64, Key)) -> Option<&Entry> {
+        self.table.find(hash, key)
     }
 
-    fn key(&self, source: IpAddr, user: Option<&[u8]>) -> (u64, Key) {
-        self.secret.mixed(Some(Key::of(source)), user)
+    /// The entry of a place, touched. Whoever was wrong longest ago makes room, of those that are not locked.
+    fn entry(&mut self, now: Tick, (hash, key): (u64, Key)) -> Option<&mut Entry> {
+        let rank = |entry: &Entry| u64::from(now < entry.until) << 63 | entry.last.micros() >> 1;
+        let (entry, _) = self.table.entry(hash, key, rank)?;
+        entry.last = now;
+        Some(entry)
+    }
+
+    /// A source with a user of a peer.
+    fn pair(&self, who: &Try<'_>) -> (u64, Key) {
+        self.secret.mixed(who.peer.map(|peer| peer.0), Some(Key::of(who.source)), Some(who.user))
+    }
+
+    /// A source, whoever it says it is.
+    fn source_of(&self, who: &Try<'_>) -> (u64, Key) {
+        self.secret.mixed(who.peer.map(|peer| peer.0), Some(Key::of(who.source)), None)
+    }
+
+    /// A user, from anywhere.
+    fn anywhere(&self, user: &[u8]) -> (u64, Key) {
+        self.secret.mixed(None, None, Some(user))
     }
 }
 
@@ -182,8 +390,8 @@ impl Entry {
         full
     }
 
-    fn is_full_from_anywhere(&mut self, now: Tick) -> bool {
-        let rate = Rate::new(WRONG_FROM_ANYWHERE_MAX, WRONG_WINDOW, WRONG_FROM_ANYWHERE_MAX - 1);
+    fn is_full_by_rate(&mut self, now: Tick, most: u32) -> bool {
+        let rate = Rate::new(most, WRONG_WINDOW, most - 1);
         match rate.next(self.arrival, now) {
             Some(next) => {
                 self.arrival = next;
@@ -208,126 +416,5 @@ impl Entry {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FIRST: Duration = Duration::from_secs(900);
-    const MOST: Duration = Duration::from_secs(86_400);
-
-    fn at(seconds: u64) -> Tick {
-        Tick::from_micros(seconds * 1_000_000)
-    }
-
-    fn lockouts() -> Lockouts {
-        Lockouts::new([3; 32], 64, FIRST, MOST)
-    }
-
-    fn who(source: &str, user: &'static str, trusted: bool) -> Try<'static> {
-        Try { source: source.parse().unwrap(), user: user.as_bytes(), trusted }
-    }
-
-    #[test]
-    fn a4_five_wrong_in_ten_minutes_lock_the_pair_and_nobody_else() {
-        let mut lockouts = lockouts();
-        let guesser = who("192.0.2.1", "office", true);
-        for (n, expected) in [(1, false), (2, false), (3, false), (4, false), (5, true)] {
-            let wrong = lockouts.wrong(at(n), &guesser);
-            assert_eq!(wrong == Wrong::Locked { lasts: FIRST, nth: 1 }, expected, "{n}");
-            assert_eq!(lockouts.is_locked(at(n), &guesser), expected, "{n}");
-        }
-        assert!(!lockouts.is_locked(at(5), &who("192.0.2.2", "office", true)), "from elsewhere");
-        assert!(!lockouts.is_locked(at(5), &who("192.0.2.1", "other", true)), "another user");
-        assert!(lockouts.is_locked(at(904), &guesser));
-        assert!(!lockouts.is_locked(at(905), &guesser));
-        // The second lock is twice as long; the window slides.
-        for n in 0..4 {
-            assert_eq!(lockouts.wrong(at(1_000 + n), &guesser), Wrong::Borne);
-        }
-        assert_eq!(lockouts.wrong(at(1_601), &guesser), Wrong::Borne, "the first is 601 s ago");
-        assert_eq!(lockouts.wrong(at(1_601), &guesser), Wrong::Locked { lasts: FIRST * 2, nth: 2 });
-        assert_eq!(lockouts.locked(at(1_602)), 1);
-    }
-
-    #[test]
-    fn a_right_one_forgives_the_slips_of_its_pair() {
-        let mut lockouts = lockouts();
-        let phone = who("192.0.2.1", "office", true);
-        for round in 0..5 {
-            for n in 0..4 {
-                assert_eq!(lockouts.wrong(at(round * 10 + n), &phone), Wrong::Borne);
-            }
-            lockouts.right(&phone);
-        }
-    }
-
-    #[test]
-    fn a4_a_strangers_source_is_locked_whatever_user_it_names() {
-        let mut lockouts = lockouts();
-        let users = ["a", "b", "c", "d", "e"];
-        for (n, user) in users.into_iter().enumerate() {
-            let wrong = lockouts.wrong(at(1), &who("192.0.2.9", user, false));
-            assert_eq!(wrong != Wrong::Borne, n == 4, "{user}");
-        }
-        assert!(lockouts.is_locked(at(1), &who("192.0.2.9", "f", false)));
-    }
-
-    #[test]
-    fn a4_a_user_that_a_thousand_strangers_guess_at_is_locked_for_strangers_alone() {
-        let mut lockouts = Lockouts::new([3; 32], LOCKS_MAX, FIRST, MOST);
-        let locked = (0..1_000_u32).filter(|n| {
-            let source = IpAddr::V4(std::net::Ipv4Addr::from(0xc612_0000 + n));
-            lockouts.wrong(at(1), &Try { source, user: b"office", trusted: false }) != Wrong::Borne
-        });
-        assert_eq!(locked.count(), 20, "at the 50th, and each 50th after");
-        assert!(lockouts.is_locked(at(2), &who("203.0.113.77", "office", false)));
-        assert!(!lockouts.is_locked(at(2), &who("203.0.113.77", "other", false)));
-        assert!(!lockouts.is_locked(at(2), &who("10.0.0.5", "office", true)), "the rightful user gets in");
-    }
-
-    #[test]
-    fn another_password_forgives_its_user_everywhere_and_no_stranger() {
-        let mut lockouts = Lockouts::new([3; 32], LOCKS_MAX, FIRST, MOST);
-        let (office, other, stranger) = (
-            who("192.0.2.1", "office", true),
-            who("192.0.2.1", "other", true),
-            who("192.0.2.9", "office", false),
-        );
-        for who in [office, other, stranger] {
-            (0..5).for_each(|_| {
-                lockouts.wrong(at(1), &who);
-            });
-            assert!(lockouts.is_locked(at(2), &who));
-        }
-        for n in 0..50_u32 {
-            let source = IpAddr::V4(std::net::Ipv4Addr::from(0xc612_0000 + n));
-            lockouts.wrong(at(1), &Try { source, user: b"office", trusted: false });
-        }
-        let fresh = who("203.0.113.77", "office", false);
-        assert!(lockouts.is_locked(at(2), &fresh), "guessed at from anywhere");
-        lockouts.forgive(b"office");
-        assert!(!lockouts.is_locked(at(2), &office) && !lockouts.is_locked(at(2), &fresh));
-        assert!(lockouts.is_locked(at(2), &other), "another user's");
-        assert!(lockouts.is_locked(at(2), &stranger), "whoever guessed is a guesser still");
-        assert_eq!(lockouts.wrong(at(3), &office), Wrong::Borne, "it begins anew");
-    }
-
-    #[test]
-    fn an_entry_has_the_size_that_is_told() {
-        assert_eq!(size_of::<super::super::table::Slot<Entry>>(), 80);
-    }
-
-    #[test]
-    fn the_table_is_bounded_and_locks_outlive_slips() {
-        let mut lockouts = Lockouts::new([3; 32], 4, FIRST, MOST);
-        let guesser = who("192.0.2.1", "office", true);
-        (0..5).for_each(|_| {
-            lockouts.wrong(at(1), &guesser);
-        });
-        for n in 0..1_000_u32 {
-            let source = IpAddr::V4(std::net::Ipv4Addr::from(0x0a00_0000 + n));
-            lockouts.wrong(at(2), &Try { source, user: b"x", trusted: true });
-        }
-        assert!(lockouts.is_locked(at(2), &guesser));
-        assert_eq!(lockouts.table.iter().count(), 4);
-    }
-}
+#[path = "lockout_tests.rs"]
+mod tests;

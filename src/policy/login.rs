@@ -26,6 +26,8 @@ pub struct Login {
     pub realm: Arc<str>,
     /// HA1 for each hash that may be used; never empty.
     pub keys: Vec<Ha1>,
+    /// Whether a challenge without `qop` is answered, as RFC 2069 had it: by what neither a nonce of ours nor a count binds.
+    pub without_qop: bool,
 }
 
 /// Who asks: the machine that answers (401) or a proxy before it (407). Each has a line of its own for the answer.
@@ -69,6 +71,8 @@ pub enum Unproven {
     OtherRealm,
     /// Its realm is ours, but the algorithms offered are none that the login may use.
     Unsound,
+    /// Its realm is ours and its algorithm sound enough, but it offers no qop, and the login does not allow that.
+    WithoutQop,
     /// No challenge in it can be read.
     Unreadable,
     /// The login was shown and refused.
@@ -85,7 +89,7 @@ impl Unproven {
     pub const fn code(self) -> Code {
         match self {
             Self::NoLogin | Self::OtherRealm | Self::Unreadable | Self::Rang => code::CHALLENGE_FROM_STRANGER,
-            Self::Unsound | Self::Refused | Self::Withheld => code::BAD_CREDENTIALS,
+            Self::Unsound | Self::WithoutQop | Self::Refused | Self::Withheld => code::BAD_CREDENTIALS,
         }
     }
 
@@ -96,6 +100,7 @@ impl Unproven {
             Self::NoLogin => "asks for a login, and the policy gives it none",
             Self::OtherRealm => "asks for a login for another realm",
             Self::Unsound => "asks for a login by algorithms that are not allowed",
+            Self::WithoutQop => "asks for a login without qop, as RFC 2069 had it, and that is not allowed",
             Self::Unreadable => "asks for a login in words that cannot be read",
             Self::Refused => "refuses our login",
             Self::Withheld => "refused our login a short while ago, and it is not shown again yet",
@@ -115,6 +120,9 @@ impl Unproven {
             }
             Self::Unsound => {
                 "asks for a login by algorithms that `login.algorithms` does not allow; nothing was shown to it. If it knows no better, write `algorithms: [md5]` under its `login`."
+            }
+            Self::WithoutQop => {
+                "asks for a login without qop, as RFC 2069 had it: such an answer holds nothing of ours, and whoever overhears it or forges the question guesses the password faster. Nothing was shown to it. If it knows no better, write `without_qop: allow` under its `login`."
             }
             Self::Unreadable => "asks for a login in words that cannot be read; nothing was shown to it.",
             Self::Refused => {
@@ -141,19 +149,28 @@ impl Login {
     /// both in one response).
     pub fn choose(&self, response: &Message) -> Result<Vec<(Asker, Challenge<'static>)>, Unproven> {
         let mut chosen = Vec::new();
-        let (mut read, mut ours) = (false, false);
+        let (mut read, mut ours, mut bare) = (false, false, false);
         for asker in Asker::ALL {
             let lines = response.lines(asker.asks_in()).take(CHALLENGES_MAX);
             let challenges: Vec<_> = lines.filter_map(|line| Challenge::read(line).ok().flatten()).collect();
             read |= !challenges.is_empty();
             ours |= challenges.iter().any(|challenge| *challenge.realm == *self.realm.as_bytes());
             let may = |hash| self.key(hash).is_some();
-            if let Some(best) = Challenge::choose(challenges, self.realm.as_bytes(), may) {
-                chosen.push((asker, best.into_owned()));
-            }
+            // RFC 7616 §3.4: qop must be there; RFC 2069's challenge is answered where nothing better stands beside it, and
+            // where the policy says so.
+            let (with, without): (Vec<_>, Vec<_>) =
+                challenges.into_iter().partition(|challenge| challenge.qop.is_some());
+            let realm = self.realm.as_bytes();
+            let best = Challenge::choose(with, realm, may).or_else(|| {
+                let old = Challenge::choose(without, realm, may);
+                bare |= old.is_some();
+                old.filter(|_| self.without_qop)
+            });
+            chosen.extend(best.map(|best| (asker, best.into_owned())));
         }
         match (chosen.is_empty(), ours, read) {
             (false, ..) => Ok(chosen),
+            (true, true, _) if bare => Err(Unproven::WithoutQop),
             (true, true, _) => Err(Unproven::Unsound),
             (true, false, true) => Err(Unproven::OtherRealm),
             (true, false, false) => Err(Unproven::Unreadable),

@@ -1,7 +1,8 @@
-//! By which ways a call may leave: encrypted ones alone, unless the policy excepts the peer, and never another one for `sips:`.
+//! By which ways a call may leave: encrypted ones alone, unless the policy excepts the peer, and never another one for `sips:`
+//! and for a call that brings keys.
 //!
 //! Owns what is taken out of a target's transports. Refuses to know connections. What came in is judged by the rule
-//! `secure_transport`. Read first: DESIGN.md §1, law 2; RFC 5630 §3, §5.
+//! `secure_transport`. Read first: DESIGN.md §1, law 2; RFC 5630 §3, §5; RFC 4568 §8.3; attack row E4.
 
 use std::sync::Arc;
 
@@ -35,10 +36,13 @@ pub(super) fn keep(
         );
         return Err(sips(SCHEME, "a sips URI came in the clear", text));
     }
+    if facts.keys && !facts.transport.is_encrypted() {
+        return Err(keys_in_the_clear(policy, facts));
+    }
     let mut refused = None;
     candidates.retain(|candidate| {
         let Some(peer) = policy.peer(candidate.peer) else { return false };
-        if facts.secure || !peer.plain_signalling {
+        if facts.secure || facts.keys || !peer.plain_signalling {
             candidate.target.transports.retain(|transport| transport.is_encrypted());
         }
         let reached = !candidate.target.transports.is_empty();
@@ -54,12 +58,34 @@ pub(super) fn keep(
             format!("{name} is not reached by TLS, and sips:{} asks for it on every leg.", facts.called);
         return Err(sips(NOT_BY_TLS, "a sips URI, and no target takes TLS", text));
     }
+    if facts.keys && peer.plain_signalling {
+        let told = format!("keys of encrypted speech, and {name} is reached in the clear alone");
+        let text = format!(
+            "{told}: whoever listens there would have them. Let {name} speak TLS, or let the caller's machine offer speech \
+             without encryption."
+        );
+        let path = Arc::from(format!("peers.{name}.transports"));
+        return Err((path, Objection::new(code::SECURE_MEDIA_REQUIRED, told, text)));
+    }
     let told = format!("{name} is reached in the clear alone, and that is refused");
     let text = format!(
         "{told}: let it speak TLS, or write plain_signalling: allow for it if the network between is trusted."
     );
     let path = Arc::from(format!("peers.{name}.plain_signalling"));
     Err((path, Objection::new(code::SECURE_TRANSPORT_REQUIRED, told, text)))
+}
+
+/// Row E4: keys that whoever listens has heard already make no call secret. It counts as plain, and its answer would have to
+/// say more keys in the clear.
+fn keys_in_the_clear(policy: &Policy, facts: &Facts<'_>) -> (Arc<str>, Box<Objection>) {
+    let name = policy.peer(facts.peer).map_or("?", |peer| &peer.name);
+    let told = format!("keys of encrypted speech came over {}", facts.transport.name());
+    let text = format!(
+        "{name} sent keys of encrypted speech over {}, where anyone on the way can read them: such a call is not secret. Let it \
+         speak TLS, or offer speech without encryption.",
+        facts.transport.name()
+    );
+    (Arc::from(format!("peers.{name}.transports")), Objection::new(code::SECURE_MEDIA_REQUIRED, told, text))
 }
 
 #[cfg(test)]
@@ -71,6 +97,10 @@ mod tests {
 
     /// The transports that a call may take to the trunk, or the status that refuses it.
     fn asked(has: &[Transport], plain: bool, secure: bool, came: Transport) -> Result<Vec<Transport>, u16> {
+        with(has, plain, Facts { secure, transport: came, ..facts() })
+    }
+
+    fn with(has: &[Transport], plain: bool, facts: Facts<'_>) -> Result<Vec<Transport>, u16> {
         let mut plan = plan();
         for trunk in [TRUNK, SPARE] {
             changed(&mut plan, trunk, |peer| {
@@ -79,7 +109,7 @@ mod tests {
             });
         }
         let policy = Policy::build(plan).unwrap();
-        let facts = Facts { secure, transport: came, called: "+12125550100", ..facts() };
+        let facts = Facts { called: "+12125550100", ..facts };
         let mut counters = Counters::default();
         counters.follow(&policy);
         match admit(&policy, &counters, &facts).outcome {
@@ -89,6 +119,23 @@ mod tests {
             }
             Outcome::Refuse(refusal) => Err(refusal.status),
             Outcome::Silence => Err(0),
+        }
+    }
+
+    #[test]
+    fn e4_keys_cross_between_encrypted_legs_alone() {
+        type Row = (&'static [Transport], Transport, Result<&'static [Transport], u16>);
+        let table: &[Row] = &[
+            (&[Tls], Tls, Ok(&[Tls])),
+            (&[Udp, Tls], Tls, Ok(&[Tls])),
+            (&[Udp, Tcp], Tls, Err(488)),
+            (&[Tls], Udp, Err(488)),
+            (&[Tls], Tcp, Err(488)),
+            (&[Udp], Udp, Err(488)),
+        ];
+        for (has, came, wanted) in table {
+            let found = with(has, true, Facts { transport: *came, keys: true, ..facts() });
+            assert_eq!(found.as_deref().map_err(|status| *status), *wanted, "{has:?} {came}");
         }
     }
 

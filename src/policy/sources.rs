@@ -3,12 +3,15 @@
 //! Owns bans, buckets and the folding of strangers. Refuses to read a message: judge first, charge after.
 //! Read first: DESIGN.md §1, law 9; RFC 5853 §3.1.
 
+mod tell;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
+use tell::{rate_alert, unanswered_alert};
+
 use super::Policy;
 use super::alert::Alert;
-use super::code;
 use super::peer::{Peer, PeerId};
 use super::refusal::Refusal;
 use super::strangers::{BanNote, Strangers};
@@ -138,9 +141,30 @@ struct Ban {
 #[derive(Debug, Clone, Copy, Default)]
 struct PeerState {
     requests: u64,
+    /// Requests that have proven nothing, at a peer that must.
+    unproven: u64,
     answers: u64,
     /// Requests over the bucket that no alert has told.
     untold: u64,
+    /// The same of the other bucket.
+    untold_unproven: u64,
+    /// Challenges that nobody answered since one was answered last, not told yet.
+    asked: u64,
+    /// The same, told.
+    asked_told: u64,
+    /// Not told before.
+    tell_asked_at: Tick,
+    /// Copies of what was answered are no sign of silence until then.
+    heard_until: Tick,
+}
+
+/// Which bucket of a peer a request is charged to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Charged {
+    /// The peer's own.
+    Own,
+    /// That of requests which have proven nothing, where the peer must: whoever forges its address spends nothing of its own.
+    Unproven,
 }
 
 /// What is remembered of sources. The engine owns one.
@@ -162,6 +186,9 @@ pub struct Sources {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// How long a challenge may go without an answer: 64*T1, after which no INVITE is repeated (RFC 3261 §17.1.1.2).
+const ANSWER_PATIENCE: Duration = Duration::from_secs(32);
 
 impl Sources {
     /// Nothing seen yet. `seed` is secret to the process.
@@ -220,14 +247,21 @@ impl Sources {
         if let Some(peer) = policy.peer_at(flow) {
             return SourceVerdict::Listed(peer);
         }
-        let key = Key::of(flow.remote.ip());
-        let hash = self.secret.hash(key);
-        if self.bans.find(hash, key).is_some_and(|ban| now < ban.until) {
+        if self.is_banned(now, flow.remote.ip()) {
             return SourceVerdict::Banned;
         }
+        let key = Key::of(flow.remote.ip());
+        let hash = self.secret.hash(key);
         let enabled = self.settings.samples_per_second_max > 0;
         let sample = enabled && self.sample_rate.next(self.samples, now).is_some();
         SourceVerdict::Stranger { sample: sample && self.strangers.wants_sample(hash, key) }
+    }
+
+    /// Whether a source is banned now.
+    #[must_use]
+    pub fn is_banned(&self, now: Tick, source: IpAddr) -> bool {
+        let key = Key::of(source);
+        self.bans.find(self.secret.hash(key), key).is_some_and(|ban| now < ban.until)
     }
 
     /// Counts what was judged: the rate of a stranger, its ban, its alert.
@@ -297,6 +331,13 @@ impl Sources {
         }
     }
 
+    /// Lifts the ban of a source, if there is one.
+    pub fn lift(&mut self, now: Tick, source: IpAddr) -> bool {
+        let key = Key::of(source);
+        let ban = self.bans.find_mut(self.secret.hash(key), key).filter(|ban| now < ban.until);
+        ban.map(|ban| *ban = Ban::default()).is_some()
+    }
+
     fn ban(&mut self, now: Now, hash: u64, key: Key) {
         let settings = &self.settings;
         let Some((ban, _)) = self.bans.entry(hash, key, |ban| ban.until.micros()) else { return };
@@ -320,18 +361,22 @@ impl Sources {
 
     /// Whether a listed peer may ask for something new (a request outside a dialog that is no retransmission); counts it.
     /// Responses, ACKs and requests inside a dialog are never asked: what stands is served and can be ended.
-    pub fn bucket(&mut self, policy: &Policy, now: Now, peer: PeerId) -> Bucket {
+    pub fn bucket(&mut self, policy: &Policy, now: Now, peer: PeerId, charged: Charged) -> Bucket {
         let settings = policy.peer(peer).map(|peer| (peer.requests_per_second_max, peer.requests_burst_max));
         let (Some((rate, burst)), Some(state)) = (settings, self.peers.get_mut(usize::from(peer.0))) else {
             return Bucket::Drop;
         };
-        if let Some(next) = Rate::new(rate, SECOND, burst).next(state.requests, now.tick) {
-            state.requests = next;
+        let (arrival, untold) = match charged {
+            Charged::Own => (&mut state.requests, &mut state.untold),
+            Charged::Unproven => (&mut state.unproven, &mut state.untold_unproven),
+        };
+        if let Some(next) = Rate::new(rate, SECOND, burst).next(*arrival, now.tick) {
+            *arrival = next;
             return Bucket::Fits;
         }
-        state.untold = state.untold.saturating_add(1);
+        *untold = untold.saturating_add(1);
         self.counts.over_bucket = self.counts.over_bucket.saturating_add(1);
-        self.peers_due.get_or_insert_with(|| now.tick.after(SECOND));
+        soonest(&mut self.peers_due, now.tick.after(SECOND));
         let answers = self.settings.over_bucket_answers_per_second_max;
         match Rate::new(answers, SECOND, answers).next(state.answers, now.tick) {
             Some(next) => {
@@ -340,6 +385,39 @@ impl Sources {
             }
             None => Bucket::Drop,
         }
+    }
+
+    /// What was charged to a peer's own bucket proved nothing: given back.
+    pub fn give_back(&mut self, policy: &Policy, peer: PeerId) {
+        let settings = policy.peer(peer).map(|peer| (peer.requests_per_second_max, peer.requests_burst_max));
+        if let (Some((rate, burst)), Some(state)) = (settings, self.peers.get_mut(usize::from(peer.0))) {
+            state.requests = Rate::new(rate, SECOND, burst).undone(state.requests);
+        }
+    }
+
+    /// A peer was asked for a password. Told once, with all that follow, if nobody there answers.
+    pub fn asked(&mut self, now: Tick, peer: PeerId) {
+        let state = self.peers.get_mut(usize::from(peer.0)).filter(|state| now >= state.heard_until);
+        let Some(state) = state else { return };
+        if state.asked == 0 {
+            state.tell_asked_at = state.tell_asked_at.max(now.after(ANSWER_PATIENCE));
+        }
+        state.asked = state.asked.saturating_add(1);
+        soonest(&mut self.peers_due, state.tell_asked_at);
+    }
+
+    /// Somebody at a peer has answered a challenge, well or badly: it was heard, and is told otherwise.
+    pub fn answered(&mut self, now: Tick, peer: PeerId) {
+        if let Some(state) = self.peers.get_mut(usize::from(peer.0)) {
+            (state.asked, state.asked_told) = (0, 0);
+            state.heard_until = now.after(ANSWER_PATIENCE);
+        }
+    }
+
+    /// Challenges to a peer that nobody has answered lately.
+    #[must_use]
+    pub fn unanswered(&self, peer: PeerId) -> u64 {
+        self.peers.get(usize::from(peer.0)).map_or(0, |state| state.asked.saturating_add(state.asked_told))
     }
 
     /// When `drain_alerts` has something to say; `None` while nothing waits.
@@ -355,13 +433,31 @@ impl Sources {
         if self.peers_due.is_some_and(|due| due <= now.tick) {
             self.peers_due = None;
             for peer in policy.peers.iter().flatten() {
-                let state = self.peers.get_mut(usize::from(peer.id.0)).filter(|state| state.untold > 0);
-                if let Some(state) = state {
-                    let over = std::mem::take(&mut state.untold);
-                    alerts.extend([rate_alert(policy, peer, over, now)]);
-                }
+                self.drain_peer(policy, peer, now, alerts);
             }
         }
+    }
+
+    fn drain_peer(&mut self, policy: &Policy, peer: &Peer, now: Now, alerts: &mut impl Extend<Box<Alert>>) {
+        let Some(state) = self.peers.get_mut(usize::from(peer.id.0)) else { return };
+        for (charged, untold) in
+            [(Charged::Own, &mut state.untold), (Charged::Unproven, &mut state.untold_unproven)]
+        {
+            let over = std::mem::take(untold);
+            if over > 0 {
+                alerts.extend([rate_alert(policy, peer, (over, charged), now)]);
+            }
+        }
+        if state.asked == 0 {
+            return;
+        }
+        if now.tick < state.tell_asked_at {
+            return soonest(&mut self.peers_due, state.tell_asked_at);
+        }
+        let asked = std::mem::take(&mut state.asked);
+        state.asked_told = state.asked_told.saturating_add(asked);
+        state.tell_asked_at = now.tick.after(self.settings.repeat);
+        alerts.extend([unanswered_alert(peer, asked, now)]);
     }
 
     /// Running counts.
@@ -377,17 +473,8 @@ impl Sources {
     }
 }
 
-fn rate_alert(policy: &Policy, peer: &Peer, over: u64, now: Now) -> Box<Alert> {
-    let text = format!(
-        "{} sent {over} request(s) more than its bucket of {} a second (burst {}) holds; they were refused. Raise \
-         `requests_per_second` of this peer only if it is meant to place that many calls.",
-        peer.name, peer.requests_per_second_max, peer.requests_burst_max
-    );
-    let mut alert = Alert::new(code::CALL_RATE_EXCEEDED, now.wall, text);
-    alert.peer = Some(std::sync::Arc::clone(&peer.name));
-    alert.sip_status = Some(policy.over_bucket(peer.id).status);
-    alert.count = over;
-    Box::new(alert)
+fn soonest(due: &mut Option<Tick>, at: Tick) {
+    *due = Some(due.map_or(at, |known| known.min(at)));
 }
 
 #[cfg(test)]

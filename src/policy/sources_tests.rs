@@ -1,5 +1,6 @@
 //! Strangers, bans and buckets, at their limits; the rows of the attack table that they prove.
 
+use super::super::code;
 use super::super::fixture::{INSIDE, OUTSIDE, PBX, TRUNK, changed, flow, now, plan, policy};
 use super::*;
 use crate::clock::Wall;
@@ -225,24 +226,24 @@ fn a_listed_peer_over_its_bucket_is_answered_and_not_banned() {
     let mut sources = settled(&policy);
     // Burst 5: limit - 1, limit, limit + 1.
     for _ in 0..5 {
-        assert_eq!(sources.bucket(&policy, now(1), PBX), Bucket::Fits);
+        assert_eq!(sources.bucket(&policy, now(1), PBX, Charged::Own), Bucket::Fits);
     }
     for _ in 0..2 {
-        let Bucket::Answer(refusal) = sources.bucket(&policy, now(1), PBX) else {
+        let Bucket::Answer(refusal) = sources.bucket(&policy, now(1), PBX, Charged::Own) else {
             panic!("an answer is due")
         };
         assert_eq!((refusal.code.number, refusal.status, refusal.retry_after), (32001, 480, Some(1)));
     }
-    assert_eq!(sources.bucket(&policy, now(1), PBX), Bucket::Drop);
-    assert_eq!(sources.bucket(&policy, now(1), TRUNK), Bucket::Fits, "each peer has its own");
-    assert_eq!(sources.bucket(&policy, at(1_099_999), PBX), Bucket::Drop);
-    assert_eq!(sources.bucket(&policy, at(1_100_000), PBX), Bucket::Fits, "ten a second");
+    assert_eq!(sources.bucket(&policy, now(1), PBX, Charged::Own), Bucket::Drop);
+    assert_eq!(sources.bucket(&policy, now(1), TRUNK, Charged::Own), Bucket::Fits, "each peer has its own");
+    assert_eq!(sources.bucket(&policy, at(1_099_999), PBX, Charged::Own), Bucket::Drop);
+    assert_eq!(sources.bucket(&policy, at(1_100_000), PBX, Charged::Own), Bucket::Fits, "ten a second");
     assert_eq!(sources.screen(&policy, now(1), &flow(INSIDE, "10.0.0.5:1")), SourceVerdict::Listed(PBX));
     let alerts = drained(&mut sources, &policy, now(2));
     let [alert] = alerts.as_slice() else { panic!("{alerts:?}") };
     assert_eq!((alert.code.number, alert.count, alert.peer.as_deref()), (32001, 4, Some("pbx")));
     assert_eq!(sources.due(), None);
-    assert_eq!(sources.bucket(&policy, now(1), PeerId(99)), Bucket::Drop);
+    assert_eq!(sources.bucket(&policy, now(1), PeerId(99), Charged::Own), Bucket::Drop);
 }
 
 #[test]

@@ -57,11 +57,13 @@ impl Secret {
         hasher.finish()
     }
 
-    /// A key of a source and a user, either or both, with its hash: whoever cannot predict it cannot aim at another's.
-    pub(super) fn mixed(&self, source: Option<Key>, user: Option<&[u8]>) -> (u64, Key) {
+    /// A key of a peer, a source and a user, or some of them, with its hash: whoever cannot predict it cannot aim at
+    /// another's.
+    pub(super) fn mixed(&self, peer: Option<u16>, source: Option<Key>, user: Option<&[u8]>) -> (u64, Key) {
         let half = |which: u8| {
             let mut hasher = self.0.clone();
-            hasher.write(&[which, u8::from(source.is_some()), u8::from(user.is_some())]);
+            let parts = [peer.is_some(), source.is_some(), user.is_some()].map(u8::from);
+            hasher.write(&[&[which][..], &parts, &peer.unwrap_or_default().to_be_bytes()].concat());
             hasher.write_u128(source.unwrap_or_default().0);
             hasher.write(user.unwrap_or_default());
             hasher.finish()
@@ -169,6 +171,11 @@ impl Rate {
         let now = nanos(now);
         let ahead = arrival.saturating_sub(now);
         (ahead <= self.tolerance).then(|| arrival.max(now).saturating_add(self.interval))
+    }
+
+    /// The arrival time as it was before the last event.
+    pub(super) const fn undone(self, arrival: u64) -> u64 {
+        arrival.saturating_sub(self.interval)
     }
 }
 

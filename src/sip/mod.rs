@@ -12,6 +12,7 @@ pub mod flow;
 pub mod framing;
 pub mod grammar;
 pub mod headers;
+pub mod keys;
 mod lines;
 pub mod message;
 pub mod multipart;

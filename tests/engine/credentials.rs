@@ -7,6 +7,7 @@ use ringfence::engine::Input;
 use ringfence::policy::Policy;
 use ringfence::policy::credential::{Credential, Demand, DigestUri};
 use ringfence::policy::route::Pattern;
+use ringfence::policy::verdict::Said;
 use ringfence::sip::digest::{Answer, Challenge, Ha1, Hash};
 use ringfence::sip::{HeaderName, Message};
 
@@ -317,9 +318,16 @@ fn a9_a_credential_calls_as_whom_it_may() {
         ("other", ("From: <sip:+12125550100@", "From: <sip:+19995550100@"), 403),
         ("nobody", ("From: <sip:+12125550100@", "From: <sip:anonymous@"), 403),
         ("asserts", ("CSeq:", "P-Asserted-Identity: <sip:+19995550100@x>\r\nCSeq:"), 403),
+        ("prefers", ("CSeq:", "P-Preferred-Identity: <sip:+19995550100@x>\r\nCSeq:"), 403),
+        ("party", ("CSeq:", "Remote-Party-ID: <sip:+19995550100@x>;party=calling\r\nCSeq:"), 403),
+        ("party of none", ("CSeq:", "Remote-Party-ID: <sip:+19995550100@x>\r\nCSeq:"), 403),
         ("unreadable", ("CSeq:", "P-Asserted-Identity: <sip:+1@x>, <sip:+2@x>\r\nCSeq:"), 400),
+        ("unreadable too", ("CSeq:", "P-Preferred-Identity: <sip:+1@x>, <sip:+2@x>\r\nCSeq:"), 400),
+        ("called party", ("CSeq:", "Remote-Party-ID: <sip:+19995550100@x>;party=called\r\nCSeq:"), 100),
+        ("preferred itself", ("CSeq:", "P-Preferred-Identity: <sip:+12125550100@x>\r\nCSeq:"), 100),
         ("itself", ("CSeq:", "P-Asserted-Identity: <sip:+12125550100@x>\r\nCSeq:"), 100),
     ] {
+        let mark = &mark.replace(' ', "-");
         let request = invite(PBX, mark);
         let response = challenged(&mut edge, &request);
         let text = OFFICE.again(&request, &response).text().replace(altered.0, altered.1);
@@ -328,9 +336,54 @@ fn a9_a_credential_calls_as_whom_it_may() {
         if expected == 403 {
             assert_eq!(seen.codes(), [32106], "{mark}");
             assert_eq!(seen.alerts[0].evidence, [("credential", "office".to_owned())]);
+            let rule = "peers.pbx.credentials[0].from";
+            let alert = &seen.alerts[0];
+            let named = if mark == "nobody" { "anonymous" } else { "+19995550100" };
+            assert_eq!(alert.rule.as_deref(), Some(rule), "{mark}");
+            assert!(alert.text.contains(named), "{mark}: {}", alert.text);
+            let caller = if ["other", "nobody"].contains(&&**mark) { named } else { CALLER };
+            assert_eq!(alert.from.as_deref(), Some(caller), "{mark}");
+            let step = seen.records[0].trail.last().unwrap();
+            assert_eq!((&*step.rule, &step.said), (rule, &Said::Refuse), "{mark}");
             assert_eq!(seen.records[0].credential.as_deref(), Some("office"));
         }
     }
+}
+
+#[test]
+fn a9_who_became_somebody_else_within_its_call_is_refused_and_the_call_goes_on() {
+    let mut edge = Edge::under(policy(|_| {}));
+    let request = invite(PBX, "one");
+    let response = challenged(&mut edge, &request);
+    let proven = OFFICE.again(&request, &response);
+    let leaving = edge.hear(from(PBX), &proven.text()).to(TRUNK).remove(0);
+    let seen = edge.hear(from(TRUNK), &answer(&leaving, 200, "b", TRUNK));
+    let ok = seen.to(PBX).into_iter().find(|message| message.status() == Some(200)).unwrap();
+    let within = |method: &str, cseq, more: &str| Request {
+        method: method.into(),
+        to_tag: tag(ok.to_tag()),
+        branch: format!("z9hG4bK-in-{method}{cseq}"),
+        cseq,
+        more: more.into(),
+        body: String::new(),
+        ..proven.clone()
+    };
+    edge.hear(from(PBX), &within("ACK", 2, "").text());
+    let claims = ["P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID"];
+    for (cseq, (method, claim)) in
+        (3..).zip(["INVITE", "UPDATE"].iter().flat_map(|method| claims.map(|claim| (*method, claim))))
+    {
+        let other = within(method, cseq, &format!("{claim}: <sip:+19995550100@x>\r\n"));
+        let seen = edge.hear(from(PBX), &other.text());
+        assert_eq!((seen.statuses(PBX), seen.to(TRUNK).len()), (vec![403], 0), "{method} {claim}");
+        assert_eq!(seen.codes(), [32106], "{method} {claim}");
+        assert_eq!(seen.alerts[0].rule.as_deref(), Some("peers.pbx.credentials[0].from"));
+    }
+    // As itself it may; and a BYE ends the call whatever it says.
+    let itself = within("INVITE", 20, "P-Asserted-Identity: <sip:+12125550100@x>\r\n");
+    assert_eq!(edge.hear(from(PBX), &itself.text()).statuses(PBX), [100]);
+    let bye = within("BYE", 21, "P-Asserted-Identity: <sip:+19995550100@x>\r\n");
+    assert_eq!(edge.hear(from(PBX), &bye.text()).statuses(PBX).first(), Some(&200));
 }
 
 #[test]

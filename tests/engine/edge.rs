@@ -301,6 +301,7 @@ impl Edge {
         let seen = self.input(Input::Query { id: 1, query: Query::Status });
         match seen.replies.into_iter().next().unwrap() {
             Reply::Status { gauges, counts, peers, .. } => (gauges, counts, peers),
+            other @ Reply::Unlocked { .. } => panic!("{other:?}"),
         }
     }
 

@@ -48,6 +48,19 @@ impl Run {
         run.with(&["-s", number])
     }
 
+    /// A caller whose whole command line is given, but for whom it calls.
+    pub fn calls_with(scenario: &str, remote: &str, arguments: &[&str]) -> Self {
+        let remote = Some(remote.to_owned());
+        let run = Self {
+            scenario: scenario.to_owned(),
+            remote,
+            arguments: Vec::new(),
+            replaced: Vec::new(),
+            traced: true,
+        };
+        run.with(arguments)
+    }
+
     /// More arguments of sipp's own.
     pub fn with(mut self, arguments: &[&str]) -> Self {
         self.arguments.extend(arguments.iter().map(|word| (*word).to_owned()));

@@ -104,6 +104,7 @@ impl Edge {
                 Output::Alert(alert) => self.said.alerts.push(*alert),
                 Output::Reply { id: _, reply } => match *reply {
                     Reply::Status { gauges, .. } => self.gauges = gauges,
+                    Reply::Unlocked { .. } => {}
                 },
                 Output::Drained { cut } => self.said.drained = Some(cut),
                 Output::Wait { until, reason: _ } => {

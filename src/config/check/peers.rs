@@ -32,7 +32,13 @@ pub(super) fn peers(config: &Config) -> Vec<String> {
         }
         let sources = several(sources.iter().map(String::as_str), "and");
         let known = if peer.roaming {
-            "from ANY address, known by its password alone".to_owned()
+            let certificate = peer.proof.as_ref().is_some_and(|proof| proof.client_certificate);
+            let by = match (certificate, peer.demand.is_some()) {
+                (true, true) => "certificate and its password",
+                (true, false) => "certificate alone",
+                (false, _) => "password alone",
+            };
+            format!("from ANY address, known by its {by}")
         } else {
             format!("known by its source: {sources}")
         };

@@ -59,7 +59,7 @@ pub static CREDENTIAL: Section = Section {
             "from",
             Kind::List(&Kind::Pattern, super::NUMBERS_MAX),
             "its own name alone",
-            "whom it may call as (From and P-Asserted-Identity), written as in routes; anybody else is refused (32106)",
+            "whom it may call as (From, P-Asserted-Identity, P-Preferred-Identity, Remote-Party-ID), written as in routes; anybody else is refused (32106)",
         ),
     ],
 };
@@ -85,6 +85,12 @@ pub static LOGIN: Section = Section {
             Kind::List(&Kind::Word(&["sha-512-256", "sha-256", "md5"]), 3),
             "[sha-512-256, sha-256]",
             "what its answers may be made by; md5 for a trunk that knows no better",
+        ),
+        Key::value(
+            "without_qop",
+            Kind::Word(super::ALLOW_REFUSE),
+            "refuse",
+            "allow answers a trunk that offers no qop (RFC 2069): its answers hold nothing of ours, and are guessed at faster",
         ),
     ],
 };

@@ -112,7 +112,7 @@ mod tests {
 
     fn login(password: &[u8]) -> Arc<Login> {
         let keys = vec![Ha1::new(Hash::Sha256, b"u", b"r", password)];
-        Arc::new(Login { user: "u".into(), realm: "r".into(), keys })
+        Arc::new(Login { user: "u".into(), realm: "r".into(), keys, without_qop: false })
     }
 
     /// Each row: when, for what, whether it may be shown; where it may, it is refused at once.

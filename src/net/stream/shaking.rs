@@ -136,7 +136,8 @@ impl Streams {
     /// Both sides are known: messages may cross.
     fn shaken(&mut self, now: Tick, id: ConnectionId) {
         let Some(connection) = slot(&mut self.slots, id) else { return };
-        let Cover::Tls { session: Some(session), .. } = &connection.cover else { return };
+        let Cover::Tls { session: Some(session), party, .. } = &connection.cover else { return };
+        let (flow, party) = (connection.flow, *party);
         self.shaking.counts.handshakes += 1;
         self.shaking.counts.resumed += u64::from(session.is_resumed());
         let proven = session.is_proven();
@@ -147,6 +148,7 @@ impl Streams {
         // RFC 5923 §5: a connection that the far side made is used for requests of ours only where it has proven itself.
         if !connection.ours && proven {
             self.by_remote.insert(key, id);
+            self.news.push_back(News::Opened(flow, party));
         }
         self.mark_dirty(id);
         self.read_later(id);

@@ -1,0 +1,145 @@
+//! Wrong passwords and what an admin sees of them: locks by peer and source, lifted by order; buckets apart; challenges that
+//! nobody answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringfence::engine::{Input, Query, Reply};
+use ringfence::policy::Policy;
+use ringfence::sip::digest::Hash;
+
+use super::credentials::{Client, OFFICE, challenged, challenges, demand, invite};
+use super::edge::{Edge, PBX, PBX_TOO, alter, from, plan};
+use super::texts::Request;
+
+fn policy(requests_per_second: u32) -> Arc<Policy> {
+    plan(|plan| {
+        alter(plan, 0, |pbx| {
+            pbx.demand = Some(Arc::new(demand(&["office", "other"], &[Hash::Sha256])));
+            pbx.requests_per_second_max = requests_per_second;
+            pbx.requests_burst_max = requests_per_second;
+        })
+    })
+}
+
+const GUESSER: Client = Client { password: "guessed it, did I?", ..OFFICE };
+
+/// Asks, answers as the client does; statuses and alerts of the second time.
+fn attempt(edge: &mut Edge, client: Client, sender: &str, mark: &str) -> (Vec<u16>, Vec<u32>) {
+    let request = invite(sender, mark);
+    let response = challenged(edge, &request);
+    let seen = edge.hear(from(sender), &client.again(&request, &response).text());
+    (seen.statuses(sender), seen.codes())
+}
+
+fn status(edge: &mut Edge) -> (Vec<ringfence::engine::LockState>, Vec<(String, u64)>) {
+    let seen = edge.input(Input::Query { id: 1, query: Query::Status });
+    match seen.replies.into_iter().next() {
+        Some(Reply::Status { locks, unanswered, .. }) => (locks, unanswered),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn unlock(edge: &mut Edge, user: Option<&str>, source: Option<&str>) -> usize {
+    let query =
+        Query::Unlock { user: user.map(str::to_owned), source: source.map(|source| source.parse().unwrap()) };
+    match edge.input(Input::Query { id: 2, query }).replies.into_iter().next() {
+        Some(Reply::Unlocked { locks, .. }) => locks,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a4_a_lock_is_shown_and_lifted_by_order() {
+    let mut edge = Edge::under(policy(1_000));
+    for n in 0..5 {
+        attempt(&mut edge, GUESSER, PBX, &format!("guess{n}"));
+    }
+    assert_eq!(attempt(&mut edge, OFFICE, PBX, "locked").0, [403]);
+    let (locks, _) = status(&mut edge);
+    assert_eq!(locks.len(), 1, "{locks:?}");
+    let lock = &locks[0];
+    let shown = (lock.peer.as_deref(), lock.source.as_deref(), lock.user.as_deref(), lock.nth);
+    assert_eq!(shown, (Some("pbx"), Some("10.0.0.2"), Some("office"), 1));
+    assert!((890..=900).contains(&lock.left_s), "{lock:?}");
+    assert_eq!(unlock(&mut edge, Some("other"), None), 0);
+    assert_eq!(unlock(&mut edge, Some("office"), Some("10.0.0.3")), 0, "from elsewhere");
+    assert_eq!(unlock(&mut edge, Some("office"), Some("10.0.0.2")), 1);
+    assert_eq!(status(&mut edge).0, []);
+    assert_eq!(attempt(&mut edge, OFFICE, PBX, "free").0, [100]);
+}
+
+#[test]
+fn a4_a_listed_source_that_guesses_at_many_users_is_told_once_and_the_rightful_user_goes_on() {
+    let mut edge = Edge::under(policy(1_000));
+    let names: [&'static str; 60] = std::array::from_fn(|n| &*format!("user{n}").leak());
+    let mut heard = Vec::new();
+    for user in names {
+        heard.push(attempt(&mut edge, Client { user, ..GUESSER }, PBX, user));
+    }
+    let told = |code: u32| heard.iter().filter(|(_, codes)| codes.contains(&code)).count();
+    assert_eq!((told(32202), told(39202)), (20, 1), "twenty are told, and why no more is");
+    assert!(heard[20..].iter().all(|one| *one == (vec![403], vec![])), "{heard:?}");
+    // A user that there is hears the same, and its rightful owner gets in from there.
+    assert_eq!(attempt(&mut edge, OFFICE, PBX, "right"), (vec![100], vec![]));
+    assert_eq!(attempt(&mut edge, GUESSER, PBX, "wrong"), (vec![403], vec![]));
+    assert_eq!(attempt(&mut edge, OFFICE, PBX, "locked"), (vec![403], vec![]), "one guess at each");
+    assert_eq!(attempt(&mut edge, OFFICE, PBX_TOO, "elsewhere").0, [100]);
+    assert_eq!(unlock(&mut edge, None, Some("10.0.0.2")), 2, "the source, and the user there");
+    assert_eq!(attempt(&mut edge, OFFICE, PBX, "freed").0, [100]);
+}
+
+#[test]
+fn a10_what_proves_nothing_spends_nothing_of_the_peers_own_bucket() {
+    let mut edge = Edge::under(policy(5));
+    // The rightful user has been asked before, and counts on under its nonce.
+    let request = invite(PBX, "before");
+    let line = challenges(&challenged(&mut edge, &request)).remove(0);
+    let flood = |edge: &mut Edge, begin: usize| {
+        let requests = (begin..begin + 40).map(|n| invite(PBX, &format!("forged{n}")));
+        let options = (begin..begin + 40).map(|n| {
+            Request::new("OPTIONS", PBX).with(|request| {
+                request.branch += &format!("forged{n}");
+                request.call_id += &format!("forged{n}");
+            })
+        });
+        let all: Vec<Request> = requests.chain(options).collect();
+        all.iter().map(|request| edge.hear(from(PBX), &request.text()).statuses(PBX)).collect::<Vec<_>>()
+    };
+    let heard = flood(&mut edge, 0);
+    assert!(heard.iter().filter(|statuses| **statuses == [401]).count() <= 5, "{heard:?}");
+    assert!(heard.contains(&vec![480]), "{heard:?}");
+    for n in 1..=5 {
+        let signed = Client { count: n, ..OFFICE }.sign(&invite(PBX, &format!("real{n}")), &line, false);
+        assert_eq!(edge.hear(from(PBX), &signed.text()).statuses(PBX), [100], "{n}");
+    }
+    let sixth = Client { count: 6, ..OFFICE }.sign(&invite(PBX, "real6"), &line, false);
+    assert_ne!(edge.hear(from(PBX), &sixth.text()).statuses(PBX), [100], "its own bucket holds as ever");
+    let alerts = edge.pass(Duration::from_secs(2)).alerts;
+    let texts: Vec<&str> = alerts.iter().map(|alert| alert.text.as_str()).collect();
+    assert!(texts.iter().any(|text| text.contains("forges its address")), "{texts:?}");
+    assert!(texts.iter().any(|text| text.contains("`requests_per_second`")), "{texts:?}");
+}
+
+#[test]
+fn a_challenge_that_nobody_answers_is_shown_and_told_seldom() {
+    let mut edge = Edge::under(policy(1_000));
+    for n in 0..3 {
+        challenged(&mut edge, &invite(PBX, &format!("deaf{n}")));
+    }
+    assert_eq!(status(&mut edge).1, [("pbx".to_owned(), 3)]);
+    let mut told = Vec::new();
+    for minute in 0..30 {
+        told.extend(edge.pass(Duration::from_secs(60)).alerts);
+        challenged(&mut edge, &invite(PBX, &format!("still{minute}")));
+    }
+    let told: Vec<_> = told.iter().filter(|alert| alert.code.number == 32202).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!((told[0].count, told[0].peer.as_deref()), (3, Some("pbx")));
+    assert!(told[0].text.contains("edge.example") && told[0].text.contains("SHA-256"), "{}", told[0].text);
+    // Who answers, well or badly, is not silent.
+    assert_eq!(attempt(&mut edge, OFFICE, PBX, "awake").0, [100]);
+    assert_eq!(status(&mut edge).1, []);
+    let codes = edge.pass(Duration::from_secs(2_000)).codes();
+    assert!(!codes.contains(&32202), "{codes:?}");
+}

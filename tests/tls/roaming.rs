@@ -1,0 +1,226 @@
+//! Peers that may come from anywhere, over TLS: known by a certificate alone, by a password alone, or by both; and what others
+//! hear there. And keys of encrypted speech, which never leave in the clear.
+
+use std::sync::Arc;
+
+use ringfence::sip::digest::{Answer, Challenge, Ha1};
+use rustls::ClientConfig;
+
+use super::rig::edge::Edge;
+use super::rig::wire::{Lab, Wire, answer, header};
+use super::rig::{Net, folder, wait_for};
+use super::{PATIENCE, SDP, both, invite, ping, uri};
+
+const PASSWORD: &str = "a long way to Tipperary";
+const KEYS: &str = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n";
+
+/// Roams over TLS on these terms; the trunk speaks UDP in the clear.
+const POLICY: &str = r#"
+listeners:
+  inside: { bind: "EDGE:5061", certificate: { chain: "LAB/server.pem", key: "LAB/server.key" } }
+  outside: { bind: "EDGE:5071", transports: [udp] }
+peers:
+  road:
+    side: inside
+    listener: inside
+    sources: any
+    plain_media: allow
+    TERMS
+  trunk:
+    side: outside
+    listener: outside
+    sources: ["TRUNK"]
+    targets: ["TRUNK:5091"]
+    transports: [udp]
+    plain_signalling: allow
+    plain_media: allow
+sites:
+  office: { peers: [road, trunk], dids: ["+12125550100"], channels: 100 }
+routes:
+  - { name: out, direction: outbound, from: [road], called: ["+*"], to: [trunk] }
+timers: { t1: 100ms, t2: 400ms, t4: 500ms }
+streams: { handshake_timeout: 1s, first_message_timeout: 60s }
+alerts: { file: "FOLDER/alerts.jsonl" }
+records: { file: "FOLDER/records.jsonl" }
+control: FOLDER/control.sock
+"#;
+
+struct Road {
+    edge: Edge,
+    net: Net,
+    lab: Lab,
+    trunk: std::net::UdpSocket,
+    certs: std::path::PathBuf,
+}
+
+impl Road {
+    fn start(name: &str, net: Net, terms: &str) -> Self {
+        let certs = folder(&format!("{name}-certs"));
+        let lab = Lab::make(&certs.join("lab"), &[&net.edge(), "phone.example.com"]);
+        let policy = POLICY.replace("TERMS", terms).replace("LAB", &certs.join("lab").display().to_string());
+        let edge = Edge::start(name, net, &policy);
+        let trunk = std::net::UdpSocket::bind(format!("{}:5091", net.trunk())).expect("a test's own address");
+        trunk.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+        Self { edge, net, lab, trunk, certs }
+    }
+
+    /// A connection from an address that no peer lists.
+    fn phone(&self, config: &Arc<ClientConfig>) -> std::io::Result<Wire> {
+        Wire::connect(&self.net.stranger(), &format!("{}:5061", self.net.edge()), config)
+    }
+
+    fn shown(&self) -> Arc<ClientConfig> {
+        self.lab.client(Some(&self.lab), &both())
+    }
+
+    fn bare(&self) -> Arc<ClientConfig> {
+        self.lab.client(None, &both())
+    }
+
+    /// The call reaches the trunk, which is busy; the phone hears so.
+    fn carried(&self, phone: &mut Wire) {
+        let mut room = [0; 4_096];
+        let (length, from) = self.trunk.recv_from(&mut room).expect("the call reaches the trunk");
+        let incoming = String::from_utf8_lossy(&room[..length]).into_owned();
+        assert!(incoming.starts_with("INVITE "), "{incoming}");
+        let busy = answer(&incoming, "486 Busy Here", "b1", "", "");
+        self.trunk.send_to(busy.as_bytes(), from).expect("a datagram can be sent on loopback");
+        self.trunk.recv(&mut room).expect("the ACK comes");
+        phone.expect("SIP/2.0 486 ");
+    }
+
+    /// Who gets in nowhere: TLS ends before a word of SIP is answered.
+    fn refused(&self, config: &Arc<ClientConfig>) {
+        let phone = self.phone(config);
+        assert!(phone.map_or(true, |mut wire| wire.message().is_none()), "it heard something");
+    }
+}
+
+/// The same INVITE again, behind the ACK of its refusal, with a proof of the password.
+fn proven(wire: &Wire, call_id: &str, challenged: &str) -> String {
+    let line = header(challenged, "WWW-Authenticate").expect("a challenge");
+    let challenge = Challenge::read(line.as_bytes()).expect("it can be read").expect("it is Digest");
+    let uri = uri(wire);
+    let ha1 = Ha1::new(challenge.algorithm.hash, b"phone", &challenge.realm, PASSWORD.as_bytes());
+    let with = Answer {
+        user: "phone",
+        ha1: &ha1,
+        method: b"INVITE",
+        uri: uri.as_bytes(),
+        cnonce: b"c",
+        count: 1,
+        body: b"",
+    };
+    let value = challenge.answer(&with).expect("it can be answered");
+    let proof = format!("CSeq: 2 INVITE\r\nAuthorization: {}\r\n", String::from_utf8_lossy(&value));
+    let again = invite(wire, &uri, call_id).replace("CSeq: 1 INVITE\r\n", &proof);
+    again.replace("branch=z9hG4bK", "branch=z9hG4bKagain")
+}
+
+const CERTIFICATE: &str = "tls: { ca: \"LAB/ca.pem\", names: [phone.example.com] }";
+
+fn credentials(folder: &std::path::Path) -> String {
+    use std::os::unix::fs::PermissionsExt as _;
+    let file = folder.join("phone.secret");
+    std::fs::write(&file, PASSWORD).expect("the folder is writable");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("it is ours");
+    let password = format!("password: {{ file: \"{}\" }}", file.display());
+    format!("realm: edge.example\n    credentials: [{{ user: phone, {password}, from: [\"+12125550199\"] }}]")
+}
+
+#[test]
+fn who_roams_with_a_certificate_is_known_by_it_from_the_first_message_on() {
+    let road = Road::start("road-certificate", Net(165), CERTIFICATE);
+    let mut phone = road.phone(&road.shown()).expect("its certificate is good");
+    ping(&mut phone, 1);
+    let text = invite(&phone, &uri(&phone), "by-certificate");
+    phone.say(&text);
+    road.carried(&mut phone);
+    assert_eq!(road.edge.number("/counts/challenged"), 0);
+    // None, one of another authority, one of another name: nobody.
+    road.refused(&road.bare());
+    let other = Lab::make(&road.certs.join("other"), &["phone.example.com"]);
+    road.refused(&road.lab.client(Some(&other), &both()));
+    let named = Lab::make(&road.certs.join("named"), &["x.example.com"]);
+    for file in ["ca.pem", "ca.key"] {
+        std::fs::copy(road.lab.0.join(file), named.0.join(file)).expect("files of ours");
+    }
+    named.replace(&["x.example.com"]);
+    road.refused(&road.lab.client(Some(&named), &both()));
+    wait_for("the refusals", PATIENCE, || road.edge.number("/tls/refused_certificate") == 3);
+    // They are strangers, and told as such.
+    assert_eq!(road.edge.number("/counts/stranger_frames"), 3);
+    assert!(road.edge.alert(32201)["source"].as_str().is_some_and(|at| at.starts_with(&road.net.stranger())));
+    ping(&mut phone, 2);
+    assert_eq!(road.edge.records(1)[0]["status"], 486);
+}
+
+#[test]
+fn f1_who_goes_on_failing_handshakes_is_banned_and_shaken_hands_with_no_more() {
+    let road = Road::start("road-banned", Net(168), CERTIFICATE);
+    let mut phone = Wire::connect(&road.net.spare(), &format!("{}:5061", road.net.edge()), &road.shown())
+        .expect("its certificate is good");
+    for _ in 0..25 {
+        road.refused(&road.bare());
+    }
+    wait_for("the ban", PATIENCE, || road.edge.number("/counts/bans") == 1);
+    let shaken = road.edge.number("/tls/refused_certificate");
+    road.refused(&road.shown());
+    assert_eq!(road.edge.number("/tls/refused_certificate"), shaken);
+    assert_eq!(road.edge.number("/tls/handshakes"), 1, "only the phone's");
+    ping(&mut phone, 1);
+}
+
+#[test]
+fn who_roams_over_tls_is_known_by_a_password_alone() {
+    let secret = folder("road-password-secret");
+    let road = Road::start("road-password", Net(166), &credentials(&secret));
+    let mut phone = road.phone(&road.bare()).expect("no certificate is asked for");
+    let text = invite(&phone, &uri(&phone), "by-password");
+    phone.say(&text);
+    let challenged = phone.expect("SIP/2.0 401 ");
+    let text = proven(&phone, "by-password", &challenged);
+    phone.say(&text);
+    road.carried(&mut phone);
+    let record = &road.edge.records(1)[0];
+    assert_eq!((&record["credential"], &record["status"]), (&"phone".into(), &486.into()), "{record:#}");
+    // Another connection has proven nothing: it is asked, and nothing else of it is answered.
+    let mut other = road.phone(&road.bare()).expect("no certificate is asked for");
+    let text = invite(&other, &uri(&other), "options").replace("INVITE", "OPTIONS");
+    other.say(&text);
+    let text = invite(&other, &uri(&other), "other");
+    other.say(&text);
+    other.expect("SIP/2.0 401 ");
+}
+
+#[test]
+fn who_must_show_both_is_asked_for_the_password_behind_the_certificate() {
+    let secret = folder("road-both-secret");
+    let terms = format!("{}\n    {CERTIFICATE}", credentials(&secret));
+    let road = Road::start("road-both", Net(167), &terms);
+    road.refused(&road.bare());
+    let mut phone = road.phone(&road.shown()).expect("its certificate is good");
+    let text = invite(&phone, &uri(&phone), "by-both");
+    phone.say(&text);
+    let challenged = phone.expect("SIP/2.0 401 ");
+    let text = proven(&phone, "by-both", &challenged);
+    phone.say(&text);
+    road.carried(&mut phone);
+    assert_eq!(road.edge.records(1)[0]["credential"], "phone");
+}
+
+/// E4: the phone offers keys over TLS, and the trunk is reached in the clear alone.
+#[test]
+fn e4_keys_that_came_over_tls_never_leave_in_the_clear() {
+    let road = Road::start("road-keys", Net(169), CERTIFICATE);
+    let mut phone = road.phone(&road.shown()).expect("its certificate is good");
+    let keyed = format!("{}{KEYS}", SDP.replace("RTP/AVP", "RTP/SAVP"));
+    let text = invite(&phone, &uri(&phone), "keys").replace(SDP, &keyed);
+    let length = format!("Content-Length: {}\r\n", SDP.len());
+    phone.say(&text.replace(&length, &format!("Content-Length: {}\r\n", keyed.len())));
+    phone.expect("SIP/2.0 488 ");
+    assert_eq!(road.edge.alert(32208)["peer"], "road");
+    road.trunk.set_nonblocking(true).expect("a socket option");
+    assert!(road.trunk.recv(&mut [0; 16]).is_err(), "something reached the trunk");
+    assert_eq!(road.edge.records(1)[0]["status"], 488);
+}
