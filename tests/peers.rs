@@ -15,33 +15,41 @@ mod extensions;
 mod pairing;
 #[path = "peers/timers.rs"]
 mod timers;
+#[path = "peers/tls.rs"]
+mod tls;
 
 use pairing::{From, Pairing, Scene, policy};
 use rig::phone::{Kind, ready};
 use rig::sipp::Over;
 
-/// Every scene, one after the other; then nothing is left and nothing of one side is known on the other.
+/// Every scene.
+const SCENES: [(&str, Scene); 12] = [
+    ("a long call", calls::a_long_call),
+    ("a transfer is refused", calls::a_transfer_is_refused),
+    ("the callee hangs up", calls::the_callee_hangs_up),
+    ("the caller gives up", calls::the_caller_gives_up),
+    ("the callee is busy", calls::the_callee_is_busy),
+    ("media comes early", calls::media_comes_early),
+    ("the offer comes late", calls::the_offer_comes_late),
+    ("the caller requires reliable ringing", extensions::the_caller_requires_reliable_ringing),
+    ("the callee requires reliable ringing", extensions::the_callee_requires_reliable_ringing),
+    ("a codec changes by UPDATE", extensions::a_codec_changes_by_update),
+    ("early media changes", extensions::early_media_changes),
+    ("the caller locks the codec", extensions::the_caller_locks_the_codec),
+];
+
 fn plays(net: u8, pbx: Kind, trunk: Kind, from: From, over: Over) {
     if !ready() {
         return;
     }
-    let mut pairing = Pairing::start(net, pbx, trunk, from, over, &policy());
-    let scenes: [(&str, Scene); 12] = [
-        ("a long call", calls::a_long_call),
-        ("a transfer is refused", calls::a_transfer_is_refused),
-        ("the callee hangs up", calls::the_callee_hangs_up),
-        ("the caller gives up", calls::the_caller_gives_up),
-        ("the callee is busy", calls::the_callee_is_busy),
-        ("media comes early", calls::media_comes_early),
-        ("the offer comes late", calls::the_offer_comes_late),
-        ("the caller requires reliable ringing", extensions::the_caller_requires_reliable_ringing),
-        ("the callee requires reliable ringing", extensions::the_callee_requires_reliable_ringing),
-        ("a codec changes by UPDATE", extensions::a_codec_changes_by_update),
-        ("early media changes", extensions::early_media_changes),
-        ("the caller locks the codec", extensions::the_caller_locks_the_codec),
-    ];
+    let pairing = Pairing::start(net, pbx, trunk, from, over, &policy());
+    plays_in(pairing, &SCENES, &format!("{pbx:?} -> {trunk:?} from {from:?}"));
+}
+
+/// Scenes, one after the other; then nothing is left and nothing of one side is known on the other.
+fn plays_in(mut pairing: Pairing, scenes: &[(&str, Scene)], who: &str) {
     for (name, scene) in scenes {
-        eprintln!("{pbx:?} -> {trunk:?} from {from:?}: {name}");
+        eprintln!("{who}: {name}");
         scene(&mut pairing);
     }
     pairing.hides();

@@ -5,6 +5,10 @@
 
 #![allow(clippy::print_stderr, clippy::panic, reason = "a test says why it fails")]
 
+#[path = "tls/files.rs"]
+mod files;
+#[path = "tls/names.rs"]
+mod names;
 mod rig;
 #[path = "tls/roaming.rs"]
 mod roaming;

@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use super::rig::edge::Edge;
 use super::rig::kamailio::{self, Kamailio};
 use super::rig::sipp::{Over, Run};
+use super::rig::wire::Lab;
 use super::rig::{Net, folder, ready, wait_for};
 use super::{NUMBER, PATIENCE, policy};
 
@@ -115,7 +116,7 @@ request_route {{
   if (is_method("OPTIONS")) {{ sl_send_reply("200", "OK"); exit; }}
   if (is_method("REGISTER")) {{
     if (!pv_www_authenticate("trunk.example", "{PASSWORD}", "0")) {{ www_challenge("trunk.example", "1"); exit; }}
-    xlog("L_ERR", "REGISTERED $au $ct expires $hdr(Expires)\n");
+    xlog("L_ERR", "REGISTERED $au $ct by $proto expires $hdr(Expires)\n");
     save("location");
     exit;
   }}
@@ -173,5 +174,68 @@ fn the_edge_registers_at_kamailio_is_called_by_it_and_gives_it_back() {
             .start(&place, "refused");
     refused.succeeds(PATIENCE);
     assert!(kamailio.said().contains("NOBODY"), "{}", kamailio.said());
+    assert!(!edge.said().contains(PASSWORD), "the password was printed");
+}
+
+/// The office, whose trunk is met over TLS alone and must show the name of a carrier, whoever calls whom.
+fn trunk_over_tls(lab: &Lab, keys: &str) -> String {
+    let lab = lab.0.display();
+    let (listener, peer) =
+        ("  outside: { bind: \"EDGE:5070\", transports: [udp, tcp] }", "    targets: [\"TRUNK:5090\"]\n");
+    let clear = "    transports: [udp]\n    plain_signalling: allow\n";
+    let policy = policy(Over::Udp);
+    let (before, after) = policy.split_once(peer).expect("the office has a trunk");
+    let after = after.strip_prefix(clear).expect("it is met in the clear");
+    let proof = format!(
+        "    targets: [\"TRUNK:5091\"]\n    tls: {{ ca: \"{lab}/ca.pem\", names: [trunk.example] }}\n"
+    );
+    let certificate = format!("certificate: {{ chain: \"{lab}/server.pem\", key: \"{lab}/server.key\" }}");
+    format!("{before}{proof}{after}")
+        .replace(listener, &format!("  outside: {{ bind: \"EDGE:5071\", {certificate} }}"))
+        .replace("#trunk", keys)
+}
+
+#[test]
+fn the_edge_registers_over_tls_and_is_called_over_tls_by_who_has_proven_itself() {
+    if !ready() || !kamailio::ready() || !kamailio::speaks_tls() {
+        return;
+    }
+    let net = Net(70);
+    let place = folder("kamailio-tls-carrier");
+    let secret = place.join("trunk.secret");
+    fs::write(&secret, PASSWORD).expect("the folder is writable");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("it is ours");
+    let lab = Lab::make(&place.join("lab"), &[&net.edge(), &net.trunk(), "trunk.example"]);
+    let keys = format!(
+        "login: {{ user: office, password: {{ file: \"{}\" }}, realm: trunk.example }}\n    request_host: trunk.example\n    \
+         register: {{ expires: 2m }}\n    called_from: to",
+        secret.display()
+    );
+    let kamailio = Kamailio::start_tls(&place, &net.trunk(), (5090, 5091), &lab, &registrar());
+    let mut edge = Edge::start("kamailio-tls", net, &trunk_over_tls(&lab, &keys));
+    let state = || edge.status()["registrations"][0]["state"].clone();
+    wait_for("the registration", PATIENCE, || state() == "registered");
+    let contact = format!("{}:5071;transport=tls", net.edge());
+    let said = kamailio.said();
+    assert!(said.contains("by tls expires 120") && said.contains(&contact), "{said}");
+    let mut phone = Run::callee("uas_basic", &net.pbx(), 5080).calls(1).start(edge.folder(), "phone");
+    let carrier = format!("{}:5090", net.trunk());
+    let world = Run::caller("uac_basic", &net.spare(), 5090, &carrier, "+12125550100").calls(1);
+    let mut world = world.with(&["-d", "200", "-timeout", "15"]).start(edge.folder(), "world");
+    world.succeeds(PATIENCE);
+    phone.succeeds(PATIENCE);
+    let record = &edge.records(1)[0];
+    let over: Vec<&str> = record["legs"]
+        .as_array()
+        .expect("a record has legs")
+        .iter()
+        .filter_map(|leg| leg["transport"].as_str())
+        .collect();
+    assert_eq!(over, ["tls", "udp"], "{record:#}");
+    // Both have called: the edge to register, the carrier to bring the call.
+    assert_eq!(edge.number("/tls/handshakes"), 2, "{}", edge.status()["tls"]);
+    edge.signal(Signal::TERM);
+    assert!(edge.ended(PATIENCE).success(), "{}", edge.said());
+    wait_for("the registration to be given back", PATIENCE, || kamailio.said().contains("by tls expires 0"));
     assert!(!edge.said().contains(PASSWORD), "the password was printed");
 }

@@ -1,6 +1,9 @@
 """baresip as a phone that is told what to do in lines on stdin and tells what happened in JSON lines on stdout.
 
-    baresip.py ADDRESS PORT EDGE USER TRANSPORT     (EDGE: where it sends its calls, host:port; TRANSPORT: udp)
+    baresip.py ADDRESS PORT EDGE USER TRANSPORT [CERTS VERSION]
+
+EDGE is where it sends its calls, host:port; TRANSPORT is udp, or tls with a folder of certificates and the version that it is to
+speak, which is whatever both know. Its connections come from whatever address the system picks.
 
 Owns no scenario: those lie in tests/peers.rs. Writes baresip's configuration, starts it, and speaks with it over its
 ctrl_tcp module (netstrings of JSON). baresip's own log, every SIP message in it, goes to stderr.
@@ -16,13 +19,14 @@ import sys
 import tempfile
 import time
 
-address, port, edge, user, over = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
-if over != "udp":
-    sys.exit("baresip connects from whatever address the system picks, and on loopback that is no address of its own")
+address, port, edge, user, over, *tls = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
+if over == "tcp":
+    sys.exit("over TCP its address says who it is, and it connects from whatever address the system picks")
 
 CONFIG = """
 poll_method epoll
-sip_listen {address}:{port}
+sip_listen {address}:{listen}
+{files}
 call_local_timeout 120
 call_max_calls 4
 audio_player aubridge,quiet
@@ -38,7 +42,7 @@ module_tmp account.so
 module_app menu.so
 module_app ctrl_tcp.so
 """
-ACCOUNT = "<sip:{user}@{address}>;regint=0;answermode=manual;audio_codecs=PCMU/8000/1,PCMA/8000/1\n"
+ACCOUNT = "<sip:{user}@{address};transport={over}>;regint=0;answermode=manual;audio_codecs=PCMU/8000/1,PCMA/8000/1\n"
 # Its events in the words that both phones share, with the status that they stand for where they name none.
 STATES = {
     "CALL_INCOMING": ("incoming", 0),
@@ -111,10 +115,18 @@ def event(heard):
 
 
 folder = tempfile.mkdtemp(prefix="baresip-", dir=os.getcwd())
+listen, files = port, ""
+if tls:
+    # It wants the certificate and its key in one file, and listens for TLS at the port behind the one it is told.
+    with open(f"{folder}/own.pem", "w", encoding="ascii") as own:
+        for name in ("server.pem", "server.key"):
+            with open(f"{tls[0]}/{name}", encoding="ascii") as file:
+                own.write(file.read())
+    listen, files = port - 1, f"sip_certificate {folder}/own.pem\nsip_cafile {tls[0]}/ca.pem"
 with open(f"{folder}/config", "w", encoding="ascii") as file:
-    file.write(CONFIG.format(address=address, port=port))
+    file.write(CONFIG.format(address=address, listen=listen, files=files))
 with open(f"{folder}/accounts", "w", encoding="ascii") as file:
-    file.write(ACCOUNT.format(user=user, address=address))
+    file.write(ACCOUNT.format(user=user, address=address, over=over))
 # Line by line, or its log would come in blocks of some kilobytes.
 baresip = subprocess.Popen(["stdbuf", "-oL", "baresip", "-4", "-s", "-f", folder], stdin=subprocess.DEVNULL, stdout=2)
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::rig::Net;
 use crate::rig::edge::Edge;
 use crate::rig::office;
-use crate::rig::phone::{Kind, Phone, Place};
+use crate::rig::phone::{Kind, Phone, Place, Tls};
 use crate::rig::sipp::Over;
 
 /// Timer D is 32 s over UDP, whatever T1 is: a refused call leaves its last transaction for so long.
@@ -42,19 +42,33 @@ pub struct Pairing {
 
 impl Pairing {
     pub fn start(net: u8, pbx: Kind, trunk: Kind, from: From, over: Over, policy: &str) -> Self {
+        Self::start_as(net, (pbx, None), (trunk, None), from, over, policy)
+    }
+
+    /// Two phones, and how each makes itself known over TLS.
+    pub fn start_as(
+        net: u8,
+        (pbx, pbx_tls): (Kind, Option<Tls>),
+        (trunk, trunk_tls): (Kind, Option<Tls>),
+        from: From,
+        over: Over,
+        policy: &str,
+    ) -> Self {
         let net = Net(net);
         let name = format!("{pbx:?}-{trunk:?}-{from:?}-{}", net.edge()).to_lowercase();
         let edge = Edge::start(&name, net, &policy.replace("TRANSPORT", over.name()));
-        let place = |address: String, port, edge: String, user: &str| Place {
+        let place = |address: String, port, edge: String, user: &str, tls| Place {
             address,
             port,
             edge,
             user: user.to_owned(),
             over,
+            tls,
         };
-        let pbx = Phone::start(pbx, edge.folder(), "pbx", place(net.pbx(), 5080, net.inside(), PBX_USER));
-        let trunk =
-            Phone::start(trunk, edge.folder(), "trunk", place(net.trunk(), 5090, net.outside(), TRUNK_USER));
+        let at_pbx = place(net.pbx(), 5080, net.inside(), PBX_USER, pbx_tls);
+        let pbx = Phone::start(pbx, edge.folder(), "pbx", at_pbx);
+        let at_trunk = place(net.trunk(), 5090, net.outside(), TRUNK_USER, trunk_tls);
+        let trunk = Phone::start(trunk, edge.folder(), "trunk", at_trunk);
         let (caller, callee) = if from == From::Pbx { (pbx, trunk) } else { (trunk, pbx) };
         Self { edge, caller, callee, net, from, calls: 0, began: (0, 0) }
     }

@@ -1,6 +1,9 @@
 """PJSUA as a phone that is told what to do in lines on stdin and tells what happened in JSON lines on stdout.
 
-    pjsua.py ADDRESS PORT EDGE USER TRANSPORT     (EDGE: where it sends its calls, host:port; TRANSPORT: udp or tcp)
+    pjsua.py ADDRESS PORT EDGE USER TRANSPORT [CERTS VERSION]
+
+EDGE is where it sends its calls, host:port; TRANSPORT is udp, tcp or tls, the last with a folder of certificates and the version
+of TLS that it speaks.
 
 Owns no scenario: those lie in tests/peers.rs. Its own log, every SIP message in it, goes to stderr.
 """
@@ -16,10 +19,12 @@ os.dup2(2, 1)  # PJSIP's log is printed by C to the first descriptor
 
 import pjsua2 as pj  # noqa: E402  (after the descriptors are sorted)
 
-address, port, edge, user, over = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
+address, port, edge, user, over, *tls = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
 libc = ctypes.CDLL(None)
 
 PRACK = {"none": pj.PJSUA_100REL_NOT_USED, "offered": pj.PJSUA_100REL_OPTIONAL, "required": pj.PJSUA_100REL_MANDATORY}
+VERSIONS = {"1.1": pj.PJ_SSL_SOCK_PROTO_TLS1_1, "1.2": pj.PJ_SSL_SOCK_PROTO_TLS1_2}
+KINDS = {"udp": pj.PJSIP_TRANSPORT_UDP, "tcp": pj.PJSIP_TRANSPORT_TCP, "tls": pj.PJSIP_TRANSPORT_TLS}
 TIMER = {"none": pj.PJSUA_SIP_TIMER_INACTIVE, "offered": pj.PJSUA_SIP_TIMER_ALWAYS, "required": pj.PJSUA_SIP_TIMER_REQUIRED}
 
 
@@ -87,8 +92,14 @@ class Phone:
         transport = pj.TransportConfig()
         transport.boundAddress = address
         transport.port = port
-        kind = pj.PJSIP_TRANSPORT_TCP if over == "tcp" else pj.PJSIP_TRANSPORT_UDP
-        self.endpoint.transportCreate(kind, transport)
+        if tls:
+            certs, version = tls
+            transport.tlsConfig.CaListFile = f"{certs}/ca.pem"
+            transport.tlsConfig.certFile = f"{certs}/server.pem"
+            transport.tlsConfig.privKeyFile = f"{certs}/server.key"
+            transport.tlsConfig.proto = VERSIONS[version]
+            transport.tlsConfig.verifyServer = True
+        self.endpoint.transportCreate(KINDS[over], transport)
         self.endpoint.libStart()
         self.endpoint.audDevManager().setNullDev()
         self.config = pj.AccountConfig()

@@ -8,13 +8,13 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::wait_for;
+use super::wire::Lab;
 
 /// What every configuration begins with.
 const HEAD: &str = r#"#!KAMAILIO
 debug=1
 log_stderror=yes
 children=2
-disable_tcp=yes
 auto_aliases=no
 server_header="Server: carrier"
 loadmodule "tm.so"
@@ -48,14 +48,52 @@ pub fn ready() -> bool {
     there
 }
 
+/// Whether it can speak TLS here, besides.
+pub fn speaks_tls() -> bool {
+    let modules = fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
+    let there = modules.map(|path| path.join("kamailio/modules/tls.so")).any(|file| file.exists());
+    assert!(
+        there || std::env::var_os("RINGFENCE_BIN").is_none(),
+        "Kamailio's TLS is not installed (Debian: kamailio-tls-modules)"
+    );
+    if !there {
+        eprintln!("skipped: Kamailio's TLS is not installed (Debian: kamailio-tls-modules)");
+    }
+    there
+}
+
 impl Kamailio {
     /// Starts it on UDP addresses with these routes.
     pub fn start(folder: &Path, addresses: &[String], routes: &str) -> Self {
+        Self::listening(folder, addresses, "disable_tcp=yes\n", routes)
+    }
+
+    /// Starts it on a UDP port and a TLS port of one host. It shows what the lab has for servers, and takes nobody over TLS who
+    /// does not show a certificate of the lab's authority.
+    pub fn start_tls(folder: &Path, host: &str, (udp, tls): (u16, u16), lab: &Lab, routes: &str) -> Self {
+        let place = folder.join("kamailio");
+        fs::create_dir_all(&place).expect("the folder is writable");
+        let file = place.join("tls.cfg");
+        let lab = lab.0.display();
+        let terms = format!(
+            "method = TLSv1.2+\nverify_certificate = yes\nrequire_certificate = yes\nprivate_key = {lab}/server.key\n\
+             certificate = {lab}/server.pem\nca_list = {lab}/ca.pem\n"
+        );
+        fs::write(&file, format!("[server:default]\n{terms}[client:default]\n{terms}")).expect("it is ours");
+        let head = format!(
+            "enable_tls=yes\ntcp_children=2\ntcp_source_ipv4={host}\nlisten=tls:{host}:{tls}\nloadmodule \"tls.so\"\n\
+             modparam(\"tls\", \"config\", \"{}\")\n",
+            file.display()
+        );
+        Self::listening(folder, &[format!("{host}:{udp}")], &head, routes)
+    }
+
+    fn listening(folder: &Path, addresses: &[String], head: &str, routes: &str) -> Self {
         let folder = folder.join("kamailio");
         fs::create_dir_all(&folder).expect("the folder is writable");
         let listen: String = addresses.iter().map(|address| format!("listen=udp:{address}\n")).collect();
         let file = folder.join("kamailio.cfg");
-        fs::write(&file, format!("{HEAD}{listen}{routes}")).expect("the folder is writable");
+        fs::write(&file, format!("{HEAD}{head}{listen}{routes}")).expect("the folder is writable");
         let err = File::create(folder.join("stderr")).expect("the folder is writable");
         let child = Command::new("kamailio")
             .args(["-DD", "-E", "-m", "32", "-M", "4"])

@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part of the rig")]
 
+pub mod callers;
 pub mod edge;
 pub mod kamailio;
 pub mod names;

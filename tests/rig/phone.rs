@@ -37,6 +37,17 @@ pub struct Place {
     pub user: String,
     /// Over which it sends its calls, and is sent them.
     pub over: Over,
+    /// How it makes itself known over TLS.
+    pub tls: Option<Tls>,
+}
+
+/// What a phone shows and speaks over TLS.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// A folder of `ringfence certs`: it shows what stands there as the server's, and trusts that authority.
+    pub certs: PathBuf,
+    /// `1.2`, or what is too old.
+    pub version: &'static str,
 }
 
 /// A running phone; ended when dropped.
@@ -122,9 +133,18 @@ impl Phone {
         let script = if kind == Kind::Pjsua { "pjsua.py" } else { "baresip.py" };
         let out = File::create(folder.join("events")).expect("the folder is writable");
         let err = File::create(folder.join("log")).expect("the folder is writable");
-        let mut child = Command::new(python())
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script))
-            .args([&place.address, &place.port.to_string(), &place.edge, &place.user, place.over.name()])
+        let mut command = Command::new(python());
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script)).args([
+            &place.address,
+            &place.port.to_string(),
+            &place.edge,
+            &place.user,
+            place.over.name(),
+        ]);
+        if let Some(tls) = &place.tls {
+            command.arg(&tls.certs).arg(tls.version);
+        }
+        let mut child = command
             .current_dir(&folder)
             .stdin(Stdio::piped())
             .stdout(out)
@@ -224,7 +244,10 @@ impl Phone {
         let log = String::from_utf8_lossy(&log).into_owned();
         match self.kind {
             Kind::Pjsua => of_pjsua(&log),
-            Kind::Baresip => of_baresip(&log, &format!("{}:", self.place.address)),
+            Kind::Baresip => {
+                let host = self.place.edge.rsplit_once(':').map_or("", |(host, _)| host);
+                of_baresip(&log, &format!("{host}:"))
+            }
         }
     }
 
@@ -285,13 +308,14 @@ fn of_pjsua(log: &str) -> Vec<Message> {
     blocks(log, way, |line| line.starts_with("--end msg--"))
 }
 
-/// baresip writes `UDP SOURCE -> DESTINATION`, the message, and the escape that ends a colour.
-fn of_baresip(log: &str, own: &str) -> Vec<Message> {
+/// baresip writes `UDP SOURCE -> DESTINATION`, the message, and the escape that ends a colour. Its own end of a connection is
+/// any address of the machine; the edge's is the edge's.
+fn of_baresip(log: &str, edge: &str) -> Vec<Message> {
     let way = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
-            ["UDP" | "TCP", source, "->", to] => {
-                (source.starts_with(own) || to.starts_with(own)).then_some(to.starts_with(own))
+            ["UDP" | "TCP" | "TLS", source, "->", to] => {
+                (source.starts_with(edge) || to.starts_with(edge)).then_some(source.starts_with(edge))
             }
             _ => None,
         }

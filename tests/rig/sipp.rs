@@ -12,6 +12,8 @@ pub enum Over {
     Udp,
     /// One TCP connection.
     Tcp,
+    /// One TLS connection; phones speak it, Debian's sipp does not.
+    Tls,
 }
 
 impl Over {
@@ -20,6 +22,7 @@ impl Over {
         match self {
             Over::Udp => "udp",
             Over::Tcp => "tcp",
+            Over::Tls => "tls",
         }
     }
 }
@@ -69,7 +72,12 @@ impl Run {
 
     /// Over UDP or TCP.
     pub fn over(self, over: Over) -> Self {
-        self.with(&["-t", if over == Over::Udp { "u1" } else { "t1" }])
+        let mode = match over {
+            Over::Udp => "u1",
+            Over::Tcp => "t1",
+            Over::Tls => "l1",
+        };
+        self.with(&["-t", mode])
     }
 
     /// Ends after so many calls.
