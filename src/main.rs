@@ -236,7 +236,7 @@ fn main() -> ExitCode {
                 Secret::Hash { user, realm } => app::secret::hash(&user, &realm),
             };
             match made {
-                Ok(text) => print(&text),
+                Ok(text) => print_secret(&text),
                 Err(text) => fail(&text),
             }
         }
@@ -394,6 +394,18 @@ fn tell_reload(answer: &Value) -> String {
     } else {
         format!("not taken, the policy in force stays{}", lines("", &list("errors")))
     }
+}
+
+/// Prints what nobody else may read: a file that the shell has made for everybody (`> FILE`) is closed to others first.
+fn print_secret(text: &str) -> ExitCode {
+    match app::secret::keep_private(&io::stdout()) {
+        Ok(false) => {}
+        Ok(true) => eprintln!("ringfence: the file is readable by its owner alone now (0600)"),
+        Err(error) => {
+            return fail(&format!("the file cannot be closed to others: {error}; nothing was written"));
+        }
+    }
+    print(text)
 }
 
 /// Prints; a reader that has gone away (`| head`) is no failure.

@@ -283,11 +283,15 @@ fn f9_reload_takes_a_good_policy_and_keeps_the_old_one_from_a_bad_one() {
     fs::write(&file, &whole.as_bytes()[..whole.len() / 2]).expect("the folder is writable");
     std::thread::sleep(Duration::from_millis(700));
     assert_eq!(edge.number("/generation"), 2, "writing is not asking");
+    assert_eq!(edge.status()["policy"]["unread"], true, "the status says that nobody has read it");
     let refused = command(&edge, "reload");
     assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
     assert!(said(&refused).contains("the policy in force stays"), "{}", said(&refused));
     assert_eq!(edge.alert(39001)["log_level"], "error");
     assert_eq!(edge.number("/generation"), 2);
+    assert_eq!(edge.status()["policy"]["refused"]["count"], 1, "the status says so as long as it is so");
+    let page = said(&command(&edge, "status"));
+    assert!(page.contains("the file was REFUSED at"), "{page}");
     // What got weaker is said.
     fs::write(&file, whole.replace("+1212555", "+1212556")).expect("the folder is writable");
     let taken = command(&edge, "reload");
@@ -297,6 +301,8 @@ fn f9_reload_takes_a_good_policy_and_keeps_the_old_one_from_a_bad_one() {
         "{}",
         said(&taken)
     );
+    let standing = &edge.status()["policy"];
+    assert!(standing["refused"].is_null() && standing["unread"] == false, "{standing}");
     // Sockets are not moved by a reload.
     fs::write(&file, whole.replace(":5060\"", ":5062\"")).expect("the folder is writable");
     let moved = command(&edge, "reload");

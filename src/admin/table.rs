@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
+use super::wrap::wrap;
+
 /// Columns of the page.
 const WIDTH: usize = 80;
 
@@ -34,6 +36,7 @@ pub fn draw(status: &Value) -> String {
             bytes(status.pointer("/resident_bytes").and_then(Value::as_u64)),
         ),
     );
+    policy(&mut page, status);
     peers(&mut page, status);
     locks(&mut page, status);
     certificates(&mut page, status);
@@ -50,6 +53,29 @@ pub fn draw(status: &Value) -> String {
         }
     }
     page
+}
+
+/// The policy file, and what of it is not in force.
+fn policy(page: &mut String, status: &Value) {
+    let text = |path: &str| status.pointer(path).map(show).unwrap_or_default();
+    let Some(policy) = status.pointer("/policy") else { return };
+    wide(page, &format!("policy in force since {} from {}", text("/policy/since"), text("/policy/file")));
+    if let Some(refused) = policy.pointer("/refused").filter(|refused| !refused.is_null()) {
+        let count = refused.pointer("/count").and_then(Value::as_u64).unwrap_or(0);
+        let errors = if count == 1 { "error" } else { "errors" };
+        wide(page, &format!("  the file was REFUSED at {} ({count} {errors}):", text("/policy/refused/at")));
+        list(policy, "/refused/errors").for_each(|error| wide(page, &format!("  {}", show(error))));
+    } else if policy.pointer("/unread") == Some(&Value::Bool(true)) {
+        wide(page, "  the file says something else by now: `ringfence reload` takes it");
+    }
+}
+
+/// A line that may be long, broken between words.
+fn wide(page: &mut String, text: &str) {
+    for row in wrap(text, WIDTH).lines() {
+        page.push_str(row);
+        page.push('\n');
+    }
 }
 
 fn peers(page: &mut String, status: &Value) {
@@ -251,13 +277,20 @@ mod tests {
                 { "peer": null, "source": null, "user": "phone", "left_s": 1_800, "nth": 2 },
                 { "peer": "spare", "source": "2001:db8::", "user": null, "left_s": 90_000, "nth": 3 },
             ],
+            "policy": { "file": "/etc/ringfence/policy.yaml", "since": "2026-11-20T10:00:00.000Z", "unread": true,
+              "refused": { "at": "2026-11-21T11:30:00.000Z", "count": 1, "errors":
+                ["/etc/ringfence/policy.yaml:42:7: peers.trunk.sources[1]: \"10.0.0.0/33\" is not a network: a prefix is 0 to 32"] } },
             "certificates": [{ "at": "listeners.office.certificate", "days_left": 28, "file": "/etc/x.pem" }],
             "net": { "connections": 2 }, "heap_bytes": 12_345_678, "resident_bytes": 23_456_789,
         });
         let page = draw(&status);
-        insta::assert_snapshot!(page, @r"
+        insta::assert_snapshot!(page, @r#"
         ringfence 0.1.0  up 1d02h  policy 3, draining
         calls 12  connections 2  heap 12 MB  resident 23 MB
+        policy in force since 2026-11-20T10:00:00.000Z from /etc/ringfence/policy.yaml
+          the file was REFUSED at 2026-11-21T11:30:00.000Z (1 error):
+          /etc/ringfence/policy.yaml:42:7: peers.trunk.sources[1]: "10.0.0.0/33" is not
+            a network: a prefix is 0 to 32
 
         peer                                      state     calls
           office-pbx                              up           12
@@ -293,8 +326,27 @@ mod tests {
 
         net
           connections                        2
-        ");
+        "#);
         assert!(page.lines().all(|line| line.chars().count() <= WIDTH));
+    }
+
+    #[test]
+    fn a_file_that_nobody_has_read_yet_is_told() {
+        let policy = |refused: Value, unread: bool| {
+            draw(
+                &json!({ "policy": { "file": "p.yaml", "since": "2026-11-20T10:00:00.000Z", "refused": refused, "unread": unread } }),
+            )
+        };
+        assert!(policy(Value::Null, true).contains("the file says something else by now"));
+        assert!(!policy(Value::Null, false).contains("something else"));
+        let refused = json!({ "at": "2026-11-21T11:30:00.000Z", "count": 2, "errors": ["p.yaml:1:1: bad", "p.yaml:2:1: bad"] });
+        let page = policy(refused, true);
+        assert!(
+            page.contains("REFUSED at 2026-11-21T11:30:00.000Z (2 errors)")
+                && page.contains("  p.yaml:2:1: bad"),
+            "{page}"
+        );
+        assert!(!page.contains("something else"), "the errors say it");
     }
 
     #[test]

@@ -33,6 +33,10 @@ pub struct Reader {
     config: Config,
     names: Names,
     generation: u64,
+    /// Since when the policy is in force.
+    since: Wall,
+    /// When the file was last refused, and why; `None` once it was taken.
+    refused: Option<(Wall, Vec<String>)>,
     book: Arc<Book>,
     files: Files,
     /// The files in force, and since when.
@@ -66,7 +70,8 @@ impl Reader {
         let files = Files::read(&config.tls.files);
         let taken = taken_over(&[], &config.tls.files, source.today);
         let (file, text, source) = (file.to_owned(), source.text.clone(), source.clone());
-        Self { file, text, source, config, names, generation: 1, book, files, taken }
+        let since = source.today;
+        Self { file, text, source, config, names, generation: 1, since, refused: None, book, files, taken }
     }
 
     /// On what terms peers are met over TLS now.
@@ -135,28 +140,49 @@ impl Reader {
         Source::read(&self.file).is_ok_and(|source| source.text != self.text)
     }
 
+    /// The policy in force and the file on disk, as the status tells them: what was refused, and what nobody has read yet.
+    #[must_use]
+    pub fn standing(&self) -> Value {
+        let refused = self.refused.as_ref().map(|(at, why)| {
+            let errors = why.iter().take(TOLD_MAX).collect::<Vec<_>>();
+            json!({ "at": at.rfc3339(), "errors": errors, "count": why.len() })
+        });
+        json!({
+            "file": self.file.display().to_string(),
+            "since": self.since.rfc3339(),
+            "refused": refused,
+            "unread": self.differs(),
+        })
+    }
+
     /// Reads and checks the file. A good one becomes the configuration in force.
     pub fn read(&mut self, clock: &Clock) -> Read {
         let wall = clock.now().wall;
-        let source = match Source::read(&self.file) {
-            Ok(source) => source,
-            Err(errors) => return refused(wall, &told(&errors)),
-        };
+        match self.take(wall) {
+            Ok(read) => {
+                (self.since, self.refused) = (wall, None);
+                read
+            }
+            Err(why) => {
+                let read = refused(wall, &why);
+                self.refused = Some((wall, why));
+                read
+            }
+        }
+    }
+
+    fn take(&mut self, wall: Wall) -> Result<Read, Vec<String>> {
+        let source = Source::read(&self.file).map_err(|errors| told(&errors))?;
         let source = Source { taken: Arc::clone(&self.taken), ..source };
         self.text.clone_from(&source.text);
         let mut names = self.names.clone();
-        let mut config = match config::load(&source, &mut names, self.generation + 1) {
-            Ok(config) => config,
-            Err(errors) => return refused(wall, &told(&errors)),
-        };
+        let mut config =
+            config::load(&source, &mut names, self.generation + 1).map_err(|errors| told(&errors))?;
         let moved = moved(&self.config.policy, &config.policy);
         if !moved.is_empty() {
-            return refused(wall, &moved);
+            return Err(moved);
         }
-        let book = match config.tls.book(&self.book) {
-            Ok(book) => Arc::new(book),
-            Err(error) => return refused(wall, &[error]),
-        };
+        let book = config.tls.book(&self.book).map(Arc::new).map_err(|error| vec![error])?;
         let changes = config::changes(&self.config, &config);
         self.files = Files::read(&config.tls.files);
         self.taken = taken_over(&self.taken, &config.tls.files, wall);
@@ -166,7 +192,7 @@ impl Reader {
         self.names = names;
         let taken = taken(wall, self.generation, &config, &changes, book);
         self.config = config;
-        taken
+        Ok(taken)
     }
 }
 

@@ -3,7 +3,11 @@
 //! Owns the terminal while a password is typed. Refuses to know what makes a password weak (`config::secrets`).
 //! Read first: RFC 7616 §3.4.2, §5.8.
 
+use std::fs::{File, Permissions};
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt as _;
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -32,6 +36,17 @@ pub fn hash(user: &str, realm: &str) -> Result<String, String> {
         text.push_str(&format!("\n  {shy}{key}: {}", *digits));
     }
     Ok(text)
+}
+
+/// Closes a file that others could read; true when there was something to do.
+pub fn keep_private(output: &impl AsFd) -> io::Result<bool> {
+    let file = File::from(output.as_fd().try_clone_to_owned()?);
+    let metadata = file.metadata()?;
+    let open = metadata.is_file() && metadata.permissions().mode() & 0o077 != 0;
+    if open {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+    }
+    Ok(open)
 }
 
 fn read() -> Result<SecretString, String> {
@@ -104,6 +119,24 @@ mod tests {
         let [one, other] = [new().unwrap(), new().unwrap()];
         assert_ne!(one, other);
         assert!(secrets::strong("office", &SecretString::from(one)).is_ok());
+    }
+
+    #[test]
+    fn a_file_that_the_shell_made_for_everybody_is_closed_to_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        for (before, after, told) in
+            [(0o644, 0o600, true), (0o640, 0o600, true), (0o600, 0o600, false), (0o400, 0o400, false)]
+        {
+            let path = folder.path().join(format!("{before:o}"));
+            let file = File::create(&path).unwrap();
+            file.set_permissions(Permissions::from_mode(before)).unwrap();
+            assert_eq!(keep_private(&file).unwrap(), told);
+            assert_eq!(mode(&path), after);
+        }
+        let (reader, writer) = io::pipe().unwrap();
+        assert!(!keep_private(&writer).unwrap(), "a pipe is left as it is");
+        drop(reader);
     }
 
     #[test]

@@ -176,7 +176,7 @@ impl fmt::Display for Errors {
             writeln!(f, "... and {} more", self.untold)?;
         }
         let count = self.problems.len().saturating_add(self.untold);
-        write!(f, "{count} {} found; nothing was changed", if count == 1 { "error" } else { "errors" })
+        write!(f, "{count} {} found", if count == 1 { "error" } else { "errors" })
     }
 }
 
