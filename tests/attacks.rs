@@ -24,6 +24,8 @@ mod keys;
 mod logins;
 #[path = "attacks/passwords.rs"]
 mod passwords;
+#[path = "attacks/qop.rs"]
+mod qop;
 #[path = "attacks/registrations.rs"]
 mod registrations;
 #[path = "sim/mod.rs"]

@@ -140,6 +140,11 @@ impl Engine {
                 self.transactions.forget(server);
                 return self.refuse_quietly(arrived, &Wrong::new(403, code::BAD_CREDENTIALS, REFUSED));
             }
+            // The first of these copies was told.
+            Proof::Wrong(_, lockout::Wrong::Copied) => {
+                self.transactions.forget(server);
+                return self.ask(now, arrived, demand, &claim.bound, false);
+            }
             Proof::Wrong(why, lock) => (code::BAD_CREDENTIALS, why, lock),
             Proof::Locked(lock) => (code::BAD_CREDENTIALS, locked_out, lock),
             Proof::Replayed => (code::NONCE_REPLAYED, REPLAYED, lockout::Wrong::Borne),
@@ -151,7 +156,7 @@ impl Engine {
         alert.evidence.push(("user", claimed_user(claim)));
         self.alert(alert);
         match lock {
-            lockout::Wrong::Borne | lockout::Wrong::Quiet => {}
+            lockout::Wrong::Borne | lockout::Wrong::Quiet | lockout::Wrong::Copied => {}
             lockout::Wrong::Locked { lasts, nth } | lockout::Wrong::Guessed { lasts, nth } => {
                 self.alert(brute_force(now, arrived, claim, lasts, nth));
             }

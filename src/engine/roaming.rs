@@ -212,10 +212,12 @@ impl Engine {
         why: &'static str,
         wrong: lockout::Wrong,
     ) {
-        self.counts.wrong_passwords += 1;
-        self.guest_alert(now, arrived, claim, &Wrong::new(401, code::BAD_CREDENTIALS, why));
+        if wrong != lockout::Wrong::Copied {
+            self.counts.wrong_passwords += 1;
+            self.guest_alert(now, arrived, claim, &Wrong::new(401, code::BAD_CREDENTIALS, why));
+        }
         match wrong {
-            lockout::Wrong::Borne => {
+            lockout::Wrong::Borne | lockout::Wrong::Copied => {
                 if let Some(demand) = &arrived.peer.demand {
                     self.ask(now, arrived, demand, &claim.bound, false);
                 }
@@ -274,12 +276,12 @@ mod tests {
     fn flows_are_bounded_and_the_one_heard_longest_ago_is_forgotten() {
         let mut roamers = Roamers::new(3);
         for (n, flow) in [flow(1, 0), flow(2, 7), flow(3, 0)].iter().enumerate() {
-            roamers.remember(at(n as u64 + 1), flow, PeerId(1));
+            assert_eq!(roamers.remember(at(n as u64 + 1), flow, PeerId(1)), None);
             assert_eq!(roamers.len(), n + 1, "limit - 2, limit - 1, limit");
         }
         assert_eq!(roamers.find(at(4), &flow(1, 0)), Some(PeerId(1)));
-        roamers.remember(at(5), &flow(4, 0), PeerId(2));
-        assert_eq!(roamers.len(), 3, "limit + 1");
+        let lost = roamers.remember(at(5), &flow(4, 0), PeerId(2));
+        assert_eq!((roamers.len(), lost), (3, Some(ConnectionId(7))), "limit + 1: a stream is closed");
         assert_eq!(roamers.find(at(5), &flow(2, 7)), None, "heard longest ago");
         assert_eq!(roamers.find(at(5), &flow(4, 0)), Some(PeerId(2)));
         roamers.remember(at(6), &flow(4, 0), PeerId(1));

@@ -155,7 +155,8 @@ impl Guard {
         }
         // Whoever knows the password guesses nothing: a machine that writes another digest-uri locks nobody out.
         if !names_request(asked.uri, &authorization.uri, claim.uri) {
-            return Proof::Wrong(MISNAMED, Wrong::Borne);
+            let is_new = self.guesses.is_new(&self.seed, mark, claim);
+            return Proof::Wrong(MISNAMED, if is_new { Wrong::Borne } else { Wrong::Copied });
         }
         let count = authorization.counted.map_or(0, |counted| counted.count);
         match self.nonces.take(now, mark, count) {

@@ -109,6 +109,8 @@ pub enum Wrong {
     },
     /// One more of such a source: not told, and not asked again.
     Quiet,
+    /// A copy of one that was borne: UDP repeats a request until it is answered.
+    Copied,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -183,7 +185,7 @@ impl Lockouts {
     #[must_use]
     pub fn repeated(&self, now: Tick, who: &Try<'_>) -> Wrong {
         let crowded = self.find(self.source_of(who)).is_some_and(|entry| now < entry.until);
-        if who.trusted && crowded { Wrong::Quiet } else { Wrong::Borne }
+        if who.trusted && crowded { Wrong::Quiet } else { Wrong::Copied }
     }
 
     /// A wrong one.
@@ -211,7 +213,9 @@ impl Lockouts {
         self.name(now, pair, who.peer, Some(who.source), Some(who.user), lasts);
         match crowd {
             Wrong::Crowded { .. } | Wrong::Quiet => crowd,
-            Wrong::Borne | Wrong::Locked { .. } | Wrong::Guessed { .. } => Wrong::Locked { lasts, nth },
+            Wrong::Borne | Wrong::Copied | Wrong::Locked { .. } | Wrong::Guessed { .. } => {
+                Wrong::Locked { lasts, nth }
+            }
         }
     }
 

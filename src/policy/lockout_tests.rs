@@ -176,7 +176,7 @@ fn a4_a_source_of_a_peer_that_guesses_at_many_users_has_one_guess_at_each_and_it
     let elsewhere = who("192.0.2.2", "office", true);
     assert_eq!(
         (lockouts.lock_of(at(2), &elsewhere), lockouts.repeated(at(2), &elsewhere)),
-        (Lock::Open, Wrong::Borne)
+        (Lock::Open, Wrong::Copied)
     );
     // It ends.
     assert_eq!(lockouts.wrong(at(902), &nobody(1)), Wrong::Borne);

@@ -10,6 +10,10 @@ use super::message::Message;
 /// Whether the session description of a message holds keys.
 #[must_use]
 pub fn carried(message: &Message) -> bool {
+    // Nearly no message does: what holds none as a whole holds none in a part.
+    if !stand_in(message.body()) {
+        return false;
+    }
     match body::session(message) {
         Ok(Session::Alone) => stand_in(message.body()),
         Ok(Session::Part(part, _)) => stand_in(part),
@@ -20,7 +24,15 @@ pub fn carried(message: &Message) -> bool {
 
 /// Whether a session description holds keys. Whoever reads it may end its lines by CR or by LF, so either begins a line here.
 fn stand_in(description: &[u8]) -> bool {
-    description.split(|byte| matches!(byte, b'\r' | b'\n')).any(|line| is_key(trim(line)))
+    let mut rest = description;
+    while let Some(at) = memchr::memchr2(b'\r', b'\n', rest) {
+        let (line, behind) = rest.split_at(at);
+        if is_key(trim(line)) {
+            return true;
+        }
+        rest = behind.get(1..).unwrap_or_default();
+    }
+    is_key(trim(rest))
 }
 
 fn is_key(line: &[u8]) -> bool {

@@ -134,3 +134,73 @@ fn a_reload_that_asks_for_less_is_told() {
     assert_eq!(weaker(&strict, &none), ["peer pbx shows no password any more"]);
     assert!(weaker(&none, &strict).is_empty() && weaker(&lax, &strict).is_empty());
 }
+
+const TRUNK: &str = "  trunk:\n    { side: outside, listener: wan, sources: [10.0.0.9], targets: [\"10.0.0.9:5061\"], plain_media: allow }\n";
+
+/// Peers that roam at one listener with TLS, with these keys each.
+fn roaming(first: &str, second: Option<&str>) -> Result<ringfence::config::Config, String> {
+    let peer = |name: &str, keys: &str| {
+        format!(
+            "  {name}:\n    {{ side: inside, listener: wan, sources: any, plain_media: allow, {keys} }}\n"
+        )
+    };
+    let peers = [Some(peer("pbx", first)), second.map(|keys| peer("other", keys))];
+    let names = if second.is_some() { "pbx, other, trunk" } else { "pbx, trunk" };
+    let text = format!(
+        "listeners:\n  wan: {{ bind: \"10.0.0.1:5061\", certificate: {{ chain: server.pem, key: server.key }} }}\npeers:\n{}sites:\n  \
+         office: {{ peers: [{names}], channels: 10, domains: [edge.example] }}\nroutes:\n  \
+         - {{ name: out, direction: outbound, to: [trunk] }}\n",
+        peers.into_iter().flatten().collect::<String>() + TRUNK
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let order = ringfence::admin::certs::Order {
+        folder: folder.path().to_owned(),
+        names: vec!["edge.example".to_owned()],
+        kind: ringfence::admin::certs::KeyKind::Ecdsa,
+        days: 30,
+        replace: false,
+    };
+    ringfence::admin::certs::make(&order, ringfence::clock::Clock::start().now().wall).unwrap();
+    let file = folder.path().join("edge.yaml");
+    std::fs::write(&file, text).unwrap();
+    let Source { environment, .. } = source("");
+    let source = Source { environment, ..Source::read(&file).unwrap_or_else(|why| panic!("{why}")) };
+    load(&source, &mut Names::default(), 1).map_err(|errors| errors.to_string())
+}
+
+#[test]
+fn who_roams_is_known_by_a_certificate_a_password_or_both_and_by_nothing_that_another_has() {
+    const BY_PASSWORD: &str = "credentials: [{ user: office-pbx-main, password: { env: GOOD } }]";
+    const ANOTHER: &str = "credentials: [{ user: second-pbx, password: { env: GOOD } }]";
+    const BY_CERTIFICATE: &str = "tls: { ca: ca.pem }";
+    let both = format!("{BY_PASSWORD}, {BY_CERTIFICATE}");
+    let taken = [
+        (BY_PASSWORD, None, "known by its password alone"),
+        (BY_CERTIFICATE, None, "known by its certificate alone"),
+        (&both, None, "known by its certificate and its password"),
+        (BY_PASSWORD, Some(ANOTHER.to_owned()), "known by its password alone"),
+        (&both, Some(format!("{ANOTHER}, {BY_CERTIFICATE}")), "known by its certificate and its password"),
+    ];
+    for (first, second, words) in taken {
+        let config = roaming(first, second.as_deref()).unwrap_or_else(|why| panic!("{first}: {why}"));
+        let told = check::describe(&config);
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let named = format!("{ANOTHER}, tls: {{ ca: ca.pem, names: [x.example] }}");
+    let own =
+        format!("{ANOTHER}, tls: {{ ca: ca.pem, certificate: {{ chain: client.pem, key: client.key }} }}");
+    let refused = [
+        ("keep_alive: 25s", None, "it has no credentials, and shows no certificate"),
+        ("tls: { ca: ca.pem, client_certificate: none }", None, "shows no certificate"),
+        (BY_CERTIFICATE, Some(BY_CERTIFICATE.to_owned()), "nothing tells it from \"pbx\""),
+        (BY_CERTIFICATE, Some(ANOTHER.to_owned()), "nothing tells it from \"pbx\""),
+        (&both, Some(ANOTHER.to_owned()), "met over TLS otherwise than \"pbx\""),
+        (&both, Some(named), "met over TLS otherwise than \"pbx\""),
+        (&both, Some(own), "met over TLS otherwise than \"pbx\""),
+    ];
+    for (first, second, words) in refused {
+        let why =
+            roaming(first, second.as_deref()).err().unwrap_or_else(|| panic!("taken: {first} {second:?}"));
+        assert!(why.contains(words), "{words}: {why}");
+    }
+}

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ringfence::sip::digest::{Answer, Challenge, Ha1};
 
-use super::rig::edge::Edge;
+use super::rig::edge::{Edge, binary};
 use super::rig::sipp::{Over, Run};
 use super::rig::wire::header;
 use super::rig::{Net, folder, ready};
@@ -197,8 +197,27 @@ fn a4_a_scripted_burglar_never_gets_in_is_banned_and_the_rightful_user_calls_mea
         assert!(source.starts_with(&net.last()), "{alert:#}");
     }
     let records = edge.records(3);
+    // (The last guesses below leave no more.)
     assert!(records.iter().all(|record| record["credential"] == "phone"), "{records:#?}");
     assert!(edge.number("/counts/banned_frames") > 900);
+    // The owner of the machine sees it, mends it, and lifts it.
+    let ask = |words: &[&str]| {
+        let socket = edge.folder().join("control.sock");
+        let output =
+            Command::new(binary()).args(words).arg("--socket").arg(socket).output().expect("it starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (_, page) = ask(&["status"]);
+    assert!(page.contains(&format!("anybody from {}", net.last())), "{page}");
+    assert_eq!(ask(&["unlock", "phone"]).1, "nothing was locked there; `ringfence status` shows what is\n");
+    let (code, told) = ask(&["unlock", "--source", &net.last()]);
+    assert_eq!((code, &*told), (Some(0), "1 lock(s) and the ban were lifted\n"));
+    assert!(!ask(&["status"]).1.contains("locked out"));
+    burglar.guess(GUESSES, "a guess of mine");
+    let asked = burglar.challenges;
+    burglar.guess(0, PASSWORD);
+    assert!(asked >= 6 && burglar.challenges > asked, "it is asked again");
+    assert_eq!(ask(&["unlock"]).0, Some(2), "whose locks must be said");
 }
 
 /// SIPVicious, where `tests/run` (or anybody) has installed it.

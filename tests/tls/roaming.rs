@@ -224,3 +224,32 @@ fn e4_keys_that_came_over_tls_never_leave_in_the_clear() {
     assert!(road.trunk.recv(&mut [0; 16]).is_err(), "something reached the trunk");
     assert_eq!(road.edge.records(1)[0]["status"], 488);
 }
+
+/// E4: between two legs over TLS they cross, in the offer and in the answer.
+#[test]
+fn e4_keys_cross_where_both_legs_run_over_tls() {
+    let tls = "tls: { ca: \"LAB/ca.pem\", client_certificate: none }";
+    let site = super::Site::start("tls-keys", Net(170), Some(tls));
+    let listener =
+        std::net::TcpListener::bind(format!("{}:5091", site.net.trunk())).expect("the trunk's port is free");
+    let server = site.lab.server();
+    let keyed = format!("{}{KEYS}", SDP.replace("RTP/AVP", "RTP/SAVP"));
+    let answered = keyed.clone();
+    let trunk = std::thread::spawn(move || {
+        let mut trunk = Wire::accept(&listener, &server).expect("the edge calls");
+        let incoming = trunk.message().expect("the call comes");
+        let contact = "Contact: <sip:trunk@example.net>\r\nContent-Type: application/sdp\r\n";
+        trunk.say(&answer(&incoming, "200 OK", "b1", contact, &answered));
+        trunk.message().expect("the ACK comes");
+        incoming
+    });
+    let mut pbx = site.pbx(&site.good()).expect("the PBX gets in");
+    let text = invite(&pbx, &uri(&pbx), "keys-over-tls").replace(SDP, &keyed);
+    let length = format!("Content-Length: {}\r\n", SDP.len());
+    pbx.say(&text.replace(&length, &format!("Content-Length: {}\r\n", keyed.len())));
+    let answered = pbx.expect("SIP/2.0 200 ");
+    assert!(answered.ends_with(&keyed), "{answered}");
+    pbx.say(&super::within(&pbx, "ACK", &answered, 1));
+    let incoming = trunk.join().expect("the trunk was called");
+    assert!(incoming.ends_with(&keyed), "{incoming}");
+}

@@ -112,7 +112,7 @@ pub static PEER: Section = Section {
         Key::required(
             "sources",
             Kind::Either(&[Kind::List(&Kind::Network, SOURCES_MAX), Kind::Word(&["any"])]),
-            "the addresses and networks it sends from; anybody else is a stranger. The word any instead of them: from anywhere, known by its credentials alone. The word targets adds wherever DNS leads the names of its targets, for outside peers alone: whoever answers DNS may then call in its place. Without it, answers and requests within our calls come from there all the same",
+            "the addresses and networks it sends from; anybody else is a stranger. The word any instead of them: from anywhere, known by its credentials, or over TLS by its certificate, or by both. The word targets adds wherever DNS leads the names of its targets, for outside peers alone: whoever answers DNS may then call in its place. Without it, answers and requests within our calls come from there all the same",
         ),
         Key::means(
             "targets",
