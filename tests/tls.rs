@@ -7,6 +7,8 @@
 
 #[path = "tls/files.rs"]
 mod files;
+#[path = "tls/junk.rs"]
+mod junk;
 #[path = "tls/names.rs"]
 mod names;
 mod rig;

@@ -74,15 +74,22 @@ impl Lab {
         own: Option<&Self>,
         versions: &[&'static SupportedProtocolVersion],
     ) -> Arc<ClientConfig> {
+        self.client_that_shows(own.map(|own| (own.chain("client"), own.key("client"))), versions)
+    }
+
+    /// A client that trusts this lab and shows whatever the test has made.
+    pub fn client_that_shows(
+        &self,
+        own: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Arc<ClientConfig> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)
             .expect("these versions are known")
             .with_root_certificates(self.roots());
         Arc::new(match own {
-            Some(own) => {
-                config.with_client_auth_cert(own.chain("client"), own.key("client")).expect("they fit")
-            }
+            Some((chain, key)) => config.with_client_auth_cert(chain, key).expect("they fit"),
             None => config.with_no_client_auth(),
         })
     }
