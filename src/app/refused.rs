@@ -44,6 +44,15 @@ pub fn alert(
     Some(Box::new(alert))
 }
 
+/// Why somebody whom no peer lists was refused, in words behind "it".
+#[must_use]
+pub const fn why(refusal: &Refusal) -> Option<&'static str> {
+    match calling(refusal.cause) {
+        Some((_, what)) => Some(what),
+        None => None,
+    }
+}
+
 /// It called us.
 const fn calling(cause: Cause) -> Option<(Code, &'static str)> {
     Some(match cause {

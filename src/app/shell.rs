@@ -137,14 +137,15 @@ impl Shell {
             match news {
                 News::Closed(connection) => engine.handle(now, Input::Closed { connection }),
                 News::Unsendable(hop) => engine.handle(now, Input::Unsendable { hop }),
-                News::Stranger(flow) => engine.handle(now, Input::StrangerConnection { flow }),
+                News::Stranger(flow) => engine.handle(now, Input::StrangerConnection { flow, why: None }),
                 News::Opened(flow, party) => engine.handle(now, Input::Opened { flow, party }),
                 News::Refused { flow, ours, refusal } => {
                     let peer = engine.whose(flow.listener, flow.remote.ip());
                     if peer.is_none() && !ours {
                         // Anybody may try where somebody may roam: such a one is told of, and banned, as any stranger is.
                         let flow = Flow { connection: ConnectionId::NONE, ..flow };
-                        engine.handle(now, Input::StrangerConnection { flow });
+                        let why = refused::why(&refusal);
+                        engine.handle(now, Input::StrangerConnection { flow, why });
                         self.drain(engine, now);
                         continue;
                     }

@@ -189,9 +189,6 @@ impl Engine {
         stale: bool,
     ) {
         self.counts.challenged += 1;
-        if !arrived.peer.roaming {
-            self.sources.asked(now.tick, arrived.peer.id);
-        }
         let bits = self.stateless_bits(arrived);
         let nonce = self.guard.nonce(now.tick, bits, bound);
         let offer = |hash: &_| Offer { realm: &demand.realm, nonce: &nonce, hash: *hash, stale };
@@ -206,6 +203,10 @@ impl Engine {
             let offered = offers.get(..count).unwrap_or_default();
             let bytes = refuse::challenge(arrived.message, &arrived.flow, demand.proxy, offered, &tag);
             if bytes.len() <= most {
+                // Whoever roams was nobody in particular when it was asked.
+                if !arrived.peer.roaming {
+                    self.sources.asked(now.tick, arrived.peer.id);
+                }
                 return self.send_back(arrived, bytes);
             }
         }

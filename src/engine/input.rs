@@ -29,6 +29,8 @@ pub enum Input<'a> {
     StrangerConnection {
         /// From where; `connection` is `NONE`.
         flow: Flow,
+        /// Why its handshake failed, in words behind "it"; where it came so far.
+        why: Option<&'static str>,
     },
     /// A stream that was made to us has proven itself by a certificate, on the terms of this party.
     Opened {

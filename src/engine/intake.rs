@@ -190,10 +190,13 @@ impl Engine {
     }
 
     /// A stream of nobody, closed already.
-    pub(super) fn stranger(&mut self, now: Now, flow: &Flow) {
+    pub(super) fn stranger(&mut self, now: Now, flow: &Flow, why: Option<&'static str>) {
         // A reload may have listed it meanwhile.
         if self.whose(flow.listener, flow.remote.ip()).is_none() {
             self.sources.screen(&self.policy, now, flow);
+            if let Some(why) = why {
+                self.sources.unshaken(flow, why);
+            }
         }
     }
 

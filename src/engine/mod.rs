@@ -211,7 +211,7 @@ impl Engine {
         match input {
             Input::Frame { flow, bytes } => self.frame(now, flow, bytes),
             Input::Broken { flow, malformed } => self.broken(now, &flow, &malformed),
-            Input::StrangerConnection { flow } => self.stranger(now, &flow),
+            Input::StrangerConnection { flow, why } => self.stranger(now, &flow, why),
             Input::Opened { flow, party } => self.opened(now, &flow, party),
             Input::Closed { connection } => {
                 // RFC 3261 §18.4: nothing else is lost with a connection; what waits on it has its own timers.

@@ -232,6 +232,15 @@ impl Sources {
         if self.peers.len() < policy.peers.len() {
             self.peers.resize_with(policy.peers.len(), PeerState::default);
         }
+        // Who is asked no more need not answer.
+        for (state, _) in self
+            .peers
+            .iter_mut()
+            .zip(&policy.peers)
+            .filter(|(_, peer)| peer.as_ref().is_none_or(|peer| peer.demand.is_none()))
+        {
+            (state.asked, state.asked_told) = (0, 0);
+        }
     }
 
     /// Judges a frame's flow and charges it: the one call before parsing. Allocates nothing for a dropped frame.
@@ -350,6 +359,12 @@ impl Sources {
         let note = BanNote { key, at: now.wall, lasts, nth: ban.nth };
         self.strangers.banned(now.tick, note);
         self.counts.bans = self.counts.bans.saturating_add(1);
+    }
+
+    /// Why nobody's handshake of TLS failed, in words behind "it"; stands in the alert that tells of it.
+    pub fn unshaken(&mut self, flow: &Flow, why: &'static str) {
+        let key = Key::of(flow.remote.ip());
+        self.strangers.unshaken(self.secret.hash(key), key, why);
     }
 
     /// What a sampled frame said; method and User-Agent go into the alert as evidence, and into nothing else.

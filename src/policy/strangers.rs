@@ -64,6 +64,8 @@ struct Folded {
     sampled: bool,
     method: Short<16>,
     agent: Short<48>,
+    /// Why its last handshake of TLS failed.
+    unshaken: Option<&'static str>,
 }
 
 /// A ban that is not told yet.
@@ -156,6 +158,13 @@ impl Strangers {
         }
     }
 
+    /// Why its handshake failed.
+    pub(super) fn unshaken(&mut self, hash: u64, key: Key, why: &'static str) {
+        if let Some(folded) = self.folded.find_mut(hash, key) {
+            folded.unshaken = Some(why);
+        }
+    }
+
     /// A ban to tell.
     pub(super) fn banned(&mut self, now: Tick, note: BanNote) {
         if self.bans.len() < BANS_TOLD_MAX {
@@ -229,10 +238,16 @@ fn source_alert(policy: &Policy, address: IpAddr, folded: &Folded) -> Box<Alert>
     let listener = folded.flow.and_then(|(_, _, id)| policy.listener(id));
     let listener = listener.map_or("?", |listener| &listener.name);
     let frames = folded.untold;
-    let text = format!(
-        "{address} sent {frames} message(s) to listener {listener} and stands in no peer's `sources`; it got no answer. \
-         If it is a machine of yours, add its address to the `sources` of its peer."
-    );
+    let text = match folded.unshaken {
+        Some(why) => format!(
+            "{address} stands in no peer's `sources`, came to listener {listener} {frames} time(s), and was let in by no \
+             handshake: it {why}"
+        ),
+        None => format!(
+            "{address} sent {frames} message(s) to listener {listener} and stands in no peer's `sources`; it got no answer. \
+             If it is a machine of yours, add its address to the `sources` of its peer."
+        ),
+    };
     let mut alert = Alert::new(code::SOURCE_NOT_IN_ACL, folded.first, text);
     alert.source = folded.flow.map(|(source, _, _)| source);
     alert.transport = folded.flow.map(|(_, transport, _)| transport);

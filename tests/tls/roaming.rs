@@ -150,7 +150,15 @@ fn who_roams_with_a_certificate_is_known_by_it_from_the_first_message_on() {
     wait_for("the refusals", PATIENCE, || road.edge.number("/tls/refused_certificate") == 3);
     // They are strangers, and told as such.
     assert_eq!(road.edge.number("/counts/stranger_frames"), 3);
-    assert!(road.edge.alert(32201)["source"].as_str().is_some_and(|at| at.starts_with(&road.net.stranger())));
+    let alert = road.edge.alert(32201);
+    assert!(alert["source"].as_str().is_some_and(|at| at.starts_with(&road.net.stranger())), "{alert:#}");
+    assert!(alert["alert_text"].as_str().is_some_and(|text| text.contains("showed ")), "{alert:#}");
+    // A session is resumed, and its machine known again.
+    let shown = road.shown();
+    for again in 0..2 {
+        ping(&mut road.phone(&shown).expect("its certificate is good"), 10 + again);
+    }
+    assert_eq!(road.edge.number("/tls/resumed"), 1);
     ping(&mut phone, 2);
     assert_eq!(road.edge.records(1)[0]["status"], 486);
 }
