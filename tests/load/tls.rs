@@ -149,7 +149,8 @@ fn calls_over_tls_outlive_ten_certificates_and_ten_reloads() {
     wait_for("all records", PATIENCE, || site.edge.records_written() == calls);
     let heap = site.edge.number("/heap_bytes");
     eprintln!("load-tls: live heap {idle_heap} bytes idle, {heap} afterwards, {shaken} handshakes");
-    assert!(heap <= idle_heap + HEAP_KEPT_BYTES_MAX, "live heap grew from {idle_heap} to {heap} bytes");
+    // Beside what other loads leave: sessions that may be resumed.
+    assert!(heap <= idle_heap + 2 * HEAP_KEPT_BYTES_MAX, "live heap grew from {idle_heap} to {heap} bytes");
 }
 
 #[test]

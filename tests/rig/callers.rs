@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use ringfence::net::files::FileLimit;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ServerConfig};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf, split};
@@ -379,6 +380,7 @@ pub struct Held {
 impl Held {
     /// Opens so many connections of the PBX of a load, each of which has asked and been answered once.
     pub fn open(load: &Load, count: usize) -> Self {
+        FileLimit::raise(count).check(count).expect("a file for each connection");
         let runtime = runtime();
         let lines = runtime.block_on(async {
             let mut opening = JoinSet::new();
