@@ -1,6 +1,7 @@
 //! What no honest machine shows or says in a handshake: it costs the edge little, is told by its cause, and disturbs nobody.
 
 use std::io::Write as _;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
@@ -144,4 +145,41 @@ fn f5_junk_where_a_server_name_should_stand_is_answered_by_an_alert() {
     }
     assert_eq!(site.edge.number("/tls/broken"), broken);
     ping(&mut site.pbx(&site.good()).expect("the PBX gets in"), 20);
+}
+
+/// A machine of OpenSSL's that asks for a new handshake within its session (TLS 1.2) again and again.
+#[test]
+fn f5_a_session_is_not_shaken_anew_from_within() {
+    if Command::new("openssl").arg("version").output().is_err() {
+        assert!(std::env::var_os("RINGFENCE_BIN").is_none(), "openssl is not installed (Debian: openssl)");
+        eprintln!("skipped: openssl is not installed");
+        return;
+    }
+    let net = Net(94);
+    let site = Site::start("tls-anew", net, None);
+    let mut bystander = site.bystander();
+    let file = |name: &str| site.lab.0.join(name).display().to_string();
+    let arguments = ["s_client", "-tls1_2", "-connect", &format!("{}:5061", net.edge())];
+    let mut machine = Command::new("openssl")
+        .args(arguments)
+        .args(["-bind", &format!("{}:0", net.pbx()), "-CAfile", &file("ca.pem")])
+        .args(["-cert", &file("client.pem"), "-key", &file("client.key")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("openssl starts");
+    wait_for("its first handshake", PATIENCE, || site.edge.number("/tls/handshakes") == 2);
+    let mut lines = machine.stdin.take().expect("it reads what it is told");
+    // Each line asks once, until it is refused and ends.
+    wait_for("openssl to end", PATIENCE, || {
+        let _gone_meanwhile = lines.write_all(b"R\n");
+        machine.try_wait().expect("a child of ours can be waited for").is_some()
+    });
+    let said = machine.wait_with_output().expect("it has ended").stderr;
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(said.contains("RENEGOTIATING") && said.contains("no renegotiation"), "{said}");
+    assert_eq!(site.edge.number("/tls/handshakes"), 2, "no second one within the session");
+    ping(&mut bystander, 2);
+    ping(&mut site.pbx(&site.good()).expect("the PBX gets in"), 3);
 }
