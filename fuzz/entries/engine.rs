@@ -25,8 +25,9 @@ peers:
   pbx: { side: inside, listener: inside, sources: [10.1.0.10], targets: ["10.1.0.10:5060"], transports: [udp, tcp], plain_signalling: allow, plain_media: allow, allow: [info, message] }
   trunk: { side: outside, listener: outside, sources: [198.51.100.10], targets: ["198.51.100.10:5060"], transports: [udp, tcp], plain_signalling: allow, plain_media: allow, allow: [info] }
   trunk2: { side: outside, listener: outside, sources: [198.51.100.20], targets: ["198.51.100.20:5060", "sip.example.com"], transports: [tcp, udp], plain_signalling: allow, plain_media: allow, concurrent_calls: 2 }
+  roamer: { side: inside, listener: outside, sources: any, transports: [udp, tcp], plain_signalling: allow, plain_media: allow, realm: lab.example, credentials: [ { user: phone, ha1: { sha_256: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", sha_512_256: "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210" } } ] }
 sites:
-  lab: { peers: [pbx, trunk, trunk2], dids: ["+49305550100"], channels: 100 }
+  lab: { peers: [pbx, trunk, trunk2, roamer], dids: ["+49305550100"], channels: 100 }
 routes:
   - { name: out, direction: outbound, from: [pbx], called: ["+1*"], to: [trunk, trunk2] }
   - { name: in, direction: inbound, from: [trunk, trunk2], called: ["+49*"], to: [pbx] }
@@ -37,6 +38,8 @@ policy:
 /// Sources: address, listener (0 inside, 1 outside); the last is a stranger.
 const SOURCES: [(&str, usize); 4] =
     [("10.1.0.10:5060", 0), ("198.51.100.10:5060", 1), ("198.51.100.20:5060", 1), ("192.0.2.66:5060", 1)];
+
+const KEY: &str = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
 
 const METHODS: [&str; 8] = ["INVITE", "BYE", "CANCEL", "ACK", "INFO", "OPTIONS", "MESSAGE", "UPDATE"];
 const STATUSES: [u16; 12] = [100, 180, 183, 200, 200, 202, 302, 408, 486, 491, 503, 603];
@@ -100,7 +103,14 @@ impl Play {
             match self.engine.poll_output() {
                 Output::Send { hop, bytes } => {
                     let known = SOURCES.iter().take(3).any(|(at, _)| address(at).ip() == hop.remote.ip());
-                    assert!(known, "sent to {}, which is no peer", hop.remote);
+                    // Where somebody may roam, anybody may be asked who it is, and hears nothing else.
+                    let asks = bytes.starts_with(b"SIP/2.0 401 ") && hop.remote == address(SOURCES[3].0);
+                    assert!(known || asks, "sent to {}, which is no peer", hop.remote);
+                    // Every leg here runs in the clear.
+                    let text = String::from_utf8_lossy(&bytes).into_owned();
+                    let is_key = |line: &str| line.trim().starts_with("a=crypto:") && line.contains(KEY);
+                    let told = text.split(['\r', '\n']).any(is_key);
+                    assert!(!told, "a key of encrypted speech went to {}", hop.remote);
                     if self.sent.len() >= 16 {
                         self.sent.remove(0);
                     }
@@ -182,11 +192,7 @@ fn request(play: &mut Play, choices: &mut Choices<'_>, source: usize) -> Vec<u8>
     }
     let hops = choices.byte();
     let cseq = 1 + u32::from(choices.byte() & 3);
-    let body = if method == "INVITE" {
-        "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n"
-    } else {
-        ""
-    };
+    let body = if method == "INVITE" { body(hops) } else { String::new() };
     let uri = if new { format!("sip:{number}@{edge}") } else { format!("sip:{edge}") };
     format!(
         "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {remote};branch={branch};rport\r\nMax-Forwards: {hops}\r\n{from}\r\n{to}\r\n\
@@ -195,6 +201,16 @@ fn request(play: &mut Play, choices: &mut Choices<'_>, source: usize) -> Vec<u8>
         body.len()
     )
     .into_bytes()
+}
+
+/// A session description; now and then with a key of encrypted speech.
+fn body(draw: u8) -> String {
+    let keys = if draw & 7 == 7 {
+        format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}\r\n")
+    } else {
+        String::new()
+    };
+    format!("v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n{keys}")
 }
 
 /// A response to the last request the edge sent.
@@ -213,7 +229,10 @@ fn response(play: &Play, choices: &mut Choices<'_>) -> Option<(Hop, Vec<u8>)> {
         }
         out.push_str("\r\n");
     }
-    out.push_str(&format!("Contact: <sip:y@{}>\r\nContent-Length: 0\r\n\r\n", hop.remote));
+    let body = if tag == 0 && status < 300 { body(choices.byte()) } else { String::new() };
+    let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    let length = body.len();
+    out.push_str(&format!("Contact: <sip:y@{}>\r\n{kind}Content-Length: {length}\r\n\r\n{body}", hop.remote));
     Some((*hop, out.into_bytes()))
 }
 

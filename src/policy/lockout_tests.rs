@@ -1,5 +1,7 @@
 //! Who is locked out by which guesses, who is not, and what of it is told.
 
+use proptest::prelude::*;
+
 use super::super::table::Slot;
 use super::*;
 
@@ -240,4 +242,56 @@ fn locks_are_told_by_name_in_a_bounded_list_and_nothing_in_a_name_reaches_a_term
     let told: Vec<Told> = lockouts.told(at(600)).collect();
     assert_eq!(told.len(), LOCKS_TOLD_MAX);
     assert!(told.iter().all(|lock| lock.user.as_deref() == Some("\\x1b[2J\\n")));
+}
+
+/// What one step of a play does: who, from where, at which peer, and whether it is right.
+fn step() -> impl Strategy<Value = (u8, u8, Option<u16>, bool, u64)> {
+    (0..4_u8, 0..3_u8, proptest::option::of(0..2_u16), prop::bool::weighted(0.1), 0..120_u64)
+}
+
+proptest! {
+    /// A4: whatever others do, who was never wrong is never locked out of a listed source; and no pair has more than five
+    /// guesses in ten minutes.
+    #[test]
+    fn a4_whoever_was_never_wrong_gets_in_and_nobody_guesses_more_than_five_times(
+        steps in prop::collection::vec(step(), 1..400),
+    ) {
+        let users = ["office", "other", "third", "nobody"];
+        let sources = ["192.0.2.1", "192.0.2.2", "2001:db8::1"];
+        let mut lockouts = Lockouts::new([3; 32], LOCKS_MAX, FIRST, MOST);
+        let mut guessed: std::collections::HashMap<(u8, u8, Option<u16>), Vec<u64>> = Default::default();
+        let mut now = 1;
+        for (user, source, peer, right, later) in steps {
+            now += later;
+            let trier = |user: u8, source: u8, peer: Option<u16>| Try {
+                peer: peer.map(PeerId),
+                exists: user < 3,
+                ..who(sources[usize::from(source)], users[usize::from(user)], peer.is_some())
+            };
+            let one = trier(user, source, peer);
+            if lockouts.lock_of(at(now), &one) != Lock::Open {
+                lockouts.pressed(at(now), &one);
+            } else if right && user < 3 {
+                lockouts.right(&one);
+                // Slips are forgiven, and count anew.
+                guessed.entry((user, source, peer)).or_default().clear();
+            } else {
+                lockouts.wrong(at(now), &one);
+                let times = guessed.entry((user, source, peer)).or_default();
+                times.push(now);
+                times.retain(|time| now - time < WRONG_WINDOW.as_secs());
+                // Of a user that there is: the others have no password that a guess could hit.
+                prop_assert!(times.len() <= WRONG_MAX || user == 3 && peer.is_some(), "{user} {source} {peer:?}: {times:?}");
+            }
+            for user in 0..3 {
+                for source in 0..3 {
+                    for peer in [Some(0), Some(1)] {
+                        let clean = !guessed.contains_key(&(user, source, peer));
+                        let open = lockouts.lock_of(at(now), &trier(user, source, peer)) == Lock::Open;
+                        prop_assert!(open || !clean, "{user} {source} {peer:?} at {now}");
+                    }
+                }
+            }
+        }
+    }
 }
