@@ -4,12 +4,14 @@
 //! and whoever holds the clock ends what takes too long. Every octet is looked at once, however it is cut into reads.
 //! Read first: RFC 3261 §7.5, §18.3, §20.14; RFC 5626 §3.5.1, §4.4.1.
 
-use memchr::memchr2;
+use std::sync::LazyLock;
+
+use memchr::{memchr2, memmem};
 
 use super::error::{Cause, Malformed};
 use super::grammar::{self, TOKEN};
 use super::headers::HeaderName;
-use super::lines::{self, Length, Lines};
+use super::lines::{self, Broken, Length, Lines};
 use super::parse::Limits;
 use super::refuse::{self, Fault};
 
@@ -187,6 +189,12 @@ impl Framer {
 
     /// Looks for the end of the head; false when more must be read.
     fn head(&mut self, mut line: usize, mut seen: usize, limits: &Limits) -> Result<bool, Fault> {
+        if seen == self.start
+            && let Some(end) = self.whole(limits)
+        {
+            self.stage = Stage::Body { end };
+            return Ok(true);
+        }
         loop {
             let found = self.buffer.get(seen..).and_then(|rest| memchr2(b'\r', b'\n', rest));
             let at = seen + found.unwrap_or(self.buffer.len() - seen);
@@ -216,18 +224,34 @@ impl Framer {
         }
     }
 
+    /// Where the message ends whose head is here as a whole and in order, as most are: found by one search, and each line
+    /// looked at once. `None` for all others, of which [`Self::head`] says what is wrong, or waits for the rest.
+    fn whole(&self, limits: &Limits) -> Option<usize> {
+        static END: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"\r\n\r\n"));
+        let rest = self.rest();
+        let head = rest.get(..rest.len().min(limits.head_bytes_max.saturating_add(2)))?;
+        let head = head.get(..END.find(head)? + END.needle().len())?;
+        let mut walk = Lines::new(head, 0);
+        let first = walk.physical().ok()?;
+        if first.len() > limits.uri_bytes_max.saturating_add(START_LINE_EXTRA) || !names_sip(first) {
+            return None;
+        }
+        let (length, whole) = length_of(&mut walk);
+        if !whole {
+            return None;
+        }
+        self.end_of(self.start + head.len(), length, limits).ok()
+    }
+
     /// Where the message ends whose head ends at `head_end`.
     fn message_end(&self, head_end: usize, limits: &Limits) -> Result<usize, Fault> {
         let mut walk = Lines::new(self.buffer.get(self.start..head_end).unwrap_or_default(), 0);
-        let mut length = Length::Absent;
         let _ = walk.physical();
-        while let Ok(Some(line)) = walk.header() {
-            if let Some(split) = lines::split(line)
-                && split.word == HeaderName::ContentLength
-            {
-                length = length.and(split.value);
-            }
-        }
+        let (length, _) = length_of(&mut walk);
+        self.end_of(head_end, length, limits)
+    }
+
+    fn end_of(&self, head_end: usize, length: Length, limits: &Limits) -> Result<usize, Fault> {
         match length {
             Length::Octets(octets) => {
                 let end = head_end.saturating_add(octets);
@@ -239,6 +263,25 @@ impl Framer {
             // RFC 3261 §18.3: on a stream it must be there.
             Length::Absent => Err(Fault::new(Cause::ContentLength, 400, "Missing Content-Length")),
             Length::Lie => Err(Fault::new(Cause::ContentLength, 400, "Bad Content-Length")),
+        }
+    }
+}
+
+/// What the header lines say of the body's length, and whether they were walked to their end.
+fn length_of(walk: &mut Lines<'_>) -> (Length, bool) {
+    let mut length = Length::Absent;
+    loop {
+        let line = match walk.header() {
+            Ok(Some(line)) => line,
+            Ok(None) => return (length, true),
+            Err(Broken::LineEnd | Broken::Unended) => return (length, false),
+        };
+        // `Content-Length` or `l`: no other line is split for it.
+        if matches!(line.first(), Some(b'C' | b'c' | b'L' | b'l'))
+            && let Some(split) = lines::split(line)
+            && split.word == HeaderName::ContentLength
+        {
+            length = length.and(split.value);
         }
     }
 }

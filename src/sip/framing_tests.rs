@@ -1,5 +1,7 @@
 //! Streams cut anywhere give the same messages. Read first: RFC 3261 §18.3; RFC 5626 §4.4.1.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn message(body: &str) -> String {
@@ -12,11 +14,15 @@ fn message(body: &str) -> String {
 
 /// Everything that comes out of a stream cut into reads of `step` octets; an error ends the list.
 fn frames(stream: &[u8], step: usize) -> Vec<String> {
+    frames_within(stream, step, &Limits::default())
+}
+
+fn frames_within(stream: &[u8], step: usize, limits: &Limits) -> Vec<String> {
     let (mut framer, mut out) = (Framer::default(), Vec::new());
     for chunk in stream.chunks(step) {
         framer.push(chunk);
         loop {
-            match framer.next(&Limits::default()) {
+            match framer.next(limits) {
                 Ok(None) => break,
                 Ok(Some(Framed::Message(bytes))) => out.push(String::from_utf8_lossy(bytes).into_owned()),
                 Ok(Some(Framed::KeepAlivePing)) => out.push("ping".into()),
@@ -37,6 +43,50 @@ fn messages_come_out_whole_however_the_stream_is_cut() {
     let stream = messages.concat();
     for step in [1, 2, 3, 7, 50, 200, 10_000] {
         assert_eq!(frames(stream.as_bytes(), step), messages, "{step}");
+    }
+}
+
+proptest! {
+    /// In one read the head is found by one search, octet by octet it never is.
+    #[test]
+    fn a_stream_in_one_read_is_judged_as_octet_by_octet(
+        edits in proptest::collection::vec((0_usize..600, 0_usize..12), 0..4),
+        bodies in proptest::collection::vec("[a-z\r\n]{0,20}", 1..4),
+    ) {
+        const PUT: [&[u8]; 12] =
+            [b"\r", b"\n", b"\r\n", b"\r\n\r\n", b"\r\n ", b" ", b":", b"x", b"\0", b"l: 3\r\n", b"C", b"SIP/2.0"];
+        let mut stream: Vec<u8> = bodies.iter().flat_map(|body| message(body).into_bytes()).collect();
+        for (at, what) in edits {
+            let at = at.min(stream.len());
+            // Over what was there, so that lengths lie too.
+            let end = (at + PUT[what].len()).min(stream.len());
+            stream.splice(at..end, PUT[what].iter().copied());
+        }
+        let limits = Limits { head_bytes_max: 300, uri_bytes_max: 20, ..Limits::default() };
+        let judged = |step| -> Vec<String> {
+            let mut all = frames_within(&stream, step, &limits);
+            // A run of line ends is told apart by where it is cut, and how much of a broken head is there to be answered.
+            all.retain(|one| one != "ping" && one != "pong");
+            all.iter_mut().for_each(|one| {
+                let told = one.strip_suffix(" true").or_else(|| one.strip_suffix(" false")).map(str::len);
+                one.truncate(told.unwrap_or(one.len()));
+            });
+            all
+        };
+        prop_assert_eq!(judged(1), judged(100_000));
+    }
+}
+
+#[test]
+fn heads_as_long_as_may_be_are_taken_and_one_octet_more_is_not() {
+    let text = message("x");
+    let head = text.find("\r\n\r\n").unwrap();
+    for (head_bytes_max, taken) in [(head + 2, true), (head + 1, false)] {
+        let limits = Limits { head_bytes_max, ..Limits::default() };
+        for step in [1, 100_000] {
+            let out = frames_within(text.as_bytes(), step, &limits);
+            assert_eq!(out == [text.clone()], taken, "{head_bytes_max} {step} {out:?}");
+        }
     }
 }
 
