@@ -145,9 +145,10 @@ fn locks(page: &mut String, status: &Value) {
         let text = |path: &str, none: &str| {
             lock.pointer(path).filter(|value| !value.is_null()).map_or_else(|| none.to_owned(), show)
         };
-        let who = format!("{} from {}", text("/user", "anybody"), text("/source", "any unlisted source"));
+        // What its sender chose stands last: however long, it hides nothing else.
+        let who = format!("{} as {}", text("/source", "any unlisted source"), text("/user", "anybody"));
         let left = duration(lock.pointer("/left_s").and_then(Value::as_u64).unwrap_or(0));
-        line(page, &format!("  {who:<38}  {:<16}  {left}", text("/peer", "(roaming)")));
+        line(page, &format!("  {who:<38.38}  {:<16}  {left}", text("/peer", "(roaming)")));
     }
 }
 
@@ -310,9 +311,9 @@ mod tests {
               203.0.113.66:5060
 
         locked out (`ringfence unlock`)           peer              left
-          office from 192.0.2.10                  office-pbx        14m10s
-          phone from any unlisted source          (roaming)         30m00s
-          anybody from 2001:db8::                 spare             1d01h
+          192.0.2.10 as office                    office-pbx        14m10s
+          any unlisted source as phone            (roaming)         30m00s
+          2001:db8:: as anybody                   spare             1d01h
 
         certificate                                         days left
           listeners.office.certificate                            28

@@ -122,6 +122,23 @@ fn a10_what_proves_nothing_spends_nothing_of_the_peers_own_bucket() {
 }
 
 #[test]
+fn a4_who_guesses_spends_nothing_of_what_the_rightful_user_has_at_the_same_address() {
+    let mut edge = Edge::under(policy(5));
+    let line = challenges(&challenged(&mut edge, &invite(PBX, "before"))).remove(0);
+    let mut heard = Vec::new();
+    for n in 1..=60 {
+        let guess = Client { count: n, ..GUESSER }.sign(&invite(PBX, &format!("guess{n}")), &line, false);
+        heard.push(edge.hear(from(PBX), &guess.text()).statuses(PBX));
+    }
+    assert!(heard.iter().filter(|statuses| !statuses.is_empty()).count() <= 6, "{heard:?}");
+    let other = Client { user: "other", ..OFFICE };
+    for n in 1..=5 {
+        let signed = Client { count: n, ..other }.sign(&invite(PBX, &format!("real{n}")), &line, false);
+        assert_eq!(edge.hear(from(PBX), &signed.text()).statuses(PBX), [100], "{n}");
+    }
+}
+
+#[test]
 fn a_challenge_that_nobody_answers_is_shown_and_told_seldom() {
     let mut edge = Edge::under(policy(1_000));
     for n in 0..3 {

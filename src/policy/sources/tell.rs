@@ -45,7 +45,7 @@ pub(super) fn unanswered_alert(peer: &Peer, asked: u64, now: Now) -> Box<Alert> 
     let text = format!(
         "{name} was asked for its password {asked} time(s), and nobody there answered: those calls went nowhere. Give the \
          machine its user and password for realm {realm}; if it has them, it may not know {algorithms} (`algorithms`), or \
-         our answers do not reach it."
+         our answers do not reach it; and if it did not call at all, somebody forges its address."
     );
     let mut alert = Alert::new(code::BAD_CREDENTIALS, now.wall, text);
     alert.peer = Some(Arc::clone(name));
