@@ -169,6 +169,32 @@ fn a5_a_user_that_is_and_one_that_is_not_hear_the_same() {
 }
 
 #[test]
+fn a5_a_listed_source_that_guesses_at_many_users_hears_the_same_of_each() {
+    let play = |user: &str| {
+        let mut site = site();
+        for n in 0..30 {
+            attempt(&mut site, PBX, &format!("many{n}"), &format!("user{n}"), "a guess of mine");
+            site.pass(SECOND);
+        }
+        assert!(site.alerted(39202));
+        let told = site.alerts.len();
+        let mut heard = Vec::new();
+        for n in 0..4 {
+            let invite = call(PBX, &format!("one{n}"));
+            let sent = site.send(PBX, &invite);
+            let challenged = response_to(&sent, PBX, 401).unwrap_or_else(|| panic!("{}", shown(&sent)));
+            heard.extend(sent);
+            heard.extend(site.send(PBX, &signed(&invite, &challenged, user, "a guess of mine")));
+        }
+        assert_eq!(site.alerts.len(), told, "no more is told");
+        heard
+    };
+    let one = play("office");
+    assert_eq!(one.len(), 8, "{}", shown(&one));
+    assert_eq!(one, play("nobody"));
+}
+
+#[test]
 fn a10_nobody_gets_more_from_us_than_it_sends() {
     let mut site = site();
     let at = |n: usize| format!("198.18.0.{}:5060", n % 250 + 1);
