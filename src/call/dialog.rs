@@ -5,6 +5,7 @@
 
 use super::leg::Leg;
 use super::offer::Offer;
+use super::way::Way;
 use super::{LocalTag, Side};
 use crate::sip::{HeaderName, Hop, Message};
 
@@ -13,8 +14,7 @@ use crate::sip::{HeaderName, Hop, Message};
 pub(super) struct Dialog {
     pub local_tag: LocalTag,
     pub remote_tag: Box<[u8]>,
-    pub target: Box<[u8]>,
-    pub routes: Box<[Box<[u8]>]>,
+    pub way: Way,
     pub local_cseq: u32,
     pub remote_cseq: u32,
     pub hop: Hop,
@@ -27,9 +27,8 @@ pub(super) struct Dialog {
 impl Dialog {
     /// Bytes of the peer's that it holds.
     pub fn bytes(&self) -> usize {
-        let routes = self.routes.iter().map(|route| route.len()).sum::<usize>();
         let sdp = self.sdp.as_ref().map_or(0, |sdp| sdp.len());
-        size_of::<Self>() + self.remote_tag.len() + self.target.len() + routes + sdp
+        size_of::<Self>() + self.remote_tag.len() + self.way.bytes() + sdp
     }
 }
 
@@ -44,8 +43,7 @@ impl Leg {
         Dialog {
             local_tag: self.local_tag,
             remote_tag: Box::default(),
-            target: Box::default(),
-            routes: Box::default(),
+            way: Way::default(),
             local_cseq: 0,
             remote_cseq: 0,
             hop: self.hop,
@@ -59,8 +57,7 @@ impl Leg {
     pub fn turn_dialog(&mut self, dialog: &mut Dialog) {
         std::mem::swap(&mut self.local_tag, &mut dialog.local_tag);
         std::mem::swap(&mut self.remote_tag, &mut dialog.remote_tag);
-        std::mem::swap(&mut self.target, &mut dialog.target);
-        std::mem::swap(&mut self.routes, &mut dialog.routes);
+        std::mem::swap(&mut self.way, &mut dialog.way);
         std::mem::swap(&mut self.local_cseq, &mut dialog.local_cseq);
         std::mem::swap(&mut self.remote_cseq, &mut dialog.remote_cseq);
         std::mem::swap(&mut self.hop, &mut dialog.hop);

@@ -118,8 +118,7 @@ impl Forks {
         a.local_tag = tag;
         a.remote_cseq = cseq;
         a.remote_tag = core.a.remote_tag.clone();
-        a.target = core.a.target.clone();
-        a.routes = core.a.routes.clone();
+        a.way = core.a.way.clone();
         a.allows_update = core.a.allows_update;
         let mut b = core.b.fresh_dialog(offered);
         b.local_cseq = response.cseq().number;

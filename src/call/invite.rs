@@ -60,8 +60,8 @@ pub(super) fn write(
     };
     // To's URI in its brackets is the Request-URI, too.
     let uri = b.remote.strip_prefix(b"<").and_then(|rest| rest.strip_suffix(b">")).unwrap_or_default();
-    b.target = [uri, parameter].concat().into_boxed_slice();
-    let mut writer = Writer::request(&Method::Invite, text(&b.target));
+    b.way.take([uri, parameter].concat().into_boxed_slice());
+    let mut writer = Writer::request(&Method::Invite, text(b.way.target()));
     leg::via(&mut writer, listener, transport, branch);
     // RFC 7332 §4: a back-to-back user agent carries Max-Forwards on, lowered by one.
     let hops = invite.max_forwards().unwrap_or(MAX_FORWARDS).saturating_sub(1);

@@ -12,12 +12,13 @@ use super::offer::Offer;
 pub(super) use super::outgoing::{Carried, Outgoing};
 use super::refresh::Refreshing;
 use super::session_timer::SessionTimer;
+use super::way::Way;
 use super::{Branch, LocalTag, Random, ServerId, Settings, Side, identity};
 use crate::policy::login::PROOF_OCTETS_USUAL;
 use crate::policy::peer::Named;
 use crate::policy::{Listener, Peer, PeerId, Policy, Reservation, Target};
 use crate::sip::error::Cause;
-use crate::sip::{Flow, HeaderName, Hop, Host, Message, Method, NameAddr, Text, Transport, Uri, Writer};
+use crate::sip::{Flow, HeaderName, Hop, Message, Method, NameAddr, Text, Transport, Writer};
 
 /// Record-Route values a peer may give us; more make the message unacceptable.
 pub const ROUTES_MAX: usize = 20;
@@ -88,10 +89,8 @@ pub(super) struct Leg {
     pub local: Box<[u8]>,
     /// The peer's name-addr, without tag.
     pub remote: Box<[u8]>,
-    /// The remote target.
-    pub target: Box<[u8]>,
-    /// The route set, first hop first.
-    pub routes: Box<[Box<[u8]>]>,
+    /// The remote target and the route set.
+    pub way: Way,
     pub local_cseq: u32,
     pub remote_cseq: u32,
     pub hop: Hop,
@@ -154,13 +153,13 @@ impl Leg {
         self.remote_tag = bounded(invite.from_tag().unwrap_or_default())?;
         self.local = address(invite.to())?;
         self.remote = address(invite.from())?;
-        self.target = match invite.contact() {
-            Some(contact) => bounded(contact?.raw_uri)?,
+        match invite.contact() {
+            Some(contact) => self.way.retarget(contact?.raw_uri)?,
             // An RFC 2543 caller without Contact is reached where it sent from, by its From.
-            None => bounded(invite.from().raw_uri)?,
-        };
+            None => self.way.retarget(invite.from().raw_uri)?,
+        }
         // RFC 3261 §12.1.1: the UAS takes the route set in the order it stands.
-        self.routes = route_set(invite)?.into_boxed_slice();
+        self.way.reroute(invite, false)?;
         self.turn(flow, policy);
         Ok(())
     }
@@ -183,8 +182,7 @@ impl Leg {
             remote_tag: Box::default(),
             local: Box::default(),
             remote: Box::default(),
-            target: Box::default(),
-            routes: Box::default(),
+            way: Way::default(),
             local_cseq: 0,
             remote_cseq: 0,
             hop,
@@ -203,12 +201,10 @@ impl Leg {
     pub fn established(&mut self, response: &Message, flow: &Flow, policy: &Policy) -> Result<(), Cause> {
         self.remote_tag = bounded(response.to_tag().unwrap_or_default())?;
         if let Some(contact) = response.contact() {
-            self.target = bounded(contact?.raw_uri)?;
+            self.way.retarget(contact?.raw_uri)?;
         }
-        let mut routes = route_set(response)?;
         // RFC 3261 §12.1.2: the UAC takes the route set in reverse order.
-        routes.reverse();
-        self.routes = routes.into_boxed_slice();
+        self.way.reroute(response, true)?;
         self.turn(flow, policy);
         self.note_allow(response);
         Ok(())
@@ -218,9 +214,8 @@ impl Leg {
     pub fn refresh(&mut self, message: &Message, flow: &Flow, policy: &Policy) {
         self.note_allow(message);
         if let Some(Ok(contact)) = message.contact()
-            && let Ok(target) = bounded(contact.raw_uri)
+            && self.way.retarget(contact.raw_uri).is_ok()
         {
-            self.target = target;
             self.turn(flow, policy);
         }
     }
@@ -228,16 +223,13 @@ impl Leg {
     /// Where requests of ours in this dialog go: to the literal address that the route set or the target names, if it is
     /// one of this peer's, else back where the peer sent from. A name is never looked up, another host never followed.
     pub fn turn(&mut self, flow: &Flow, policy: &Policy) {
-        let first =
-            self.routes.first().and_then(|route| NameAddr::read(route).ok()).map(|route| route.raw_uri);
-        let named =
-            first.or(Some(&self.target)).and_then(|raw| Uri::read(raw).ok()).and_then(|uri| literal(&uri));
         if self.hop.transport.is_encrypted() && !flow.transport.is_encrypted() {
             // An encrypted leg never falls back to a transport in the clear, whatever its peer may use besides.
             return;
         }
         self.hop = Hop { party: self.hop.party, ..flow.back() };
-        let Some((address, transport)) = named else { return };
+        let Some((ip, port, transport)) = self.way.literal() else { return };
+        let address = SocketAddr::new(ip, port);
         let own = self.peer.sources.iter().any(|network| network.contains(&address.ip()))
             || self.peer.addresses().any(|own| own.ip() == address.ip())
             || self.name.as_ref().is_some_and(|name| name.addresses.contains(&address.ip()));
@@ -302,17 +294,17 @@ impl Leg {
         transport: Transport,
     ) -> Bytes {
         // RFC 3261 §12.2.1.1: a strict router's URI becomes the Request-URI and the target the last Route.
-        let first = self.routes.first().and_then(|route| NameAddr::read(route).ok());
+        let first = self.way.routes().first().and_then(|route| NameAddr::read(route).ok());
         let strict = first.as_ref().filter(|route| route.uri().is_ok_and(|uri| uri.param("lr").is_none()));
-        let uri = strict.map_or(&*self.target, |route| route.raw_uri);
+        let uri = strict.map_or(self.way.target(), |route| route.raw_uri);
         let mut writer = Writer::request(outgoing.method, text(uri));
         via(&mut writer, policy.listener(self.hop.listener), transport, outgoing.branch);
         writer.number(HeaderName::MaxForwards, u64::from(outgoing.carried.hops()));
-        for route in self.routes.iter().skip(usize::from(strict.is_some())) {
+        for route in self.way.routes().iter().skip(usize::from(strict.is_some())) {
             writer.header(HeaderName::Route, text(route));
         }
         if strict.is_some() {
-            writer.pieces(HeaderName::Route, &[OPEN, text(&self.target), CLOSE]);
+            writer.pieces(HeaderName::Route, &[OPEN, text(self.way.target()), CLOSE]);
         }
         self.names(&mut writer, outgoing.method, outgoing.cseq);
         let dialog_target = matches!(outgoing.method, Method::Invite | Method::Update);
@@ -431,7 +423,7 @@ fn sent_by(listener: Option<&Listener>) -> Text<'_> {
 }
 
 /// A value kept for the life of a call: bounded, and without CR, LF and NUL.
-fn bounded(value: &[u8]) -> Result<Box<[u8]>, Cause> {
+pub(super) fn bounded(value: &[u8]) -> Result<Box<[u8]>, Cause> {
     if value.len() > IDENTITY_BYTES_MAX {
         return Err(Cause::Oversize);
     }
@@ -463,30 +455,4 @@ pub(super) fn address(value: NameAddr<'_>) -> Result<Box<[u8]>, Cause> {
         return Err(Cause::Oversize);
     }
     Ok(one_line(out.into_boxed_slice()))
-}
-
-fn route_set(message: &Message) -> Result<Vec<Box<[u8]>>, Cause> {
-    let mut routes = Vec::new();
-    for value in message.values(HeaderName::RecordRoute) {
-        if routes.len() >= ROUTES_MAX {
-            return Err(Cause::Oversize);
-        }
-        // Read now so that a broken one refuses the message and not a later request.
-        NameAddr::read(value)?.uri()?;
-        routes.push(bounded(value)?);
-    }
-    Ok(routes)
-}
-
-/// The address that a sip URI names by a literal, and its transport parameter.
-fn literal(uri: &Uri<'_>) -> Option<(SocketAddr, Option<Transport>)> {
-    let Uri::Sip(sip) = uri else { return None };
-    let Host::Address(ip) = sip.host else { return None };
-    let transport = uri.param("transport").and_then(|name| {
-        [Transport::Udp, Transport::Tcp, Transport::Tls]
-            .into_iter()
-            .find(|transport| name.eq_ignore_ascii_case(transport.name().as_bytes()))
-    });
-    let default_port = if transport.is_some_and(Transport::is_encrypted) || sip.secure { 5061 } else { 5060 };
-    Some((SocketAddr::new(ip, sip.port.unwrap_or(default_port)), transport))
 }

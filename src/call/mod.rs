@@ -38,6 +38,7 @@ mod talk;
 mod targets;
 mod update;
 pub mod visits;
+mod way;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -354,6 +355,6 @@ mod tests {
     fn a_call_is_small_enough_to_hold_many() {
         // A held call must stay below 3 kB with what it points to; this is the part that is always there.
         let bytes = size_of::<Call>() + size_of::<core::Core>();
-        assert!(bytes <= 1_160, "{bytes} bytes");
+        assert!(bytes <= 1_208, "{bytes} bytes");
     }
 }
