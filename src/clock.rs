@@ -138,10 +138,16 @@ impl Clock {
         Self { began: Instant::now() }
     }
 
+    /// Reads the monotonic clock alone.
+    #[must_use]
+    pub fn tick(&self) -> Tick {
+        Tick::ZERO.after(self.began.elapsed())
+    }
+
     /// Reads both clocks.
     #[must_use]
     pub fn now(&self) -> Now {
-        let tick = Tick::ZERO.after(self.began.elapsed());
+        let tick = self.tick();
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Now { tick, wall: Wall(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX)) }
     }

@@ -231,12 +231,13 @@ fn main() -> ExitCode {
             ladder(file, &config, &wanted, width, json)
         }
         Command::Secret { what } => {
-            let made = match what {
-                Secret::New => app::secret::new(),
-                Secret::Hash { user, realm } => app::secret::hash(&user, &realm),
+            // Hashes are pasted into a policy file, which the service reads; a password has a file to itself.
+            let (made, tell): (_, fn(&str) -> ExitCode) = match what {
+                Secret::New => (app::secret::new(), print_secret),
+                Secret::Hash { user, realm } => (app::secret::hash(&user, &realm), print),
             };
             match made {
-                Ok(text) => print_secret(&text),
+                Ok(text) => tell(&text),
                 Err(text) => fail(&text),
             }
         }

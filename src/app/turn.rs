@@ -143,7 +143,7 @@ impl Loop {
         if self.ready.contains(&true) {
             return Some(Duration::ZERO);
         }
-        let now = self.clock.now().tick;
+        let now = self.clock.tick();
         let blocked = self.shell.is_blocked().then(|| now.after(BLOCKED_AGAIN));
         let deadlines = [self.shell.wait, self.shell.streams.next_deadline(), blocked, self.stop_by];
         deadlines.into_iter().flatten().min().map(|at| at.since(now))
@@ -174,7 +174,9 @@ impl Loop {
                 self.datagrams(now, index);
             }
         }
-        for id in self.shell.streams.take_readable() {
+        // Those that wait now; who has more comes behind them, and with the next turn.
+        for _ in 0..self.shell.streams.readable() {
+            let Some(id) = self.shell.streams.next_readable() else { break };
             self.stream(now, id);
         }
         if self.shell.wait.is_some_and(|at| at <= now.tick) {

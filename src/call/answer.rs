@@ -18,7 +18,7 @@ use crate::sip::{HeaderName, Message, Method, Writer};
 pub type Allow = SmallVec<[u8; 96]>;
 
 /// Writes Allow: what a peer may send.
-pub(super) fn write_allow(writer: &mut Writer, peer: &Peer) {
+pub fn write_allow(writer: &mut Writer, peer: &Peer) {
     writer.list(HeaderName::Allow, allowed(peer).map(|method| text(method.as_bytes())));
 }
 

@@ -9,6 +9,7 @@ use super::leg::DISPLAY_BYTES_MAX;
 use crate::policy::form::Written;
 use crate::policy::identity::{CallerIn, Identity};
 use crate::sip::headers::{Privacy, asserted};
+use crate::sip::text::unquote;
 use crate::sip::uri::unescape;
 use crate::sip::{HeaderName, Host, Message, NameAddr, Text, Uri};
 
@@ -90,14 +91,18 @@ pub(super) fn one_identity(message: &Message) -> Result<Option<NameAddr<'_>>, &'
     Ok(values.into_iter().next())
 }
 
+/// Whether a value of Remote-Party-ID names who calls; a party in quotes is the same party.
+pub fn is_calling_party(value: &NameAddr<'_>) -> bool {
+    value.param("party").is_none_or(|party| unquote(party).eq_ignore_ascii_case(b"calling"))
+}
+
 /// Remote-Party-ID's value for the calling party, which is what a value without `party` is for.
 fn calling_party(message: &Message) -> Result<Option<NameAddr<'_>>, &'static str> {
     let unreadable = "Remote-Party-ID cannot be read";
     let mut found = None;
     for value in message.values(HeaderName::RemotePartyId) {
         let value = NameAddr::read(value).map_err(|_| unreadable)?;
-        let calling = value.param("party").is_none_or(|party| party.eq_ignore_ascii_case(b"calling"));
-        if calling && found.replace(value).is_some() {
+        if is_calling_party(&value) && found.replace(value).is_some() {
             return Err(unreadable);
         }
     }

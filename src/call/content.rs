@@ -19,8 +19,7 @@ const NOT_DESCRIBED: &str = "the far side accepted a call and described no media
 
 const KEYS: &str = "keys of encrypted speech came, and a leg of the call is in the clear";
 
-const KEYS_IN_ACK: &str =
-    "in an ACK, keys of encrypted speech came, and a leg of the call is in the clear; they did not cross";
+const KEYS_STAYED: &str = "an ACK or PRACK brought keys of encrypted speech, and a leg of the call is in the clear; they did not cross";
 
 const NO_ANSWER: &str = "the far side answered with a body that is no session description";
 
@@ -103,11 +102,11 @@ impl Core {
         }
         match narrowed(message) {
             Ok(_) if !self.bears_keys() && keys::carried(message) => {
-                // Requests that can be answered were refused; an ACK cannot be, and what it brings does not cross either.
+                // An INVITE and an UPDATE were refused; an ACK cannot be and a PRACK is not, and what they bring does not cross either.
                 if is_response {
                     self.threw_away(code::SECURE_MEDIA_NOT_ACCEPTED, KEYS, context);
                 } else {
-                    self.alert(code::SECURE_MEDIA_NOT_ACCEPTED, KEYS_IN_ACK, None, context);
+                    self.alert(code::SECURE_MEDIA_NOT_ACCEPTED, KEYS_STAYED, None, context);
                 }
                 Some(message.without_body())
             }

@@ -11,7 +11,7 @@ use super::leg::Status;
 use super::{Context, Effect, Event, Side, Timer};
 use crate::policy::route::Candidate;
 use crate::policy::{Refusal, code};
-use crate::sip::keys;
+use crate::sip::{Method, keys};
 
 impl Core {
     /// A request within a dialog that runs encrypted, and came in the clear: refused, whatever its peer may use besides. Its
@@ -41,8 +41,11 @@ impl Core {
     /// so. True where it was; it has moved nothing.
     pub fn refuses_keys(&self, event: &Event<'_>, context: &mut Context<'_>) -> bool {
         let Event::Request { side, server, peer, flow, message } = event else { return false };
+        // RFC 3264 §5, RFC 3311: these alone carry an offer that can be refused. A BYE ends the call and a PRACK acknowledges,
+        // whatever they bring besides: it stays behind.
+        let offers = matches!(message.method(), Method::Invite | Method::Update);
         let leg = self.leg(*side);
-        if self.bears_keys() || !keys::carried(message) || !leg.owns(message, *peer) {
+        if !offers || self.bears_keys() || !keys::carried(message) || !leg.owns(message, *peer) {
             return false;
         }
         let words = "keys of encrypted speech came within a call of which a leg is in the clear; the request was refused, and \

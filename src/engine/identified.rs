@@ -79,7 +79,7 @@ fn claimed(message: &Message) -> Result<Vec<(&'static str, NameAddr<'_>)>, Box<M
             for value in values {
                 let name = NameAddr::read(value).map_err(unreadable)?;
                 // Of the other parties it says who is called.
-                if name.param("party").is_none_or(|party| party.eq_ignore_ascii_case(b"calling")) {
+                if caller::is_calling_party(&name) {
                     names.push((header.as_str(), name));
                 }
             }

@@ -6,8 +6,9 @@
 use bytes::Bytes;
 
 use super::checks::Accepts;
+use crate::call::answer::write_allow;
 use crate::policy::alert::Code;
-use crate::policy::rules::methods;
+
 use crate::policy::{Peer, Presets, Refusal};
 use crate::sip::digest::Offer;
 use crate::sip::error::Cause;
@@ -117,14 +118,6 @@ impl From<Refusal> for Wrong {
         let adds = if refusal.status == 405 || refusal.status == 501 { Adds::Allow } else { Adds::Nothing };
         Self { refusal, adds }
     }
-}
-
-/// Writes Allow: the methods a peer may use.
-pub fn write_allow(writer: &mut Writer, peer: &Peer) {
-    writer.list(
-        HeaderName::Allow,
-        methods::allowed(peer).map(|method| Text::new(method.as_bytes()).unwrap_or_default()),
-    );
 }
 
 /// Writes the answer that refuses `request`. An inside peer is told why; a trunk gets the bare status, because

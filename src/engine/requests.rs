@@ -14,6 +14,7 @@ use super::intake::Arrived;
 use super::refuse::{self, Adds, Wrong};
 use super::transactions::{Arrival, CallKey, CancelTarget, Owner, response_hop};
 use super::{Engine, Output};
+use crate::call::answer::write_allow;
 use crate::call::caller::hides;
 use crate::call::identity::hex16;
 use crate::call::{Event, LocalTag, ServerId, Side};
@@ -321,7 +322,7 @@ impl Engine {
         let tag = hex16(self.random.bits());
         let mut writer = response_to(arrived.message, arrived.flow.remote, status, phrase, Text::new(&tag));
         if status == 200 {
-            refuse::write_allow(&mut writer, arrived.peer);
+            write_allow(&mut writer, arrived.peer);
             writer.header(HeaderName::Accept, Text::fixed("application/sdp"));
             writer.header(
                 HeaderName::Supported,

@@ -276,8 +276,8 @@ fn length_of(walk: &mut Lines<'_>) -> (Length, bool) {
             Ok(None) => return (length, true),
             Err(Broken::LineEnd | Broken::Unended) => return (length, false),
         };
-        // `Content-Length` or `l`: no other line is split for it.
-        if matches!(line.first(), Some(b'C' | b'c' | b'L' | b'l'))
+        // `Content-Length` or `l`: few other lines are split for it.
+        if matches!(line, [b'L' | b'l', ..] | [b'C' | b'c', _, _, _, _, _, _, b'-', b'L' | b'l', ..])
             && let Some(split) = lines::split(line)
             && split.word == HeaderName::ContentLength
         {

@@ -4,7 +4,6 @@
 //! Refuses to read keys. Read first: RFC 4568 §5, §8.3; RFC 4567 §3.1; RFC 4566 §5.12; RFC 5939 §3.4.
 
 use super::body::{self, Session};
-use super::grammar::trim;
 use super::message::Message;
 
 /// Whether the session description of a message holds keys.
@@ -22,36 +21,52 @@ pub fn carried(message: &Message) -> bool {
     }
 }
 
-/// Whether a session description holds keys. Whoever reads it may end its lines by CR or by LF, so either begins a line here.
+/// Whether a session description holds keys. Whoever reads it may end its lines by CR, by LF or by a form feed, so each begins a line here.
 fn stand_in(description: &[u8]) -> bool {
     let mut rest = description;
-    while let Some(at) = memchr::memchr2(b'\r', b'\n', rest) {
+    while let Some(at) = memchr::memchr3(b'\r', b'\n', 0x0c, rest) {
         let (line, behind) = rest.split_at(at);
-        if is_key(trim(line)) {
+        if is_key(line) {
             return true;
         }
         rest = behind.get(1..).unwrap_or_default();
     }
-    is_key(trim(rest))
+    is_key(rest)
 }
 
+/// Whether a line holds a key, for the most generous of its readers: some skip blanks and controls around each sign.
 fn is_key(line: &[u8]) -> bool {
-    let attribute = match line {
+    let Some((kind, value)) =
+        line.split_at_checked(line.iter().position(|octet| *octet == b'=').unwrap_or(line.len()))
+    else {
+        return false;
+    };
+    let value = plain(value.get(1..).unwrap_or_default());
+    match plain(kind) {
         // RFC 4566 §5.12: obsolete, and a key in the clear all the same. `k=prompt` holds none.
-        [b'k' | b'K', b'=', key @ ..] => return !key.eq_ignore_ascii_case(b"prompt"),
-        [b'a' | b'A', b'=', attribute @ ..] => attribute,
-        _ => return false,
-    };
-    let begins = |text: &[u8], name: &str| {
-        text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
-    };
-    let is_keyed = |text: &[u8]| begins(text, "crypto:") || begins(text, "key-mgmt:");
-    if is_keyed(attribute) {
-        return true;
+        [b'k' | b'K'] => !value.eq_ignore_ascii_case(b"prompt") && !value.is_empty(),
+        [b'a' | b'A'] => {
+            let begins =
+                |name: &[u8]| value.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+            begins(b"crypto") && plain(value.get(6..).unwrap_or_default()).first() == Some(&b':')
+                || begins(b"key-mgmt") && plain(value.get(8..).unwrap_or_default()).first() == Some(&b':')
+                // RFC 5939 §3.4.1, RFC 5576 §4: attributes within others.
+                || (begins(b"acap") || begins(b"ssrc")) && (holds(value, b"crypto") || holds(value, b"key-mgmt"))
+        }
+        _ => false,
     }
-    // RFC 5939 §3.4.1: a=acap:NUMBER ATTRIBUTE.
-    let capability = begins(attribute, "acap:").then(|| attribute.splitn(2, |byte| *byte == b' ').nth(1));
-    capability.flatten().is_some_and(|inner| is_keyed(trim(inner)))
+}
+
+/// Without blanks and controls at both ends.
+fn plain(text: &[u8]) -> &[u8] {
+    let is_space = |octet: &u8| *octet <= b' ' || *octet == 0x7f;
+    let start = text.iter().position(|octet| !is_space(octet)).unwrap_or(text.len());
+    let end = text.iter().rposition(|octet| !is_space(octet)).map_or(start, |end| end + 1);
+    text.get(start..end).unwrap_or_default()
+}
+
+fn holds(text: &[u8], word: &[u8]) -> bool {
+    text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]
@@ -68,6 +83,18 @@ mod tests {
             ("k=base64:c2VjcmV0", true),
             ("k=clear:secret", true),
             ("k=prompt", false),
+            ("k =clear:x", true),
+            ("a= crypto:1 x y", true),
+            ("a=\tcrypto:1 x y", true),
+            ("a =crypto:1 x y", true),
+            ("a=crypto :1 x y", true),
+            ("\u{b}a=crypto:1 x y", true),
+            ("\0a=crypto:1 x y", true),
+            ("a=acap:1\tcrypto:1 x y", true),
+            ("a=acap: 1 crypto:1 x y", true),
+            ("a=acap:1 2 crypto:1 x y", true),
+            ("a=ssrc:1 crypto:1 x y", true),
+            ("a=ssrc:1 cname:x", false),
             ("a=key-mgmt:mikey AQAFgM0XflABAAAAAAAAAAAAAAsAyONQ6gAAAAAAAA==", true),
             ("a=acap:1 crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x", true),
             ("a=acap:2 key-mgmt:mikey x", true),
@@ -75,13 +102,16 @@ mod tests {
             ("a=acap:4", false),
             ("a=fingerprint:sha-256 AA:BB", false),
             ("a=cryptoo", false),
+            ("a=cryptography:none", false),
+            ("a", false),
+            ("k=", false),
             ("a=x-crypto:1", false),
             ("i=a=crypto:1 is only said here", false),
             ("m=audio 4000 RTP/SAVP 0", false),
             ("", false),
         ];
         for (line, keyed) in table {
-            for end in ["\r\n", "\n", "\r"] {
+            for end in ["\r\n", "\n", "\r", "\u{c}"] {
                 let text = ["v=0", "s=-", line, "t=0 0", ""].join(end);
                 assert_eq!(stand_in(text.as_bytes()), keyed, "{line:?} {end:?}");
             }

@@ -67,6 +67,18 @@ fn e4_keys_within_a_call_are_refused_and_the_call_goes_on() {
 }
 
 #[test]
+fn e4_a_bye_with_keys_ends_the_call_all_the_same() {
+    let mut site = Site::of(&yaml(&Shape { allow: "info, message", ..Shape::default() }));
+    let call = site.establish("a");
+    let sent = site.send(PBX, &with_keys(in_dialog(&call.invite_a, &call.ok_a, "BYE", 5, "keys")));
+    nothing_told(&sent);
+    assert!(response_to(&sent, PBX, 200).is_some(), "{}", shown(&sent));
+    let bye = request_to(&sent, TRUNK, "BYE").expect("the trunk is told");
+    site.send(TRUNK, &Sip::response(&bye, 200, "OK", "x"));
+    site.must_become_empty();
+}
+
+#[test]
 fn e4_an_answer_with_keys_does_not_cross_and_ends_the_call_where_it_stood_for_the_answer() {
     let mut site = Site::new();
     let sent = site.send(PBX, &invite("a", "+12125550100"));

@@ -320,6 +320,11 @@ fn a9_a_credential_calls_as_whom_it_may() {
         ("asserts", ("CSeq:", "P-Asserted-Identity: <sip:+19995550100@x>\r\nCSeq:"), 403),
         ("prefers", ("CSeq:", "P-Preferred-Identity: <sip:+19995550100@x>\r\nCSeq:"), 403),
         ("party", ("CSeq:", "Remote-Party-ID: <sip:+19995550100@x>;party=calling\r\nCSeq:"), 403),
+        (
+            "party in quotes",
+            ("CSeq:", "Remote-Party-ID: <sip:+19995550100@x>;party=\"calling\"\r\nCSeq:"),
+            403,
+        ),
         ("party of none", ("CSeq:", "Remote-Party-ID: <sip:+19995550100@x>\r\nCSeq:"), 403),
         ("unreadable", ("CSeq:", "P-Asserted-Identity: <sip:+1@x>, <sip:+2@x>\r\nCSeq:"), 400),
         ("unreadable too", ("CSeq:", "P-Preferred-Identity: <sip:+1@x>, <sip:+2@x>\r\nCSeq:"), 400),

@@ -3,7 +3,6 @@
 //! Owns the choice of a connection for a hop and the flush. Refuses to know who listens and what frames mean.
 //! Read first: RFC 3261 §18.1.1, §18.2.2; RFC 5626 §3.5.1, §4.4.1.
 
-use std::collections::VecDeque;
 use std::io::{self, Read};
 
 use super::connection::{Connection, Cover, Cut, Flush, Stage};
@@ -12,9 +11,15 @@ use crate::clock::Tick;
 use crate::sip::{ConnectionId, Hop, PartyId, Transport};
 
 impl Streams {
-    /// Connections that may have bytes, as many as wait now; each is to be given to `read`.
-    pub fn take_readable(&mut self) -> VecDeque<ConnectionId> {
-        std::mem::take(&mut self.readable)
+    /// How many connections may have bytes now.
+    #[must_use]
+    pub fn readable(&self) -> usize {
+        self.readable.len()
+    }
+
+    /// The next of them, to be given to `read`.
+    pub fn next_readable(&mut self) -> Option<ConnectionId> {
+        self.readable.pop_front()
     }
 
     /// There may be more on this one, but others have their turn first.

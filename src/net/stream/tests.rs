@@ -59,7 +59,9 @@ impl Bench {
         self.streams.on_time(self.now, &who);
         self.streams.take_done(self.now);
         let mut seen = Seen::default();
-        for id in self.streams.take_readable() {
+        for id in
+            (0..self.streams.readable()).filter_map(|_| self.streams.next_readable()).collect::<Vec<_>>()
+        {
             while let Some(reading) = self.streams.read(self.now, id) {
                 if !self.frames(reading, &mut seen) {
                     break;
