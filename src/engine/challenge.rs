@@ -88,7 +88,10 @@ impl Engine {
             self.ask(now, arrived, demand, &bound, false);
             return Passed::Answered;
         };
-        self.sources.answered(now.tick, arrived.peer.id);
+        // Whoever forges the peer's address never saw a nonce: the peer itself may be silent still.
+        if self.guard.knows(now.tick, &authorization.nonce, &bound) {
+            self.sources.answered(now.tick, arrived.peer.id);
+        }
         let found = match &authorization.user {
             User::Named(name) => demand.find(name),
             User::Hashed(_) => None,
@@ -106,17 +109,48 @@ impl Engine {
             self.counts.proven += 1;
             return Passed::Proven(Arc::clone(found));
         }
+        // A lock is told once: whatever bucket is full, its alert must not be lost.
+        self.follow_guess(now, arrived, &claim, proof);
         // Who guesses spends nothing of what those have who prove it, and is heard no oftener than who shows nothing.
         if proof != Proof::Stale {
             self.sources.give_back(arrived.policy, arrived.peer.id);
-            let charged = Charged::Unproven;
-            if self.sources.bucket(arrived.policy, now, arrived.peer.id, charged) != Bucket::Fits {
-                self.transactions.forget(server);
-                return Passed::Answered;
+            let bucket = self.sources.bucket(arrived.policy, now, arrived.peer.id, Charged::Unproven);
+            match bucket {
+                Bucket::Fits => {}
+                Bucket::Answer(refusal) => {
+                    self.transactions.forget(server);
+                    self.refuse_quietly(arrived, &Wrong::from(*refusal));
+                    return Passed::Answered;
+                }
+                Bucket::Drop => {
+                    self.transactions.forget(server);
+                    return Passed::Answered;
+                }
             }
         }
         self.unproven(now, arrived, (demand, server), &claim, proof);
         Passed::Answered
+    }
+
+    /// Counts a guess, and tells of the lock that followed from it.
+    fn follow_guess(&mut self, now: Now, arrived: &Arrived<'_>, claim: &Claim<'_>, proof: Proof) {
+        let lock = match proof {
+            Proof::Wrong(_, lock) | Proof::Locked(lock) => lock,
+            Proof::Proven | Proof::Stale | Proof::Replayed => return,
+        };
+        // The first of these copies was counted.
+        let is_guess = matches!(proof, Proof::Wrong(..)) && lock != lockout::Wrong::Copied;
+        self.counts.wrong_passwords += u64::from(is_guess);
+        match lock {
+            lockout::Wrong::Borne | lockout::Wrong::Quiet | lockout::Wrong::Copied => {}
+            lockout::Wrong::Locked { lasts, nth } => {
+                self.alert(brute_force(now, arrived, claim, (lasts, nth), LOCKED));
+            }
+            lockout::Wrong::Guessed { lasts, nth } => {
+                self.alert(brute_force(now, arrived, claim, (lasts, nth), GUESSED));
+            }
+            lockout::Wrong::Crowded { lasts, nth } => self.alert(crowded(now, arrived, lasts, nth)),
+        }
     }
 
     /// What a request hears that brought a proof and proved nothing.
@@ -129,14 +163,13 @@ impl Engine {
         proof: Proof,
     ) {
         let locked_out = "too many wrong passwords from this source for this user";
-        let (code, why, lock) = match proof {
+        let (code, why) = match proof {
             Proof::Proven | Proof::Stale => {
                 self.transactions.forget(server);
                 return self.ask(now, arrived, demand, &claim.bound, true);
             }
             // It was told when its source was found to guess at many; from there on it costs neither alert nor record.
             Proof::Wrong(_, lockout::Wrong::Quiet) | Proof::Locked(lockout::Wrong::Quiet) => {
-                self.counts.wrong_passwords += u64::from(matches!(proof, Proof::Wrong(..)));
                 self.transactions.forget(server);
                 return self.refuse_quietly(arrived, &Wrong::new(403, code::BAD_CREDENTIALS, REFUSED));
             }
@@ -145,9 +178,9 @@ impl Engine {
                 self.transactions.forget(server);
                 return self.ask(now, arrived, demand, &claim.bound, false);
             }
-            Proof::Wrong(why, lock) => (code::BAD_CREDENTIALS, why, lock),
-            Proof::Locked(lock) => (code::BAD_CREDENTIALS, locked_out, lock),
-            Proof::Replayed => (code::NONCE_REPLAYED, REPLAYED, lockout::Wrong::Borne),
+            Proof::Wrong(why, _) => (code::BAD_CREDENTIALS, why),
+            Proof::Locked(_) => (code::BAD_CREDENTIALS, locked_out),
+            Proof::Replayed => (code::NONCE_REPLAYED, REPLAYED),
         };
         let again = matches!(proof, Proof::Wrong(_, lockout::Wrong::Borne));
         let status = if again { demand.status() } else { 403 };
@@ -155,19 +188,10 @@ impl Engine {
         let mut alert = refusal_alert(now, arrived, &wrong);
         alert.evidence.push(("user", claimed_user(claim)));
         self.alert(alert);
-        match lock {
-            lockout::Wrong::Borne | lockout::Wrong::Quiet | lockout::Wrong::Copied => {}
-            lockout::Wrong::Locked { lasts, nth } | lockout::Wrong::Guessed { lasts, nth } => {
-                self.alert(brute_force(now, arrived, claim, lasts, nth));
-            }
-            lockout::Wrong::Crowded { lasts, nth } => self.alert(crowded(now, arrived, lasts, nth)),
-        }
         if again {
-            self.counts.wrong_passwords += 1;
             self.transactions.forget(server);
             return self.ask(now, arrived, demand, &claim.bound, false);
         }
-        self.counts.wrong_passwords += u64::from(matches!(proof, Proof::Wrong(..)));
         // Why it was wrong is for the owner's alert; the wire says the same for each cause.
         let mut said = wrong.clone();
         if !matches!(proof, Proof::Replayed) {
@@ -267,17 +291,28 @@ pub(super) fn claimed_user(claim: &Claim<'_>) -> String {
     shortened(&String::from_utf8_lossy(name))
 }
 
+/// Who is locked out by the guesses at a peer that lists the source: this source, as this user.
+const LOCKED: &str = "this source is locked out as this user, and what comes from other sources goes on";
+
+/// By those of one stranger.
+pub(super) const LOCKED_STRANGER: &str =
+    "this source is locked out whoever it says it is, and what comes from other sources goes on";
+
+/// By those of many strangers.
+pub(super) const GUESSED: &str = "from many sources that no peer lists: all of those are locked out as this user, and what \
+                                  comes from listed sources, or has proven a password before, goes on";
+
+/// The alert of a lock; `whom` says who is locked out.
 pub(super) fn brute_force(
     now: Now,
     arrived: &Arrived<'_>,
     claim: &Claim<'_>,
-    lasts: std::time::Duration,
-    nth: u32,
+    (lasts, nth): (std::time::Duration, u32),
+    whom: &str,
 ) -> Box<Alert> {
     let text = format!(
-        "Too many wrong passwords within ten minutes: this source is locked out as this user for {}, the {nth}. time. If \
-         it is the peer itself, put its password right on both sides, and lift the lock with `ringfence unlock`; what comes \
-         from other sources goes on.",
+        "Too many wrong passwords within ten minutes: {whom}. It lasts {}, the {nth}. time. If it is the peer itself, put \
+         its password right on both sides, and lift the lock with `ringfence unlock`.",
         time_text(lasts)
     );
     let wrong = Wrong::new(403, code::BRUTE_FORCE, &text);

@@ -1,10 +1,11 @@
-//! Whether a request proves a password: the nonce, then the lock, then the response, then the count.
+//! Whether a request proves a password: the nonce, then the lock, then the response (worked out before), then the count.
 //!
 //! Owns that order, and that it tells nobody which users there are. Refuses to know headers and answers.
 //! Read first: RFC 7616 §3.4.6, §5; RFC 8760 §2.3; attack rows A4 to A7.
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hint::black_box;
 use std::sync::Arc;
 
 use super::credential::{Credential, Demand, DigestUri};
@@ -40,7 +41,7 @@ pub enum Proof {
     Stale,
     /// It proves nothing: why, for the owner of this edge alone; and the lock that followed.
     Wrong(&'static str, Wrong),
-    /// Who asks is locked out; nothing was tried. What follows from that it tried.
+    /// Who asks is locked out; whether it was right counts for nothing. What follows from that it tried.
     Locked(Wrong),
     /// It proves the password, and came before.
     Replayed,
@@ -128,6 +129,14 @@ impl Guard {
         };
         let Bound { source, peer, .. } = claim.bound;
         let who = Try { peer, source, user, trusted: claim.trusted, exists: found.is_some() };
+        let hash = authorization.algorithm.hash;
+        let dummy = self.dummies.iter().find(|dummy| dummy.hash() == hash);
+        let named = matches!(authorization.user, User::Named(_));
+        let key = found.filter(|_| named).and_then(|found| found.key(hash));
+        // The same work whether or not there is such a user, and whether or not it is locked: in a source that guesses at
+        // many, only a user that there is has its one guess behind it.
+        let proven = key.or(dummy).is_some_and(|key| authorization.is_proven_by(key, claim.method, b""));
+        let right = black_box(proven) & key.is_some();
         let lock = self.lockouts.as_ref().map_or(Lock::Open, |lockouts| lockouts.lock_of(now, &who));
         if lock != Lock::Open {
             let is_new = self.guesses.is_new(&self.seed, mark, claim);
@@ -135,14 +144,6 @@ impl Guard {
             let quiet = if lock == Lock::Quiet { Wrong::Quiet } else { Wrong::Borne };
             return Proof::Locked(pressed.map_or(quiet, |lockouts| lockouts.pressed(now, &who)));
         }
-        let hash = authorization.algorithm.hash;
-        let dummy = self.dummies.iter().find(|dummy| dummy.hash() == hash);
-        let named = matches!(authorization.user, User::Named(_));
-        let key = found.filter(|_| named).and_then(|found| found.key(hash));
-        // The same work whether or not there is such a user.
-        let held = key.or(dummy);
-        let right =
-            held.is_some_and(|key| authorization.is_proven_by(key, claim.method, b"")) & key.is_some();
         let fault = terms_fault(asked, claim).or((!right).then_some("the password or the user is wrong"));
         if let Some(why) = fault {
             // UDP repeats a request until it is answered: the copies of one guess are one guess.
@@ -184,8 +185,7 @@ impl Guard {
 
     /// Lifts locks; how many.
     pub fn free(&mut self, now: Tick, freed: &Freed<'_>) -> usize {
-        let peers: Vec<PeerId> = self.demands.iter().map(|(peer, _)| *peer).collect();
-        self.lockouts.as_mut().map_or(0, |lockouts| lockouts.free(now, freed, &peers))
+        self.lockouts.as_mut().map_or(0, |lockouts| lockouts.free(now, freed))
     }
 
     /// Nonces remembered, and pairs, sources and users locked out now.

@@ -24,7 +24,7 @@ pub const WRONG_FROM_SOURCE_MAX: u32 = 20;
 /// The window.
 pub const WRONG_WINDOW: Duration = Duration::from_secs(600);
 
-/// Pairs, sources and users that are counted at once (80 octets each); one that is not locked makes room first.
+/// Pairs, sources and users that are counted at once (96 octets each); one that is not locked makes room first.
 pub const LOCKS_MAX: usize = 16_384;
 
 /// Locks that are told by name; of more, those that end last.
@@ -123,6 +123,10 @@ struct Entry {
     nth: u32,
     /// Of which user, by a keyed hash; 0 for a source as a whole.
     whose: u32,
+    /// From which source, by a keyed hash; 0 for a user from anywhere.
+    home: u32,
+    /// For a pair: when the crowd of its source ends in which its one guess was spent.
+    spent: Tick,
     last: Tick,
 }
 
@@ -140,6 +144,8 @@ struct Name {
 #[derive(Debug)]
 pub struct Lockouts {
     secret: Secret,
+    /// For the sources of strangers.
+    strangers: Secret,
     table: Table<Entry>,
     /// What is locked, by name: the table itself keeps none.
     names: Vec<Name>,
@@ -152,7 +158,13 @@ impl Lockouts {
     /// one twice as long, `most` at most.
     #[must_use]
     pub fn new(seed: [u8; 32], limit: usize, first: Duration, most: Duration) -> Self {
-        Self { secret: Secret::new(seed), table: Table::new(limit), names: Vec::new(), lasts: (first, most) }
+        Self {
+            secret: Secret::new(seed),
+            strangers: Secret::new(seed.map(|octet| !octet)),
+            table: Table::new(limit),
+            names: Vec::new(),
+            lasts: (first, most),
+        }
     }
 
     /// Other durations from now on.
@@ -163,16 +175,18 @@ impl Lockouts {
     /// Whether this one may try.
     #[must_use]
     pub fn lock_of(&self, now: Tick, who: &Try<'_>) -> Lock {
-        let locked = |place| self.find(place).is_some_and(|entry| now < entry.until);
-        let held = if who.trusted {
-            locked(self.pair(who))
-        } else {
-            locked(self.source_of(who)) || locked(self.anywhere(who.user))
-        };
-        match (held, who.trusted && locked(self.source_of(who))) {
-            (false, _) => Lock::Open,
-            (true, false) => Lock::Locked,
-            (true, true) => Lock::Quiet,
+        let until = |place| self.find(place).map(|entry| entry.until).filter(|until| now < *until);
+        let source = until(self.source_of(who));
+        if !who.trusted {
+            let held = source.is_some() || until(self.anywhere(who.user)).is_some();
+            return if held { Lock::Locked } else { Lock::Open };
+        }
+        let pair = self.find(self.pair(who));
+        let locked = pair.is_some_and(|pair| now < pair.until);
+        match source {
+            Some(crowd) if locked || pair.is_some_and(|pair| pair.spent == crowd) => Lock::Quiet,
+            None if locked => Lock::Locked,
+            Some(_) | None => Lock::Open,
         }
     }
 
@@ -196,17 +210,15 @@ impl Lockouts {
     /// From a source of the peer: the pair is locked, never the source, for its other users are not to blame.
     fn wrong_of_peer(&mut self, now: Tick, who: &Try<'_>) -> Wrong {
         let crowd = self.crowd(now, who);
-        // Whoever guesses at many has one guess at each; those that there are not take no room.
-        let quiet = crowd == Wrong::Quiet;
-        if quiet && !who.exists {
+        if crowd == Wrong::Quiet {
+            self.spend(now, who);
             return crowd;
         }
         let pair = self.pair(who);
-        let whose = self.tag(who.user);
-        let lasts = self.lasts;
+        let (whose, home, lasts) = (self.tag(who.user), self.home(who.source), self.lasts);
         let Some(entry) = self.entry(now, pair) else { return crowd };
-        entry.whose = whose;
-        if !entry.is_full(now) && !quiet {
+        (entry.whose, entry.home) = (whose, home);
+        if !entry.is_full(now) {
             return crowd;
         }
         let (lasts, nth) = entry.lock(now, lasts);
@@ -219,11 +231,24 @@ impl Lockouts {
         }
     }
 
+    /// Whoever guesses at many has one guess at each, and those that there are not take no room. The mark ends with the
+    /// crowd and changes nothing else: an hour later nothing tells a user that there is from one that there is not.
+    fn spend(&mut self, now: Tick, who: &Try<'_>) {
+        let Some(crowd) = self.find(self.source_of(who)).map(|crowd| crowd.until).filter(|_| who.exists)
+        else {
+            return;
+        };
+        let (pair, whose, home) = (self.pair(who), self.tag(who.user), self.home(who.source));
+        if let Some(entry) = self.entry(now, pair) {
+            (entry.whose, entry.home, entry.spent) = (whose, home, crowd);
+        }
+    }
+
     /// Counts against a source of a peer, whoever it says it is.
     fn crowd(&mut self, now: Tick, who: &Try<'_>) -> Wrong {
-        let place = self.source_of(who);
-        let lasts = self.lasts;
+        let (place, home, lasts) = (self.source_of(who), self.home(who.source), self.lasts);
         let Some(entry) = self.entry(now, place) else { return Wrong::Borne };
+        entry.home = home;
         if now < entry.until {
             return Wrong::Quiet;
         }
@@ -238,14 +263,15 @@ impl Lockouts {
     /// From nobody's source: it is locked as a whole, and a user that many guess at is locked for strangers.
     fn wrong_of_stranger(&mut self, now: Tick, who: &Try<'_>) -> Wrong {
         let (source, anywhere) = (self.source_of(who), self.anywhere(who.user));
-        let (whose, lasts) = (self.tag(who.user), self.lasts);
+        let (whose, home, lasts) = (self.tag(who.user), self.home(who.source), self.lasts);
         let mut worst = Wrong::Borne;
-        if let Some(entry) = self.entry(now, source)
-            && entry.is_full(now)
-        {
-            let (lasts, nth) = entry.lock(now, lasts);
-            self.name(now, source, who.peer, Some(who.source), None, lasts);
-            worst = Wrong::Locked { lasts, nth };
+        if let Some(entry) = self.entry(now, source) {
+            entry.home = home;
+            if entry.is_full(now) {
+                let (lasts, nth) = entry.lock(now, lasts);
+                self.name(now, source, who.peer, Some(who.source), None, lasts);
+                worst = Wrong::Locked { lasts, nth };
+            }
         }
         if let Some(entry) = self.entry(now, anywhere) {
             entry.whose = whose;
@@ -273,38 +299,29 @@ impl Lockouts {
     /// stays locked.
     pub fn forgive(&mut self, user: &[u8]) {
         let user = self.tag(user);
-        for slot in self.table.iter_mut().filter(|slot| slot.value.whose == user) {
-            slot.value = Entry::default();
-        }
+        self.clear(|entry| entry.whose == user);
     }
 
-    /// Lifts locks; how many. `peers` are those that ask for passwords.
-    pub fn free(&mut self, now: Tick, freed: &Freed<'_>, peers: &[PeerId]) -> usize {
+    /// Lifts locks, whichever peer's; how many.
+    pub fn free(&mut self, now: Tick, freed: &Freed<'_>) -> usize {
         let before = self.locked(now);
-        let owners = || std::iter::once(None).chain(peers.iter().copied().map(Some));
-        let mut places: Vec<(u64, Key)> = Vec::new();
-        match (freed.user, freed.source.map(Key::of)) {
+        let user = freed.user.map(|user| self.tag(user));
+        match (user, freed.source.map(|source| self.home(source))) {
             (None, None) => {}
-            (Some(user), None) => self.forgive(user),
+            (Some(user), None) => self.clear(|entry| entry.whose == user),
             // The source itself, too: what it is locked for as a whole holds for this user as for any.
-            (Some(user), Some(source)) => places.extend(owners().flat_map(|peer| {
-                let of = |user| self.secret.mixed(peer.map(|peer| peer.0), Some(source), user);
-                [of(Some(user)), of(None)]
-            })),
-            (None, Some(source)) => {
-                let there = self.names.iter().filter(|name| name.source == Some(source));
-                places.extend(there.map(|name| name.place));
-                places.extend(
-                    owners().map(|peer| self.secret.mixed(peer.map(|peer| peer.0), Some(source), None)),
-                );
+            (Some(user), Some(home)) => {
+                self.clear(|entry| entry.home == home && (entry.whose == user || entry.whose == 0));
             }
-        }
-        for (hash, key) in places {
-            if let Some(entry) = self.table.find_mut(hash, key) {
-                *entry = Entry::default();
-            }
+            (None, Some(home)) => self.clear(|entry| entry.home == home),
         }
         before - self.locked(now)
+    }
+
+    fn clear(&mut self, which: impl Fn(&Entry) -> bool) {
+        for slot in self.table.iter_mut().filter(|slot| which(&slot.value)) {
+            slot.value = Entry::default();
+        }
     }
 
     /// What is locked now, by name.
@@ -333,7 +350,12 @@ impl Lockouts {
     ) {
         let user = user.map(|user| shortened(&user.escape_ascii().to_string()));
         let name = Name { place, peer, source: source.map(Key::of), user, until: now.after(lasts) };
-        self.names.retain(|known| now < known.until && known.place != place);
+        let table = &self.table;
+        // A lock that was lifted keeps no new one from being told.
+        self.names.retain(|known| {
+            let (hash, key) = known.place;
+            known.place != place && table.find(hash, key).is_some_and(|entry| now < entry.until)
+        });
         if self.names.len() < LOCKS_TOLD_MAX {
             return self.names.push(name);
         }
@@ -350,6 +372,12 @@ impl Lockouts {
         u32::try_from(hash >> 32).unwrap_or(0) | 1
     }
 
+    /// A source in 32 bits, in the same way.
+    fn home(&self, source: IpAddr) -> u32 {
+        let hash = self.secret.hash(Key::of(source));
+        u32::try_from(hash >> 32).unwrap_or(0) | 1
+    }
+
     /// How many are locked now.
     #[must_use]
     pub fn locked(&self, now: Tick) -> usize {
@@ -362,7 +390,8 @@ impl Lockouts {
 
     /// The entry of a place, touched. Whoever was wrong longest ago makes room, of those that are not locked.
     fn entry(&mut self, now: Tick, (hash, key): (u64, Key)) -> Option<&mut Entry> {
-        let rank = |entry: &Entry| u64::from(now < entry.until) << 63 | entry.last.micros() >> 1;
+        let rank =
+            |entry: &Entry| u64::from(now < entry.until.max(entry.spent)) << 63 | entry.last.micros() >> 1;
         let (entry, _) = self.table.entry(hash, key, rank)?;
         entry.last = now;
         Some(entry)
@@ -373,9 +402,11 @@ impl Lockouts {
         self.secret.mixed(who.peer.map(|peer| peer.0), Some(Key::of(who.source)), Some(who.user))
     }
 
-    /// A source, whoever it says it is.
+    /// A source, whoever it says it is. Who has proven a password there and who has not share one where peers roam, and are
+    /// not to blame for each other.
     fn source_of(&self, who: &Try<'_>) -> (u64, Key) {
-        self.secret.mixed(who.peer.map(|peer| peer.0), Some(Key::of(who.source)), None)
+        let secret = if who.trusted { &self.secret } else { &self.strangers };
+        secret.mixed(who.peer.map(|peer| peer.0), Some(Key::of(who.source)), None)
     }
 
     /// A user, from anywhere.
