@@ -227,10 +227,14 @@ impl Framer {
     /// Where the message ends whose head is here as a whole and in order, as most are: found by one search, and each line
     /// looked at once. `None` for all others, of which [`Self::head`] says what is wrong, or waits for the rest.
     fn whole(&self, limits: &Limits) -> Option<usize> {
-        static END: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"\r\n\r\n"));
+        /// In a head whose lines end by CRLF, these stand together at its end alone.
+        static END: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"\n\r"));
         let rest = self.rest();
-        let head = rest.get(..rest.len().min(limits.head_bytes_max.saturating_add(2)))?;
-        let head = head.get(..END.find(head)? + END.needle().len())?;
+        let near = rest.get(..rest.len().min(limits.head_bytes_max.saturating_add(2)))?;
+        let head = near.get(..END.find(near)? + 3)?;
+        if !head.ends_with(b"\r\n\r\n") {
+            return None;
+        }
         let mut walk = Lines::new(head, 0);
         let first = walk.physical().ok()?;
         if first.len() > limits.uri_bytes_max.saturating_add(START_LINE_EXTRA) || !names_sip(first) {

@@ -36,33 +36,26 @@ fn stand_in(description: &[u8]) -> bool {
 
 /// Whether a line holds a key, for the most generous of its readers: some skip blanks and controls around each sign.
 fn is_key(line: &[u8]) -> bool {
-    let Some((kind, value)) =
-        line.split_at_checked(line.iter().position(|octet| *octet == b'=').unwrap_or(line.len()))
-    else {
-        return false;
-    };
-    let value = plain(value.get(1..).unwrap_or_default());
-    match plain(kind) {
+    let Some((kind @ (b'a' | b'A' | b'k' | b'K'), rest)) = start(line).split_first() else { return false };
+    let Some((b'=', value)) = start(rest).split_first() else { return false };
+    let value = start(value);
+    if matches!(kind, b'k' | b'K') {
         // RFC 4566 §5.12: obsolete, and a key in the clear all the same. `k=prompt` holds none.
-        [b'k' | b'K'] => !value.eq_ignore_ascii_case(b"prompt") && !value.is_empty(),
-        [b'a' | b'A'] => {
-            let begins =
-                |name: &[u8]| value.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
-            begins(b"crypto") && plain(value.get(6..).unwrap_or_default()).first() == Some(&b':')
-                || begins(b"key-mgmt") && plain(value.get(8..).unwrap_or_default()).first() == Some(&b':')
-                // RFC 5939 §3.4.1, RFC 5576 §4: attributes within others.
-                || (begins(b"acap") || begins(b"ssrc")) && (holds(value, b"crypto") || holds(value, b"key-mgmt"))
-        }
-        _ => false,
+        return !value.is_empty() && !value.trim_ascii_end().eq_ignore_ascii_case(b"prompt");
     }
+    let begins = |name: &[u8]| value.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+    let is = |name: &[u8]| {
+        begins(name) && start(value.get(name.len()..).unwrap_or_default()).first() == Some(&b':')
+    };
+    // RFC 5939 §3.4.1, RFC 5576 §4: attributes within others.
+    let within = || holds(value, b"crypto") || holds(value, b"key-mgmt");
+    is(b"crypto") || is(b"key-mgmt") || (begins(b"acap") || begins(b"ssrc")) && within()
 }
 
-/// Without blanks and controls at both ends.
-fn plain(text: &[u8]) -> &[u8] {
-    let is_space = |octet: &u8| *octet <= b' ' || *octet == 0x7f;
-    let start = text.iter().position(|octet| !is_space(octet)).unwrap_or(text.len());
-    let end = text.iter().rposition(|octet| !is_space(octet)).map_or(start, |end| end + 1);
-    text.get(start..end).unwrap_or_default()
+/// Without the blanks and controls before it.
+fn start(text: &[u8]) -> &[u8] {
+    let start = text.iter().position(|octet| *octet > b' ' && *octet != 0x7f).unwrap_or(text.len());
+    text.get(start..).unwrap_or_default()
 }
 
 fn holds(text: &[u8], word: &[u8]) -> bool {
