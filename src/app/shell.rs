@@ -139,8 +139,13 @@ impl Shell {
                 News::Unsendable(hop) => engine.handle(now, Input::Unsendable { hop }),
                 News::Stranger(flow) => engine.handle(now, Input::StrangerConnection { flow, why: None }),
                 News::Opened(flow, party) => engine.handle(now, Input::Opened { flow, party }),
-                News::Refused { flow, ours, refusal } => {
+                News::Refused { flow, ours, open, refusal } => {
                     let peer = engine.whose(flow.listener, flow.remote.ip());
+                    if peer.is_none() && !ours && open {
+                        // It was let in, and may have proven whose it is: no stranger that fails handshakes. It is counted.
+                        tracing::debug!(remote = %flow.remote, detail = %refusal.detail, "an open session of TLS broke");
+                        continue;
+                    }
                     if peer.is_none() && !ours {
                         // Anybody may try where somebody may roam: such a one is told of, and banned, as any stranger is.
                         let flow = Flow { connection: ConnectionId::NONE, ..flow };

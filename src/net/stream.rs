@@ -57,6 +57,8 @@ pub enum News {
         flow: Flow,
         /// We called.
         ours: bool,
+        /// Its handshake was done: it was let in, and broke later.
+        open: bool,
         /// Why.
         refusal: Box<Refusal>,
     },
@@ -276,7 +278,8 @@ impl Streams {
                 self.deadlines.insert((due, id));
             } else {
                 if cut == Cut::Handshake {
-                    self.tell_refused(id, Refusal::new(Cause::Late, "the handshake was not done in time"));
+                    let refusal = Refusal::new(Cause::Late, "the handshake was not done in time");
+                    self.tell_refused(id, false, refusal);
                 }
                 self.count_cut(cut);
                 self.remove(id);

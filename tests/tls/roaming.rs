@@ -180,6 +180,21 @@ fn f1_who_goes_on_failing_handshakes_is_banned_and_shaken_hands_with_no_more() {
 }
 
 #[test]
+fn who_roams_and_whose_open_session_breaks_is_no_stranger_that_fails_handshakes() {
+    let road = Road::start("road-broken", Net(174), CERTIFICATE);
+    let shown = road.shown();
+    for broken in 1..=25 {
+        let mut phone = road.phone(&shown).expect("its certificate is good");
+        ping(&mut phone, broken);
+        phone.garble();
+        assert!(phone.message().is_none(), "its connection is closed");
+        wait_for("the count", PATIENCE, || road.edge.number("/tls/broken") == u64::from(broken));
+    }
+    assert_eq!((road.edge.number("/counts/stranger_frames"), road.edge.number("/counts/bans")), (0, 0));
+    ping(&mut road.phone(&shown).expect("it gets in as ever"), 1);
+}
+
+#[test]
 fn who_roams_over_tls_is_known_by_a_password_alone() {
     let secret = folder("road-password-secret");
     let road = Road::start("road-password", Net(166), &credentials(&secret));

@@ -159,6 +159,7 @@ impl Streams {
     pub(super) fn refuse(&mut self, now: Tick, id: ConnectionId, refusal: Refusal) {
         let Some(connection) = slot(&mut self.slots, id) else { return };
         let (flow, key) = (connection.flow, connection.key());
+        let open = matches!(connection.stage, Stage::Open);
         match connection.stage {
             Stage::Connecting { .. } | Stage::Shaking { .. } => {
                 self.news.extend(connection.waiting.drain(..).map(News::Unsendable));
@@ -174,18 +175,18 @@ impl Streams {
         }
         connection.stage = Stage::Closing { since: now };
         connection.silence();
-        self.tell_refused(id, refusal);
+        self.tell_refused(id, open, refusal);
         self.forget_remote(key, id);
         self.mark_dirty(id);
         self.read_later(id);
         self.rearm(id);
     }
 
-    /// Counts a refusal and makes news of it.
-    pub(super) fn tell_refused(&mut self, id: ConnectionId, refusal: Refusal) {
+    /// Counts a refusal and makes news of it; `open` where the connection had been let in before.
+    pub(super) fn tell_refused(&mut self, id: ConnectionId, open: bool, refusal: Refusal) {
         self.shaking.counts.count(refusal.cause);
         let Some(connection) = self.connection(id) else { return };
         let (flow, ours) = (connection.flow, connection.ours);
-        self.news.push_back(News::Refused { flow, ours, refusal: Box::new(refusal) });
+        self.news.push_back(News::Refused { flow, ours, open, refusal: Box::new(refusal) });
     }
 }
