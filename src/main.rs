@@ -370,12 +370,15 @@ fn records_of(file: &Path) -> Result<PathBuf, String> {
 
 fn tell_unlocked(answer: &Value) -> String {
     let locks = answer.get("locks").and_then(Value::as_u64).unwrap_or(0);
-    let ban = answer.get("ban").and_then(Value::as_bool) == Some(true);
-    match (locks, ban) {
-        (0, false) => "nothing was locked there; `ringfence status` shows what is".to_owned(),
-        (0, true) => "the ban was lifted".to_owned(),
-        (locks, false) => format!("{locks} lock(s) lifted"),
-        (locks, true) => format!("{locks} lock(s) and the ban were lifted"),
+    let bans = answer.get("bans").and_then(Value::as_array).into_iter().flatten();
+    let bans: Vec<String> = bans.filter_map(Value::as_str).map(|held| format!("the ban of {held}")).collect();
+    match (locks, bans.join(" and ")) {
+        (0, bans) if bans.is_empty() => {
+            "nothing was locked there; `ringfence status` shows what is".to_owned()
+        }
+        (0, lifted) => format!("lifted: {lifted}"),
+        (locks, bans) if bans.is_empty() => format!("{locks} lock(s) lifted"),
+        (locks, bans) => format!("lifted: {locks} lock(s) and {bans}"),
     }
 }
 

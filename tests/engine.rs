@@ -15,6 +15,8 @@ mod attacks;
 mod calls;
 #[path = "engine/credentials.rs"]
 mod credentials;
+#[path = "engine/doors.rs"]
+mod doors;
 #[path = "engine/life.rs"]
 mod life;
 #[path = "engine/locks.rs"]

@@ -39,6 +39,7 @@ pub fn draw(status: &Value) -> String {
     policy(&mut page, status);
     peers(&mut page, status);
     locks(&mut page, status);
+    bans(&mut page, status);
     certificates(&mut page, status);
     for (title, path) in [
         ("gauges", "/gauges"),
@@ -149,6 +150,25 @@ fn locks(page: &mut String, status: &Value) {
         let who = format!("{} as {}", text("/source", "any unlisted source"), text("/user", "anybody"));
         let left = duration(lock.pointer("/left_s").and_then(Value::as_u64).unwrap_or(0));
         line(page, &format!("  {who:<38.38}  {:<16}  {left}", text("/peer", "(roaming)")));
+    }
+}
+
+/// Who is banned, and for what.
+fn bans(page: &mut String, status: &Value) {
+    if list(status, "/bans").next().is_none() {
+        return;
+    }
+    line(page, "");
+    line(page, "banned (`ringfence unlock --source`)      holds for              left");
+    for ban in list(status, "/bans") {
+        let text = |path: &str| ban.pointer(path).map(show).unwrap_or_default();
+        let left = duration(ban.pointer("/left_s").and_then(Value::as_u64).unwrap_or(0));
+        line(page, &format!("  {:<38}  {:<21}  {left}", text("/source"), text("/holds_for")));
+    }
+    let all = status.pointer("/banned").and_then(Value::as_u64).unwrap_or(0);
+    let shown = list(status, "/bans").count() as u64;
+    if all > shown {
+        line(page, &format!("  and {} more that end sooner", all - shown));
     }
 }
 
@@ -278,6 +298,10 @@ mod tests {
                 { "peer": null, "source": null, "user": "phone", "left_s": 1_800, "nth": 2 },
                 { "peer": "spare", "source": "2001:db8::", "user": null, "left_s": 90_000, "nth": 3 },
             ],
+            "banned": 7, "bans": [
+                { "source": "192.0.2.66", "holds_for": "datagrams", "left_s": 850, "nth": 1 },
+                { "source": "2001:db8:ffff:ffff::", "holds_for": "datagrams and streams", "left_s": 3_600, "nth": 3 },
+            ],
             "policy": { "file": "/etc/ringfence/policy.yaml", "since": "2026-11-20T10:00:00.000Z", "unread": true,
               "refused": { "at": "2026-11-21T11:30:00.000Z", "count": 1, "errors":
                 ["/etc/ringfence/policy.yaml:42:7: peers.trunk.sources[1]: \"10.0.0.0/33\" is not a network: a prefix is 0 to 32"] } },
@@ -314,6 +338,11 @@ mod tests {
           192.0.2.10 as office                    office-pbx        14m10s
           any unlisted source as phone            (roaming)         30m00s
           2001:db8:: as anybody                   spare             1d01h
+
+        banned (`ringfence unlock --source`)      holds for              left
+          192.0.2.66                              datagrams              14m10s
+          2001:db8:ffff:ffff::                    datagrams and streams  1h00m
+          and 5 more that end sooner
 
         certificate                                         days left
           listeners.office.certificate                            28

@@ -15,7 +15,7 @@ use crate::sinks::SinkCounts;
 #[must_use]
 pub fn unlocked(reply: &Reply) -> Value {
     match reply {
-        Reply::Unlocked { locks, ban } => json!({ "locks": locks, "ban": ban }),
+        Reply::Unlocked { locks, bans } => json!({ "locks": locks, "bans": bans }),
         Reply::Status { .. } => json!({ "error": "the edge answered another question; please report that" }),
     }
 }
@@ -34,6 +34,8 @@ pub fn status(answer: Answer, sinks: SinkCounts, uptime_s: u64, draining: bool) 
         names,
         registrations,
         locks,
+        banned,
+        bans,
         unanswered,
         generation,
     } = answer.reply
@@ -68,6 +70,8 @@ pub fn status(answer: Answer, sinks: SinkCounts, uptime_s: u64, draining: bool) 
         "names": names,
         "registrations": registrations,
         "locks": locks,
+        "banned": banned,
+        "bans": bans,
         "unanswered": unanswered,
         "counts": counts,
         "net": net,

@@ -273,6 +273,8 @@ fn strangers(policy: &Policy) -> Vec<String> {
             time_text(settings.ban_max),
             grouped(settings.bans_max as u64)
         ),
+        "A ban that datagrams earned holds for datagrams alone, for their source can be forged; one that a stream earned holds for both."
+            .to_owned(),
     ]
 }
 

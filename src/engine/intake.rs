@@ -15,7 +15,7 @@ use super::{Engine, Output};
 use crate::clock::{Now, Tick};
 use crate::policy::alert::Alert;
 use crate::policy::credential::Credential;
-use crate::policy::{Located, Peer, PeerId, Policy, SourceVerdict, code};
+use crate::policy::{Located, Medium, Peer, PeerId, Policy, SourceVerdict, code};
 use crate::sip::error::{Cause, Malformed};
 use crate::sip::grammar::Values;
 use crate::sip::parse::{Answerable, Limits, parse};
@@ -182,10 +182,11 @@ impl Engine {
         self.whose(listener, ip).or_else(roams).map(|peer| peer.party)
     }
 
-    /// The same of one that connects now: whoever is banned is not even shaken hands with.
+    /// The same of one that connects now: whoever is banned for what it said over streams is not even shaken hands with.
     #[must_use]
     pub fn meets(&self, now: Tick, listener: ListenerId, ip: IpAddr) -> Option<PartyId> {
-        let banned = || self.sources.is_banned(now, ip) && self.whose(listener, ip).is_none();
+        let banned =
+            || self.sources.is_banned(now, ip, Medium::Streams) && self.whose(listener, ip).is_none();
         self.party_at(listener, ip).filter(|_| !banned())
     }
 

@@ -71,7 +71,7 @@ use transactions::{CallKey, Outcome, Transactions};
 
 pub use input::Input;
 pub use output::{Output, WaitReason};
-pub use query::{Gauges, LockState, NameState, Query, RegistrationState, Reply};
+pub use query::{BanState, Gauges, LockState, NameState, Query, RegistrationState, Reply};
 
 /// Settings of the engine: sizes of its tables, limits of the reader, timing.
 #[derive(Debug, Clone)]

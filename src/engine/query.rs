@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::{Engine, Output};
 use crate::call::visits::Visits;
 use crate::clock::{Now, Tick};
-use crate::policy::PeerId;
 use crate::policy::located::{Knowledge, Told};
 use crate::policy::lockout::{self, Freed};
+use crate::policy::{Medium, PeerId, ToldBan};
 
 /// A question, or an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,19 @@ pub struct LockState {
     pub source: Option<String>,
     /// As whom; none: whoever it says it is.
     pub user: Option<String>,
+    /// Seconds until it ends.
+    pub left_s: u64,
+    /// Which time.
+    pub nth: u32,
+}
+
+/// A ban in force.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct BanState {
+    /// Whose (an IPv6 /64 by its first address).
+    pub source: String,
+    /// `datagrams`, or `datagrams and streams`.
+    pub holds_for: &'static str,
     /// Seconds until it ends.
     pub left_s: u64,
     /// Which time.
@@ -116,6 +129,10 @@ pub enum Reply {
         registrations: Vec<RegistrationState>,
         /// Who is locked out, those that end first left out where they are too many.
         locks: Vec<LockState>,
+        /// How many sources are banned.
+        banned: usize,
+        /// The bans, those that end first left out where they are too many.
+        bans: Vec<BanState>,
         /// Peers that do not answer when they are asked for a password, and how often they were asked.
         unanswered: Vec<(String, u64)>,
         /// Policy generation in force.
@@ -125,8 +142,8 @@ pub enum Reply {
     Unlocked {
         /// Locks that were lifted.
         locks: usize,
-        /// Whether a ban of the source was lifted.
-        ban: bool,
+        /// The bans of the source that were lifted, each by what it held for.
+        bans: Vec<&'static str>,
     },
 }
 
@@ -144,10 +161,8 @@ impl Engine {
             Query::Unlock { user, source } => {
                 let user = user.as_ref().map(String::as_bytes);
                 let locks = self.guard.free(now.tick, &Freed { user, source: *source });
-                Reply::Unlocked {
-                    locks,
-                    ban: source.is_some_and(|source| self.sources.lift(now.tick, source)),
-                }
+                let bans = source.map(|source| self.sources.lift(now.tick, source)).unwrap_or_default();
+                Reply::Unlocked { locks, bans: bans.into_iter().map(Medium::held).collect() }
             }
         };
         self.outputs.push_back(Output::Reply { id, reply: Box::new(reply) });
@@ -167,6 +182,7 @@ impl Engine {
         let up = |peer: &std::sync::Arc<crate::policy::Peer>| {
             (peer.name.to_string(), self.peers.peer_is_up(peer.id))
         };
+        let (banned, bans) = self.sources.bans(now.tick);
         Reply::Status {
             gauges,
             counts: counts.collect(),
@@ -183,6 +199,8 @@ impl Engine {
             names: self.located.told().map(|told| self.name_state(now, told)).collect(),
             registrations: self.registrations.told(now.tick),
             locks: self.guard.locks(now.tick).map(|lock| self.lock_state(lock)).collect(),
+            banned,
+            bans: bans.into_iter().map(|ban| ban_state(now.tick, ban)).collect(),
             unanswered: self
                 .named(|peer| Some(self.sources.unanswered(peer)).filter(|asked| *asked > 0))
                 .collect(),
@@ -233,5 +251,14 @@ impl Engine {
             self.policy.peer(id).map(|peer| (peer.name.to_string(), address.to_string()))
         };
         self.peers.down().filter_map(named).collect()
+    }
+}
+
+fn ban_state(now: Tick, ban: ToldBan) -> BanState {
+    BanState {
+        source: ban.source.to_string(),
+        holds_for: ban.medium.held(),
+        left_s: ban.until.since(now).as_secs(),
+        nth: ban.nth,
     }
 }

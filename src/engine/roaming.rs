@@ -224,7 +224,7 @@ impl Engine {
             }
             lockout::Wrong::Locked { lasts, nth } => {
                 self.alert(brute_force(now, arrived, claim, (lasts, nth), LOCKED_STRANGER));
-                self.sources.ban_source(arrived.policy, now, arrived.flow.remote.ip());
+                self.sources.ban_source(arrived.policy, now, &arrived.flow);
                 self.close(&arrived.flow);
             }
             lockout::Wrong::Guessed { lasts, nth } => {

@@ -3,26 +3,30 @@
 //! Owns bans, buckets and the folding of strangers. Refuses to read a message: judge first, charge after.
 //! Read first: DESIGN.md §1, law 9; RFC 5853 §3.1.
 
+mod bans;
 mod tell;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
+use bans::Bans;
+pub use bans::{BANS_TOLD_MAX, ToldBan};
 use tell::{rate_alert, unanswered_alert};
 
 use super::Policy;
 use super::alert::Alert;
 use super::peer::{Peer, PeerId};
 use super::refusal::Refusal;
-use super::strangers::{BanNote, Strangers};
-use super::table::{Key, Rate, Secret, Table};
+use super::strangers::Strangers;
+use super::table::{Key, Medium, Rate, Secret, Table};
 use crate::clock::{Now, Tick};
 use crate::sip::Flow;
 
 /// Settings for strangers and bursts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
-    /// Frames of one stranger (IPv6: one /64) within `ban_window` that are borne before it is banned. Default 20.
+    /// Frames of one stranger (IPv6: one /64) within `ban_window` that are borne before it is banned; datagrams and streams
+    /// count apart. Default 20.
     pub ban_after: u32,
     /// The window. Default 60 s.
     pub ban_window: Duration,
@@ -110,6 +114,8 @@ pub struct SourceCounts {
     pub guests: u64,
     /// Bans.
     pub bans: u64,
+    /// Of them, those that streams earned: they hold for datagrams, too.
+    pub bans_of_streams: u64,
     /// Strangers' frames that were read for the alert.
     pub sampled: u64,
 }
@@ -117,7 +123,7 @@ pub struct SourceCounts {
 impl SourceCounts {
     /// Every count with its stable name.
     #[must_use]
-    pub const fn named(&self) -> [(&'static str, u64); 7] {
+    pub const fn named(&self) -> [(&'static str, u64); 8] {
         [
             ("listed_frames", self.listed),
             ("over_bucket", self.over_bucket),
@@ -125,16 +131,10 @@ impl SourceCounts {
             ("banned_frames", self.banned),
             ("guest_frames", self.guests),
             ("bans", self.bans),
+            ("bans_of_streams", self.bans_of_streams),
             ("sampled_frames", self.sampled),
         ]
     }
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Ban {
-    until: Tick,
-    /// Bans so far; each doubles the next.
-    nth: u32,
 }
 
 /// Theoretical arrival times of one peer's buckets.
@@ -172,7 +172,7 @@ pub enum Charged {
 pub struct Sources {
     secret: Secret,
     settings: Settings,
-    bans: Table<Ban>,
+    bans: Bans,
     rates: Table<u64>,
     ban_rate: Rate,
     /// All guests together.
@@ -197,7 +197,7 @@ impl Sources {
         Self {
             secret: Secret::new(seed),
             settings: *settings,
-            bans: Table::new(settings.bans_max),
+            bans: Bans::new(settings.bans_max),
             rates: Table::new(settings.strangers_max),
             ban_rate: Rate::new(settings.ban_after, settings.ban_window, settings.ban_after),
             guests: 0,
@@ -215,7 +215,7 @@ impl Sources {
     pub fn follow(&mut self, policy: &Policy) {
         let settings = policy.sources;
         if settings.bans_max != self.settings.bans_max {
-            self.bans = Table::new(settings.bans_max);
+            self.bans = Bans::new(settings.bans_max);
         }
         if settings.strangers_max != self.settings.strangers_max {
             self.rates = Table::new(settings.strangers_max);
@@ -224,11 +224,7 @@ impl Sources {
         self.sample_rate =
             Rate::new(settings.samples_per_second_max, SECOND, settings.samples_per_second_max);
         self.settings = settings;
-        for slot in self.bans.iter_mut() {
-            if policy.index.lists_within(slot.key.network()) {
-                slot.value = Ban::default();
-            }
-        }
+        self.bans.forgive(|network| policy.index.lists_within(network));
         if self.peers.len() < policy.peers.len() {
             self.peers.resize_with(policy.peers.len(), PeerState::default);
         }
@@ -256,21 +252,20 @@ impl Sources {
         if let Some(peer) = policy.peer_at(flow) {
             return SourceVerdict::Listed(peer);
         }
-        if self.is_banned(now, flow.remote.ip()) {
+        if self.is_banned(now, flow.remote.ip(), Medium::of(flow.transport)) {
             return SourceVerdict::Banned;
         }
-        let key = Key::of(flow.remote.ip());
+        let key = Key::at(flow);
         let hash = self.secret.hash(key);
         let enabled = self.settings.samples_per_second_max > 0;
         let sample = enabled && self.sample_rate.next(self.samples, now).is_some();
         SourceVerdict::Stranger { sample: sample && self.strangers.wants_sample(hash, key) }
     }
 
-    /// Whether a source is banned now.
+    /// Whether a source is banned now, as far as it comes this way.
     #[must_use]
-    pub fn is_banned(&self, now: Tick, source: IpAddr) -> bool {
-        let key = Key::of(source);
-        self.bans.find(self.secret.hash(key), key).is_some_and(|ban| now < ban.until)
+    pub fn is_banned(&self, now: Tick, source: IpAddr, medium: Medium) -> bool {
+        self.bans.hold(&self.secret, now, source, medium)
     }
 
     /// Counts what was judged: the rate of a stranger, its ban, its alert.
@@ -280,7 +275,7 @@ impl Sources {
             SourceVerdict::Banned => self.counts.banned = self.counts.banned.saturating_add(1),
             SourceVerdict::Stranger { sample } => {
                 self.counts.strangers = self.counts.strangers.saturating_add(1);
-                let key = Key::of(flow.remote.ip());
+                let key = Key::at(flow);
                 let hash = self.secret.hash(key);
                 self.strangers.fold(now, hash, key, flow, sample);
                 if sample {
@@ -296,14 +291,18 @@ impl Sources {
     /// answers to our own calls come from there, too.
     pub fn uninvited(&mut self, now: Now, flow: &Flow) {
         self.counts.strangers = self.counts.strangers.saturating_add(1);
-        let key = Key::of(flow.remote.ip());
+        let key = Key::at(flow);
         self.strangers.fold(now, self.secret.hash(key), key, flow, false);
     }
 
     /// One more frame of a stranger; too many in the window are a ban.
     fn count_stranger(&mut self, policy: &Policy, now: Now, (hash, key): (u64, Key), rate: Rate) -> bool {
-        // The key that was heard longest ago makes room: it begins anew, and is met with silence all the same.
-        let Some((arrival, _)) = self.rates.entry(hash, key, |arrival| *arrival) else { return false };
+        // The key that was heard longest ago makes room: it begins anew, and is met with silence all the same. Forged
+        // datagrams push nothing out that is known of a stream's source.
+        let rank = |key: Key, arrival: &u64| {
+            (key.medium() == Medium::Streams && Rate::counts(*arrival, now.tick), *arrival)
+        };
+        let Some((arrival, _)) = self.rates.entry_ranked(hash, key, rank) else { return false };
         if let Some(next) = rate.next(*arrival, now.tick) {
             *arrival = next;
             return true;
@@ -319,7 +318,7 @@ impl Sources {
     /// too many is banned, and all together are bounded.
     pub fn guest(&mut self, policy: &Policy, now: Now, flow: &Flow) -> bool {
         self.counts.guests = self.counts.guests.saturating_add(1);
-        let key = Key::of(flow.remote.ip());
+        let key = Key::at(flow);
         let hash = self.secret.hash(key);
         let frames = self.settings.ban_after.saturating_mul(GUEST_SHARE);
         let rate = Rate::new(frames, self.settings.ban_window, frames);
@@ -332,44 +331,41 @@ impl Sources {
         true
     }
 
-    /// Bans a source for what it did; one that a peer lists anywhere is never banned.
-    pub fn ban_source(&mut self, policy: &Policy, now: Now, source: IpAddr) {
-        let key = Key::of(source);
+    /// Bans a source for what it did on a flow; one that a peer lists anywhere is never banned.
+    pub fn ban_source(&mut self, policy: &Policy, now: Now, flow: &Flow) {
+        let key = Key::at(flow);
         if !policy.index.lists_within(key.network()) {
             self.ban(now, self.secret.hash(key), key);
         }
     }
 
-    /// Lifts the ban of a source, if there is one.
-    pub fn lift(&mut self, now: Tick, source: IpAddr) -> bool {
-        let key = Key::of(source);
-        let ban = self.bans.find_mut(self.secret.hash(key), key).filter(|ban| now < ban.until);
-        ban.map(|ban| *ban = Ban::default()).is_some()
+    /// Lifts the bans of a source; what those that were in force were earned by.
+    pub fn lift(&mut self, now: Tick, source: IpAddr) -> Vec<Medium> {
+        self.bans.lift(&self.secret, now, source)
+    }
+
+    /// How many bans are in force, and some of them, those that end last first.
+    #[must_use]
+    pub fn bans(&self, now: Tick) -> (usize, Vec<ToldBan>) {
+        self.bans.told(now)
     }
 
     fn ban(&mut self, now: Now, hash: u64, key: Key) {
-        let settings = &self.settings;
-        let Some((ban, _)) = self.bans.entry(hash, key, |ban| ban.until.micros()) else { return };
-        // A source that was quiet for the longest ban begins anew.
-        let forgotten = ban.until.after(settings.ban_max) < now.tick;
-        ban.nth = if forgotten { 1 } else { ban.nth.saturating_add(1) };
-        let doublings = 1_u32.checked_shl(ban.nth.saturating_sub(1)).unwrap_or(u32::MAX);
-        let lasts = settings.ban_first.saturating_mul(doublings).min(settings.ban_max);
-        ban.until = now.tick.after(lasts);
-        let note = BanNote { key, at: now.wall, lasts, nth: ban.nth };
+        let Some(note) = self.bans.add(&self.settings, now, hash, key) else { return };
         self.strangers.banned(now.tick, note);
         self.counts.bans = self.counts.bans.saturating_add(1);
+        self.counts.bans_of_streams += u64::from(key.medium() == Medium::Streams);
     }
 
     /// Why nobody's handshake of TLS failed, in words behind "it"; stands in the alert that tells of it.
     pub fn unshaken(&mut self, flow: &Flow, why: &'static str) {
-        let key = Key::of(flow.remote.ip());
+        let key = Key::at(flow);
         self.strangers.unshaken(self.secret.hash(key), key, why);
     }
 
     /// What a sampled frame said; method and User-Agent go into the alert as evidence, and into nothing else.
     pub fn sampled(&mut self, flow: &Flow, method: &[u8], user_agent: &[u8]) {
-        let key = Key::of(flow.remote.ip());
+        let key = Key::at(flow);
         let hash = self.secret.hash(key);
         self.strangers.sampled(hash, key, method, user_agent);
     }
@@ -479,12 +475,6 @@ impl Sources {
     #[must_use]
     pub const fn counts(&self) -> SourceCounts {
         self.counts
-    }
-
-    /// Bans in force now.
-    #[cfg(test)]
-    fn bans(&self, now: Tick) -> usize {
-        self.bans.iter().filter(|slot| now < slot.value.until).count()
     }
 }
 

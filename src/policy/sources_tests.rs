@@ -67,8 +67,8 @@ fn a1_a_stranger_is_met_with_silence_then_banned_and_the_ban_expires_and_doubles
     assert_eq!(frame(at(910_000_000 + 1_799_999_999)), SourceVerdict::Banned, "twice as long");
     assert!(matches!(frame(at(910_000_000 + 1_800_000_000)), SourceVerdict::Stranger { .. }));
     assert_eq!(sources.counts().bans, 2);
-    assert_eq!(sources.bans(now(10).tick), 1);
-    assert_eq!(sources.bans(now(9_000).tick), 0);
+    assert_eq!(sources.bans(now(10).tick).0, 1);
+    assert_eq!(sources.bans(now(9_000).tick).0, 0);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a1_a_listed_source_is_never_banned_and_a_source_listed_later_is_unbanned() {
     let second = Policy::build(plan).unwrap();
     sources.follow(&second);
     assert_eq!(sources.screen(&second, now(2), &later), SourceVerdict::Listed(TRUNK));
-    assert_eq!(sources.bans(now(2).tick), 0);
+    assert_eq!(sources.bans(now(2).tick).0, 0);
     assert_ne!(
         sources.judge(&first, now(2).tick, &later),
         SourceVerdict::Banned,
@@ -197,7 +197,7 @@ fn f6_a_flood_of_a_million_sources_keeps_its_memory_and_its_alerts_bounded_and_l
     assert!(due.is_some());
     assert_eq!(sources.counts().strangers, frames);
     assert_eq!(sources.counts().sampled, 10 * 100 + 9, "ten a second are read, and one burst");
-    assert!(sources.bans(at(99_999_900).tick) <= 256);
+    assert!(sources.bans(at(99_999_900).tick).0 <= 256);
     assert!(alerts.len() <= 12 * (16 + 32 + 1), "{}", alerts.len());
     let told: u64 =
         alerts.iter().filter(|alert| alert.code == code::SOURCE_NOT_IN_ACL).map(|alert| alert.count).sum();
@@ -256,11 +256,44 @@ fn tables_follow_a_policy_that_changes_their_size() {
     }
     let same = Policy::build(Plan { generation: 2, ..plan() }).unwrap();
     sources.follow(&same);
-    assert_eq!(sources.bans(now(1).tick), 1, "a reload keeps bans");
+    assert_eq!(sources.bans(now(1).tick).0, 1, "a reload keeps bans");
     let mut plan = plan();
     plan.sources.bans_max = 8;
     let smaller = Policy::build(plan).unwrap();
     sources.follow(&smaller);
-    assert_eq!(sources.bans(now(1).tick), 0);
+    assert_eq!(sources.bans(now(1).tick).0, 0);
     assert!(matches!(sources.screen(&smaller, now(1), &stranger), SourceVerdict::Stranger { .. }));
+}
+
+#[test]
+fn f6_forged_datagrams_push_no_ban_out_that_streams_earned_and_no_rate() {
+    let mut plan = plan();
+    plan.sources = Settings { strangers_max: 64, bans_max: 64, ban_after: 2, ..Settings::default() };
+    let policy = Policy::build(plan).unwrap();
+    let mut sources = settled(&policy);
+    let stream = |host: u32| Flow {
+        transport: crate::sip::Transport::Tls,
+        remote: std::net::SocketAddr::from((std::net::Ipv4Addr::from(0x1000_0000 + host), 5060)),
+        ..flow(OUTSIDE, "192.0.2.1:1")
+    };
+    let (banned, begun) = (stream(1), stream(2));
+    for _ in 0..3 {
+        sources.screen(&policy, now(10), &banned);
+    }
+    sources.screen(&policy, now(10), &begun);
+    for host in 0..100_000_u32 {
+        let remote = std::net::SocketAddr::from((std::net::Ipv4Addr::from(0x2000_0000 + host), 5060));
+        let forged = Flow { transport: crate::sip::Transport::Udp, remote, ..banned };
+        for _ in 0..3 {
+            sources.screen(&policy, now(11), &forged);
+        }
+    }
+    let (count, told) = sources.bans(now(11).tick);
+    assert!(count <= 64 && told.len() == BANS_TOLD_MAX, "{count} {}", told.len());
+    assert_eq!(sources.judge(&policy, now(11).tick, &banned), SourceVerdict::Banned);
+    // One was counted before the flood, so the second after it is one too many.
+    sources.screen(&policy, now(11), &begun);
+    assert_ne!(sources.judge(&policy, now(11).tick, &begun), SourceVerdict::Banned);
+    sources.screen(&policy, now(11), &begun);
+    assert_eq!(sources.judge(&policy, now(11).tick, &begun), SourceVerdict::Banned);
 }

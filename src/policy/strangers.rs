@@ -10,7 +10,7 @@ use super::Policy;
 use super::alert::Alert;
 use super::code;
 use super::sources::Settings;
-use super::table::{Key, Table};
+use super::table::{Key, Medium, Table};
 use crate::clock::{Now, Tick, Wall, time_text};
 use crate::sip::{Flow, ListenerId, Transport};
 
@@ -261,14 +261,24 @@ fn source_alert(policy: &Policy, address: IpAddr, folded: &Folded) -> Box<Alert>
 fn ban_alert(note: BanNote) -> Box<Alert> {
     let address = note.key.address();
     let lasts = time_text(note.lasts);
+    let medium = note.key.medium();
+    let what = match medium {
+        Medium::Datagrams => "its datagrams (UDP) are",
+        Medium::Streams => "what it sends, over UDP, TCP or TLS, is",
+    };
+    let forged = match medium {
+        Medium::Datagrams => " Somebody may have forged its address, so TCP and TLS stay open to it.",
+        Medium::Streams => "",
+    };
     let text = format!(
-        "{address} goes on sending although it stands in no peer's `sources`: its packets are dropped unread for \
-         {lasts}. Adding it to the `sources` of a peer lifts the ban."
+        "{address} goes on sending although it stands in no peer's `sources`: {what} dropped unread for {lasts}.{forged} \
+         Adding it to the `sources` of a peer lifts the ban, and so does `ringfence unlock --source {address}`."
     );
     let mut alert = Alert::new(code::SOURCE_BANNED, note.at, text);
     alert.source = Some(SocketAddr::new(address, 0));
     alert.evidence.push(("seconds", note.lasts.as_secs().to_string()));
     alert.evidence.push(("nth_ban", note.nth.to_string()));
+    alert.evidence.push(("holds_for", medium.held().to_owned()));
     Box::new(alert)
 }
 

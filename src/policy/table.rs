@@ -9,6 +9,39 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::clock::Tick;
+use crate::sip::{Flow, Transport};
+
+/// How a source is heard. Anybody can put any source into a datagram; whoever opens a stream has shown that answers reach it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Medium {
+    /// UDP.
+    Datagrams,
+    /// TCP, TLS.
+    Streams,
+}
+
+impl Medium {
+    /// The kind of a transport.
+    #[must_use]
+    pub const fn of(transport: Transport) -> Self {
+        match transport {
+            Transport::Udp => Self::Datagrams,
+            Transport::Tcp | Transport::Tls => Self::Streams,
+        }
+    }
+
+    /// What a ban holds for that was earned this way.
+    #[must_use]
+    pub const fn held(self) -> &'static str {
+        match self {
+            Self::Datagrams => "datagrams",
+            Self::Streams => "datagrams and streams",
+        }
+    }
+}
+
+/// Set in the keys of what streams sent: neither kind of key has this bit of its own.
+const STREAMS: u128 = 1 << 62;
 
 /// A source as limits count it: an IPv4 address, or the /64 of an IPv6 address. Never 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,6 +55,25 @@ impl Key {
         }
     }
 
+    /// What a source sends this way, counted apart from what it sends the other way.
+    pub(super) fn by(medium: Medium, address: IpAddr) -> Self {
+        let Self(key) = Self::of(address);
+        match medium {
+            Medium::Datagrams => Self(key),
+            Medium::Streams => Self(key | STREAMS),
+        }
+    }
+
+    /// What comes on a flow.
+    pub(super) fn at(flow: &Flow) -> Self {
+        Self::by(Medium::of(flow.transport), flow.remote.ip())
+    }
+
+    /// Which way it counts.
+    pub(super) const fn medium(self) -> Medium {
+        if self.0 & STREAMS == 0 { Medium::Datagrams } else { Medium::Streams }
+    }
+
     /// The addresses it stands for.
     pub(super) fn network(self) -> IpNet {
         match self.address() {
@@ -32,7 +84,7 @@ impl Key {
 
     /// An address of the source: itself, or the first of its /64.
     pub(super) fn address(self) -> IpAddr {
-        let v6 = std::net::Ipv6Addr::from(self.0);
+        let v6 = std::net::Ipv6Addr::from(self.0 & !STREAMS);
         match v6.to_ipv4_mapped() {
             Some(v4) => IpAddr::V4(v4),
             None => IpAddr::V6(std::net::Ipv6Addr::from(self.0 >> 64 << 64)),
@@ -119,12 +171,23 @@ impl<V: Clone + Default> Table<V> {
         key: Key,
         rank: impl Fn(&V) -> u64,
     ) -> Option<(&mut V, Option<V>)> {
+        self.entry_ranked(hash, key, |_, value| rank(value))
+    }
+
+    /// The same, where what an entry is worth depends on its key, too.
+    pub(super) fn entry_ranked<R: Ord>(
+        &mut self,
+        hash: u64,
+        key: Key,
+        rank: impl Fn(Key, &V) -> R,
+    ) -> Option<(&mut V, Option<V>)> {
         let start = self.start(hash);
         let set = self.slots.get_mut(start..start + WAYS)?;
         let known = set.iter().position(|slot| slot.key == key);
         let place =
             known.or_else(|| set.iter().position(|slot| slot.key == Key::default())).or_else(|| {
-                set.iter().enumerate().min_by_key(|(_, slot)| rank(&slot.value)).map(|(place, _)| place)
+                let least = set.iter().enumerate().min_by_key(|(_, slot)| rank(slot.key, &slot.value));
+                least.map(|(place, _)| place)
             })?;
         let slot = set.get_mut(place)?;
         let mut evicted = None;
@@ -171,6 +234,11 @@ impl Rate {
         let now = nanos(now);
         let ahead = arrival.saturating_sub(now);
         (ahead <= self.tolerance).then(|| arrival.max(now).saturating_add(self.interval))
+    }
+
+    /// Whether events still count by this arrival time: a source that was quiet for long enough begins anew.
+    pub(super) fn counts(arrival: u64, now: Tick) -> bool {
+        arrival > nanos(now)
     }
 
     /// The arrival time as it was before the last event.
@@ -237,6 +305,24 @@ mod tests {
         }
         assert_eq!(Key::of("2001:db8::7".parse().unwrap()).address().to_string(), "2001:db8::");
         assert_ne!(Key::of("::".parse().unwrap()), Key::default());
+    }
+
+    #[test]
+    fn what_comes_by_datagrams_and_by_streams_is_counted_apart_and_is_of_the_same_source() {
+        for source in
+            ["192.0.2.1", "255.255.255.255", "0.0.0.0", "2001:db8::7", "::", "ffff:ffff:ffff:ffff::"]
+        {
+            let source: IpAddr = source.parse().unwrap();
+            let (datagrams, streams) = (Key::by(Medium::Datagrams, source), Key::by(Medium::Streams, source));
+            assert_ne!(datagrams, streams, "{source}");
+            assert_eq!(
+                (datagrams.medium(), streams.medium()),
+                (Medium::Datagrams, Medium::Streams),
+                "{source}"
+            );
+            assert_eq!(datagrams.network(), streams.network(), "{source}");
+            assert!(datagrams.network().contains(&source), "{source}");
+        }
     }
 
     #[test]

@@ -211,7 +211,7 @@ fn a4_a_scripted_burglar_never_gets_in_is_banned_and_the_rightful_user_calls_mea
     assert!(page.contains(&format!("{} as anybody", net.last())), "{page}");
     assert_eq!(ask(&["unlock", "phone"]).1, "nothing was locked there; `ringfence status` shows what is\n");
     let (code, told) = ask(&["unlock", "--source", &net.last()]);
-    assert_eq!((code, &*told), (Some(0), "1 lock(s) and the ban were lifted\n"));
+    assert_eq!((code, &*told), (Some(0), "lifted: 1 lock(s) and the ban of datagrams\n"));
     assert!(!ask(&["status"]).1.contains("locked out"));
     burglar.guess(GUESSES, "a guess of mine");
     let asked = burglar.challenges;

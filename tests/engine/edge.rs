@@ -182,6 +182,8 @@ pub struct Seen {
     pub records: Vec<CallRecord>,
     /// The end of draining.
     pub drained: Option<usize>,
+    /// Streams that are to be closed.
+    pub closed: Vec<ConnectionId>,
     /// Everything else that was put out, `Wait` left out.
     pub replies: Vec<Reply>,
 }
@@ -217,6 +219,7 @@ impl Seen {
         self.alerts.extend(more.alerts);
         self.records.extend(more.records);
         self.replies.extend(more.replies);
+        self.closed.extend(more.closed);
         self.drained = self.drained.or(more.drained);
     }
 }
@@ -256,7 +259,7 @@ impl Edge {
         loop {
             match self.engine.poll_output() {
                 Output::Send { hop, bytes } => seen.sent.push((hop, bytes)),
-                Output::Close { connection } => panic!("closed {connection:?}"),
+                Output::Close { connection } => seen.closed.push(connection),
                 Output::Record(record) => seen.records.push(*record),
                 Output::Alert(alert) => seen.alerts.push(*alert),
                 Output::Reply { reply, .. } => seen.replies.push(*reply),
@@ -272,6 +275,11 @@ impl Edge {
     /// One datagram.
     pub fn hear(&mut self, flow: Flow, text: &str) -> Seen {
         self.input(Input::Frame { flow, bytes: text.as_bytes() })
+    }
+
+    /// Whether a stream of this flow would be taken.
+    pub fn meets(&self, flow: Flow) -> bool {
+        self.engine.meets(self.now.tick, flow.listener, flow.remote.ip()).is_some()
     }
 
     /// Lets time pass, waking whenever the engine asked for it.

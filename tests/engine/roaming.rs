@@ -15,7 +15,7 @@ use super::texts::{Request, answer, tag};
 
 const ELSEWHERE: &str = "203.0.113.66:7777";
 
-fn policy() -> Arc<Policy> {
+pub fn policy() -> Arc<Policy> {
     plan(|plan| {
         let mut roamer = peer(3, "roamer", PeerSide::Inside, 1, STRANGER);
         roamer.sources.clear();
@@ -27,7 +27,7 @@ fn policy() -> Arc<Policy> {
     })
 }
 
-fn outside(request: Request) -> Request {
+pub fn outside(request: Request) -> Request {
     request.with(|request| request.uri = "sip:+13125550199@192.0.2.1".into())
 }
 
@@ -170,7 +170,8 @@ fn streams_prove_for_themselves_and_end_with_their_connection() {
     let text = |request: &Request| request.text().replace("SIP/2.0/UDP", "SIP/2.0/TCP");
     let response = edge.hear(stream(1), &text(&request)).to(STRANGER).remove(0);
     let proven = OFFICE.again(&request, &response);
-    assert_eq!(edge.hear(stream(1), &text(&proven)).statuses(STRANGER), [100]);
+    let seen = edge.hear(stream(1), &text(&proven));
+    assert_eq!((seen.statuses(STRANGER), seen.closed), (vec![100], vec![]));
     // Now it is the peer, and hears what a peer hears.
     let options = outside(Request::new("OPTIONS", STRANGER)).with(|request| request.branch += "o");
     assert_eq!(edge.hear(stream(1), &text(&options)).statuses(STRANGER), [200]);

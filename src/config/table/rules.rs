@@ -120,7 +120,7 @@ pub static STRANGERS: Section = Section {
             "ban_after",
             Kind::Count(1, 1_000_000),
             "20",
-            "packets of one stranger (of IPv6: one /64) within ban_window before it is banned",
+            "packets of one stranger (of IPv6: one /64) within ban_window before it is banned; datagrams and streams count apart, and datagrams, which can be forged, earn a ban of datagrams alone",
         ),
         Key::value(
             "ban_window",

@@ -1,0 +1,106 @@
+//! Bans: which sources are not looked at, over which kind of transport, and for how long.
+//!
+//! Owns the table of bans. Refuses to count what earns one, and to tell it. Read first: DESIGN.md §1, law 9; attack rows
+//! A1 and A10.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::super::strangers::BanNote;
+use super::super::table::{Key, Medium, Secret, Table};
+use super::Settings;
+use crate::clock::{Now, Tick};
+
+/// Bans that `told` tells one by one; of more, those that end last.
+pub const BANS_TOLD_MAX: usize = 32;
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Ban {
+    until: Tick,
+    /// Bans so far; each doubles the next.
+    nth: u32,
+}
+
+/// A ban in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ToldBan {
+    /// Until when.
+    pub until: Tick,
+    /// Whose; of an IPv6 /64 the first address.
+    pub source: IpAddr,
+    /// What earned it: that is also what it holds for.
+    pub medium: Medium,
+    /// Which time.
+    pub nth: u32,
+}
+
+/// All bans.
+#[derive(Debug)]
+pub(super) struct Bans {
+    table: Table<Ban>,
+}
+
+impl Bans {
+    /// None yet; at most `bans_max` at once.
+    pub(super) fn new(bans_max: usize) -> Self {
+        Self { table: Table::new(bans_max) }
+    }
+
+    /// Whether what comes this way from a source is not looked at. A ban that streams earned holds for datagrams as well, for
+    /// it was no forger's; one that datagrams earned holds for datagrams alone, for it may have been.
+    pub(super) fn hold(&self, secret: &Secret, now: Tick, source: IpAddr, medium: Medium) -> bool {
+        let holds = |earned: Medium| {
+            let key = Key::by(earned, source);
+            self.table.find(secret.hash(key), key).is_some_and(|ban| now < ban.until)
+        };
+        holds(Medium::Streams) || (medium == Medium::Datagrams && holds(Medium::Datagrams))
+    }
+
+    /// One more ban of a source: each lasts twice as long as the one before.
+    pub(super) fn add(&mut self, settings: &Settings, now: Now, hash: u64, key: Key) -> Option<BanNote> {
+        // The one that ends soonest makes room. Forged datagrams push no ban out that a stream has earned.
+        let rank = |key: Key, ban: &Ban| (key.medium() == Medium::Streams && now.tick < ban.until, ban.until);
+        let (ban, _) = self.table.entry_ranked(hash, key, rank)?;
+        // A source that was quiet for the longest ban begins anew.
+        let forgotten = ban.until.after(settings.ban_max) < now.tick;
+        ban.nth = if forgotten { 1 } else { ban.nth.saturating_add(1) };
+        let doublings = 1_u32.checked_shl(ban.nth.saturating_sub(1)).unwrap_or(u32::MAX);
+        let lasts = settings.ban_first.saturating_mul(doublings).min(settings.ban_max);
+        ban.until = now.tick.after(lasts);
+        Some(BanNote { key, at: now.wall, lasts, nth: ban.nth })
+    }
+
+    /// Lifts the bans of a source; what those that were in force were earned by.
+    pub(super) fn lift(&mut self, secret: &Secret, now: Tick, source: IpAddr) -> Vec<Medium> {
+        let mut lifts = |medium: Medium| {
+            let key = Key::by(medium, source);
+            let ban = self.table.find_mut(secret.hash(key), key).filter(|ban| now < ban.until);
+            ban.map(|ban| *ban = Ban::default()).is_some()
+        };
+        [Medium::Datagrams, Medium::Streams].into_iter().filter(|medium| lifts(*medium)).collect()
+    }
+
+    /// Lifts all bans of sources that `listed` knows.
+    pub(super) fn forgive(&mut self, listed: impl Fn(IpNet) -> bool) {
+        for slot in self.table.iter_mut().filter(|slot| listed(slot.key.network())) {
+            slot.value = Ban::default();
+        }
+    }
+
+    /// How many are in force, and the `BANS_TOLD_MAX` of them that end last, the last one first.
+    pub(super) fn told(&self, now: Tick) -> (usize, Vec<ToldBan>) {
+        let (mut count, mut last) = (0, BinaryHeap::with_capacity(BANS_TOLD_MAX + 1));
+        for slot in self.table.iter().filter(|slot| now < slot.value.until) {
+            count += 1;
+            let Ban { until, nth } = slot.value;
+            last.push(Reverse(ToldBan { until, source: slot.key.address(), medium: slot.key.medium(), nth }));
+            if last.len() > BANS_TOLD_MAX {
+                last.pop();
+            }
+        }
+        (count, last.into_sorted_vec().into_iter().map(|Reverse(ban)| ban).collect())
+    }
+}

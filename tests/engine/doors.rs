@@ -1,0 +1,116 @@
+//! Who is kept out, and by what way: a datagram's source can be forged, that of a stream cannot (attack rows A1, A10, F1).
+
+use std::time::Duration;
+
+use ringfence::engine::{BanState, Input, Query, Reply};
+use ringfence::sip::{ConnectionId, Flow, ListenerId, Transport};
+
+use super::credentials::invite;
+use super::edge::{Edge, STRANGER, from};
+use super::roaming::{outside, policy};
+use super::texts::Request;
+
+/// A stream from an address that no peer lists, to the listener where somebody may roam.
+fn stream(connection: u64) -> Flow {
+    Flow { transport: Transport::Tcp, connection: ConnectionId(connection), ..from(STRANGER) }
+}
+
+/// The listener where nobody may roam.
+fn inside(flow: Flow) -> Flow {
+    Flow { listener: ListenerId(0), ..flow }
+}
+
+fn ask(mark: &str) -> Request {
+    outside(invite(STRANGER, mark))
+}
+
+fn over_tcp(request: &Request) -> String {
+    request.text().replace("SIP/2.0/UDP", "SIP/2.0/TCP")
+}
+
+#[test]
+fn a10_forged_datagrams_shut_nobody_out_of_streams() {
+    let mut edge = Edge::under(policy());
+    for n in 0..30 {
+        let seen = edge.hear(inside(from(STRANGER)), &ask(&format!("forged{n}")).text());
+        assert!(seen.sent.is_empty());
+    }
+    assert!(
+        edge.hear(from(STRANGER), &ask("datagram").text()).sent.is_empty(),
+        "datagrams from there are banned"
+    );
+    assert!(edge.meets(stream(1)), "a stream from there is taken");
+    let seen = edge.hear(stream(1), &over_tcp(&ask("stream")));
+    assert_eq!((seen.statuses(STRANGER), seen.closed), (vec![401], vec![]), "and asked");
+    let alerts = edge.pass(Duration::from_secs(11)).alerts;
+    let ban = alerts.iter().find(|alert| alert.code.number == 39201).unwrap();
+    assert!(ban.evidence.contains(&("holds_for", "datagrams".to_owned())), "{ban:?}");
+    assert!(ban.text.contains("UDP"), "{}", ban.text);
+}
+
+#[test]
+fn a1_what_streams_earned_holds_for_datagrams_too() {
+    let mut edge = Edge::under(policy());
+    for n in 0..30 {
+        edge.hear(inside(stream(n + 1)), &over_tcp(&ask(&format!("stranger{n}"))));
+    }
+    assert!(!edge.meets(stream(99)), "no stream from there is taken");
+    assert!(edge.hear(from(STRANGER), &ask("datagram").text()).sent.is_empty(), "and no datagram heard");
+    let alerts = edge.pass(Duration::from_secs(11)).alerts;
+    let ban = alerts.iter().find(|alert| alert.code.number == 39201).unwrap();
+    assert!(ban.evidence.contains(&("holds_for", "datagrams and streams".to_owned())), "{ban:?}");
+    assert_eq!((edge.count("bans"), edge.count("bans_of_streams")), (1, 1));
+}
+
+#[test]
+fn a10_forged_datagrams_count_for_nothing_that_a_stream_says() {
+    let mut edge = Edge::under(policy());
+    // As many as are borne, of each kind: neither adds to the other.
+    for n in 0..20 {
+        edge.hear(inside(from(STRANGER)), &ask(&format!("forged{n}")).text());
+    }
+    for n in 0..20 {
+        edge.hear(inside(stream(n + 1)), &over_tcp(&ask(&format!("said{n}"))));
+    }
+    assert_eq!(edge.count("bans"), 0);
+    edge.hear(inside(stream(99)), &over_tcp(&ask("one too many")));
+    assert_eq!((edge.count("bans"), edge.count("bans_of_streams")), (1, 1));
+}
+
+#[test]
+fn bans_are_shown_by_what_they_hold_for_and_lifted_together() {
+    let mut edge = Edge::under(policy());
+    for n in 0..30 {
+        edge.hear(inside(from(STRANGER)), &ask(&format!("forged{n}")).text());
+        edge.hear(inside(stream(n + 1)), &over_tcp(&ask(&format!("said{n}"))));
+    }
+    let shown = bans(&mut edge);
+    let held: Vec<(&str, &str)> = shown.iter().map(|ban| (&*ban.source, ban.holds_for)).collect();
+    let source = "203.0.113.66";
+    assert_eq!(held, [(source, "datagrams and streams"), (source, "datagrams")]);
+    assert!(shown.iter().all(|ban| ban.nth == 1 && (890..=900).contains(&ban.left_s)), "{shown:?}");
+    assert_eq!(unlock(&mut edge, "203.0.113.67"), [""; 0]);
+    assert_eq!(unlock(&mut edge, source), ["datagrams", "datagrams and streams"]);
+    assert_eq!((bans(&mut edge), unlock(&mut edge, source)), (vec![], vec![]));
+    assert!(edge.meets(stream(99)));
+    edge.pass(Duration::from_secs(61));
+    assert_eq!(edge.hear(from(STRANGER), &ask("again").text()).statuses(STRANGER), [401]);
+}
+
+fn bans(edge: &mut Edge) -> Vec<BanState> {
+    match edge.input(Input::Query { id: 1, query: Query::Status }).replies.remove(0) {
+        Reply::Status { bans, banned, .. } => {
+            assert_eq!(bans.len(), banned);
+            bans
+        }
+        other @ Reply::Unlocked { .. } => panic!("{other:?}"),
+    }
+}
+
+fn unlock(edge: &mut Edge, source: &str) -> Vec<&'static str> {
+    let query = Query::Unlock { user: None, source: Some(source.parse().unwrap()) };
+    match edge.input(Input::Query { id: 2, query }).replies.remove(0) {
+        Reply::Unlocked { bans, .. } => bans,
+        other @ Reply::Status { .. } => panic!("{other:?}"),
+    }
+}
