@@ -33,6 +33,8 @@ mod numbers;
 mod oversize;
 #[path = "engine/pauses.rs"]
 mod pauses;
+#[path = "engine/proofs.rs"]
+mod proofs;
 #[path = "engine/roaming.rs"]
 mod roaming;
 #[path = "engine/sessions.rs"]

@@ -26,7 +26,7 @@ use crate::policy::lockout;
 use crate::policy::nonce::Bound;
 use crate::policy::sources::{Bucket, Charged};
 use crate::sip::digest::{Authorization, Offer, User};
-use crate::sip::{HeaderName, Method, Transport};
+use crate::sip::{ConnectionId, HeaderName, Method, Transport};
 
 /// Lines of credentials that are looked at, whatever their realms; more are refused.
 const AUTHORIZATIONS_MAX: usize = 8;
@@ -103,6 +103,7 @@ impl Engine {
             uri: message.request_uri(),
             bound,
             trusted: true,
+            shown: arrived.flow.connection != ConnectionId::NONE,
         };
         let proof = self.guard.judge(now.tick, demand, found.map(|found| &**found), &claim);
         if let (Proof::Proven, Some(found)) = (proof, found) {

@@ -184,6 +184,7 @@ impl Engine {
             uri: message.request_uri(),
             bound,
             trusted: false,
+            shown: flow.connection != ConnectionId::NONE,
         };
         let credential = found.as_ref().map(|(_, credential)| &***credential);
         let proof = self.guard.judge(now.tick, demand, credential, &claim);

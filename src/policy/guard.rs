@@ -30,6 +30,8 @@ pub struct Claim<'a> {
     pub bound: Bound,
     /// Whether a peer lists its source, or somebody there proved a password lately.
     pub trusted: bool,
+    /// Whether its source has shown that it is its own, as a stream's has by the handshake of TCP.
+    pub shown: bool,
 }
 
 /// What is to be done with it.
@@ -124,6 +126,11 @@ impl Guard {
         let Some(mark) = self.nonces.known(now, &authorization.nonce, &claim.bound) else {
             return Proof::Stale;
         };
+        if self.nonces.is_spent(mark) {
+            // Copies of what was wrong hear what it heard; whatever else comes is not even tried.
+            let copied = self.guesses.has(&self.seed, mark, claim);
+            return if copied { Proof::Wrong(COPIED, Wrong::Copied) } else { Proof::Stale };
+        }
         let user = match &authorization.user {
             User::Named(name) | User::Hashed(name) => &**name,
         };
@@ -139,7 +146,7 @@ impl Guard {
         let right = black_box(proven) & key.is_some();
         let lock = self.lockouts.as_ref().map_or(Lock::Open, |lockouts| lockouts.lock_of(now, &who));
         if lock != Lock::Open {
-            let is_new = self.guesses.is_new(&self.seed, mark, claim);
+            let is_new = self.guessed(now, mark, claim);
             let pressed = self.lockouts.as_mut().filter(|_| lock == Lock::Locked && is_new);
             let quiet = if lock == Lock::Quiet { Wrong::Quiet } else { Wrong::Borne };
             return Proof::Locked(pressed.map_or(quiet, |lockouts| lockouts.pressed(now, &who)));
@@ -147,7 +154,7 @@ impl Guard {
         let fault = terms_fault(asked, claim).or((!right).then_some("the password or the user is wrong"));
         if let Some(why) = fault {
             // UDP repeats a request until it is answered: the copies of one guess are one guess.
-            let is_new = self.guesses.is_new(&self.seed, mark, claim);
+            let is_new = self.guessed(now, mark, claim);
             let wrong = self.lockouts.as_mut().map_or(Wrong::Borne, |lockouts| match is_new {
                 true => lockouts.wrong(now, &who),
                 false => lockouts.repeated(now, &who),
@@ -167,15 +174,27 @@ impl Guard {
                 }
                 Proof::Proven
             }
-            Use::Replayed => Proof::Replayed,
+            Use::Replayed => {
+                self.guessed(now, mark, claim);
+                Proof::Replayed
+            }
             Use::Gone => Proof::Stale,
         }
+    }
+
+    /// Remembers what was wrong under a nonce; whether it is no copy. Whoever forges a datagram's source may have overheard the
+    /// nonce: it is good for one wrong answer, and the next must fetch another, which goes to the source.
+    fn guessed(&mut self, now: Tick, mark: Mark, claim: &Claim<'_>) -> bool {
+        if !claim.shown {
+            self.nonces.spend(now, mark);
+        }
+        self.guesses.is_new(&self.seed, mark, claim)
     }
 
     /// Whether a nonce is one of ours that is still good there: whoever shows it has heard it, so that its source is its own.
     #[must_use]
     pub fn knows(&self, now: Tick, nonce: &[u8], bound: &Bound) -> bool {
-        self.nonces.known(now, nonce, bound).is_some()
+        self.nonces.known(now, nonce, bound).is_some_and(|mark| !self.nonces.is_spent(mark))
     }
 
     /// What is locked now, by name.
@@ -208,6 +227,9 @@ fn terms_fault(asked: &Demand, claim: &Claim<'_>) -> Option<&'static str> {
 const MISNAMED: &str = "the password is right, but the digest-uri is not the Request-URI; where the machine writes its \
                         host alone there, set `digest_uri: host` for this peer";
 
+/// What came before was wrong, and told.
+const COPIED: &str = "a copy of what was wrong";
+
 /// Wrong proofs remembered, so that copies of one are told from another.
 const GUESSES_MAX: usize = 64;
 
@@ -218,12 +240,7 @@ struct Guesses(VecDeque<u64>);
 impl Guesses {
     /// Whether this proof was not among the last wrong ones; it is now.
     fn is_new(&mut self, seed: &[u8; 32], mark: Mark, claim: &Claim<'_>) -> bool {
-        let mut hasher = DefaultHasher::new();
-        let authorization = claim.authorization;
-        (seed, mark, claim.bound.source, claim.method, claim.uri).hash(&mut hasher);
-        (authorization.response.as_bytes(), &authorization.cnonce, &authorization.uri).hash(&mut hasher);
-        authorization.counted.map(|counted| counted.count).hash(&mut hasher);
-        let guess = hasher.finish();
+        let guess = Self::of(seed, mark, claim);
         if self.0.contains(&guess) {
             return false;
         }
@@ -232,6 +249,20 @@ impl Guesses {
         }
         self.0.push_back(guess);
         true
+    }
+
+    /// Whether it was.
+    fn has(&self, seed: &[u8; 32], mark: Mark, claim: &Claim<'_>) -> bool {
+        self.0.contains(&Self::of(seed, mark, claim))
+    }
+
+    fn of(seed: &[u8; 32], mark: Mark, claim: &Claim<'_>) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let authorization = claim.authorization;
+        (seed, mark, claim.bound.source, claim.method, claim.uri).hash(&mut hasher);
+        (authorization.response.as_bytes(), &authorization.cnonce, &authorization.uri).hash(&mut hasher);
+        authorization.counted.map(|counted| counted.count).hash(&mut hasher);
+        hasher.finish()
     }
 }
 

@@ -77,6 +77,7 @@ impl Client {
     }
 }
 
+/// Over a stream.
 fn judge_line(
     guard: &mut Guard,
     now: u64,
@@ -85,12 +86,23 @@ fn judge_line(
     method: &[u8],
     bound: Bound,
 ) -> Proof {
+    judge_from(guard, now, asked, line, method, (bound, true))
+}
+
+fn judge_from(
+    guard: &mut Guard,
+    now: u64,
+    asked: &Demand,
+    line: &[u8],
+    method: &[u8],
+    (bound, shown): (Bound, bool),
+) -> Proof {
     let authorization = Authorization::read(line).unwrap().unwrap();
     let found = match &authorization.user {
         User::Named(name) => asked.find(name),
         User::Hashed(_) => None,
     };
-    let claim = Claim { authorization: &authorization, method, uri: URI, bound, trusted: true };
+    let claim = Claim { authorization: &authorization, method, uri: URI, bound, trusted: true, shown };
     guard.judge(at(now), asked, found.map(|found| &**found), &claim)
 }
 
@@ -234,4 +246,31 @@ fn a4_copies_of_one_guess_count_once_and_a_right_password_never() {
         }
     }
     assert_eq!(judge(&mut guard, &asked, &OFFICE.line(&nonce)), Proof::Proven);
+}
+
+/// Whoever forges a datagram's source may have overheard one nonce: it is one guess, and not even tried again; the next takes a
+/// nonce that goes to the source. Over a stream, which nobody forges, each guess counts.
+#[test]
+fn a4_a_nonce_is_good_for_one_wrong_answer_where_sources_can_be_forged() {
+    let asked = demand(&[Hash::Sha256]);
+    let guess = |count| Client { password: "guessed", count, ..OFFICE };
+    let mut guard = guard();
+    let mut judge_datagram =
+        |line: &[u8]| judge_from(&mut guard, 1, &asked, line, b"INVITE", (bound(), false));
+    let nonces = self::guard();
+    for n in 1..=4 {
+        let nonce = nonces.nonce(at(1), n, &bound());
+        assert!(matches!(judge_datagram(&guess(1).line(&nonce)), Proof::Wrong(_, Wrong::Borne)), "{n}");
+        assert!(matches!(judge_datagram(&guess(1).line(&nonce)), Proof::Wrong(_, Wrong::Copied)), "{n}");
+        for count in 2..20 {
+            assert_eq!(judge_datagram(&guess(count).line(&nonce)), Proof::Stale, "{n} {count}");
+        }
+        assert_eq!(judge_datagram(&OFFICE.line(&nonce)), Proof::Stale, "nor is the right one tried");
+    }
+    let fifth = judge_datagram(&guess(1).line(&nonces.nonce(at(1), 5, &bound())));
+    assert!(matches!(fifth, Proof::Wrong(_, Wrong::Locked { nth: 1, .. })), "{fifth:?}");
+    // Locked out it learns nothing either: neither by what is right, nor under the same nonce again.
+    let nonce = nonces.nonce(at(1), 6, &bound());
+    assert_eq!(judge_datagram(&OFFICE.line(&nonce)), Proof::Locked(Wrong::Borne));
+    assert_eq!(judge_datagram(&Client { count: 2, ..OFFICE }.line(&nonce)), Proof::Stale);
 }

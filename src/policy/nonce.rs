@@ -1,9 +1,10 @@
 //! Nonces: made with a key, known again without memory, and each count of one taken once.
 //!
-//! Owns what a nonce says (when, for whom) and the table of those that proved something. Refuses to know passwords.
+//! Owns what a nonce says (when, for whom), the table of those that proved something, and that of those which are spent.
+//! Refuses to know passwords.
 //! Read first: RFC 7616 §3.3, §3.4, §5.4, §5.10; RFC 3261 §22.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -20,7 +21,7 @@ use crate::sip::ListenerId;
 /// How long a nonce is good for; after it the client is asked anew, with `stale=true`.
 pub const NONCE_LIFETIME: Duration = Duration::from_secs(300);
 
-/// Nonces whose counts are remembered at once. At the limit the oldest goes, and it and all as old as it are stale.
+/// Nonces whose counts are remembered at once, and as many more under which something wrong came. At the limit the oldest goes, and it and all as old as it are stale.
 pub const NONCES_MAX: usize = 16_384;
 
 /// How far below the highest count of a nonce another may still come, so that requests may overtake each other.
@@ -46,12 +47,14 @@ pub struct Bound {
     pub peer: Option<PeerId>,
 }
 
-/// A nonce that was known again. Ordered by age.
+/// A nonce that was known again. Ordered by age. Two of different sources, listeners or peers are never one, though they may
+/// have been made from one salt: whoever copies a request would else take its counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mark {
     /// Seconds.
     issued: u32,
-    salt: u64,
+    /// Of its proof, which holds for whom it is.
+    proof: u64,
 }
 
 /// What a count of a nonce is.
@@ -77,9 +80,14 @@ struct Window {
 pub struct Nonces {
     key: Hmac<Sha256>,
     used: BTreeMap<Mark, Window>,
+    /// Of each of the two tables.
     limit: usize,
     /// The youngest that was given up before its time: of nonces as old as it nothing is known.
     given_up: Option<u32>,
+    /// Those under which something wrong came.
+    spent: BTreeSet<Mark>,
+    /// The youngest of those that was given up before its time: nonces as old as it are taken for spent.
+    spent_given_up: Option<u32>,
 }
 
 impl fmt::Debug for Nonces {
@@ -99,6 +107,8 @@ impl Nonces {
             used: BTreeMap::new(),
             limit,
             given_up: None,
+            spent: BTreeSet::new(),
+            spent_given_up: None,
         }
     }
 
@@ -106,7 +116,7 @@ impl Nonces {
     /// request may get copies of an answer.
     #[must_use]
     pub fn make(&self, now: Tick, salt: u64, bound: &Bound) -> NonceText {
-        text(&self.octets(Mark { issued: seconds(now), salt }, bound))
+        text(&self.octets(seconds(now), salt, bound))
     }
 
     /// Knows a nonce again: `None` when it is none of ours, was made for somebody else, or is too old.
@@ -114,20 +124,44 @@ impl Nonces {
     pub fn known(&self, now: Tick, nonce: &[u8], bound: &Bound) -> Option<Mark> {
         let octets = octets(nonce)?;
         let (issued, rest) = octets.split_first_chunk::<4>()?;
-        let (salt, _) = rest.split_first_chunk::<8>()?;
-        let mark = Mark { issued: u32::from_be_bytes(*issued), salt: u64::from_be_bytes(*salt) };
-        let ours = bool::from(self.octets(mark, bound).ct_eq(&octets));
-        let age = u64::from(seconds(now).checked_sub(mark.issued)?);
+        let (salt, proof) = rest.split_first_chunk::<8>()?;
+        let issued = u32::from_be_bytes(*issued);
+        let ours = bool::from(self.octets(issued, u64::from_be_bytes(*salt), bound).ct_eq(&octets));
+        let age = u64::from(seconds(now).checked_sub(issued)?);
+        let (proof, _) = proof.split_first_chunk::<8>()?;
+        let mark = Mark { issued, proof: u64::from_be_bytes(*proof) };
         (ours && age <= NONCE_LIFETIME.as_secs()).then_some(mark)
     }
 
-    fn octets(&self, mark: Mark, bound: &Bound) -> [u8; OCTETS] {
+    /// Something wrong came under a nonce from where anybody may forge the source: it is good no more, for whoever overheard
+    /// it would else go on under it. Who fetches another shows that it hears what is sent to its source.
+    pub fn spend(&mut self, now: Tick, mark: Mark) {
+        self.used.remove(&mark);
+        let oldest = oldest(now);
+        while self.spent.first().is_some_and(|first| first.issued < oldest) {
+            self.spent.pop_first();
+        }
+        if self.spent.len() >= self.limit
+            && let Some(gone) = self.spent.pop_first()
+        {
+            self.spent_given_up = self.spent_given_up.max(Some(gone.issued));
+        }
+        self.spent.insert(mark);
+    }
+
+    /// Whether something wrong came under a nonce before.
+    #[must_use]
+    pub fn is_spent(&self, mark: Mark) -> bool {
+        self.spent.contains(&mark) || self.spent_given_up.is_some_and(|given_up| mark.issued <= given_up)
+    }
+
+    fn octets(&self, issued: u32, salt: u64, bound: &Bound) -> [u8; OCTETS] {
         let source: Ipv6Addr = match bound.source.to_canonical() {
             IpAddr::V4(v4) => v4.to_ipv6_mapped(),
             IpAddr::V6(v6) => v6,
         };
         let mut mac = self.key.clone();
-        let [issued, salt] = [&mark.issued.to_be_bytes()[..], &mark.salt.to_be_bytes()];
+        let [issued, salt] = [&issued.to_be_bytes()[..], &salt.to_be_bytes()];
         let peer = bound.peer.map_or(u32::MAX, |peer| u32::from(peer.0)).to_be_bytes();
         for part in [issued, salt, &source.octets(), &bound.listener.0.to_be_bytes(), &peer] {
             mac.update(part);
@@ -149,7 +183,7 @@ impl Nonces {
             return Use::Gone;
         }
         // Who is past its time is asked anew by its age alone.
-        let oldest = seconds(now).saturating_sub(u32::try_from(NONCE_LIFETIME.as_secs()).unwrap_or(u32::MAX));
+        let oldest = oldest(now);
         while let Some(first) = self.used.first_entry().filter(|first| first.key().issued < oldest) {
             first.remove();
         }
@@ -199,6 +233,11 @@ impl Window {
         self.seen |= bit;
         Use::Taken
     }
+}
+
+/// When the oldest was made that is still good.
+fn oldest(now: Tick) -> u32 {
+    seconds(now).saturating_sub(u32::try_from(NONCE_LIFETIME.as_secs()).unwrap_or(u32::MAX))
 }
 
 fn seconds(now: Tick) -> u32 {
@@ -325,22 +364,64 @@ mod tests {
     #[test]
     fn the_table_is_bounded_and_what_is_given_up_is_stale() {
         let mut ours = nonces(3);
-        let marks: Vec<Mark> = (0..5).map(|n| Mark { issued: 100 + n, salt: 7 }).collect();
+        let marks: Vec<Mark> = (0..5).map(|n| Mark { issued: 100 + n, proof: 7 }).collect();
         for (at_mark, mark) in marks.iter().enumerate() {
             assert_eq!(ours.take(at(110), *mark, 1), Use::Taken);
             assert_eq!(ours.len(), (at_mark + 1).min(3), "limit - 1, limit, limit + 1");
         }
         assert_eq!(ours.take(at(110), marks[1], 2), Use::Gone, "and never taken twice");
-        assert_eq!(ours.take(at(110), Mark { issued: 101, salt: 9 }, 1), Use::Gone, "as old as that one");
+        assert_eq!(ours.take(at(110), Mark { issued: 101, proof: 9 }, 1), Use::Gone, "as old as that one");
         assert_eq!(ours.take(at(110), marks[2], 1), Use::Replayed);
         assert_eq!(ours.take(at(110), marks[2], 2), Use::Taken);
         // An old one that comes late to a full table makes no room for itself.
-        assert_eq!(ours.take(at(110), Mark { issued: 102, salt: 0 }, 1), Use::Gone);
+        assert_eq!(ours.take(at(110), Mark { issued: 102, proof: 0 }, 1), Use::Gone);
         // What is past its time makes room by itself and gives up nothing.
         let mut ours = nonces(2);
         assert_eq!(ours.take(at(100), marks[0], 1), Use::Taken);
         assert_eq!(ours.take(at(101), marks[1], 1), Use::Taken);
-        assert_eq!(ours.take(at(402), Mark { issued: 402, salt: 1 }, 1), Use::Taken);
+        assert_eq!(ours.take(at(402), Mark { issued: 402, proof: 1 }, 1), Use::Taken);
         assert_eq!((ours.len(), ours.given_up), (1, None));
+    }
+
+    #[test]
+    fn a6_no_salt_makes_one_mark_of_two_sources_listeners_or_peers() {
+        let ours = nonces(8);
+        let marks: Vec<Mark> = [
+            BOUND,
+            Bound { source: "192.0.2.2".parse().unwrap(), ..BOUND },
+            Bound { listener: ListenerId(2), ..BOUND },
+            Bound { peer: Some(PeerId(0)), ..BOUND },
+            Bound { peer: Some(PeerId(1)), ..BOUND },
+        ]
+        .iter()
+        .map(|bound| ours.known(at(7), &ours.make(at(7), 42, bound), bound).unwrap())
+        .collect();
+        for (n, mark) in marks.iter().enumerate() {
+            assert_eq!(marks.iter().position(|other| other == mark), Some(n), "{marks:?}");
+        }
+    }
+
+    #[test]
+    fn a4_what_is_spent_stays_so_and_the_table_of_it_is_bounded() {
+        let mut ours = nonces(3);
+        let mark = |issued| Mark { issued, proof: 7 };
+        for issued in 100..105 {
+            assert!(!ours.is_spent(mark(issued)));
+            ours.spend(at(110), mark(issued));
+            assert!(ours.is_spent(mark(issued)));
+            assert_eq!(ours.spent.len(), usize::try_from(issued - 99).unwrap().min(3), "limit and one more");
+        }
+        // Two made room: they and all as old as they are taken for spent, and nothing younger is.
+        for (issued, spent) in [(99, true), (100, true), (101, true), (102, true), (105, false)] {
+            assert_eq!(ours.is_spent(mark(issued)), spent, "{issued}");
+        }
+        assert!(!ours.is_spent(Mark { issued: 102, proof: 9 }), "another of that second");
+        // What is past its time makes room by itself.
+        ours.spend(at(500), mark(500));
+        assert_eq!((ours.spent.len(), ours.spent_given_up), (1, Some(101)));
+        // Its counts are not kept besides.
+        assert_eq!(ours.take(at(500), mark(499), 1), Use::Taken);
+        ours.spend(at(500), mark(499));
+        assert_eq!((ours.len(), ours.is_spent(mark(499))), (0, true));
     }
 }

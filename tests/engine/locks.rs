@@ -129,6 +129,7 @@ fn a10_what_proves_nothing_spends_nothing_of_the_peers_own_bucket() {
 fn a4_who_guesses_spends_nothing_of_what_the_rightful_user_has_at_the_same_address() {
     let mut edge = Edge::under(policy(5));
     let line = challenges(&challenged(&mut edge, &invite(PBX, "before"))).remove(0);
+    let real = challenges(&challenged(&mut edge, &invite(PBX, "rightful"))).remove(0);
     let mut heard = Vec::new();
     for n in 1..=60 {
         let guess = Client { count: n, ..GUESSER }.sign(&invite(PBX, &format!("guess{n}")), &line, false);
@@ -143,7 +144,7 @@ fn a4_who_guesses_spends_nothing_of_what_the_rightful_user_has_at_the_same_addre
     assert!(heard[59].is_empty(), "fifty answers a second, and no more: {heard:?}");
     let other = Client { user: "other", ..OFFICE };
     for n in 1..=5 {
-        let signed = Client { count: n, ..other }.sign(&invite(PBX, &format!("real{n}")), &line, false);
+        let signed = Client { count: n, ..other }.sign(&invite(PBX, &format!("real{n}")), &real, false);
         assert_eq!(edge.hear(from(PBX), &signed.text()).statuses(PBX), [100], "{n}");
     }
 }
@@ -151,13 +152,15 @@ fn a4_who_guesses_spends_nothing_of_what_the_rightful_user_has_at_the_same_addre
 #[test]
 fn a4_a_lock_is_told_and_counted_even_while_somebody_floods_the_bucket_of_what_proves_nothing() {
     let mut edge = Edge::under(policy(5));
-    let line = challenges(&challenged(&mut edge, &invite(PBX, "before"))).remove(0);
+    let before = |n| invite(PBX, &format!("before{n}"));
+    let lines: Vec<String> =
+        (0..5).map(|n| challenges(&challenged(&mut edge, &before(n))).remove(0)).collect();
     let mut heard = Vec::new();
     for n in 1..=100 {
         edge.hear(from(PBX), &invite(PBX, &format!("forged{n}")).text());
     }
-    for n in 1..=5 {
-        let guess = Client { count: n, ..GUESSER }.sign(&invite(PBX, &format!("guess{n}")), &line, false);
+    for (n, line) in lines.iter().enumerate() {
+        let guess = GUESSER.sign(&invite(PBX, &format!("guess{n}")), line, false);
         let seen = edge.hear(from(PBX), &guess.text());
         assert_eq!((seen.statuses(PBX), seen.records.len()), (vec![], 0), "{n}");
         heard.extend(seen.alerts);
