@@ -191,6 +191,7 @@ fn the_invite_server_is_figure_7_and_rfc_6026() {
     let answer = |status: &str| Bytes::from(response(status, &invite, ";tag=b"));
     let t1 = Duration::from_millis(500);
     let states = [
+        ("Trying", InviteServer::Trying { answer: answer("100 Trying") }),
         ("Proceeding", InviteServer::Proceeding { last: None }),
         ("Proceeding, 180 sent", InviteServer::Proceeding { last: Some(answer("180 Ringing")) }),
         ("Completed", InviteServer::Completed { response: Some(answer("486 Busy Here")), interval: t1 }),
@@ -202,10 +203,12 @@ fn the_invite_server_is_figure_7_and_rfc_6026() {
     let events = [
         ("INVITE", Event::Invite),
         ("ACK", Event::Ack),
+        ("user: 100", Event::Respond(100, answer("100 Trying"))),
         ("user: 180", Event::Respond(180, answer("180 Ringing"))),
         ("user: 200", Event::Respond(200, answer("200 OK"))),
         ("user: 486", Event::Respond(486, answer("486 Busy Here"))),
         ("user: 200 again", Event::Resend(answer("200 OK"))),
+        ("timer Trying", Event::Timer(Timer::Trying)),
         ("timer G", Event::Timer(Timer::G)),
         ("timer H", Event::Timer(Timer::H)),
         ("timer I", Event::Timer(Timer::I)),
@@ -214,6 +217,7 @@ fn the_invite_server_is_figure_7_and_rfc_6026() {
     assert_all(
         &states,
         kinds!(InviteServer:
+            InviteServer::Trying { .. },
             InviteServer::Proceeding { last: None },
             InviteServer::Proceeding { last: Some(_) },
             InviteServer::Completed { .. },
@@ -227,10 +231,12 @@ fn the_invite_server_is_figure_7_and_rfc_6026() {
         kinds!(Event:
             Event::Invite,
             Event::Ack,
-            Event::Respond(..=199, _),
+            Event::Respond(..=100, _),
+            Event::Respond(101..=199, _),
             Event::Respond(200..=299, _),
             Event::Respond(300.., _),
             Event::Resend(_),
+            Event::Timer(Timer::Trying),
             Event::Timer(Timer::G),
             Event::Timer(Timer::H),
             Event::Timer(Timer::I),
@@ -238,6 +244,7 @@ fn the_invite_server_is_figure_7_and_rfc_6026() {
         ),
     );
     let name = |state: &InviteServer| match state {
+        InviteServer::Trying { .. } => "Trying".to_owned(),
         InviteServer::Proceeding { last: None } => "Proceeding".to_owned(),
         InviteServer::Proceeding { last: Some(last) } => format!("Proceeding, {} sent", start_line(last)),
         InviteServer::Completed { response, interval } if *interval != t1 || response.is_none() => {

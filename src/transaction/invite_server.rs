@@ -1,7 +1,8 @@
 //! The INVITE server transaction.
 //!
-//! Owns RFC 3261's figure 7 as RFC 6026 redraws it. The 100 is its user's work, who sends it at once. A transport error
-//! is no event here: RFC 6026 §8.8 leaves the state as it is, and timers H and L end what cannot be delivered.
+//! Owns RFC 3261's figure 7 as RFC 6026 redraws it. The 100 is its user's work, who gives it at once; over a transport
+//! that retransmits by itself it stops no copies, so it waits until it is due and mostly need not go. A transport error is
+//! no event here: RFC 6026 §8.8 leaves the state as it is, and timers H and L end what cannot be delivered.
 //! Read first: RFC 3261 §17.2.1; RFC 6026 §7.1, §8.7, §8.8.
 
 use std::time::Duration;
@@ -11,12 +12,17 @@ use smallvec::smallvec;
 
 use super::{Class, Effect, Lettered, Terms};
 
+/// How long the caller may hear nothing: a 100 is due no later (RFC 3261 §17.2.1).
+const TRYING_DUE: Duration = Duration::from_millis(200);
+
 /// Its effects.
 pub type Effects = super::Effects<Timer>;
 
-/// Its timers.
+/// Its timers. RFC 3261 gives the first no letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Timer {
+    /// The 100 is due (reliable transports): 200 ms.
+    Trying,
     /// Send the refusal again (unreliable transports).
     G,
     /// No ACK: 64*T1.
@@ -31,6 +37,13 @@ impl Lettered for Timer {
     fn retransmits(self) -> bool {
         match self {
             Self::G => true,
+            Self::Trying | Self::H | Self::I | Self::L => false,
+        }
+    }
+
+    fn sends(self) -> bool {
+        match self {
+            Self::Trying | Self::G => true,
             Self::H | Self::I | Self::L => false,
         }
     }
@@ -39,6 +52,11 @@ impl Lettered for Timer {
 /// Its states.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum InviteServer {
+    /// Nothing has been said but a 100, which waits until it is due (reliable transports).
+    Trying {
+        /// The 100.
+        answer: Bytes,
+    },
     /// The user has not answered finally.
     Proceeding {
         /// The last provisional response, for copies of the INVITE; not kept on reliable transports.
@@ -86,7 +104,7 @@ impl InviteServer {
     #[must_use]
     pub fn is_open(&self) -> bool {
         match self {
-            Self::Proceeding { .. } => true,
+            Self::Trying { .. } | Self::Proceeding { .. } => true,
             Self::Completed { .. } | Self::Confirmed | Self::Accepted | Self::Terminated => false,
         }
     }
@@ -96,7 +114,11 @@ impl InviteServer {
     pub fn refusal(&self) -> Option<&Bytes> {
         match self {
             Self::Completed { response, .. } => response.as_ref(),
-            Self::Proceeding { .. } | Self::Confirmed | Self::Accepted | Self::Terminated => None,
+            Self::Trying { .. }
+            | Self::Proceeding { .. }
+            | Self::Confirmed
+            | Self::Accepted
+            | Self::Terminated => None,
         }
     }
 
@@ -104,11 +126,33 @@ impl InviteServer {
     #[must_use]
     pub fn on(self, event: Event, terms: Terms<'_>) -> (Self, Effects) {
         match self {
+            Self::Trying { answer } => trying(answer, event, terms),
             Self::Proceeding { last } => proceeding(last, event, terms),
             Self::Completed { response, interval } => completed(response, interval, event, terms),
             Self::Confirmed => confirmed(&event),
             Self::Accepted => accepted(event),
             Self::Terminated => (Self::Terminated, smallvec![]),
+        }
+    }
+}
+
+fn trying(answer: Bytes, event: Event, terms: Terms<'_>) -> (InviteServer, Effects) {
+    match event {
+        // A copy came over another connection: its client knows of no answer.
+        Event::Invite => (
+            InviteServer::Proceeding { last: None },
+            smallvec![Effect::Disarm(Timer::Trying), Effect::Send(answer)],
+        ),
+        Event::Timer(Timer::Trying) => {
+            (InviteServer::Proceeding { last: None }, smallvec![Effect::Send(answer)])
+        }
+        Event::Respond(..) => {
+            let (machine, mut effects) = proceeding(None, event, terms);
+            effects.insert(0, Effect::Disarm(Timer::Trying));
+            (machine, effects)
+        }
+        Event::Ack | Event::Resend(_) | Event::Timer(Timer::G | Timer::H | Timer::I | Timer::L) => {
+            (InviteServer::Trying { answer }, smallvec![])
         }
     }
 }
@@ -119,6 +163,10 @@ fn proceeding(last: Option<Bytes>, event: Event, terms: Terms<'_>) -> (InviteSer
             // RFC 3261 §17.2.1: a copy of the INVITE gets the last provisional response again.
             let effects = last.clone().map(Effect::Send).into_iter().collect();
             (InviteServer::Proceeding { last }, effects)
+        }
+        // RFC 3261 §17.2.1: none need go where the user answers within 200 ms, as it does at the latest by this one.
+        Event::Respond(100, answer) if terms.reliable => {
+            (InviteServer::Trying { answer }, smallvec![Effect::Arm(Timer::Trying, TRYING_DUE)])
         }
         Event::Respond(status, bytes) => match Class::of(status) {
             Class::Provisional => {
@@ -132,7 +180,9 @@ fn proceeding(last: Option<Bytes>, event: Event, terms: Terms<'_>) -> (InviteSer
             ),
             Class::Failure => refuse(bytes, terms),
         },
-        Event::Ack | Event::Resend(_) | Event::Timer(Timer::G | Timer::H | Timer::I | Timer::L) => {
+        Event::Ack
+        | Event::Resend(_)
+        | Event::Timer(Timer::Trying | Timer::G | Timer::H | Timer::I | Timer::L) => {
             (InviteServer::Proceeding { last }, smallvec![])
         }
     }
@@ -181,7 +231,7 @@ fn completed(
             smallvec![Effect::Disarm(Timer::G), Effect::Timeout, Effect::Terminated],
         ),
         // RFC 3261 §17.2.1: any other final response is discarded here.
-        Event::Respond(..) | Event::Resend(_) | Event::Timer(Timer::I | Timer::L) => {
+        Event::Respond(..) | Event::Resend(_) | Event::Timer(Timer::Trying | Timer::I | Timer::L) => {
             (InviteServer::Completed { response, interval }, smallvec![])
         }
     }
@@ -194,7 +244,9 @@ fn confirmed(event: &Event) -> (InviteServer, Effects) {
         | Event::Ack
         | Event::Respond(..)
         | Event::Resend(_)
-        | Event::Timer(Timer::G | Timer::H | Timer::L) => (InviteServer::Confirmed, smallvec![]),
+        | Event::Timer(Timer::Trying | Timer::G | Timer::H | Timer::L) => {
+            (InviteServer::Confirmed, smallvec![])
+        }
     }
 }
 
@@ -205,7 +257,7 @@ fn accepted(event: Event) -> (InviteServer, Effects) {
         Event::Resend(bytes) => (InviteServer::Accepted, smallvec![Effect::Send(bytes)]),
         Event::Timer(Timer::L) => (InviteServer::Terminated, smallvec![Effect::Terminated]),
         // RFC 6026 §7.1: copies of the INVITE are absorbed, without a response.
-        Event::Invite | Event::Respond(..) | Event::Timer(Timer::G | Timer::H | Timer::I) => {
+        Event::Invite | Event::Respond(..) | Event::Timer(Timer::Trying | Timer::G | Timer::H | Timer::I) => {
             (InviteServer::Accepted, smallvec![])
         }
     }

@@ -171,7 +171,9 @@ fn streams_prove_for_themselves_and_end_with_their_connection() {
     let response = edge.hear(stream(1), &text(&request)).to(STRANGER).remove(0);
     let proven = OFFICE.again(&request, &response);
     let seen = edge.hear(stream(1), &text(&proven));
-    assert_eq!((seen.statuses(STRANGER), seen.closed), (vec![100], vec![]));
+    assert_eq!((seen.statuses(STRANGER), seen.closed), (vec![], vec![]), "a stream repeats nothing");
+    assert_eq!(edge.pass(Duration::from_millis(190)).statuses(STRANGER), [0; 0]);
+    assert_eq!(edge.pass(Duration::from_millis(20)).statuses(STRANGER), [100], "RFC 3261 §17.2.1");
     // Now it is the peer, and hears what a peer hears.
     let options = outside(Request::new("OPTIONS", STRANGER)).with(|request| request.branch += "o");
     assert_eq!(edge.hear(stream(1), &text(&options)).statuses(STRANGER), [200]);
