@@ -22,6 +22,7 @@ pub mod call;
 pub mod clock;
 pub mod config;
 pub mod engine;
+pub mod media;
 pub mod net;
 pub mod policy;
 pub mod sinks;

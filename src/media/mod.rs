@@ -1,0 +1,8 @@
+//! Media words and secrets: RTP and RTCP as they stand in a packet, SRTP around them, keys in SDP.
+//!
+//! Owns what a media packet is and how it is protected; all of it is pure, in the caller's buffer. Refuses to know
+//! sockets, calls, policy and time. Read first: RFC 3550 §5, §6; RFC 3711; RFC 4568; RFC 5761.
+
+pub mod rtcp;
+pub mod rtp;
+pub mod srtp;

@@ -1,0 +1,233 @@
+//! What arrives: packets checked and opened under the peer's key, across a change of key without a gap.
+//!
+//! Owns replay, roll-over and the two keys of a change. Nothing is remembered of a packet that does not authenticate.
+//! Read first: RFC 3711 §3.3, §3.3.2, §3.4, §9.2; RFC 4568 §7.1.4.
+
+use std::fmt;
+
+use super::derive::Stream;
+use super::key::{MasterKey, Mki};
+use super::sources::Sources;
+use super::transform::Transform;
+use super::{Refused, Suite};
+use crate::media::rtcp::RtcpHeader;
+use crate::media::rtp::RtpHeader;
+
+/// One direction of a session, the peer's.
+pub struct Inbound {
+    current: Reception,
+    /// The key that was agreed last, until its first packet: up to then the peer may still send under the old one.
+    next: Option<Box<Reception>>,
+    /// A packet as it came, while there is more than one way to open it. Holds ciphertext alone.
+    spare: Vec<u8>,
+}
+
+/// A key of the peer and what came under it.
+struct Reception {
+    suite: Suite,
+    srtp: Transform,
+    srtcp: Transform,
+    mki: Mki,
+    packets: Sources,
+    reports: Sources,
+    /// Where sources stood under the key before, until they are heard under this one.
+    before: Sources,
+}
+
+impl Inbound {
+    /// A session under the peer's key, whose packets carry this identifier.
+    #[must_use]
+    pub fn new(key: &MasterKey, mki: Mki) -> Self {
+        Self { current: Reception::new(key, mki), next: None, spare: Vec::new() }
+    }
+
+    /// The suite of the key in use.
+    #[must_use]
+    pub const fn suite(&self) -> Suite {
+        self.current.suite
+    }
+
+    /// Opens packets under another key too; the first that it opens ends the old key, which is wiped. A second change
+    /// before that replaces the key that was never used.
+    pub fn rekey(&mut self, key: &MasterKey, mki: Mki) {
+        self.next = Some(Box::new(Reception::new(key, mki)));
+    }
+
+    /// Whether a new key still waits for its first packet.
+    #[must_use]
+    pub const fn is_changing(&self) -> bool {
+        self.next.is_some()
+    }
+
+    /// Ends the old key though nothing came under the new one: for when the peer has had its time.
+    pub fn finish_change(&mut self) {
+        let Some(next) = self.next.take() else { return };
+        let old = std::mem::replace(&mut self.current, *next);
+        self.current.before = old.packets;
+        self.current.before.inherit(old.before);
+        self.spare = Vec::new();
+    }
+
+    /// Opens an SRTP packet in place; returns the octets of the RTP packet.
+    ///
+    /// # Errors
+    /// Why it is dropped.
+    pub fn unprotect_rtp(&mut self, packet: &mut [u8]) -> Result<usize, Refused> {
+        let header = RtpHeader::read(packet)?;
+        let Self { current, next, spare } = self;
+        if let Some(next) = next {
+            let before = current.packets.peek(header.ssrc).or_else(|| current.before.peek(header.ssrc));
+            // The old key is tried after it, so that the packet has to be whole.
+            let opened = next.candidates(&header, before).and_then(|[likely, other]| {
+                let mut opened = next.open_rtp(packet, &header, likely, Some(spare));
+                if opened.is_err() && other != likely {
+                    opened = next.open_rtp(packet, &header, other, Some(spare));
+                }
+                opened
+            });
+            if opened.is_ok() {
+                self.finish_change();
+                self.current.before.remove(header.ssrc);
+                return opened;
+            }
+        }
+        let before = current.before.peek(header.ssrc);
+        let [likely, other] = current.candidates(&header, before)?;
+        let mut opened;
+        if likely == other {
+            opened = current.open_rtp(packet, &header, likely, None);
+        } else {
+            opened = current.open_rtp(packet, &header, likely, Some(spare));
+            if opened.is_err() {
+                opened = current.open_rtp(packet, &header, other, None);
+            }
+        }
+        if opened.is_ok() && before.is_some() {
+            current.before.remove(header.ssrc);
+        }
+        opened
+    }
+
+    /// Opens an SRTCP packet in place; returns the octets of the RTCP packet.
+    ///
+    /// # Errors
+    /// Why it is dropped.
+    pub fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, Refused> {
+        let header = RtcpHeader::read(packet)?;
+        let Self { current, next, spare } = self;
+        if let Some(next) = next {
+            let opened = next.open_rtcp(packet, header.ssrc, Some(spare));
+            if opened.is_ok() {
+                self.finish_change();
+                return opened;
+            }
+        }
+        current.open_rtcp(packet, header.ssrc, None)
+    }
+
+    /// The roll-over counter of a source's newest packet under the key in use.
+    #[must_use]
+    pub fn roll_over(&self, ssrc: u32) -> Option<u32> {
+        self.current.packets.peek(ssrc).map(|window| window.roll_over())
+    }
+
+    /// Says which roll-over counter a source has from its next packet on, under the newest key.
+    ///
+    /// # Errors
+    /// [`Refused::Behind`] when it would go back, [`Refused::Sources`] when the source is one too many.
+    pub fn set_roll_over(&mut self, ssrc: u32, roll_over: u32) -> Result<(), Refused> {
+        let newest = self.next.as_deref_mut().unwrap_or(&mut self.current);
+        newest.packets.set_roll_over(ssrc, roll_over)
+    }
+}
+
+impl Reception {
+    fn new(key: &MasterKey, mki: Mki) -> Self {
+        Self {
+            suite: key.suite(),
+            srtp: Transform::new(key, Stream::Srtp),
+            srtcp: Transform::new(key, Stream::Srtcp),
+            mki,
+            packets: Sources::default(),
+            reports: Sources::default(),
+            before: Sources::default(),
+        }
+    }
+
+    /// The index a packet most likely has, and the only other one it may have (the same, where there is none).
+    fn candidates(
+        &mut self,
+        header: &RtpHeader,
+        before: Option<super::window::Window>,
+    ) -> Result<[u64; 2], Refused> {
+        if let Some(window) = self.packets.find(header.ssrc) {
+            let index = window.estimate(header.sequence)?;
+            window.judge(index)?;
+            return Ok([index; 2]);
+        }
+        // A source that is new under this key begins at roll-over 0; or, where it was heard under the key before, goes
+        // on: RFC 3711 §3.3.1 says the latter, and many who take keys from SDP begin a new context for each.
+        let zero = u64::from(header.sequence);
+        let likely = before.and_then(|window| window.estimate(header.sequence).ok());
+        Ok([likely.unwrap_or(zero), zero])
+    }
+
+    /// Opens a packet as the one with this index. With a spare buffer a refused packet is as it came.
+    fn open_rtp(
+        &mut self,
+        packet: &mut [u8],
+        header: &RtpHeader,
+        index: u64,
+        spare: Option<&mut Vec<u8>>,
+    ) -> Result<usize, Refused> {
+        let spare = keep(packet, spare, &self.srtp);
+        let opened = self.srtp.open_rtp(packet, header.octets, self.mki, header.ssrc, index);
+        give_back(packet, spare, opened.is_err());
+        let octets = opened?;
+        self.packets.accept(header.ssrc, index)?;
+        Ok(octets)
+    }
+
+    fn open_rtcp(
+        &mut self,
+        packet: &mut [u8],
+        ssrc: u32,
+        spare: Option<&mut Vec<u8>>,
+    ) -> Result<usize, Refused> {
+        let index = self.srtcp.rtcp_index(packet, self.mki)?;
+        if let Some(window) = self.reports.find(ssrc) {
+            window.judge(u64::from(index))?;
+        }
+        let spare = keep(packet, spare, &self.srtcp);
+        let opened = self.srtcp.open_rtcp(packet, self.mki, ssrc, index);
+        give_back(packet, spare, opened.is_err());
+        let octets = opened?;
+        self.reports.accept(ssrc, u64::from(index))?;
+        Ok(octets)
+    }
+}
+
+/// Copies the packet where the cipher would spoil it.
+fn keep<'a>(packet: &[u8], spare: Option<&'a mut Vec<u8>>, transform: &Transform) -> Option<&'a mut Vec<u8>> {
+    let spare = spare.filter(|_| !transform.leaves_refused_alone())?;
+    spare.clear();
+    spare.extend_from_slice(packet);
+    Some(spare)
+}
+
+fn give_back(packet: &mut [u8], spare: Option<&mut Vec<u8>>, refused: bool) {
+    if let Some(spare) = spare.filter(|spare| refused && spare.len() == packet.len()) {
+        packet.copy_from_slice(spare);
+    }
+}
+
+impl fmt::Debug for Inbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let change = if self.is_changing() { ", key changing" } else { "" };
+        write!(f, "Inbound {} [redacted]{change}", self.current.suite.token())
+    }
+}
+
+#[cfg(test)]
+#[path = "inbound_tests.rs"]
+mod tests;

@@ -1,0 +1,84 @@
+//! SRTP and SRTCP: packets protected and opened in the caller's buffer, and the keys in SDP.
+//!
+//! Owns ciphers, tags, roll-over, replay, lifetimes and re-keying. Refuses to know where a packet came from and whose
+//! call it is. A packet that does not authenticate leaves nothing behind: no state, no allocation.
+//! Read first: RFC 3711 §3, §4, §9; RFC 6188; RFC 7714; RFC 4568.
+
+mod counter;
+mod derive;
+mod inbound;
+mod key;
+mod mac;
+mod outbound;
+mod sources;
+mod suite;
+mod transform;
+mod window;
+
+use std::fmt;
+
+pub use inbound::Inbound;
+pub use key::{KeyLength, MasterKey, Mki};
+pub use outbound::{Outbound, RollOver};
+pub use sources::SOURCES_MAX;
+pub use suite::Suite;
+pub use window::WINDOW_PACKETS;
+
+use super::rtp::BadPacket;
+
+/// SRTP packets that one master key protects at most (RFC 3711 §9.2).
+pub const SRTP_PACKETS_MAX: u64 = 1 << 48;
+/// SRTCP packets that one master key protects at most (RFC 3711 §9.2).
+pub const SRTCP_PACKETS_MAX: u64 = 1 << 31;
+/// Octets that protection adds to a packet at most, RTP or RTCP, without MKI: what the caller's buffer has room for.
+pub const TRAILER_OCTETS_MAX: usize = 20;
+
+/// Why a packet was neither protected nor opened. What stands in the buffer then is of no use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refused {
+    /// It is no RTP or RTCP, or too short for its trailer.
+    Packet(BadPacket),
+    /// Its tag is not what the key makes of it.
+    Unauthentic,
+    /// It carries another master key identifier than was agreed.
+    Mki,
+    /// An SRTCP packet without the E bit, where encryption was agreed.
+    Unencrypted,
+    /// Its index was there before.
+    Replayed,
+    /// Its index is further back than the window remembers.
+    Late,
+    /// Authentic, but of one source more than [`SOURCES_MAX`].
+    Sources,
+    /// The key has served all the packets it may; a new one is needed.
+    Exhausted,
+    /// The buffer has no room for the trailer, or the packet would be longer than a media packet may be.
+    Room,
+    /// A roll-over counter was to be set back.
+    Behind,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Packet(cause) => return cause.fmt(f),
+            Self::Unauthentic => "tag does not match",
+            Self::Mki => "master key identifier does not match",
+            Self::Unencrypted => "SRTCP packet is not encrypted",
+            Self::Replayed => "packet was there before",
+            Self::Late => "packet is older than the replay window",
+            Self::Sources => "more sources than one key may serve",
+            Self::Exhausted => "key has served its lifetime",
+            Self::Room => "no room for the trailer",
+            Self::Behind => "roll-over counter cannot be set back",
+        })
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl From<BadPacket> for Refused {
+    fn from(cause: BadPacket) -> Self {
+        Self::Packet(cause)
+    }
+}
