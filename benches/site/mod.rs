@@ -91,6 +91,7 @@ impl Site {
                     return;
                 }
                 Output::Close { .. }
+                | Output::Proven { .. }
                 | Output::Record(_)
                 | Output::Alert(_)
                 | Output::Reply { .. }

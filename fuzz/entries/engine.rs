@@ -120,7 +120,11 @@ impl Play {
                     Reply::Status { gauges, .. } => self.gauges = gauges,
                     Reply::Unlocked { .. } => {}
                 },
-                Output::Close { .. } | Output::Record(_) | Output::Alert(_) | Output::Drained { .. } => {}
+                Output::Close { .. }
+                | Output::Proven { .. }
+                | Output::Record(_)
+                | Output::Alert(_)
+                | Output::Drained { .. } => {}
                 Output::Wait { until, reason: _ } => {
                     self.until = until.map(Tick::micros);
                     return;

@@ -15,6 +15,7 @@ use crate::engine::{Engine, Input, Output, Reply};
 use crate::net::stream::StreamCounts;
 use crate::net::tls::TlsCounts;
 use crate::net::{BATCH, Datagram, News, Outbox, Streams, UdpPort};
+use crate::policy::Full;
 use crate::sinks::Sinks;
 use crate::sip::{ConnectionId, Flow, Hop, ListenerId, PartyId, Transport};
 
@@ -46,6 +47,8 @@ pub struct Answer {
     pub streams: StreamCounts,
     /// Connections open now.
     pub connections: usize,
+    /// Of them, those of machines that no peer lists and that have proven nothing yet.
+    pub guests: usize,
     /// TLS.
     pub tls: TlsCounts,
 }
@@ -79,6 +82,7 @@ impl Shell {
                     Transport::Tcp | Transport::Tls => self.streams.send(now.tick, &hop, &bytes),
                 },
                 Output::Close { connection } => self.streams.close(now.tick, connection),
+                Output::Proven { connection } => self.streams.proven(connection),
                 Output::Record(record) => self.sinks.record(record),
                 Output::Alert(alert) => self.sinks.alert(alert),
                 Output::Reply { id, reply } => self.answer(id, *reply),
@@ -114,6 +118,7 @@ impl Shell {
             datagrams: self.counts,
             streams: self.streams.counts().clone(),
             connections: self.streams.live(),
+            guests: self.streams.guests(),
             tls: *self.streams.tls_counts(),
         };
         // Whoever asked may have gone away.
@@ -146,6 +151,10 @@ impl Shell {
                 News::Closed(connection) => engine.handle(now, Input::Closed { connection }),
                 News::Unsendable(hop) => engine.handle(now, Input::Unsendable { hop }),
                 News::Stranger(flow) => engine.handle(now, Input::StrangerConnection { flow, why: None }),
+                News::NoRoom { guest } => {
+                    let full = if guest { Full::Guests } else { Full::Connections };
+                    engine.handle(now, Input::NoRoom { full });
+                }
                 News::Opened(flow, party) => engine.handle(now, Input::Opened { flow, party }),
                 News::Refused { flow, ours, open, refusal } => {
                     let peer = engine.whose(flow.listener, flow.remote.ip());

@@ -52,6 +52,7 @@ pub fn status(answer: Answer, sinks: SinkCounts, uptime_s: u64, draining: bool) 
     let mut net = json!(answer.datagrams);
     if let Value::Object(net) = &mut net {
         net.insert("connections".to_owned(), json!(answer.connections));
+        net.insert("guests".to_owned(), json!(answer.guests));
     }
     json!({
         "version": env!("CARGO_PKG_VERSION"),

@@ -307,6 +307,14 @@ fn limits(config: &Config) -> Vec<String> {
             time_text(config.drain)
         ),
     ];
+    if config.policy.peers.iter().flatten().any(|peer| peer.roaming) {
+        out.push(format!(
+            "of them {} at most, {} from one address, of machines that no peer lists; closed unless proven within {}",
+            grouped(net.guests_max as u64),
+            grouped(net.guests_per_source_max as u64),
+            time_text(net.guest_timeout)
+        ));
+    }
     out.extend(resolving(config));
     out
 }

@@ -17,6 +17,8 @@ use crate::{admin, call, engine, net, sinks};
 
 /// Octets of a UNIX socket's path, its closing NUL excluded (`sockaddr_un`).
 const SOCKET_PATH_BYTES_MAX: usize = 107;
+/// One in so many connections may be a guest's, unless the policy says how many.
+const GUESTS_PART: usize = 10;
 /// Characters of a product name.
 const PRODUCT_CHARACTERS_MAX: usize = 64;
 
@@ -88,8 +90,21 @@ fn product(text: &str) -> Result<Arc<str>, Cause> {
 /// Sockets from `streams`.
 pub fn net(root: &Fields<'_>) -> Option<net::Settings> {
     let streams = root.section("streams")?;
+    let connections_max: usize = streams.count("connections");
+    let guests: Option<usize> = streams.count_if("guests");
+    if guests.is_some_and(|guests| guests >= connections_max) {
+        streams.error(
+            "guests",
+            Cause::new("guests may fill the whole table of connections, and shut all peers out")
+                .cure("lower guests or raise connections"),
+        );
+    }
     Some(net::Settings {
-        connections_max: streams.count("connections"),
+        connections_max,
+        guests_max: guests
+            .unwrap_or_else(|| (connections_max / GUESTS_PART).max(1).min(connections_max.saturating_sub(1))),
+        guests_per_source_max: streams.count("guests_per_source"),
+        guest_timeout: streams.time("guest_timeout"),
         connections_per_source_max: streams.count("connections_per_source"),
         head_timeout: streams.time("head_timeout"),
         body_timeout: streams.time("body_timeout"),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::query::Query;
-use crate::policy::{Policy, Resolution};
+use crate::policy::{Full, Policy, Resolution};
 use crate::sip::{ConnectionId, Flow, Hop, Malformed, PartyId};
 
 /// One input.
@@ -31,6 +31,11 @@ pub enum Input<'a> {
         flow: Flow,
         /// Why its handshake failed, in words behind "it"; where it came so far.
         why: Option<&'static str>,
+    },
+    /// A connection was turned away, for there was no room.
+    NoRoom {
+        /// What was full.
+        full: Full,
     },
     /// A stream that was made to us has proven itself by a certificate, on the terms of this party.
     Opened {

@@ -20,7 +20,7 @@ use crate::sip::error::{Cause, Malformed};
 use crate::sip::grammar::Values;
 use crate::sip::parse::{Answerable, Limits, parse};
 use crate::sip::write::{self, Text};
-use crate::sip::{ConnectionId, Flow, HeaderName, Hop, ListenerId, Message, Method, PartyId, Via};
+use crate::sip::{ConnectionId, Flow, HeaderName, Hop, ListenerId, Message, Met, Method, Via};
 
 /// The longest keep-alive: two CRLF.
 const KEEP_ALIVE_BYTES_MAX: usize = 4;
@@ -177,14 +177,17 @@ impl Engine {
     /// On whose terms an address is met that connects: of the peer there; of whoever may roam there, for they all have the same
     /// (`config` sees to it); `None` where only strangers are.
     #[must_use]
-    pub fn party_at(&self, listener: ListenerId, ip: IpAddr) -> Option<PartyId> {
-        let roams = || self.policy.peer(*self.policy.roaming(listener).first()?);
-        self.whose(listener, ip).or_else(roams).map(|peer| peer.party)
+    pub fn party_at(&self, listener: ListenerId, ip: IpAddr) -> Option<Met> {
+        if let Some(peer) = self.whose(listener, ip) {
+            return Some(Met { party: peer.party, guest: false });
+        }
+        let roams = self.policy.peer(*self.policy.roaming(listener).first()?)?;
+        Some(Met { party: roams.party, guest: true })
     }
 
     /// The same of one that connects now: whoever is banned for what it said over streams is not even shaken hands with.
     #[must_use]
-    pub fn meets(&self, now: Tick, listener: ListenerId, ip: IpAddr) -> Option<PartyId> {
+    pub fn meets(&self, now: Tick, listener: ListenerId, ip: IpAddr) -> Option<Met> {
         let banned =
             || self.sources.is_banned(now, ip, Medium::Streams) && self.whose(listener, ip).is_none();
         self.party_at(listener, ip).filter(|_| !banned())

@@ -211,6 +211,7 @@ impl Engine {
         match input {
             Input::Frame { flow, bytes } => self.frame(now, flow, bytes),
             Input::Broken { flow, malformed } => self.broken(now, &flow, &malformed),
+            Input::NoRoom { full } => self.sources.full(now, full),
             Input::StrangerConnection { flow, why } => self.stranger(now, &flow, why),
             Input::Opened { flow, party } => self.opened(now, &flow, party),
             Input::Closed { connection } => {

@@ -23,6 +23,11 @@ pub enum Output {
         /// Which.
         connection: ConnectionId,
     },
+    /// Whoever is at the far end of a stream has proven who it is: it is no guest any more.
+    Proven {
+        /// Which.
+        connection: ConnectionId,
+    },
     /// Write a call record.
     Record(Box<CallRecord>),
     /// Write an alert.

@@ -147,6 +147,9 @@ impl Engine {
         if let Some(connection) = self.roamers.remember(now.tick, flow, peer) {
             self.outputs.push_back(Output::Close { connection });
         }
+        if flow.connection != ConnectionId::NONE {
+            self.outputs.push_back(Output::Proven { connection: flow.connection });
+        }
     }
 
     /// A request on a flow that has proven nothing.

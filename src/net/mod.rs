@@ -66,6 +66,12 @@ pub struct Settings {
     pub connections_max: usize,
     /// Streams at once from one address (IPv6: one /64). Default 100.
     pub connections_per_source_max: usize,
+    /// Of them, those of machines that no peer lists and that have proven nothing yet. Default: a tenth.
+    pub guests_max: usize,
+    /// Of those, from one address (IPv6: one /64). Default 20.
+    pub guests_per_source_max: usize,
+    /// Such a machine must have proven who it is within. Default 30 s.
+    pub guest_timeout: Duration,
     /// A started head must be complete within. Default 10 s.
     pub head_timeout: Duration,
     /// A started body must be complete within. Default 10 s.
@@ -91,6 +97,9 @@ impl Default for Settings {
         Self {
             connections_max: 10_000,
             connections_per_source_max: 100,
+            guests_max: 1_000,
+            guests_per_source_max: 20,
+            guest_timeout: Duration::from_secs(30),
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(1800),

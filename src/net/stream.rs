@@ -23,7 +23,7 @@ use super::tls::{Cause, Refusal};
 use super::{Refused, Settings};
 use crate::clock::Tick;
 use crate::sip::framing::Framer;
-use crate::sip::{ConnectionId, Flow, Hop, ListenerId, PartyId, Transport};
+use crate::sip::{ConnectionId, Flow, Hop, ListenerId, Met, PartyId, Transport};
 use connection::{Connection, Cut, Key, Stage};
 use shaking::Shaking;
 
@@ -47,6 +47,11 @@ pub enum News {
     Closed(ConnectionId),
     /// Frames to this hop could not be sent.
     Unsendable(Hop),
+    /// A connection was turned away: the table is full, or the share of it that guests have.
+    NoRoom {
+        /// The share.
+        guest: bool,
+    },
     /// An unlisted source connected and was closed.
     Stranger(Flow),
     /// A connection that was made to us has proven itself by a certificate, on the terms of this party.
@@ -73,7 +78,9 @@ pub struct StreamCounts {
     pub connected: u64,
     /// Closed at once: `connections_max`.
     pub refused_full: u64,
-    /// Closed at once: `connections_per_source_max`.
+    /// Closed at once: `guests_max`.
+    pub refused_guests: u64,
+    /// Closed at once: `connections_per_source_max` or `guests_per_source_max`.
     pub refused_source: u64,
     /// Closed at once: not listed.
     pub strangers: u64,
@@ -87,6 +94,8 @@ pub struct StreamCounts {
     pub cut_body: u64,
     /// Cut: never a whole message.
     pub cut_first_message: u64,
+    /// Cut: an unlisted source that proved nothing in time.
+    pub cut_guest: u64,
     /// Cut: nothing came.
     pub cut_idle: u64,
     /// Cut: took no bytes, or more waited than `write_queue_bytes_max`.
@@ -122,7 +131,7 @@ pub struct Reading {
 }
 
 /// Says who an address on a listener must be; `None` for a stranger's.
-pub type Who<'a> = &'a dyn Fn(ListenerId, IpAddr) -> Option<PartyId>;
+pub type Who<'a> = &'a dyn Fn(ListenerId, IpAddr) -> Option<Met>;
 
 /// All streams.
 #[derive(Debug)]
@@ -135,7 +144,9 @@ pub struct Streams {
     free: Vec<u32>,
     live: usize,
     by_remote: HashMap<Key, ConnectionId>,
-    per_source: HashMap<Source, u32>,
+    /// Of them, guests.
+    guests: usize,
+    per_source: HashMap<Source, Places>,
     deadlines: BTreeSet<(Tick, ConnectionId)>,
     dirty: Vec<ConnectionId>,
     readable: VecDeque<ConnectionId>,
@@ -144,6 +155,13 @@ pub struct Streams {
     spare: Vec<Vec<u8>>,
     counts: StreamCounts,
     shaking: Shaking,
+}
+
+/// Connections that one source has made to us.
+#[derive(Debug, Clone, Copy, Default)]
+struct Places {
+    all: usize,
+    guests: usize,
 }
 
 /// Whose connections are counted together: an IPv4 address, or an IPv6 /64.
@@ -177,6 +195,7 @@ impl Streams {
             slots: Vec::new(),
             free: Vec::new(),
             live: 0,
+            guests: 0,
             by_remote: HashMap::new(),
             per_source: HashMap::new(),
             deadlines: BTreeSet::new(),
@@ -194,6 +213,12 @@ impl Streams {
     #[must_use]
     pub fn live(&self) -> usize {
         self.live
+    }
+
+    /// Of them, those of unlisted machines that have proven nothing yet.
+    #[must_use]
+    pub fn guests(&self) -> usize {
+        self.guests
     }
 
     /// Running counts.

@@ -4,6 +4,7 @@
 //! Read first: DESIGN.md §1, law 9; RFC 5853 §3.1.
 
 mod bans;
+mod full;
 mod tell;
 
 use std::net::IpAddr;
@@ -11,6 +12,8 @@ use std::time::Duration;
 
 use bans::Bans;
 pub use bans::{BANS_TOLD_MAX, ToldBan};
+pub use full::Full;
+use full::Fulls;
 use tell::{rate_alert, unanswered_alert};
 
 use super::Policy;
@@ -182,6 +185,7 @@ pub struct Sources {
     peers: Vec<PeerState>,
     peers_due: Option<Tick>,
     strangers: Strangers,
+    fulls: Fulls,
     counts: SourceCounts,
 }
 
@@ -206,6 +210,7 @@ impl Sources {
             peers: Vec::new(),
             peers_due: None,
             strangers: Strangers::new(),
+            fulls: Fulls::default(),
             counts: SourceCounts::default(),
         }
     }
@@ -357,6 +362,11 @@ impl Sources {
         self.counts.bans_of_streams += u64::from(key.medium() == Medium::Streams);
     }
 
+    /// Somebody found no room: told with all others.
+    pub fn full(&mut self, now: Now, what: Full) {
+        self.fulls.note(now, what);
+    }
+
     /// Why nobody's handshake of TLS failed, in words behind "it"; stands in the alert that tells of it.
     pub fn unshaken(&mut self, flow: &Flow, why: &'static str) {
         let key = Key::at(flow);
@@ -434,13 +444,14 @@ impl Sources {
     /// When `drain_alerts` has something to say; `None` while nothing waits.
     #[must_use]
     pub fn due(&self) -> Option<Tick> {
-        let dues = [self.strangers.due(), self.peers_due];
+        let dues = [self.strangers.due(), self.fulls.due(), self.peers_due];
         dues.into_iter().flatten().min()
     }
 
     /// Writes the folded alerts that are due: a bounded number each time, however many sources there were.
     pub fn drain_alerts(&mut self, policy: &Policy, now: Now, alerts: &mut impl Extend<Box<Alert>>) {
         self.strangers.drain(policy, &self.settings, now, alerts);
+        self.fulls.drain(self.settings.repeat, now, alerts);
         if self.peers_due.is_some_and(|due| due <= now.tick) {
             self.peers_due = None;
             for peer in policy.peers.iter().flatten() {

@@ -28,6 +28,15 @@ impl PartyId {
     pub const NONE: Self = Self(0);
 }
 
+/// How somebody is met who connects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Met {
+    /// On whose terms.
+    pub party: PartyId,
+    /// Its address says nothing: until it has proven who it is, it has a guest's place, for a guest's time.
+    pub guest: bool,
+}
+
 /// A signalling transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Transport {

@@ -27,7 +27,7 @@ pub mod uri;
 pub mod write;
 
 pub use error::{Blame, Malformed};
-pub use flow::{ConnectionId, Flow, Hop, ListenerId, PartyId, Transport};
+pub use flow::{ConnectionId, Flow, Hop, ListenerId, Met, PartyId, Transport};
 pub use framing::{Framed, Framer, Pending};
 pub use headers::{CSeq, HeaderName, NameAddr, Via};
 pub use message::{Message, Method, StartLine};

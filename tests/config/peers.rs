@@ -113,6 +113,7 @@ fn names_that_do_not_fit_are_told() {
             format!("    listener: outside\n    sources: [127.0.0.1, targets]\n{named}"),
         ),
         ("a name server that is a name", "sites:", "dns: { servers: [ns.example.com] }\nsites:".to_owned()),
+        ("guests in every place", "sites:", "streams: { connections: 100, guests: 100 }\nsites:".to_owned()),
         ("times to live out of order", "sites:", "dns: { ttl_min: 2m, ttl_max: 1m }\nsites:".to_owned()),
     ];
     let cases: Vec<(&str, &str, &str)> =

@@ -182,6 +182,8 @@ pub struct Seen {
     pub records: Vec<CallRecord>,
     /// The end of draining.
     pub drained: Option<usize>,
+    /// Streams that are no guest's any more.
+    pub proven: Vec<ConnectionId>,
     /// Streams that are to be closed.
     pub closed: Vec<ConnectionId>,
     /// Everything else that was put out, `Wait` left out.
@@ -219,6 +221,7 @@ impl Seen {
         self.alerts.extend(more.alerts);
         self.records.extend(more.records);
         self.replies.extend(more.replies);
+        self.proven.extend(more.proven);
         self.closed.extend(more.closed);
         self.drained = self.drained.or(more.drained);
     }
@@ -260,6 +263,7 @@ impl Edge {
             match self.engine.poll_output() {
                 Output::Send { hop, bytes } => seen.sent.push((hop, bytes)),
                 Output::Close { connection } => seen.closed.push(connection),
+                Output::Proven { connection } => seen.proven.push(connection),
                 Output::Record(record) => seen.records.push(*record),
                 Output::Alert(alert) => seen.alerts.push(*alert),
                 Output::Reply { reply, .. } => seen.replies.push(*reply),

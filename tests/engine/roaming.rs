@@ -161,17 +161,20 @@ fn streams_prove_for_themselves_and_end_with_their_connection() {
         connection: ConnectionId(connection),
         ..from(STRANGER)
     };
-    assert!(
-        edge.engine.party_at(stream(1).listener, stream(1).remote.ip()).is_some(),
-        "a stream is taken there"
-    );
+    let met = edge.engine.party_at(stream(1).listener, stream(1).remote.ip());
+    assert!(met.is_some_and(|met| met.guest), "a stream is taken there, as a guest's");
+    let met = edge.engine.party_at(from(PBX).listener, from(PBX).remote.ip());
+    assert!(met.is_some_and(|met| !met.guest), "and a listed peer's as a peer's");
     assert!(edge.engine.party_at(from(PBX).listener, stream(1).remote.ip()).is_none(), "and nowhere else");
     let request = outside(invite(STRANGER, "one"));
     let text = |request: &Request| request.text().replace("SIP/2.0/UDP", "SIP/2.0/TCP");
-    let response = edge.hear(stream(1), &text(&request)).to(STRANGER).remove(0);
+    let seen = edge.hear(stream(1), &text(&request));
+    assert_eq!(seen.proven, [], "asked, and nothing proven");
+    let response = seen.to(STRANGER).remove(0);
     let proven = OFFICE.again(&request, &response);
     let seen = edge.hear(stream(1), &text(&proven));
     assert_eq!((seen.statuses(STRANGER), seen.closed), (vec![], vec![]), "a stream repeats nothing");
+    assert_eq!(seen.proven, [ConnectionId(1)], "it is no guest any more");
     assert_eq!(edge.pass(Duration::from_millis(190)).statuses(STRANGER), [0; 0]);
     assert_eq!(edge.pass(Duration::from_millis(20)).statuses(STRANGER), [100], "RFC 3261 §17.2.1");
     // Now it is the peer, and hears what a peer hears.

@@ -100,6 +100,8 @@ impl Edge {
             match self.engine.poll_output() {
                 Output::Send { hop, bytes } => self.said.sends.push((hop, bytes)),
                 Output::Close { connection } => self.said.closes.push(connection),
+                // Nobody roams here.
+                Output::Proven { connection } => panic!("{connection:?} has proven something"),
                 Output::Record(record) => self.said.records.push(*record),
                 Output::Alert(alert) => self.said.alerts.push(*alert),
                 Output::Reply { id: _, reply } => match *reply {

@@ -7,7 +7,7 @@ use ringfence::sip::digest::{Answer, Challenge, Ha1};
 use rustls::ClientConfig;
 
 use super::rig::edge::Edge;
-use super::rig::wire::{Lab, Wire, answer, header};
+use super::rig::wire::{Lab, Wire, answer, call, header};
 use super::rig::{Net, folder, wait_for};
 use super::{PATIENCE, SDP, both, invite, ping, uri};
 
@@ -55,9 +55,13 @@ struct Road {
 
 impl Road {
     fn start(name: &str, net: Net, terms: &str) -> Self {
+        Self::under(name, net, &POLICY.replace("TERMS", terms))
+    }
+
+    fn under(name: &str, net: Net, policy: &str) -> Self {
         let certs = folder(&format!("{name}-certs"));
         let lab = Lab::make(&certs.join("lab"), &[&net.edge(), "phone.example.com"]);
-        let policy = POLICY.replace("TERMS", terms).replace("LAB", &certs.join("lab").display().to_string());
+        let policy = policy.replace("LAB", &certs.join("lab").display().to_string());
         let edge = Edge::start(name, net, &policy);
         let trunk = std::net::UdpSocket::bind(format!("{}:5091", net.trunk())).expect("a test's own address");
         trunk.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
@@ -133,6 +137,7 @@ fn who_roams_with_a_certificate_is_known_by_it_from_the_first_message_on() {
     let road = Road::start("road-certificate", Net(165), CERTIFICATE);
     let mut phone = road.phone(&road.shown()).expect("its certificate is good");
     ping(&mut phone, 1);
+    assert_eq!((road.edge.number("/net/connections"), road.edge.number("/net/guests")), (1, 0));
     let text = invite(&phone, &uri(&phone), "by-certificate");
     phone.say(&text);
     road.carried(&mut phone);
@@ -230,6 +235,46 @@ fn who_must_show_both_is_asked_for_the_password_behind_the_certificate() {
     phone.say(&text);
     road.carried(&mut phone);
     assert_eq!(road.edge.records(1)[0]["credential"], "phone");
+}
+
+/// A listed peer beside those who roam, and room for few connections.
+const OFFICE: &str = r#"peers:
+  office:
+    side: inside
+    listener: inside
+    sources: ["PBX"]
+    plain_media: allow
+    tls: { ca: "LAB/ca.pem", client_certificate: none }"#;
+
+#[test]
+fn f1_guests_that_only_connect_shut_no_listed_peer_out() {
+    let secret = folder("road-crowd-secret");
+    let policy = POLICY.replace("TERMS", &credentials(&secret)).replacen("peers:", OFFICE, 1);
+    let policy = policy
+        .replace("peers: [road,", "peers: [road, office,")
+        .replace("streams: { ", "streams: { STREAMS ");
+    let road = Road::under("road-crowd", Net(175), &policy.replace("STREAMS", "connections: 20,"));
+    let address = format!("{}:5061", road.net.edge());
+    // From 20 addresses that no peer lists, two each, and not a word of TLS from any.
+    let crowd: Vec<_> = (0..40).map(|n| call(&format!("127.77.175.{}", 20 + n / 2), &address)).collect();
+    let mut pbx =
+        Wire::connect(&road.net.pbx(), &address, &road.bare()).expect("a listed peer has its place");
+    ping(&mut pbx, 1);
+    let alert = road.edge.alert(39403);
+    assert!(alert["alert_text"].as_str().is_some_and(|text| text.contains("`streams.guests`")), "{alert:#}");
+    assert_eq!(road.edge.number("/streams/refused_guests"), 38, "a tenth of the table is theirs");
+    // Their handshakes are late, and whoever comes then is shaken hands with.
+    wait_for("the end of the handshakes", PATIENCE, || road.edge.number("/net/guests") == 0);
+    let mut phone = road.phone(&road.bare()).expect("there is room again");
+    let text = invite(&phone, &uri(&phone), "by-password");
+    phone.say(&text);
+    let challenged = phone.expect("SIP/2.0 401 ");
+    assert_eq!(road.edge.number("/net/guests"), 1);
+    let text = proven(&phone, "by-password", &challenged);
+    phone.say(&text);
+    road.carried(&mut phone);
+    assert_eq!(road.edge.number("/net/guests"), 0, "who has proven a password is a peer");
+    drop(crowd);
 }
 
 /// E4: the phone offers keys over TLS, and the trunk is reached in the clear alone.

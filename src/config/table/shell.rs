@@ -70,6 +70,24 @@ pub static STREAMS: Section = Section {
             "100",
             "of them from one address (of IPv6: one /64)",
         ),
+        Key::means(
+            "guests",
+            Kind::Count(1, 1_000_000),
+            "a tenth of connections",
+            "of them those of machines that no peer lists, where a peer roams, until they prove who they are (39403); the others are for peers alone",
+        ),
+        Key::value(
+            "guests_per_source",
+            Kind::Count(1, 1_000_000),
+            "20",
+            "of those from one address (of IPv6: one /64)",
+        ),
+        Key::value(
+            "guest_timeout",
+            Kind::Time(ms(500), secs(300)),
+            "30s",
+            "such a machine must have proven a password or certificate within, or its connection is closed",
+        ),
         Key::value(
             "head_timeout",
             Kind::Time(ms(500), secs(300)),

@@ -55,6 +55,8 @@ pub enum Cut {
     Body,
     /// It never sent a whole message.
     FirstMessage,
+    /// No peer lists it, and it has not proven who it is.
+    Guest,
     /// Nothing came for too long.
     Idle,
     /// It takes none of the bytes that wait for it.
@@ -100,6 +102,8 @@ pub(super) struct Connection {
     pub stage: Stage,
     /// We called the far side.
     pub ours: bool,
+    /// No peer lists the far side, and it has proven nothing yet.
+    pub guest: bool,
     /// Taken out while its frames are handed on.
     pub framer: Framer,
     /// Hops whose frames wait for the connection to be made; told when it cannot be.
@@ -148,6 +152,7 @@ impl Connection {
             socket,
             stage,
             ours,
+            guest: false,
             framer: Framer::default(),
             waiting: SmallVec::new(),
             dirty: false,
@@ -270,6 +275,14 @@ impl Connection {
 
     /// The nearest deadline and what it is for.
     pub fn due(&self, settings: &Settings) -> (Tick, Cut) {
+        let due = self.due_of_stage(settings);
+        let proof = self.began.after(settings.guest_timeout);
+        // What is closed has its last bytes to take, and no more to prove.
+        let closing = matches!(self.stage, Stage::Closing { .. });
+        if self.guest && !closing && proof < due.0 { (proof, Cut::Guest) } else { due }
+    }
+
+    fn due_of_stage(&self, settings: &Settings) -> (Tick, Cut) {
         let since = match self.stage {
             Stage::Connecting { since } => return (since.after(settings.connect_timeout), Cut::Connect),
             Stage::Shaking { since } => return (since.after(settings.handshake_timeout), Cut::Handshake),

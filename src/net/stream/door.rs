@@ -14,7 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::connection::{Connection, Cover, Cut, Key, Stage};
 use super::{ACCEPT_AGAIN, ACCEPTS_PER_WAKE_UP, News, Slot, Source, Streams, Who, slot};
 use crate::clock::Tick;
-use crate::sip::{ConnectionId, Flow, Hop, PartyId, Transport};
+use crate::sip::{ConnectionId, Flow, Hop, Met, PartyId, Transport};
 
 impl Streams {
     /// Takes what waits at a listener, a bounded number.
@@ -50,22 +50,31 @@ impl Streams {
     /// One accepted connection: kept if it is listed and there is room, else closed by being dropped.
     fn take(&mut self, now: Tick, socket: TcpStream, flow: Flow, who: Who<'_>) {
         let ip = flow.remote.ip();
-        let met = who(flow.listener, ip).and_then(|party| self.meet(flow.transport, party));
-        let Some(cover) = met else {
+        let met = who(flow.listener, ip);
+        let cover = met.and_then(|met| self.meet(flow.transport, met.party));
+        let (Some(Met { guest, .. }), Some(cover)) = (met, cover) else {
             self.counts.strangers += 1;
             self.news.push_back(News::Stranger(flow));
             return;
         };
         if self.live >= self.settings.connections_max {
             self.counts.refused_full += 1;
+            self.news.push_back(News::NoRoom { guest: false });
             return;
         }
-        let of_source = self.per_source.entry(Source::of(ip)).or_insert(0);
-        if *of_source as usize >= self.settings.connections_per_source_max {
+        // The rest of the table is for peers: no number of guests takes a place of theirs.
+        if guest && self.guests >= self.settings.guests_max {
+            self.counts.refused_guests += 1;
+            self.news.push_back(News::NoRoom { guest: true });
+            return;
+        }
+        let places = self.per_source.get(&Source::of(ip)).copied().unwrap_or_default();
+        if places.all >= self.settings.connections_per_source_max
+            || (guest && places.guests >= self.settings.guests_per_source_max)
+        {
             self.counts.refused_source += 1;
             return;
         }
-        *of_source += 1;
         let (stage, plain) = match &cover {
             Cover::None => (Stage::Open, true),
             Cover::Tls { .. } => (Stage::Shaking { since: now }, false),
@@ -73,13 +82,36 @@ impl Streams {
         let key = (flow.listener, flow.transport, flow.remote, PartyId::NONE);
         if let Some(id) = self.insert(now, socket, flow, stage, cover, false) {
             self.counts.accepted += 1;
+            self.per_source.entry(Source::of(ip)).or_default().all += 1;
+            if guest {
+                self.seat_guest(id);
+            }
             // Bytes may have come before the registration; the poll tells of them, for it tells what is, at first.
             if plain {
                 self.by_remote.insert(key, id);
             }
         } else {
-            self.release_source(ip);
             self.counts.accept_errors += 1;
+        }
+    }
+
+    fn seat_guest(&mut self, id: ConnectionId) {
+        let Some(connection) = slot(&mut self.slots, id) else { return };
+        connection.guest = true;
+        self.guests += 1;
+        self.per_source.entry(Source::of(connection.flow.remote.ip())).or_default().guests += 1;
+        self.rearm(id);
+    }
+
+    /// Whoever is at the far end has proven who it is, or is listed by now: its place is a peer's from here on.
+    pub fn proven(&mut self, id: ConnectionId) {
+        let Some(connection) = slot(&mut self.slots, id) else { return };
+        if !std::mem::take(&mut connection.guest) {
+            return;
+        }
+        self.guests -= 1;
+        if let Some(places) = self.per_source.get_mut(&Source::of(connection.flow.remote.ip())) {
+            places.guests -= 1;
         }
     }
 
@@ -209,7 +241,7 @@ impl Streams {
                 // The far end of a connection of ours may be one host of the peer. One without terms any more is of a peer whose
                 // calls go on under the policy which admitted them.
                 (Some(now), Cover::Tls { party, terms, .. }) => {
-                    let same = connection.ours || now == *party;
+                    let same = connection.ours || now.party == *party;
                     same && book.terms(*party).is_none_or(|newer| newer.trust == terms.trust)
                 }
             }
@@ -219,6 +251,13 @@ impl Streams {
             all.filter(|one| !stays(one)).map(|one| one.flow.connection).collect();
         for id in unknown {
             self.close(now, id);
+        }
+        let all = self.slots.iter().filter_map(|slot| slot.connection.as_ref());
+        let listed = |flow: &Flow| who(flow.listener, flow.remote.ip()).is_some_and(|met| !met.guest);
+        let listed: Vec<ConnectionId> =
+            all.filter(|one| one.guest && listed(&one.flow)).map(|one| one.flow.connection).collect();
+        for id in listed {
+            self.proven(id);
         }
     }
 
@@ -235,6 +274,8 @@ impl Streams {
     /// Takes a connection out of every table and tells what follows from it.
     pub(super) fn remove(&mut self, id: ConnectionId) {
         let index = (id.0 & u64::from(u32::MAX)) as usize;
+        // A guest gives its place back as such.
+        self.proven(id);
         let Some(place) = self.slots.get_mut(index) else { return };
         let Some(connection) = place.connection.take_if(|c| c.flow.connection == id) else { return };
         self.free.push(index as u32);
@@ -269,6 +310,7 @@ impl Streams {
             Cut::Head => &mut self.counts.cut_head,
             Cut::Body => &mut self.counts.cut_body,
             Cut::FirstMessage => &mut self.counts.cut_first_message,
+            Cut::Guest => &mut self.counts.cut_guest,
             Cut::Idle => &mut self.counts.cut_idle,
             Cut::Write => &mut self.counts.cut_write,
             Cut::Linger => return,
@@ -284,9 +326,9 @@ impl Streams {
 
     fn release_source(&mut self, ip: IpAddr) {
         let source = Source::of(ip);
-        if let Some(count) = self.per_source.get_mut(&source) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(places) = self.per_source.get_mut(&source) {
+            places.all -= 1;
+            if places.all == 0 {
                 self.per_source.remove(&source);
             }
         }

@@ -147,6 +147,7 @@ impl Streams {
         let key = connection.key();
         // RFC 5923 §5: a connection that the far side made is used for requests of ours only where it has proven itself.
         if !connection.ours && proven {
+            self.proven(id);
             self.by_remote.insert(key, id);
             self.news.push_back(News::Opened(flow, party));
         }

@@ -14,6 +14,9 @@ use crate::sip::PartyId;
 use crate::sip::framing::Framed;
 use crate::sip::parse::Limits;
 
+#[path = "guest_tests.rs"]
+mod guests;
+
 const LISTENER: ListenerId = ListenerId(3);
 const OPTIONS: &[u8] = b"OPTIONS sip:edge SIP/2.0\r\nContent-Length: 4\r\n\r\nbody";
 
@@ -33,9 +36,10 @@ struct Bench {
     now: Tick,
 }
 
-/// Whoever is not a stranger is peer 1.
-fn who(_: ListenerId, ip: IpAddr) -> Option<PartyId> {
-    (ip != IpAddr::from([127, 0, 0, 66])).then_some(PartyId(1))
+/// Whoever is not a stranger is met as peer 1, those from 127.0.0.70 on as guests.
+fn who(_: ListenerId, ip: IpAddr) -> Option<Met> {
+    let guest = ip >= IpAddr::from([127, 0, 0, 70]);
+    (ip != IpAddr::from([127, 0, 0, 66])).then_some(Met { party: PartyId(1), guest })
 }
 
 impl Bench {
@@ -114,6 +118,15 @@ impl Bench {
         let client = TcpStream::connect(self.address).unwrap();
         client.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
         client
+    }
+
+    /// One from 127.0.0.`host`.
+    fn client_at(&self, host: u8) -> TcpStream {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, host], 0)).into()).unwrap();
+        socket.connect(&self.address.into()).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        socket.into()
     }
 
     fn hop(&self, remote: SocketAddr) -> Hop {
@@ -303,10 +316,7 @@ fn f1_caps_hold_overall_and_for_each_source() {
 #[test]
 fn a_stranger_is_closed_at_once_and_told_of() {
     let mut bench = Bench::new(|_| {});
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.bind(&SocketAddr::from(([127, 0, 0, 66], 0)).into()).unwrap();
-    socket.connect(&bench.address.into()).unwrap();
-    let mut client: TcpStream = socket.into();
+    let mut client = bench.client_at(66);
     let seen = bench.until(|seen| !seen.news.is_empty());
     let News::Stranger(flow) = seen.news[0] else { panic!("{seen:?}") };
     assert_eq!(flow.remote, client.local_addr().unwrap());

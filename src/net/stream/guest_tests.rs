@@ -1,0 +1,86 @@
+//! Guests among the streams: their share of the table, and their time (attack row F1).
+
+use super::*;
+
+/// Guests in a table for 6, of whom 3 may be open, 2 from one address.
+fn with_guests() -> Bench {
+    Bench::new(|settings| {
+        settings.connections_max = 6;
+        settings.guests_max = 3;
+        settings.guests_per_source_max = 2;
+        settings.guest_timeout = Duration::from_secs(10);
+        settings.first_message_timeout = Duration::from_secs(60);
+    })
+}
+
+#[test]
+fn f1_guests_have_a_share_of_their_own_and_peers_the_rest() {
+    let mut bench = with_guests();
+    let mut guests: Vec<TcpStream> = [70, 70, 70, 71].map(|host| bench.client_at(host)).into();
+    bench.turn();
+    assert_eq!((bench.streams.guests(), bench.streams.counts().refused_source), (3, 1), "2 from one address");
+    assert!(is_closed(&mut guests[2]));
+    let mut more = bench.client_at(72);
+    let seen = bench.until(|seen| !seen.news.is_empty());
+    assert_eq!((seen.news, bench.streams.counts().refused_guests), (vec![News::NoRoom { guest: true }], 1));
+    assert!(is_closed(&mut more));
+    let peers: Vec<TcpStream> = (0..4).map(|_| bench.client()).collect();
+    let seen = bench.until(|seen| !seen.news.is_empty());
+    assert_eq!(seen.news, [News::NoRoom { guest: false }]);
+    assert_eq!((bench.streams.live(), bench.streams.guests()), (6, 3), "three peers beside three guests");
+    // A place comes back with its guest, and with one that has proven who it is.
+    drop((guests.remove(0), peers));
+    bench.until(|seen| seen.news.len() == 4);
+    assert_eq!(bench.streams.guests(), 2);
+    let mut phone = bench.client_at(72);
+    phone.write_all(OPTIONS).unwrap();
+    let seen = bench.until(|seen| !seen.messages.is_empty());
+    assert_eq!(bench.streams.guests(), 3);
+    bench.streams.proven(seen.messages[0].0);
+    bench.streams.proven(seen.messages[0].0);
+    assert_eq!((bench.streams.guests(), bench.streams.live()), (2, 3), "once");
+    let _last = bench.client_at(73);
+    bench.turn();
+    assert_eq!((bench.streams.guests(), bench.streams.counts().refused_guests), (3, 1));
+}
+
+#[test]
+fn f1_a_guest_that_proves_nothing_in_time_is_cut_whatever_it_says() {
+    let mut bench = with_guests();
+    let mut guests: Vec<TcpStream> = [70, 71].map(|host| bench.client_at(host)).into();
+    let mut ids = Vec::new();
+    for guest in &mut guests {
+        guest.write_all(OPTIONS).unwrap();
+        ids.push(bench.until(|seen| !seen.messages.is_empty()).messages[0].0);
+    }
+    bench.streams.proven(ids[1]);
+    let started = bench.now;
+    bench.pass(Duration::from_millis(9_999));
+    guests[0].write_all(OPTIONS).unwrap();
+    bench.until(|seen| !seen.messages.is_empty());
+    assert_eq!(bench.streams.live(), 2, "limit - 1");
+    assert_eq!(bench.streams.next_deadline(), Some(started.after(Duration::from_secs(10))));
+    bench.pass(Duration::from_millis(1));
+    bench.turn();
+    assert_eq!((bench.streams.live(), bench.streams.counts().cut_guest), (1, 1), "words are no proof");
+    assert!(is_closed(&mut guests[0]));
+    bench.pass(Duration::from_secs(100));
+    bench.turn();
+    assert_eq!((bench.streams.live(), bench.streams.guests()), (1, 0), "who has proven itself stays");
+}
+
+#[test]
+fn f1_a_guest_whom_a_new_policy_lists_is_one_no_more() {
+    let mut bench = with_guests();
+    let _guests = [70, 70, 71].map(|host| bench.client_at(host));
+    bench.turn();
+    let now = bench.now;
+    let listed = |_: ListenerId, ip: IpAddr| {
+        Some(Met { party: PartyId(1), guest: ip == IpAddr::from([127, 0, 0, 71]) })
+    };
+    bench.streams.close_unknown(now, &listed);
+    assert_eq!((bench.streams.guests(), bench.streams.live()), (1, 3));
+    bench.pass(Duration::from_secs(11));
+    bench.turn();
+    assert_eq!((bench.streams.guests(), bench.streams.live()), (0, 2));
+}
