@@ -240,11 +240,22 @@ impl Engine {
         wrong: &Wrong,
         judged: Judged,
     ) {
-        self.refuse_saying(now, arrived, server, (wrong, wrong), judged);
+        // Who may be anybody costs neither memory nor a record: told, and counted.
+        if arrived.is_unproven() && arrived.message.to_tag().is_none() {
+            self.transactions.forget(server);
+            self.refuse_quietly(arrived, wrong);
+            if !judged.alerted {
+                self.alert(refusal_alert(now, arrived, wrong));
+            }
+            return;
+        }
+        self.respond_refusing(now, arrived, server, wrong);
+        self.conclude(now, arrived, wrong, judged);
     }
 
-    /// The same where what the wire says is less than what the owner is told.
-    pub(super) fn refuse_saying(
+    /// Ends an attempt that showed a nonce made for its source and proved nothing; what the wire says is less than what the
+    /// owner is told. A nonce can be overheard: over UDP no transaction repeats the answer.
+    pub(super) fn refuse_unproven(
         &mut self,
         now: Now,
         arrived: &Arrived<'_>,
@@ -252,10 +263,24 @@ impl Engine {
         (said, wrong): (&Wrong, &Wrong),
         judged: Judged,
     ) {
+        if arrived.is_unproven() {
+            self.transactions.forget(server);
+            self.answer_stateless(arrived, said);
+        } else {
+            self.respond_refusing(now, arrived, server, said);
+        }
+        self.conclude(now, arrived, wrong, judged);
+    }
+
+    fn respond_refusing(&mut self, now: Now, arrived: &Arrived<'_>, server: ServerId, said: &Wrong) {
         let tag = hex16(self.random.bits());
         let bytes = refuse::answer(arrived.message, &arrived.flow, arrived.peer, said, &tag);
-        self.transactions.respond(now.tick, server, wrong.refusal.status, bytes, &mut self.outcomes);
+        self.transactions.respond(now.tick, server, said.refusal.status, bytes, &mut self.outcomes);
         self.flush();
+    }
+
+    /// Tells of a refusal and counts it; an attempt gets its record.
+    fn conclude(&mut self, now: Now, arrived: &Arrived<'_>, wrong: &Wrong, judged: Judged) {
         let attempt = is_attempt(arrived);
         let mut judged = judged;
         if attempt && judged.users.is_none() {

@@ -6,13 +6,14 @@
 //! INVITE and MESSAGE are asked; OPTIONS is answered and everything else refused, whoever asks, so neither is. ACK cannot
 //! be (RFC 3261 §22.1), and CANCEL, which has no second try, counts from the peer of its INVITE alone. A request within a
 //! dialog is not asked again: the dialog began with a proof, its tag has 64 random bits, and it counts only from the same
-//! peer; a machine that has no answer to a challenge of its BYE would leave the call up. No challenge leaves any state,
-//! and none over UDP is larger than what it answers: a forged source makes no flood of us.
+//! peer; a machine that has no answer to a challenge of its BYE would leave the call up.
+//!
+//! What is answered before a proof leaves no state, and over UDP is no larger than what it answers: a forged source makes no
+//! flood of us. Nor does it spend what the peer itself needs: the peer's own bucket is charged by a proof and by nothing else.
 
 use std::sync::Arc;
 
 use super::Engine;
-use super::admission::Judged;
 use super::intake::Arrived;
 use super::refuse::{self, Wrong};
 use super::requests::refusal_alert;
@@ -26,7 +27,7 @@ use crate::policy::lockout;
 use crate::policy::nonce::Bound;
 use crate::policy::sources::{Bucket, Charged};
 use crate::sip::digest::{Authorization, Offer, User};
-use crate::sip::{ConnectionId, HeaderName, Method, Transport};
+use crate::sip::{HeaderName, Method};
 
 /// Lines of credentials that are looked at, whatever their realms; more are refused.
 const AUTHORIZATIONS_MAX: usize = 8;
@@ -45,53 +46,85 @@ pub(super) enum Passed {
     Unasked,
     /// It proves this credential's password.
     Proven(Arc<Credential>),
-    /// It has been answered.
+    /// It has been answered, or is to hear nothing.
     Answered,
+    /// It proves nothing, and its attempt ends here: what it hears, and what the owner is told.
+    Refused(Box<(Wrong, Wrong)>),
 }
 
 impl Engine {
-    /// Which bucket a request outside a dialog is charged to. Where a peer must prove a password, a request that shows no
-    /// nonce which was made for its source may have been sent by anybody: it spends nothing of the peer's own.
-    pub(super) fn charged(&self, now: Now, arrived: &Arrived<'_>) -> Charged {
-        let Some(demand) = arrived.peer.demand.as_ref().filter(|_| arrived.proven.is_none()) else {
-            return Charged::Own;
+    /// Asks a request outside a dialog for what its peer must show, and charges it to the bucket of what it is.
+    pub(super) fn prove(&mut self, now: Now, arrived: &Arrived<'_>, server: ServerId) -> Passed {
+        let demand = arrived.peer.demand.as_ref().filter(|_| arrived.proven.is_none());
+        let passed = match demand {
+            None => {
+                let fits = self.fits(now, arrived, Charged::Own);
+                let proven = arrived.proven.map(|credential| Passed::Proven(Arc::clone(credential)));
+                if fits { proven.unwrap_or(Passed::Unasked) } else { Passed::Answered }
+            }
+            Some(demand) if is_asked(arrived) => self.claim(now, arrived, demand),
+            Some(_) => {
+                let shown = arrived.is_shown();
+                let charged = match arrived.message.method() {
+                    Method::Options => Charged::Asked { shown },
+                    Method::Invite
+                    | Method::Message
+                    | Method::Ack
+                    | Method::Bye
+                    | Method::Cancel
+                    | Method::Register
+                    | Method::Prack
+                    | Method::Update
+                    | Method::Info
+                    | Method::Refer
+                    | Method::Subscribe
+                    | Method::Notify
+                    | Method::Publish
+                    | Method::Other(_) => Charged::Unproven { shown },
+                };
+                if self.fits(now, arrived, charged) { Passed::Unasked } else { Passed::Answered }
+            }
         };
-        let bound = bound(arrived);
-        let shown = match claimed(arrived, demand) {
-            Ok(Some(authorization)) => self.guard.knows(now.tick, &authorization.nonce, &bound),
-            Ok(None) | Err(_) => false,
-        };
-        if shown { Charged::Own } else { Charged::Unproven }
+        match &passed {
+            Passed::Unasked | Passed::Proven(_) | Passed::Refused(_) => {}
+            // Whatever was said was said without a transaction: who has proven nothing costs no memory.
+            Passed::Answered => {
+                self.transactions.forget(server);
+            }
+        }
+        passed
     }
 
-    /// Asks a request outside a dialog for what its peer must show.
-    pub(super) fn prove(&mut self, now: Now, arrived: &Arrived<'_>, server: ServerId) -> Passed {
-        if let Some(credential) = arrived.proven {
-            return Passed::Proven(Arc::clone(credential));
+    /// Whether a request fits into a bucket. What does not is answered without state, if at all; each copy is judged anew.
+    pub(super) fn fits(&mut self, now: Now, arrived: &Arrived<'_>, charged: Charged) -> bool {
+        match self.sources.bucket(arrived.policy, now, arrived.peer.id, charged) {
+            Bucket::Fits => true,
+            Bucket::Answer(refusal) => {
+                self.refuse_quietly(arrived, &Wrong::from(*refusal));
+                false
+            }
+            Bucket::Drop => false,
         }
-        let Some(demand) = &arrived.peer.demand else { return Passed::Unasked };
-        if !matches!(arrived.message.method(), Method::Invite | Method::Message) {
-            return Passed::Unasked;
-        }
-        // Whatever is said now is said without a transaction: who has proven nothing costs no memory.
-        let bound = bound(arrived);
-        let claimed = match claimed(arrived, demand) {
-            Ok(claimed) => claimed,
+    }
+
+    /// Judges what a request shows, and asks for more where it shows too little.
+    fn claim(&mut self, now: Now, arrived: &Arrived<'_>, demand: &Arc<Demand>) -> Passed {
+        let (bound, shown) = (bound(arrived), arrived.is_shown());
+        let authorization = match claimed(arrived, demand) {
+            Ok(Some(authorization)) => authorization,
+            Ok(None) => {
+                if self.fits(now, arrived, Charged::Asked { shown }) {
+                    self.ask(now, arrived, demand, &bound, false);
+                }
+                return Passed::Answered;
+            }
             Err(wrong) => {
-                self.transactions.forget(server);
-                self.refuse_stateless(now, arrived, &wrong);
+                if self.fits(now, arrived, Charged::Unproven { shown }) {
+                    self.refuse_stateless(now, arrived, &wrong);
+                }
                 return Passed::Answered;
             }
         };
-        let Some(authorization) = claimed else {
-            self.transactions.forget(server);
-            self.ask(now, arrived, demand, &bound, false);
-            return Passed::Answered;
-        };
-        // Whoever forges the peer's address never saw a nonce: the peer itself may be silent still.
-        if self.guard.knows(now.tick, &authorization.nonce, &bound) {
-            self.sources.answered(now.tick, arrived.peer.id);
-        }
         let found = match &authorization.user {
             User::Named(name) => demand.find(name),
             User::Hashed(_) => None,
@@ -103,41 +136,37 @@ impl Engine {
             uri: message.request_uri(),
             bound,
             trusted: true,
-            shown: arrived.flow.connection != ConnectionId::NONE,
+            shown,
+            room: self.sources.has_room(arrived.policy, now.tick, arrived.peer.id),
         };
         let proof = self.guard.judge(now.tick, demand, found.map(|found| &**found), &claim);
-        if let (Proof::Proven, Some(found)) = (proof, found) {
-            self.counts.proven += 1;
-            return Passed::Proven(Arc::clone(found));
+        // Whoever forges the peer's address never saw a nonce: the peer itself may be silent still.
+        if proof != Proof::Stale {
+            self.sources.answered(now.tick, arrived.peer.id);
         }
         // A lock is told once: whatever bucket is full, its alert must not be lost.
         self.follow_guess(now, arrived, &claim, proof);
-        // Who guesses spends nothing of what those have who prove it, and is heard no oftener than who shows nothing.
-        if proof != Proof::Stale {
-            self.sources.give_back(arrived.policy, arrived.peer.id);
-            let bucket = self.sources.bucket(arrived.policy, now, arrived.peer.id, Charged::Unproven);
-            match bucket {
-                Bucket::Fits => {}
-                Bucket::Answer(refusal) => {
-                    self.transactions.forget(server);
-                    self.refuse_quietly(arrived, &Wrong::from(*refusal));
-                    return Passed::Answered;
-                }
-                Bucket::Drop => {
-                    self.transactions.forget(server);
-                    return Passed::Answered;
-                }
+        // Who guesses spends nothing of what those have who prove it.
+        let charged = match proof {
+            Proof::Proven | Proof::NoRoom => Charged::Own,
+            Proof::Stale => Charged::Asked { shown },
+            Proof::Wrong(..) | Proof::Locked(_) | Proof::Replayed => Charged::Unproven { shown },
+        };
+        match (self.fits(now, arrived, charged), proof, found) {
+            (false, ..) => Passed::Answered,
+            (true, Proof::Proven, Some(found)) => {
+                self.counts.proven += 1;
+                Passed::Proven(Arc::clone(found))
             }
+            (true, ..) => self.unproven(now, arrived, demand, &claim, proof),
         }
-        self.unproven(now, arrived, (demand, server), &claim, proof);
-        Passed::Answered
     }
 
     /// Counts a guess, and tells of the lock that followed from it.
     fn follow_guess(&mut self, now: Now, arrived: &Arrived<'_>, claim: &Claim<'_>, proof: Proof) {
         let lock = match proof {
             Proof::Wrong(_, lock) | Proof::Locked(lock) => lock,
-            Proof::Proven | Proof::Stale | Proof::Replayed => return,
+            Proof::Proven | Proof::NoRoom | Proof::Stale | Proof::Replayed => return,
         };
         // The first of these copies was counted.
         let is_guess = matches!(proof, Proof::Wrong(..)) && lock != lockout::Wrong::Copied;
@@ -159,25 +188,25 @@ impl Engine {
         &mut self,
         now: Now,
         arrived: &Arrived<'_>,
-        (demand, server): (&Demand, ServerId),
+        demand: &Demand,
         claim: &Claim<'_>,
         proof: Proof,
-    ) {
+    ) -> Passed {
         let locked_out = "too many wrong passwords from this source for this user";
         let (code, why) = match proof {
-            Proof::Proven | Proof::Stale => {
-                self.transactions.forget(server);
-                return self.ask(now, arrived, demand, &claim.bound, true);
+            Proof::Proven | Proof::NoRoom | Proof::Stale => {
+                self.ask(now, arrived, demand, &claim.bound, true);
+                return Passed::Answered;
             }
             // It was told when its source was found to guess at many; from there on it costs neither alert nor record.
             Proof::Wrong(_, lockout::Wrong::Quiet) | Proof::Locked(lockout::Wrong::Quiet) => {
-                self.transactions.forget(server);
-                return self.refuse_quietly(arrived, &Wrong::new(403, code::BAD_CREDENTIALS, REFUSED));
+                self.refuse_quietly(arrived, &Wrong::new(403, code::BAD_CREDENTIALS, REFUSED));
+                return Passed::Answered;
             }
             // The first of these copies was told.
             Proof::Wrong(_, lockout::Wrong::Copied) => {
-                self.transactions.forget(server);
-                return self.ask(now, arrived, demand, &claim.bound, false);
+                self.ask(now, arrived, demand, &claim.bound, false);
+                return Passed::Answered;
             }
             Proof::Wrong(why, _) => (code::BAD_CREDENTIALS, why),
             Proof::Locked(_) => (code::BAD_CREDENTIALS, locked_out),
@@ -190,18 +219,16 @@ impl Engine {
         alert.evidence.push(("user", claimed_user(claim)));
         self.alert(alert);
         if again {
-            self.transactions.forget(server);
-            return self.ask(now, arrived, demand, &claim.bound, false);
+            self.ask(now, arrived, demand, &claim.bound, false);
+            return Passed::Answered;
         }
         // Why it was wrong is for the owner's alert; the wire says the same for each cause.
         let mut said = wrong.clone();
         if !matches!(proof, Proof::Replayed) {
             said.refusal.text = REFUSED.to_owned();
         }
-        // The attempt ends here, and leaves its record. It has shown that its source is its own, by a nonce that was made for
-        // it, so its transaction may be kept: copies are answered from there.
-        let judged = Judged { alerted: true, ..Judged::default() };
-        self.refuse_saying(now, arrived, server, (&said, &wrong), judged);
+        // The attempt ends here, and leaves its record: one for each nonce, where a source may be forged.
+        Passed::Refused(Box::new((said, wrong)))
     }
 
     /// Asks for a password: every hash offered, the one liked best on top, as many of them as fit.
@@ -219,11 +246,7 @@ impl Engine {
         let offer = |hash: &_| Offer { realm: &demand.realm, nonce: &nonce, hash: *hash, stale };
         let offers: smallvec::SmallVec<[Offer<'_>; 3]> = demand.hashes.iter().map(offer).collect();
         let tag = caller_tag(bits);
-        // Attack row A10: over UDP nobody has shown that the source is its own.
-        let most = match arrived.flow.transport {
-            Transport::Udp => arrived.message.bytes().len(),
-            Transport::Tcp | Transport::Tls => usize::MAX,
-        };
+        let most = arrived.answer_bytes_max();
         for count in (1..=offers.len()).rev() {
             let offered = offers.get(..count).unwrap_or_default();
             let bytes = refuse::challenge(arrived.message, &arrived.flow, demand.proxy, offered, &tag);
@@ -244,6 +267,13 @@ impl Engine {
                    let the peer speak TCP or TLS, or offer fewer `algorithms`";
         self.refuse_stateless(now, arrived, &Wrong::new(403, code::AMPLIFICATION_REFUSED, why));
     }
+}
+
+/// Whether a request outside a dialog is asked. Nobody is asked in the open where the policy wants no plain word of the peer:
+/// whoever is on the way could try passwords on the answer. Such a request is refused by `screen`.
+pub(super) fn is_asked(arrived: &Arrived<'_>) -> bool {
+    let private = arrived.peer.plain_signalling || arrived.flow.transport.is_encrypted();
+    private && matches!(arrived.message.method(), Method::Invite | Method::Message)
 }
 
 /// For whom the nonces are that a peer is asked with.

@@ -57,6 +57,8 @@ counts! {
     wrong_passwords,
     /// Requests too small to be answered by a challenge.
     challenges_withheld,
+    /// Datagrams that proved nothing and were too small for any answer.
+    answers_withheld,
     /// Attempts that became calls.
     admitted,
     /// Attempts that were answered with a refusal.

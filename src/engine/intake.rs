@@ -62,6 +62,24 @@ pub struct Arrived<'a> {
     pub proven: Option<&'a Arc<Credential>>,
 }
 
+impl Arrived<'_> {
+    /// Whether its source is surely its own: a stream's is, by the handshake of TCP.
+    pub(super) fn is_shown(&self) -> bool {
+        self.flow.connection != ConnectionId::NONE
+    }
+
+    /// Whether anybody may have sent it: a datagram, whose source can be forged, of a peer that must prove a password, and
+    /// this one has not.
+    pub(super) fn is_unproven(&self) -> bool {
+        self.peer.demand.is_some() && self.proven.is_none() && !self.is_shown()
+    }
+
+    /// How large an answer may be. Attack row A10: whoever forges a source gets no more sent there than it sends itself.
+    pub(super) fn answer_bytes_max(&self) -> usize {
+        if self.is_unproven() { self.message.bytes().len() } else { usize::MAX }
+    }
+}
+
 impl Engine {
     /// One datagram, or one framed message of a stream.
     pub(super) fn frame(&mut self, now: Now, flow: Flow, bytes: &[u8]) {
@@ -77,7 +95,7 @@ impl Engine {
         match parse(Bytes::copy_from_slice(bytes), &self.settings.limits) {
             Ok(message) if message.is_request() => self.arrive(now, flow, listed, &message),
             Ok(message) => self.response(now, flow, &message),
-            Err(malformed) => self.malformed(now, &flow, &malformed),
+            Err(malformed) => self.malformed(now, &flow, &malformed, bytes.len()),
         }
     }
 
@@ -85,7 +103,7 @@ impl Engine {
     pub(super) fn broken(&mut self, now: Now, flow: &Flow, malformed: &Malformed) {
         self.counts.frames += 1;
         if self.listed(now, flow, &[]).is_some_and(|listed| listed != Listed::Guest) {
-            self.malformed(now, flow, malformed);
+            self.malformed(now, flow, malformed, usize::MAX);
         }
     }
 
@@ -248,13 +266,16 @@ impl Engine {
         );
     }
 
-    /// Bytes of a listed peer that the reader refused: answered with the error's status, never repaired.
-    fn malformed(&mut self, now: Now, flow: &Flow, malformed: &Malformed) {
+    /// Bytes of a listed peer that the reader refused: answered with the error's status, never repaired, and never by more than
+    /// the `length` that came.
+    fn malformed(&mut self, now: Now, flow: &Flow, malformed: &Malformed, length: usize) {
         self.counts.malformed(malformed.cause);
         let status = status_for(blame(malformed.cause), malformed.status, Hearer::Listed);
+        // Attack row A10: over UDP anybody may have sent it.
+        let most = if flow.connection == ConnectionId::NONE { length } else { usize::MAX };
         let answer = malformed.answer.as_ref().zip(status).and_then(|(answer, status)| {
             let bytes = write::refusal(answer, flow.remote, status, phrase(malformed.reason))?;
-            Some((status, way_back(flow, answer), bytes))
+            (bytes.len() <= most).then(|| (status, way_back(flow, answer), bytes))
         });
         let mut alert = Alert::new(alert_code(malformed.cause), now.wall, malformed.reason.to_owned());
         alert.source = Some(flow.remote);

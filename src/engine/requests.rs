@@ -20,7 +20,6 @@ use crate::call::identity::hex16;
 use crate::call::{Event, LocalTag, ServerId, Side};
 use crate::clock::Now;
 use crate::policy::alert::{Alert, shortened};
-use crate::policy::sources::Bucket;
 use crate::policy::{Facts, Outcome, Peer, Policy, code, screen};
 use crate::sip::write::{Text, reason_phrase, response_to};
 use crate::sip::{HeaderName, Method, Uri, keys};
@@ -31,6 +30,9 @@ const FULL_RETRY_SECONDS: u32 = 5;
 
 /// Seconds after which it may ask again within a call.
 const PACE_RETRY_SECONDS: u32 = 1;
+
+/// What is told of a call that nobody could be asked about.
+const UNASKED: &str = "its password may not be asked for in the open: let the peer speak TLS";
 
 /// What is told of a request within a call that is not here.
 const NO_DIALOG: &str = "no such call is here, or no more: if it comes again and again, look what was restarted, or forgets \
@@ -98,7 +100,8 @@ impl Engine {
             CancelTarget::Answered => self.reply(arrived, 200),
             CancelTarget::Unknown => {
                 self.counts.stray_cancels += 1;
-                self.reply(arrived, 481);
+                let bytes = self.bare(arrived, 481);
+                self.send_bounded(arrived, 481, bytes);
             }
         }
     }
@@ -159,29 +162,31 @@ impl Engine {
         Some((Arc::clone(policy), Arc::clone(peer)))
     }
 
-    /// What must hold of every request, whatever it asks for.
+    /// What must hold of a request: outside a dialog who asks comes first (RFC 3261 §8.2), then what holds of every one.
     fn screen(&mut self, now: Now, arrived: &Arrived<'_>, server: ServerId) {
-        let message = arrived.message;
-        let outside_dialog = message.to_tag().is_none();
-        if outside_dialog {
-            let charged = self.charged(now, arrived);
-            match self.sources.bucket(arrived.policy, now, arrived.peer.id, charged) {
-                Bucket::Fits => {}
-                // What is over the bucket leaves no state; each copy is asked anew.
-                Bucket::Answer(refusal) => {
-                    self.transactions.forget(server);
-                    return self.refuse_quietly(arrived, &Wrong::from(*refusal));
-                }
-                Bucket::Drop => {
-                    self.transactions.forget(server);
-                    return;
-                }
-            }
+        if arrived.message.to_tag().is_none() {
+            return self.outside(now, arrived, server);
         }
-        let mut judged = Judged::default();
-        let users = if outside_dialog { Users::read(arrived) } else { Users::default() };
-        let facts = self.facts(now, arrived, &users.caller, &users.called);
-        let mut screened = screen(arrived.policy, &facts);
+        // Whoever forges the peer's address knows no tag of ours, and hears nothing that costs a transaction.
+        if arrived.is_unproven() && self.dialog_of(arrived).is_none() {
+            return self.unknown_dialog(now, arrived, server);
+        }
+        let facts = self.facts(now, arrived, "", "");
+        if let Some(judged) = self.screened(now, arrived, server, &facts, Judged::default()) {
+            self.within_dialog(now, arrived, server, judged);
+        }
+    }
+
+    /// What must hold of every request, whatever it asks for; `None` where it does not, and it has been answered.
+    fn screened(
+        &mut self,
+        now: Now,
+        arrived: &Arrived<'_>,
+        server: ServerId,
+        facts: &Facts<'_>,
+        mut judged: Judged,
+    ) -> Option<Judged> {
+        let mut screened = screen(arrived.policy, facts);
         judged.trail.append(&mut screened.trail);
         for alert in screened.alerts {
             self.alert(alert);
@@ -190,50 +195,57 @@ impl Engine {
             Outcome::Admit(_) => {}
             Outcome::Refuse(refusal) => {
                 judged.alerted = true;
-                return self.refuse(now, arrived, server, &Wrong::from(*refusal), judged);
+                self.refuse(now, arrived, server, &Wrong::from(*refusal), judged);
+                return None;
             }
             Outcome::Silence => {
                 self.counts.silenced += 1;
                 self.transactions.forget(server);
-                return;
+                return None;
             }
         }
-        if let Err(wrong) = checks::served(message, arrived.peer) {
-            return self.refuse(now, arrived, server, &wrong, judged);
+        if let Err(wrong) = checks::served(arrived.message, arrived.peer) {
+            self.refuse(now, arrived, server, &wrong, judged);
+            return None;
         }
-        if !outside_dialog {
-            return self.within_dialog(now, arrived, server, judged);
-        }
-        self.outside(now, arrived, server, &facts, judged, users.fault);
+        Some(judged)
     }
 
     /// A request that names no dialog: what it must show, then who serves it.
-    fn outside(
-        &mut self,
-        now: Now,
-        arrived: &Arrived<'_>,
-        server: ServerId,
-        facts: &Facts<'_>,
-        mut judged: Judged,
-        mut fault: Option<Wrong>,
-    ) {
-        match self.prove(now, arrived, server) {
-            Passed::Unasked => {}
-            Passed::Proven(credential) => {
-                judged.credential = Some(Arc::clone(&credential.user));
-                if let (None, Err(mismatch)) = (&fault, identity(arrived, &credential, facts.caller)) {
-                    fault = Some(judged.mismatch(*mismatch));
-                }
-            }
+    fn outside(&mut self, now: Now, arrived: &Arrived<'_>, server: ServerId) {
+        let credential = match self.prove(now, arrived, server) {
+            Passed::Unasked => None,
+            Passed::Proven(credential) => Some(credential),
             Passed::Answered => return,
+            Passed::Refused(refused) => {
+                let (said, wrong) = &*refused;
+                let judged = Judged { alerted: true, ..Judged::default() };
+                return self.refuse_unproven(now, arrived, server, (said, wrong), judged);
+            }
+        };
+        let arrived = &Arrived { proven: credential.as_ref(), ..*arrived };
+        let users = Users::read(arrived);
+        let facts = self.facts(now, arrived, &users.caller, &users.called);
+        let judged =
+            Judged { credential: credential.as_ref().map(|one| Arc::clone(&one.user)), ..Judged::default() };
+        let Some(mut judged) = self.screened(now, arrived, server, &facts, judged) else { return };
+        let mut fault = users.fault;
+        if arrived.peer.demand.is_some() && arrived.proven.is_none() {
+            // Refused above, for its transport; whatever a rule let through goes nowhere without its proof.
+            fault = Some(Wrong::by_policy(code::SECURE_TRANSPORT_REQUIRED, arrived.peer, UNASKED));
+        }
+        if let (None, Some(credential)) = (&fault, &credential)
+            && let Err(mismatch) = identity(arrived, credential, facts.caller)
+        {
+            fault = Some(judged.mismatch(*mismatch));
         }
         match arrived.message.method() {
             Method::Invite | Method::Message => match fault {
                 Some(wrong) => self.refuse(now, arrived, server, &wrong, judged),
                 None if *arrived.message.method() == Method::Invite => {
-                    self.attempt(now, arrived, server, facts, judged);
+                    self.attempt(now, arrived, server, &facts, judged);
                 }
-                None => self.carry(now, arrived, server, facts, judged),
+                None => self.carry(now, arrived, server, &facts, judged),
             },
             Method::Ack
             | Method::Bye
@@ -254,11 +266,7 @@ impl Engine {
     /// RFC 3261 §12.2.2: the dialog table is the authority. A To tag that stands not in it opens nothing.
     fn within_dialog(&mut self, now: Now, arrived: &Arrived<'_>, server: ServerId, judged: Judged) {
         let Some((key, side)) = self.dialog_of(arrived) else {
-            self.counts.unknown_dialogs += 1;
-            let wrong = Wrong::new(481, code::UNKNOWN_DIALOG, NO_DIALOG);
-            // No bucket bounds these, so they leave no state: whoever may use a peer's address could fill the table.
-            self.transactions.forget(server);
-            return self.refuse_stateless(now, arrived, &wrong);
+            return self.unknown_dialog(now, arrived, server);
         };
         let (flow, message) = (arrived.flow, arrived.message);
         let ends = *message.method() == Method::Bye;
@@ -287,6 +295,13 @@ impl Engine {
         self.hand_over(server, key, side);
         let peer = Some(arrived.peer.id);
         self.drive(now, key, Event::Request { side, server, peer, flow, message });
+    }
+
+    /// No bucket bounds these, so they leave no state: whoever may use a peer's address could fill the table.
+    fn unknown_dialog(&mut self, now: Now, arrived: &Arrived<'_>, server: ServerId) {
+        self.counts.unknown_dialogs += 1;
+        self.transactions.forget(server);
+        self.refuse_stateless(now, arrived, &Wrong::new(481, code::UNKNOWN_DIALOG, NO_DIALOG));
     }
 
     /// What is neither a call nor a message and names no dialog.
@@ -319,7 +334,9 @@ impl Engine {
         // take its calls to another way out.
         let status = if self.closing.is_open() { 200 } else { 480 };
         let phrase = Text::new(reason_phrase(status).as_bytes()).unwrap_or(Text::fixed("OK"));
-        let tag = hex16(self.random.bits());
+        // Whoever proves nothing costs no memory: its copies are answered anew, and alike.
+        let unproven = arrived.is_unproven();
+        let tag = if unproven { self.stateless_tag(arrived) } else { hex16(self.random.bits()) };
         let mut writer = response_to(arrived.message, arrived.flow.remote, status, phrase, Text::new(&tag));
         if status == 200 {
             write_allow(&mut writer, arrived.peer);
@@ -331,6 +348,10 @@ impl Engine {
             );
         }
         self.counts.options_answered += 1;
+        if unproven {
+            self.transactions.forget(server);
+            return self.send_bounded(arrived, status, writer.finish(&[]));
+        }
         self.transactions.respond(now.tick, server, status, writer.finish(&[]), &mut self.outcomes);
     }
 
@@ -385,10 +406,26 @@ impl Engine {
 
     /// A bare status outside any transaction.
     fn reply(&mut self, arrived: &Arrived<'_>, status: u16) {
+        let bytes = self.bare(arrived, status);
+        self.send_back(arrived, bytes);
+    }
+
+    fn bare(&self, arrived: &Arrived<'_>, status: u16) -> bytes::Bytes {
         let tag = self.stateless_tag(arrived);
         let phrase = Text::new(reason_phrase(status).as_bytes()).unwrap_or(Text::fixed("OK"));
-        let writer = response_to(arrived.message, arrived.flow.remote, status, phrase, Text::new(&tag));
-        self.send_back(arrived, writer.finish(&[]));
+        response_to(arrived.message, arrived.flow.remote, status, phrase, Text::new(&tag)).finish(&[])
+    }
+
+    /// Sends an answer outside any transaction; where anybody may have sent the request and the answer is larger, the bare
+    /// status, and where that is, too, nothing.
+    fn send_bounded(&mut self, arrived: &Arrived<'_>, status: u16, bytes: bytes::Bytes) {
+        let most = arrived.answer_bytes_max();
+        let bytes = if bytes.len() > most { self.bare(arrived, status) } else { bytes };
+        if bytes.len() > most {
+            self.counts.answers_withheld += 1;
+            return;
+        }
+        self.send_back(arrived, bytes);
     }
 
     /// A refusal outside any transaction: told and counted, but no record is written, for nothing here can tell a
@@ -401,8 +438,14 @@ impl Engine {
     /// The same without an alert of its own: whoever refuses folds them.
     pub(super) fn refuse_quietly(&mut self, arrived: &Arrived<'_>, wrong: &Wrong) {
         self.counts.rejected += 1;
+        self.answer_stateless(arrived, wrong);
+    }
+
+    /// A refusal's answer outside any transaction.
+    pub(super) fn answer_stateless(&mut self, arrived: &Arrived<'_>, wrong: &Wrong) {
         let tag = self.stateless_tag(arrived);
-        self.send_back(arrived, refuse::answer(arrived.message, &arrived.flow, arrived.peer, wrong, &tag));
+        let bytes = refuse::answer(arrived.message, &arrived.flow, arrived.peer, wrong, &tag);
+        self.send_bounded(arrived, wrong.refusal.status, bytes);
     }
 
     pub(super) fn send_back(&mut self, arrived: &Arrived<'_>, bytes: bytes::Bytes) {

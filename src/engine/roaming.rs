@@ -23,6 +23,7 @@ use crate::policy::credential::Credential;
 use crate::policy::guard::{Claim, Proof};
 use crate::policy::lockout;
 use crate::policy::nonce::Bound;
+use crate::policy::sources::Charged;
 use crate::policy::{Peer, PeerId, Policy, code};
 use crate::sip::digest::{Authorization, User};
 use crate::sip::{ConnectionId, Flow, ListenerId, Message, Method, PartyId};
@@ -181,13 +182,16 @@ impl Engine {
         let Ok(claimed) = claimed(&arrived, demand) else { return };
         let Some(authorization) = claimed else { return self.ask(now, &arrived, demand, &bound, false) };
         let found = named(&authorization, peers);
+        let room = |id| self.sources.has_room(&policy, now.tick, id);
+        let room = message.to_tag().is_some() || found.as_ref().is_none_or(|(peer, _)| room(peer.id));
         let claim = Claim {
             authorization: &authorization,
             method: message.method().as_bytes(),
             uri: message.request_uri(),
             bound,
             trusted: false,
-            shown: flow.connection != ConnectionId::NONE,
+            shown: arrived.is_shown(),
+            room,
         };
         let credential = found.as_ref().map(|(_, credential)| &***credential);
         let proof = self.guard.judge(now.tick, demand, credential, &claim);
@@ -197,7 +201,12 @@ impl Engine {
                 self.counts.proven += 1;
                 self.request(now, &Arrived { peer, proven: Some(credential), ..arrived });
             }
-            (Proof::Proven | Proof::Stale, _) => self.ask(now, &arrived, demand, &bound, true),
+            (Proof::NoRoom, Some((peer, _))) => {
+                let _full = self.fits(now, &Arrived { peer, ..arrived }, Charged::Own);
+            }
+            (Proof::Proven | Proof::NoRoom | Proof::Stale, _) => {
+                self.ask(now, &arrived, demand, &bound, true)
+            }
             (Proof::Wrong(why, wrong), _) => self.guessed(now, &arrived, &claim, why, wrong),
             (Proof::Locked(_), _) => {}
             (Proof::Replayed, _) => {

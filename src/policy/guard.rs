@@ -32,6 +32,8 @@ pub struct Claim<'a> {
     pub trusted: bool,
     /// Whether its source has shown that it is its own, as a stream's has by the handshake of TCP.
     pub shown: bool,
+    /// Whether what it proves may be asked for now.
+    pub room: bool,
 }
 
 /// What is to be done with it.
@@ -47,6 +49,8 @@ pub enum Proof {
     Locked(Wrong),
     /// It proves the password, and came before.
     Replayed,
+    /// It proves the password, and its peer may not ask for more now: its count is not taken, for it will come again.
+    NoRoom,
 }
 
 /// Nonces and locks. The engine owns one.
@@ -153,18 +157,15 @@ impl Guard {
         }
         let fault = terms_fault(asked, claim).or((!right).then_some("the password or the user is wrong"));
         if let Some(why) = fault {
-            // UDP repeats a request until it is answered: the copies of one guess are one guess.
-            let is_new = self.guessed(now, mark, claim);
-            let wrong = self.lockouts.as_mut().map_or(Wrong::Borne, |lockouts| match is_new {
-                true => lockouts.wrong(now, &who),
-                false => lockouts.repeated(now, &who),
-            });
-            return Proof::Wrong(why, wrong);
+            return Proof::Wrong(why, self.wrong(now, mark, claim, &who));
         }
         // Whoever knows the password guesses nothing: a machine that writes another digest-uri locks nobody out.
         if !names_request(asked.uri, &authorization.uri, claim.uri) {
             let is_new = self.guesses.is_new(&self.seed, mark, claim);
             return Proof::Wrong(MISNAMED, if is_new { Wrong::Borne } else { Wrong::Copied });
+        }
+        if !claim.room {
+            return Proof::NoRoom;
         }
         let count = authorization.counted.map_or(0, |counted| counted.count);
         match self.nonces.take(now, mark, count) {
@@ -182,6 +183,15 @@ impl Guard {
         }
     }
 
+    /// Counts a wrong one. UDP repeats a request until it is answered: the copies of one guess are one guess.
+    fn wrong(&mut self, now: Tick, mark: Mark, claim: &Claim<'_>, who: &Try<'_>) -> Wrong {
+        let is_new = self.guessed(now, mark, claim);
+        self.lockouts.as_mut().map_or(Wrong::Borne, |lockouts| match is_new {
+            true => lockouts.wrong(now, who),
+            false => lockouts.repeated(now, who),
+        })
+    }
+
     /// Remembers what was wrong under a nonce; whether it is no copy. Whoever forges a datagram's source may have overheard the
     /// nonce: it is good for one wrong answer, and the next must fetch another, which goes to the source.
     fn guessed(&mut self, now: Tick, mark: Mark, claim: &Claim<'_>) -> bool {
@@ -189,12 +199,6 @@ impl Guard {
             self.nonces.spend(now, mark);
         }
         self.guesses.is_new(&self.seed, mark, claim)
-    }
-
-    /// Whether a nonce is one of ours that is still good there: whoever shows it has heard it, so that its source is its own.
-    #[must_use]
-    pub fn knows(&self, now: Tick, nonce: &[u8], bound: &Bound) -> bool {
-        self.nonces.known(now, nonce, bound).is_some_and(|mark| !self.nonces.is_spent(mark))
     }
 
     /// What is locked now, by name.

@@ -102,7 +102,8 @@ fn judge_from(
         User::Named(name) => asked.find(name),
         User::Hashed(_) => None,
     };
-    let claim = Claim { authorization: &authorization, method, uri: URI, bound, trusted: true, shown };
+    let claim =
+        Claim { authorization: &authorization, method, uri: URI, bound, trusted: true, shown, room: true };
     guard.judge(at(now), asked, found.map(|found| &**found), &claim)
 }
 
@@ -133,7 +134,7 @@ fn a7_what_was_not_offered_is_not_taken() {
     let line = String::from_utf8(OFFICE.line(&nonce)).unwrap();
     let why = |proof| match proof {
         Proof::Wrong(why, _) => why,
-        Proof::Proven | Proof::Stale | Proof::Locked(_) | Proof::Replayed => "none",
+        Proof::Proven | Proof::Stale | Proof::Locked(_) | Proof::Replayed | Proof::NoRoom => "none",
     };
     let md5 = Client { hash: Hash::Md5, ..OFFICE }.line(&nonce);
     assert_eq!(why(judge(&mut guard, &asked, &md5)), "the algorithm is none that was offered");

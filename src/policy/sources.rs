@@ -4,6 +4,7 @@
 //! Read first: DESIGN.md §1, law 9; RFC 5853 §3.1.
 
 mod bans;
+mod bucket;
 mod full;
 mod tell;
 
@@ -12,6 +13,8 @@ use std::time::Duration;
 
 use bans::Bans;
 pub use bans::{BANS_TOLD_MAX, ToldBan};
+use bucket::{Buckets, Fits};
+pub use bucket::{CHALLENGES_PER_SECOND_MAX, Charged};
 pub use full::Full;
 use full::Fulls;
 use tell::{rate_alert, unanswered_alert};
@@ -140,17 +143,10 @@ impl SourceCounts {
     }
 }
 
-/// Theoretical arrival times of one peer's buckets.
+/// What is known of one peer.
 #[derive(Debug, Clone, Copy, Default)]
 struct PeerState {
-    requests: u64,
-    /// Requests that have proven nothing, at a peer that must.
-    unproven: u64,
-    answers: u64,
-    /// Requests over the bucket that no alert has told.
-    untold: u64,
-    /// The same of the other bucket.
-    untold_unproven: u64,
+    buckets: Buckets,
     /// Challenges that nobody answered since one was answered last, not told yet.
     asked: u64,
     /// The same, told.
@@ -159,15 +155,6 @@ struct PeerState {
     tell_asked_at: Tick,
     /// Copies of what was answered are no sign of silence until then.
     heard_until: Tick,
-}
-
-/// Which bucket of a peer a request is charged to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Charged {
-    /// The peer's own.
-    Own,
-    /// That of requests which have proven nothing, where the peer must: whoever forges its address spends nothing of its own.
-    Unproven,
 }
 
 /// What is remembered of sources. The engine owns one.
@@ -383,37 +370,26 @@ impl Sources {
     /// Whether a listed peer may ask for something new (a request outside a dialog that is no retransmission); counts it.
     /// Responses, ACKs and requests inside a dialog are never asked: what stands is served and can be ended.
     pub fn bucket(&mut self, policy: &Policy, now: Now, peer: PeerId, charged: Charged) -> Bucket {
-        let settings = policy.peer(peer).map(|peer| (peer.requests_per_second_max, peer.requests_burst_max));
-        let (Some((rate, burst)), Some(state)) = (settings, self.peers.get_mut(usize::from(peer.0))) else {
+        let answers = self.settings.over_bucket_answers_per_second_max;
+        let (Some(holds), Some(state)) = (own_bucket(policy, peer), self.peers.get_mut(usize::from(peer.0)))
+        else {
             return Bucket::Drop;
         };
-        let (arrival, untold) = match charged {
-            Charged::Own => (&mut state.requests, &mut state.untold),
-            Charged::Unproven => (&mut state.unproven, &mut state.untold_unproven),
+        let verdict = match state.buckets.charge(now.tick, charged, holds, answers) {
+            Fits::Yes => return Bucket::Fits,
+            Fits::Told => Bucket::Answer(Box::new(policy.over_bucket(peer))),
+            Fits::Silent => Bucket::Drop,
         };
-        if let Some(next) = Rate::new(rate, SECOND, burst).next(*arrival, now.tick) {
-            *arrival = next;
-            return Bucket::Fits;
-        }
-        *untold = untold.saturating_add(1);
         self.counts.over_bucket = self.counts.over_bucket.saturating_add(1);
         soonest(&mut self.peers_due, now.tick.after(SECOND));
-        let answers = self.settings.over_bucket_answers_per_second_max;
-        match Rate::new(answers, SECOND, answers).next(state.answers, now.tick) {
-            Some(next) => {
-                state.answers = next;
-                Bucket::Answer(Box::new(policy.over_bucket(peer)))
-            }
-            None => Bucket::Drop,
-        }
+        verdict
     }
 
-    /// What was charged to a peer's own bucket proved nothing: given back.
-    pub fn give_back(&mut self, policy: &Policy, peer: PeerId) {
-        let settings = policy.peer(peer).map(|peer| (peer.requests_per_second_max, peer.requests_burst_max));
-        if let (Some((rate, burst)), Some(state)) = (settings, self.peers.get_mut(usize::from(peer.0))) {
-            state.requests = Rate::new(rate, SECOND, burst).undone(state.requests);
-        }
+    /// Whether a peer's own bucket has room for one more; nothing is counted.
+    #[must_use]
+    pub fn has_room(&self, policy: &Policy, now: Tick, peer: PeerId) -> bool {
+        let state = self.peers.get(usize::from(peer.0)).zip(own_bucket(policy, peer));
+        state.is_some_and(|(state, holds)| state.buckets.has_room(now, Charged::Own, holds))
     }
 
     /// A peer was asked for a password. Told once, with all that follow, if nobody there answers.
@@ -462,13 +438,8 @@ impl Sources {
 
     fn drain_peer(&mut self, policy: &Policy, peer: &Peer, now: Now, alerts: &mut impl Extend<Box<Alert>>) {
         let Some(state) = self.peers.get_mut(usize::from(peer.id.0)) else { return };
-        for (charged, untold) in
-            [(Charged::Own, &mut state.untold), (Charged::Unproven, &mut state.untold_unproven)]
-        {
-            let over = std::mem::take(untold);
-            if over > 0 {
-                alerts.extend([rate_alert(policy, peer, (over, charged), now)]);
-            }
+        for over in state.buckets.untold() {
+            alerts.extend([rate_alert(policy, peer, over, now)]);
         }
         if state.asked == 0 {
             return;
@@ -487,6 +458,11 @@ impl Sources {
     pub const fn counts(&self) -> SourceCounts {
         self.counts
     }
+}
+
+/// What a peer's own bucket holds: a second, and at once.
+fn own_bucket(policy: &Policy, peer: PeerId) -> Option<(u32, u32)> {
+    policy.peer(peer).map(|peer| (peer.requests_per_second_max, peer.requests_burst_max))
 }
 
 fn soonest(due: &mut Option<Tick>, at: Tick) {

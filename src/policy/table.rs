@@ -240,11 +240,6 @@ impl Rate {
     pub(super) fn counts(arrival: u64, now: Tick) -> bool {
         arrival > nanos(now)
     }
-
-    /// The arrival time as it was before the last event.
-    pub(super) const fn undone(self, arrival: u64) -> u64 {
-        arrival.saturating_sub(self.interval)
-    }
 }
 
 #[cfg(test)]

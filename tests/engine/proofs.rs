@@ -2,9 +2,11 @@
 //! rightful user, nothing. Attack rows A4, A6, A10.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ringfence::policy::Policy;
 use ringfence::sip::digest::Hash;
+use ringfence::sip::{ConnectionId, Flow, Transport};
 
 use super::credentials::{Client, OFFICE, challenged, challenges, demand, invite};
 use super::edge::{Edge, OTHER, PBX, alter, from, plan};
@@ -109,4 +111,221 @@ fn a4_a_guesser_is_locked_out_after_five_whether_it_fetches_a_nonce_for_each_gue
         let line = overheard(&mut edge, PBX, "right");
         assert_eq!(heard(&mut edge, &OFFICE.sign(&invite(PBX, "right"), &line, false)), [403], "{keeps}");
     }
+}
+
+/// The same, where the PBX may ask so often.
+fn slow(requests_per_second: u32) -> Arc<Policy> {
+    plan(|plan| {
+        alter(plan, 0, |pbx| {
+            pbx.demand = Some(Arc::new(demand(&["office"], &[Hash::Sha256])));
+            pbx.requests_per_second_max = requests_per_second;
+            pbx.requests_burst_max = requests_per_second;
+        });
+    })
+}
+
+fn stream(connection: u64) -> Flow {
+    Flow { transport: Transport::Tcp, connection: ConnectionId(connection), ..from(PBX) }
+}
+
+fn over_tcp(request: &Request) -> String {
+    request.text().replace("SIP/2.0/UDP", "SIP/2.0/TCP")
+}
+
+/// What somebody may send who forges the PBX's address and has heard nothing, one of each kind.
+fn forged(mark: &str) -> Vec<Request> {
+    let marked = |method: &str| {
+        Request::new(method, PBX).with(|request| {
+            request.branch = format!("z9hG4bK{mark}{method}");
+            request.call_id = format!("{mark}{method}");
+        })
+    };
+    let line = "Digest realm=\"edge.example\", nonce=\"AAAA\", algorithm=SHA-256, qop=\"auth\"";
+    let guess = GUESSER.sign(&marked("INVITE").with(|request| request.branch.push('g')), line, false);
+    let methods = ["INVITE", "MESSAGE", "OPTIONS", "REGISTER", "SUBSCRIBE", "BYE", "INFO", "NONSENSE"];
+    methods.iter().map(|method| marked(method)).chain([guess]).collect()
+}
+
+#[test]
+fn a10_forged_datagrams_do_not_keep_the_peer_from_being_asked() {
+    let mut edge = Edge::under(slow(5));
+    for second in 0..10 {
+        for n in 0..20 {
+            for request in forged(&format!("f{second}-{n}")) {
+                edge.hear(from(PBX), &request.text());
+            }
+        }
+        // The first of the real one, over any transport, under no nonce.
+        let real = invite(PBX, &format!("udp{second}"));
+        let seen = edge.hear(from(PBX), &real.text());
+        assert_eq!(seen.statuses(PBX), [401], "{second}: over UDP");
+        let line = challenges(&seen.to(PBX)[0]).remove(0);
+        assert_eq!(
+            heard(&mut edge, &OFFICE.sign(&real.with(|real| real.branch.push('a')), &line, false)),
+            [100]
+        );
+        let real = invite(PBX, &format!("tcp{second}"));
+        assert_eq!(edge.hear(stream(7), &over_tcp(&real)).statuses(PBX), [401], "{second}: over TCP");
+        let options =
+            Request::new("OPTIONS", PBX).with(|request| request.branch.push_str(&format!("o{second}")));
+        assert_eq!(
+            edge.hear(stream(7), &over_tcp(&options)).statuses(PBX),
+            [200],
+            "{second}: OPTIONS over TCP"
+        );
+        edge.pass(Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn a10_the_flood_of_challenges_is_bounded_and_told() {
+    let mut edge = Edge::under(slow(5));
+    let mut answered = 0;
+    for n in 0..3_000 {
+        let seen = edge.hear(from(PBX), &invite(PBX, &format!("f{n}")).text());
+        answered += seen.sent.len();
+        assert!(
+            seen.sent.is_empty() || seen.statuses(PBX) == [401],
+            "no refusal, which would end a real call"
+        );
+    }
+    assert_eq!(answered, 1_000);
+    let alerts = edge.pass(Duration::from_secs(2)).alerts;
+    let told: Vec<_> = alerts.iter().filter(|alert| alert.code.number == 32001).collect();
+    assert_eq!((told.len(), told[0].count), (1, 2_000), "{told:?}");
+    assert!(told[0].text.contains("forges its address"), "{}", told[0].text);
+    assert_eq!(heard(&mut edge, &invite(PBX, "later")), [401]);
+}
+
+#[test]
+fn a10_what_proves_nothing_over_a_stream_spends_nothing_of_what_is_proven() {
+    let mut edge = Edge::under(slow(5));
+    let line = overheard(&mut edge, PBX, "before");
+    let mut refused = 0;
+    for n in 0..1_200 {
+        let seen = edge.hear(stream(3), &over_tcp(&invite(PBX, &format!("s{n}"))));
+        refused += usize::from(seen.statuses(PBX) == [480]);
+    }
+    assert_eq!(refused, 50, "over a stream it is told so: law 7");
+    for n in 1..=5 {
+        let signed = Client { count: n, ..OFFICE }.sign(&invite(PBX, &format!("real{n}")), &line, false);
+        assert_eq!(heard(&mut edge, &signed), [100], "{n}");
+    }
+}
+
+#[test]
+fn a10_a_known_nonce_alone_spends_nothing_of_the_peers_own_bucket() {
+    let mut edge = Edge::under(slow(5));
+    let line = overheard(&mut edge, PBX, "before");
+    for method in ["OPTIONS", "REGISTER", "SUBSCRIBE"] {
+        for n in 0..20 {
+            let request =
+                Request::new(method, PBX).with(|request| request.branch.push_str(&format!("{method}{n}")));
+            edge.hear(from(PBX), &OFFICE.sign(&request, &line, false).text());
+        }
+    }
+    for n in 1..=5 {
+        let signed = Client { count: n, ..OFFICE }.sign(&invite(PBX, &format!("real{n}")), &line, false);
+        assert_eq!(heard(&mut edge, &signed), [100], "{n}");
+    }
+    // Over its own bucket it is told so, and each copy of that proof again: none of them is a replay.
+    let sixth = Client { count: 6, ..OFFICE }.sign(&invite(PBX, "real6"), &line, false);
+    for _ in 0..3 {
+        let seen = edge.hear(from(PBX), &sixth.text());
+        assert_eq!((seen.statuses(PBX), seen.codes()), (vec![480], vec![]));
+    }
+    edge.pass(Duration::from_secs(1));
+    assert_eq!(heard(&mut edge, &sixth), [100]);
+}
+
+/// Everything that comes back for one datagram, all copies until the last timer ends, is no more than what came; and nothing of
+/// it is remembered.
+#[test]
+fn a10_no_datagram_that_proves_nothing_brings_more_back_than_it_is_nor_leaves_a_trace() {
+    let mut edge = Edge::under(slow(5));
+    let invite = |mark: &str| Request::new("INVITE", PBX).with(|request| request.branch.push_str(mark));
+    let more = |mark: &str, more: &str| invite(mark).with(|request| request.more.push_str(more)).text();
+    let tag = |method: &str| {
+        Request::new(method, PBX).with(|request| {
+            request.branch.push_str(&format!("tag{method}"));
+            request.to_tag = "0123456789abcdef".into();
+        })
+    };
+    let tiny = |method: &str| {
+        format!(
+            "{method} sip:1@a SIP/2.0\r\nv:SIP/2.0/UDP a;branch=z9hG4bK{method}\r\nf:<sip:1@a>;tag=1\r\nt:<sip:1@a>\r\n\
+             i:1{method}\r\nCSeq:1 {method}\r\nMax-Forwards:0\r\nl:0\r\n\r\n"
+        )
+    };
+    let mut datagrams: Vec<String> = forged("one").iter().map(Request::text).collect();
+    datagrams.extend([
+        invite("hops").text().replace("Max-Forwards: 70", "Max-Forwards: 0"),
+        tag("INVITE").text().replace("Max-Forwards: 70", "Max-Forwards: 0"),
+        tag("BYE").text(),
+        tag("INFO").text(),
+        more("require", "Require: a-thing-that-is-not-served\r\n"),
+        invite("scheme").text().replace("INVITE sip:", "INVITE urn:"),
+        more("twice", "Authorization: Digest realm=\"edge.example\", nonce=\"\"\r\n"),
+        more("twice2", &"Authorization: Digest realm=\"edge.example\"\r\n".repeat(9)),
+        invite("caller").text().replace("From: <sip:+12125550100@", "From: <sip:%ZZ@"),
+        "INVITE sip:1@a SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bKm\r\n\r\n".to_owned(),
+        "INVITE sip:1@a SIP/9.0\r\nVia: SIP/2.0/UDP a\r\nFrom: x\r\nTo: x\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n\r\n".to_owned(),
+    ]);
+    for method in ["INVITE", "OPTIONS", "REGISTER", "BYE", "CANCEL", "MESSAGE", "ACK"] {
+        datagrams.push(tiny(method));
+        datagrams.push(tag(method).text().replace(";tag=0123456789abcdef", ";tag=9"));
+    }
+    // Until every bucket is full, and then some.
+    for round in 0..3 {
+        for text in &datagrams {
+            let text = text.replace("z9hG4bK", &format!("z9hG4bK{round}"));
+            let mut seen = edge.hear(from(PBX), &text);
+            let (gauges, _, _) = edge.status();
+            assert_eq!(gauges, ringfence::engine::Gauges::default(), "left by {text}");
+            if round == 0 {
+                let later = edge.pass(Duration::from_secs(40));
+                seen.sent.extend(later.sent);
+                seen.records.extend(later.records);
+            }
+            let back: usize = seen.sent.iter().map(|(_, bytes)| bytes.len()).sum();
+            assert!(back <= text.len(), "{back} octets for {}: {text}\n{:?}", text.len(), seen.sent);
+            assert!(seen.records.is_empty(), "a record of {text}");
+        }
+    }
+    edge.assert_empty();
+}
+
+/// RFC 3261 §8.2: who asks is settled first; then the attempt of whom it is leaves its record.
+#[test]
+fn who_asks_is_settled_before_what_it_asks_for() {
+    for (mark, altered) in [
+        ("hops", ("Max-Forwards: 70", "Max-Forwards: 0")),
+        ("require", ("CSeq:", "Require: a-thing-that-is-not-served\r\nCSeq:")),
+    ] {
+        let mut edge = Edge::under(policy());
+        let request = invite(PBX, mark);
+        let seen = edge.hear(from(PBX), &request.text().replace(altered.0, altered.1));
+        assert_eq!((seen.statuses(PBX), seen.codes(), seen.records.len()), (vec![401], vec![], 0), "{mark}");
+        let proven = OFFICE.again(&request, &seen.to(PBX)[0]);
+        let seen = edge.hear(from(PBX), &proven.text().replace(altered.0, altered.1));
+        assert_eq!(seen.records.len(), 1, "{mark}");
+        assert_eq!(seen.records[0].credential.as_deref(), Some("office"));
+    }
+}
+
+/// Law 2: a password is not asked for where anybody on the way can guess at its proof, and what is refused for that is refused
+/// as any forged datagram.
+#[test]
+fn no_password_is_asked_for_in_the_open_where_the_policy_wants_tls() {
+    let mut edge = Edge::under(plan(|plan| {
+        alter(plan, 0, |pbx| {
+            pbx.demand = Some(Arc::new(demand(&["office"], &[Hash::Sha256])));
+            pbx.plain_signalling = false;
+        });
+    }));
+    let seen = edge.hear(from(PBX), &invite(PBX, "udp").text());
+    assert_eq!((seen.statuses(PBX), seen.codes(), seen.records.len()), (vec![403], vec![32209], 0));
+    edge.assert_empty();
+    let seen = edge.hear(stream(1), &over_tcp(&invite(PBX, "tcp")));
+    assert_eq!((seen.statuses(PBX), seen.codes(), seen.records.len()), (vec![403], vec![32209], 1));
 }

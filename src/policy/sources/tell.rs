@@ -16,16 +16,27 @@ pub(super) fn rate_alert(
     (over, charged): (u64, Charged),
     now: Now,
 ) -> Box<Alert> {
-    let (name, rate, burst) = (&peer.name, peer.requests_per_second_max, peer.requests_burst_max);
+    let name = &peer.name;
+    let (rate, burst) = charged.holds((peer.requests_per_second_max, peer.requests_burst_max));
     let text = match charged {
         Charged::Own => format!(
             "{name} sent {over} request(s) more than its bucket of {rate} a second (burst {burst}) holds; they were \
              refused. Raise `requests_per_second` of this peer only if it is meant to place that many calls."
         ),
-        Charged::Unproven => format!(
+        Charged::Unproven { shown: false } => format!(
             "From addresses of {name} came {over} request(s) without a proof of its password more than {rate} a second \
              (burst {burst}); they were refused. What is proven goes on, for it is counted apart: if {name} does not send \
              that many, somebody forges its address."
+        ),
+        Charged::Asked { shown: false } => format!(
+            "From addresses of {name} came {over} datagram(s) without a proof of its password more than {rate} a second \
+             (burst {burst}), and got no answer. What is proven goes on, for it is counted apart, and so does what comes over \
+             TCP or TLS. If {name} does not send that many, somebody forges its address: let {name} speak TLS."
+        ),
+        Charged::Unproven { shown: true } | Charged::Asked { shown: true } => format!(
+            "From addresses of {name} came {over} request(s) over TCP or TLS without a proof of its password more than {rate} \
+             a second (burst {burst}); they were refused. What is proven goes on, for it is counted apart: if {name} does not \
+             send that many, look which machine there does."
         ),
     };
     let mut alert = Alert::new(code::CALL_RATE_EXCEEDED, now.wall, text);
