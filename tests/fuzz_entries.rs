@@ -24,6 +24,10 @@ mod engine;
 mod framing;
 #[path = "../fuzz/entries/parse.rs"]
 mod parse;
+#[path = "../fuzz/entries/rtp.rs"]
+mod rtp;
+#[path = "../fuzz/entries/srtp.rs"]
+mod srtp;
 #[path = "../fuzz/entries/uri.rs"]
 mod uri;
 
@@ -246,4 +250,14 @@ fn policy_files_hold() {
 #[test]
 fn the_engine_holds() {
     run("engine", engine::entry, &MESSAGES);
+}
+
+#[test]
+fn media_packets_hold() {
+    run("rtp", rtp::entry, &[]);
+}
+
+#[test]
+fn srtp_and_its_keys_hold() {
+    run("srtp", srtp::entry, &[]);
 }

@@ -10,6 +10,7 @@ mod inbound;
 mod key;
 mod mac;
 mod outbound;
+pub mod sdes;
 mod sources;
 mod suite;
 mod transform;
