@@ -15,7 +15,7 @@ use super::{Engine, Output};
 use crate::clock::{Now, Tick};
 use crate::policy::alert::Alert;
 use crate::policy::credential::Credential;
-use crate::policy::{Located, Medium, Peer, PeerId, Policy, SourceVerdict, code};
+use crate::policy::{Guest, Located, Medium, Peer, PeerId, Policy, SourceVerdict, code};
 use crate::sip::error::{Cause, Malformed};
 use crate::sip::grammar::Values;
 use crate::sip::parse::{Answerable, Limits, parse};
@@ -41,6 +41,19 @@ pub(super) enum Listed {
     Guest,
     /// None: a name of the peer leads, or led, there. It may answer, and speak within a call.
     ByName,
+}
+
+/// What an unlisted flow is where somebody may roam.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Roams {
+    /// A roaming peer's, or a guest's.
+    As(Listed),
+    /// A guest's, where all of them send too much: dropped, and its stream stays, for it may be no fault of this one.
+    Unread,
+    /// A guest's that sends too much itself: dropped, and its stream is closed.
+    Excess,
+    /// A stranger's.
+    Nobody,
 }
 
 /// A request of a listed peer.
@@ -128,13 +141,13 @@ impl Engine {
         }
         if listed.is_none() && !self.policy.roaming(flow.listener).is_empty() {
             match self.roams(now, flow, verdict) {
-                Some(roams) => return Some(roams),
-                // Over a budget: dropped unread, and counted already.
-                None if verdict != SourceVerdict::Banned && self.may_roam(flow) => {
+                Roams::As(listed) => return Some(listed),
+                Roams::Unread => return None,
+                Roams::Excess => {
                     self.close(flow);
                     return None;
                 }
-                None => {}
+                Roams::Nobody => {}
             }
         }
         self.sources.charge(&self.policy, now, flow, verdict);
@@ -156,13 +169,19 @@ impl Engine {
     }
 
     /// What an unlisted flow is where somebody may roam: a roaming peer's, or a guest's while its budget lasts.
-    fn roams(&mut self, now: Now, flow: &Flow, verdict: SourceVerdict) -> Option<Listed> {
+    fn roams(&mut self, now: Now, flow: &Flow, verdict: SourceVerdict) -> Roams {
         // Who has proven a password goes on, even where a neighbour behind the same address was banned since.
         if let Some(peer) = self.roamers.find(now.tick, flow) {
-            return Some(Listed::Roaming(peer));
+            return Roams::As(Listed::Roaming(peer));
         }
-        let guest = verdict != SourceVerdict::Banned && self.may_roam(flow);
-        (guest && self.sources.guest(&self.policy, now, flow)).then_some(Listed::Guest)
+        if verdict == SourceVerdict::Banned || !self.may_roam(flow) {
+            return Roams::Nobody;
+        }
+        match self.sources.guest(&self.policy, now, flow) {
+            Guest::Read => Roams::As(Listed::Guest),
+            Guest::Unread => Roams::Unread,
+            Guest::Excess => Roams::Excess,
+        }
     }
 
     /// A guest's frame: a request may be asked for a password; nothing else is answered.

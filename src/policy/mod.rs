@@ -53,7 +53,7 @@ pub use parties::{Origin, Parties, Vouched};
 pub use peer::{Aim, Direction, Domain, Listener, Peer, PeerId, PeerSide, Site, SiteId, Target, Transports};
 pub use refusal::{Presets, Refusal, RefusalClass};
 pub use register::Register;
-pub use sources::{Full, SourceVerdict, Sources, ToldBan};
+pub use sources::{Full, Guest, SourceVerdict, Sources, ToldBan};
 pub use stage::{Live, Review, admit, review, screen};
 pub use table::Medium;
 pub use verdict::{Outcome, Trail, Verdict};

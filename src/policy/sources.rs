@@ -6,6 +6,7 @@
 mod bans;
 mod bucket;
 mod full;
+mod guests;
 mod tell;
 
 use std::net::IpAddr;
@@ -17,6 +18,8 @@ use bucket::{Buckets, Fits};
 pub use bucket::{CHALLENGES_PER_SECOND_MAX, Charged};
 pub use full::Full;
 use full::Fulls;
+use guests::Budgets;
+pub use guests::{GUEST_SHARE, GUESTS_PER_SECOND_MAX, Guest};
 use tell::{rate_alert, unanswered_alert};
 
 use super::Policy;
@@ -74,12 +77,6 @@ impl Default for Settings {
     }
 }
 
-/// Frames of one source that may hold a roaming peer are borne in `ban_window` so many times `ban_after`.
-pub const GUEST_SHARE: u32 = 10;
-
-/// Frames a second of all such sources together that are read; above it they are dropped unread.
-pub const GUESTS_PER_SECOND_MAX: u32 = 500;
-
 /// What a flow is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SourceVerdict {
@@ -118,6 +115,8 @@ pub struct SourceCounts {
     pub banned: u64,
     /// Frames of unlisted sources that may hold a roaming peer.
     pub guests: u64,
+    /// Of them, those that were dropped unread, for all guests of a listener and kind of transport share a budget.
+    pub guests_unread: u64,
     /// Bans.
     pub bans: u64,
     /// Of them, those that streams earned: they hold for datagrams, too.
@@ -129,13 +128,14 @@ pub struct SourceCounts {
 impl SourceCounts {
     /// Every count with its stable name.
     #[must_use]
-    pub const fn named(&self) -> [(&'static str, u64); 8] {
+    pub const fn named(&self) -> [(&'static str, u64); 9] {
         [
             ("listed_frames", self.listed),
             ("over_bucket", self.over_bucket),
             ("stranger_frames", self.strangers),
             ("banned_frames", self.banned),
             ("guest_frames", self.guests),
+            ("guest_frames_unread", self.guests_unread),
             ("bans", self.bans),
             ("bans_of_streams", self.bans_of_streams),
             ("sampled_frames", self.sampled),
@@ -165,8 +165,7 @@ pub struct Sources {
     bans: Bans,
     rates: Table<u64>,
     ban_rate: Rate,
-    /// All guests together.
-    guests: u64,
+    guests: Budgets,
     samples: u64,
     sample_rate: Rate,
     peers: Vec<PeerState>,
@@ -191,7 +190,7 @@ impl Sources {
             bans: Bans::new(settings.bans_max),
             rates: Table::new(settings.strangers_max),
             ban_rate: Rate::new(settings.ban_after, settings.ban_window, settings.ban_after),
-            guests: 0,
+            guests: Budgets::default(),
             samples: 0,
             sample_rate: Rate::new(settings.samples_per_second_max, SECOND, settings.samples_per_second_max),
             peers: Vec::new(),
@@ -306,21 +305,23 @@ impl Sources {
         false
     }
 
-    /// A frame of an unlisted source at a listener where somebody may roam; whether it is to be read. One source that sends
-    /// too many is banned, and all together are bounded.
-    pub fn guest(&mut self, policy: &Policy, now: Now, flow: &Flow) -> bool {
+    /// A frame of an unlisted source at a listener where somebody may roam. One source that sends too many is banned, and all
+    /// together are bounded.
+    pub fn guest(&mut self, policy: &Policy, now: Now, flow: &Flow) -> Guest {
         self.counts.guests = self.counts.guests.saturating_add(1);
         let key = Key::at(flow);
         let hash = self.secret.hash(key);
         let frames = self.settings.ban_after.saturating_mul(GUEST_SHARE);
         let rate = Rate::new(frames, self.settings.ban_window, frames);
         if !self.count_stranger(policy, now, (hash, key), rate) {
-            return false;
+            return Guest::Excess;
         }
-        let all = Rate::new(GUESTS_PER_SECOND_MAX, SECOND, GUESTS_PER_SECOND_MAX);
-        let Some(next) = all.next(self.guests, now.tick) else { return false };
-        self.guests = next;
-        true
+        if self.guests.take(now.tick, flow) {
+            return Guest::Read;
+        }
+        self.counts.guests_unread = self.counts.guests_unread.saturating_add(1);
+        self.fulls.note(now, Full::Frames(flow.listener, Medium::of(flow.transport)));
+        Guest::Unread
     }
 
     /// Bans a source for what it did on a flow; one that a peer lists anywhere is never banned.
@@ -427,7 +428,7 @@ impl Sources {
     /// Writes the folded alerts that are due: a bounded number each time, however many sources there were.
     pub fn drain_alerts(&mut self, policy: &Policy, now: Now, alerts: &mut impl Extend<Box<Alert>>) {
         self.strangers.drain(policy, &self.settings, now, alerts);
-        self.fulls.drain(self.settings.repeat, now, alerts);
+        self.fulls.drain(policy, self.settings.repeat, now, alerts);
         if self.peers_due.is_some_and(|due| due <= now.tick) {
             self.peers_due = None;
             for peer in policy.peers.iter().flatten() {

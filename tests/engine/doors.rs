@@ -1,12 +1,17 @@
 //! Who is kept out, and by what way: a datagram's source can be forged, that of a stream cannot (attack rows A1, A10, F1).
 
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ringfence::engine::{BanState, Input, Query, Reply};
+use ringfence::policy::{PeerId, PeerSide, Policy};
+use ringfence::sip::digest::Hash;
 use ringfence::sip::{ConnectionId, Flow, ListenerId, Transport};
 
+use super::credentials::demand;
 use super::credentials::invite;
-use super::edge::{Edge, STRANGER, from};
+use super::edge::{Edge, STRANGER, from, peer, plan};
 use super::roaming::{outside, policy};
 use super::texts::Request;
 
@@ -113,4 +118,65 @@ fn unlock(edge: &mut Edge, source: &str) -> Vec<&'static str> {
         Reply::Unlocked { bans, .. } => bans,
         other @ Reply::Status { .. } => panic!("{other:?}"),
     }
+}
+
+/// Somebody may roam at each of the two listeners.
+fn two_doors() -> Arc<Policy> {
+    plan(|plan| {
+        for listener in [0, 1] {
+            let mut roamer =
+                peer(3 + listener, &format!("roamer{listener}"), PeerSide::Inside, listener, STRANGER);
+            roamer.sources.clear();
+            roamer.targets.clear();
+            roamer.roaming = true;
+            roamer.demand = Some(Arc::new(demand(&["office"], &[Hash::Sha256])));
+            plan.peers.push(Some(Arc::new(roamer)));
+            plan.sites[0].peers.push(PeerId(3 + listener));
+        }
+    })
+}
+
+/// From the `n`th of many addresses that no peer lists.
+fn nth(flow: Flow, n: u32) -> Flow {
+    Flow { remote: SocketAddr::from((Ipv4Addr::from(0x6440_0000 + n), 5060)), ..flow }
+}
+
+#[test]
+fn f1_a_flood_by_forged_datagrams_takes_nothing_of_what_guests_have_elsewhere() {
+    let mut edge = Edge::under(two_doors());
+    let flooded: usize = (0..2_000)
+        .map(|n| edge.hear(nth(from(STRANGER), n), &ask(&format!("flood{n}")).text()).sent.len())
+        .sum();
+    assert_eq!(flooded, 500, "so many a second are read");
+    let seen = edge.hear(stream(1), &over_tcp(&ask("stream")));
+    assert_eq!((seen.statuses(STRANGER), seen.closed), (vec![401], vec![]), "a stream at the same listener");
+    let seen = edge.hear(inside(from(STRANGER)), &ask("there").text());
+    assert_eq!(seen.statuses(STRANGER), [401], "a datagram at another");
+    assert_eq!(edge.count("guest_frames_unread"), 1_500);
+    let alerts = edge.pass(Duration::from_secs(2)).alerts;
+    let told: Vec<_> = alerts.iter().filter(|alert| alert.code.number == 32001).collect();
+    let [alert] = told.as_slice() else { panic!("{alerts:?}") };
+    assert_eq!((alert.count, &alert.evidence[..]), (1_500, &[("listener", "outside".to_owned())][..]));
+    assert!(alert.text.contains("UDP"), "{}", alert.text);
+}
+
+#[test]
+fn f1_a_flood_over_streams_closes_no_stream_but_those_that_send_too_much_themselves() {
+    let mut edge = Edge::under(two_doors());
+    let flow = |n: u32| nth(stream(u64::from(n) + 1), n);
+    for n in 0..500 {
+        assert_eq!(edge.hear(flow(n), &over_tcp(&ask(&format!("flood{n}")))).sent.len(), 1, "{n}");
+    }
+    let seen = edge.hear(flow(500), &over_tcp(&ask("one too many")));
+    assert_eq!((seen.sent.len(), seen.closed), (0, vec![]), "unread, and its stream stays");
+    edge.pass(Duration::from_millis(10));
+    let seen = edge.hear(flow(500), &over_tcp(&ask("again")));
+    assert_eq!((seen.sent.len(), seen.closed), (1, vec![]), "it is asked when there is room again");
+    edge.pass(Duration::from_secs(60));
+    // One alone: ten times what a stranger may send, and its own stream is closed for the next.
+    let closed: Vec<u64> = (0..201)
+        .flat_map(|n| edge.hear(flow(600), &over_tcp(&ask(&format!("alone{n}")))).closed)
+        .map(|connection| connection.0)
+        .collect();
+    assert_eq!(closed, [601]);
 }

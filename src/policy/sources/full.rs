@@ -1,4 +1,5 @@
-//! What outsiders found full, told folded: the table of connections, the share of it that guests have.
+//! What outsiders found full, told folded: the table of connections, the share of it that guests have, and how many of their
+//! frames are read.
 //!
 //! Owns the counts that no alert has told yet, and the sentences. Refuses to know the tables. Read first: DESIGN.md §1,
 //! law 9; attack row F1.
@@ -6,8 +7,11 @@
 use std::time::Duration;
 
 use super::super::alert::Alert;
-use super::super::code;
+use super::super::table::Medium;
+use super::super::{Policy, code};
+use super::GUESTS_PER_SECOND_MAX;
 use crate::clock::{Now, Tick, Wall};
+use crate::sip::ListenerId;
 
 /// The first is told after, with all that came until then.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
@@ -19,6 +23,8 @@ pub enum Full {
     Connections,
     /// The share of it that unlisted machines have until they prove who they are.
     Guests,
+    /// The budget of frames that are read of them, at one listener over one kind of transport.
+    Frames(ListenerId, Medium),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -54,27 +60,35 @@ impl Fulls {
     }
 
     /// Tells what is due; the same again after `repeat` at the earliest, with all that came meanwhile.
-    pub(super) fn drain(&mut self, repeat: Duration, now: Now, alerts: &mut impl Extend<Box<Alert>>) {
+    pub(super) fn drain(
+        &mut self,
+        policy: &Policy,
+        repeat: Duration,
+        now: Now,
+        alerts: &mut impl Extend<Box<Alert>>,
+    ) {
         for untold in self.0.iter_mut().filter(|untold| untold.count > 0 && untold.tell_at <= now.tick) {
-            alerts.extend([alert(untold)]);
+            alerts.extend([alert(policy, untold)]);
             untold.count = 0;
             untold.tell_at = now.tick.after(repeat);
         }
     }
 }
 
-fn alert(untold: &Untold) -> Box<Alert> {
+fn alert(policy: &Policy, untold: &Untold) -> Box<Alert> {
     let count = untold.count;
-    let (table, text) = match untold.what {
+    let (code, evidence, text) = match untold.what {
         Full::Connections => (
-            "connections",
+            code::TABLE_NEAR_LIMIT,
+            ("table", "connections".to_owned()),
             format!(
                 "As many connections are open as `streams.connections` lets: {count} more were turned away, whoever they \
                  came from. Raise it if this load is meant; else look in the log and with `ss -tn` who holds them."
             ),
         ),
         Full::Guests => (
-            "guests",
+            code::TABLE_NEAR_LIMIT,
+            ("table", "guests".to_owned()),
             format!(
                 "As many connections are open as `streams.guests` lets of machines that no peer lists and that have proven \
                  nothing yet: {count} more were turned away. Peers, and roaming ones that have proven a password or \
@@ -82,10 +96,24 @@ fn alert(untold: &Untold) -> Box<Alert> {
                  holds them (`ss -tn` shows who), each for `streams.guest_timeout` at most."
             ),
         ),
+        Full::Frames(listener, medium) => {
+            let name = policy.listener(listener).map_or("?", |listener| &listener.name).to_owned();
+            let (over, whence) = match medium {
+                Medium::Datagrams => ("UDP", "their addresses may be forged"),
+                Medium::Streams => ("TCP and TLS", "`ss -tn` shows from where"),
+            };
+            let text = format!(
+                "Machines that no peer lists sent {count} message(s) more over {over} to listener {name} than the \
+                 {GUESTS_PER_SECOND_MAX} a second that are read there before a password is proven: they were dropped \
+                 unread, and no connection was closed for it. Somebody floods it; {whence}. Peers, who has proven a \
+                 password, other listeners and other kinds of transport are counted apart."
+            );
+            (code::CALL_RATE_EXCEEDED, ("listener", name), text)
+        }
     };
-    let mut alert = Alert::new(code::TABLE_NEAR_LIMIT, untold.first, text);
+    let mut alert = Alert::new(code, untold.first, text);
     alert.count = count;
-    alert.evidence.push(("table", table.to_owned()));
+    alert.evidence.push(evidence);
     Box::new(alert)
 }
 
@@ -100,11 +128,12 @@ mod tests {
 
     #[test]
     fn what_is_full_is_told_once_with_its_number_and_again_with_what_came_since() {
+        let policy = crate::policy::fixture::policy();
         let mut fulls = Fulls::default();
         let repeat = Duration::from_secs(900);
         let told = |fulls: &mut Fulls, now: Now| {
             let mut alerts: Vec<Box<Alert>> = Vec::new();
-            fulls.drain(repeat, now, &mut alerts);
+            fulls.drain(&policy, repeat, now, &mut alerts);
             alerts.iter().map(|alert| (alert.count, alert.evidence[0].1.clone())).collect::<Vec<_>>()
         };
         assert_eq!(fulls.due(), None);
