@@ -103,8 +103,9 @@ impl EdgeGate<'_> {
         Box::new(refusal.retry_after(seconds))
     }
 
-    fn tell(&mut self, now: Now, candidate: &Candidate, text: &str) {
-        let alert = reach_alert(now, self.policy, candidate.peer, candidate.target.address, text);
+    fn tell(&mut self, now: Now, candidate: &Candidate, state: &'static str, text: &str) {
+        let (peer, address) = (candidate.peer, candidate.target.address);
+        let alert = reach_alert(now, self.policy, peer, address, (state, text));
         self.outputs.push_back(Output::Alert(alert));
     }
 
@@ -199,36 +200,40 @@ impl Gate for EdgeGate<'_> {
     }
 
     fn failed(&mut self, now: Now, candidate: &Candidate, parties: Parties, failure: Failure) {
-        let what = match failure {
+        let (peer, address) = (candidate.peer, candidate.target.address);
+        let patience = self.policy.peer(peer).map_or(Duration::ZERO, |peer| peer.try_timeout);
+        let (waited, what) = match failure {
             // The target never heard of it.
             Failure::Full | Failure::Oversize => return,
-            Failure::Timeout => "did not answer a call in time",
-            Failure::Transport => "cannot be reached",
+            Failure::Timeout => (patience, "did not answer a call in time"),
+            Failure::Transport => (Duration::ZERO, "cannot be reached"),
         };
-        let (peer, address) = (candidate.peer, candidate.target.address);
         // Where calls go to another target of the same peer, that one shows how the peer serves them.
         if !self.peers.has_other(peer, address) {
             self.noted(now, candidate, parties, false);
         }
-        let text = match self.peers.silent(now.tick, peer, address, &parties) {
-            Silence::WentDown => {
-                "and another caller met the same at another number: no calls go there until it answers a probe. Check that it runs, its address, its transport and the way there."
-            }
+        let (state, text) = match self.peers.silent(now.tick, waited, peer, address, &parties) {
+            Silence::WentDown => (
+                "down",
+                "and another caller met the same at another number: no calls go there until it answers a probe. Check that it runs, its address, its transport and the way there.",
+            ),
             // It was told when it was asked or went down; this call was under way then.
             Silence::Known => return,
-            Silence::Asked => {
-                "the next target of the route is tried, if there is one, and OPTIONS asks this one whether it lives: calls stay away when it does not say so. Check that it runs, its address, its transport and the way there."
-            }
-            Silence::Alone => {
-                "the next target of the route is tried, if there is one. Check that it runs, its address, its transport and the way there."
-            }
+            Silence::Asked => (
+                "doubted",
+                "the next target of the route is tried, if there is one, and OPTIONS asks this one whether it lives: calls stay away when it does not say so. Check that it runs, its address, its transport and the way there.",
+            ),
+            Silence::Alone => (
+                "silent",
+                "the next target of the route is tried, if there is one. Check that it runs, its address, its transport and the way there.",
+            ),
         };
-        self.tell(now, candidate, &format!("{what}; {text}"));
+        self.tell(now, candidate, state, &format!("{what}; {text}"));
     }
 
     fn fell_back(&mut self, now: Now, candidate: &Candidate, from: Transport, to: Transport) {
         let text = format!("cannot be reached by {from}; {to} is tried. Check that it listens for {from}.");
-        self.tell(now, candidate, &text);
+        self.tell(now, candidate, "other transport", &text);
     }
 
     fn held(&mut self, now: Now, candidate: &Candidate, parties: Parties, asked: Pause) -> bool {
@@ -273,7 +278,7 @@ impl Gate for EdgeGate<'_> {
             && self.peers.lost(now.tick, peer, address) == Change::WentDown
         {
             let text = "answers calls of different callers to different numbers by 503 or 408; no calls go there until it answers a probe by something else. Ask whoever runs it.";
-            self.tell(now, candidate, text);
+            self.tell(now, candidate, "down", text);
         }
     }
 

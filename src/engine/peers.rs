@@ -32,6 +32,8 @@ struct Target {
     pauses: Witness,
     unserved: Witness,
     silent: Witness,
+    /// When it was last heard after it had been in doubt, or down.
+    heard_at: Tick,
     probed: Option<Probing>,
 }
 
@@ -157,6 +159,7 @@ impl Peers {
                     pauses: known.map_or_else(Witness::default, |known| known.pauses),
                     unserved: known.map_or_else(Witness::default, |known| known.unserved),
                     silent: known.map_or_else(Witness::default, |known| known.silent),
+                    heard_at: known.map_or(Tick::ZERO, |known| known.heard_at),
                     probed,
                 });
             }
@@ -307,10 +310,11 @@ impl Peers {
     }
 
     /// A target was heard.
-    pub fn heard(&mut self, peer: PeerId, address: SocketAddr) -> Change {
-        if self.doubts > 0
-            && let Some(target) = self.find_mut(peer, address)
+    pub fn heard(&mut self, now: Tick, peer: PeerId, address: SocketAddr) -> Change {
+        if let Some(target) = self.find_mut(peer, address)
+            && (!target.up || target.silent.stands())
         {
+            target.heard_at = now;
             target.silent = Witness::default();
             if let Some(probed) = &mut target.probed {
                 probed.doubted = false;
@@ -325,11 +329,22 @@ impl Peers {
 
     /// A call met silence at a target, or no way there. That may be one number's, or one caller's, so the target is asked at
     /// once whether it lives, and is down when it does not say so, or when another one meets the same before it does. One that
-    /// nothing else asks is asked until it answers, if calls can go to another one meanwhile; else it stays up.
-    pub fn silent(&mut self, now: Tick, peer: PeerId, address: SocketAddr, parties: &Parties) -> Silence {
+    /// nothing else asks is asked until it answers, if calls can go to another one meanwhile; else it stays up. What was sent
+    /// before it was heard again bears no witness: the call has `waited` so long.
+    pub fn silent(
+        &mut self,
+        now: Tick,
+        waited: Duration,
+        peer: PeerId,
+        address: SocketAddr,
+        parties: &Parties,
+    ) -> Silence {
         let Some(target) = self.find_mut(peer, address).filter(|target| target.up) else {
             return Silence::Known;
         };
+        if target.heard_at > Tick::ZERO && now.since(target.heard_at) < waited {
+            return Silence::Known;
+        }
         if target.probed.is_none() && target.alone {
             return Silence::Alone;
         }
@@ -434,18 +449,20 @@ fn part(length: Duration, random: &mut Random) -> Duration {
     Duration::from_millis(u64::from(random.below(millis)))
 }
 
-/// 32011: a peer is not reached, or is reached again. `text` goes on where the peer's name and target end.
+/// 32011: a peer is not reached, or is reached again. `text` goes on where the peer's name and target end; `state` tells the
+/// same to a machine.
 pub(super) fn reach_alert(
     now: Now,
     policy: &Policy,
     peer: PeerId,
     address: SocketAddr,
-    text: &str,
+    (state, text): (&'static str, &str),
 ) -> Box<Alert> {
     let name = policy.peer(peer).map(|peer| Arc::clone(&peer.name));
     let who = name.as_deref().unwrap_or("a peer");
     let mut alert = Alert::new(code::PEER_UNREACHABLE, now.wall, format!("{who} at {address} {text}"));
     alert.peer = name;
     alert.evidence.push(("target", address.to_string()));
+    alert.evidence.push(("state", state.to_owned()));
     Box::new(alert)
 }

@@ -28,7 +28,7 @@ impl Engine {
         let policy = Arc::clone(&self.policy);
         while let Some((peer, address)) = self.peers.taken_back(now.tick) {
             let text = "has answered no probe since a call failed there; calls try it again all the same. If it answers no OPTIONS at all, take it out of DNS or the policy while it is down.";
-            self.alert(reach_alert(now, &policy, peer, address, text));
+            self.alert(reach_alert(now, &policy, peer, address, ("tried again", text)));
         }
         while let Some(due) = self.peers.due(now.tick, &mut self.random) {
             let Due { peer: id, address, branch, unanswered } = due;
@@ -115,15 +115,15 @@ impl Engine {
     fn lost(&mut self, now: Now, peer: PeerId, address: SocketAddr) {
         if self.peers.lost(now.tick, peer, address) == Change::WentDown {
             let text = "does not answer probes; no calls go there until it does. Check that it runs and answers OPTIONS.";
-            self.alert(reach_alert(now, &self.policy, peer, address, text));
+            self.alert(reach_alert(now, &self.policy, peer, address, ("down", text)));
         }
     }
 
     /// A target sent a response.
     pub(super) fn heard(&mut self, now: Now, peer: PeerId, address: SocketAddr) {
-        if self.peers.heard(peer, address) == Change::CameUp {
+        if self.peers.heard(now.tick, peer, address) == Change::CameUp {
             let text = "answers again (recovered).";
-            self.alert(reach_alert(now, &self.policy, peer, address, text));
+            self.alert(reach_alert(now, &self.policy, peer, address, ("up", text)));
         }
     }
 }

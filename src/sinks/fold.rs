@@ -63,10 +63,13 @@ impl Fold {
         Self { window, keys: RandomState::new(), table: HashMap::new(), crowds: HashMap::new() }
     }
 
-    /// What makes two alerts the same: everything but the times, the ports, the Call-ID and the words.
+    /// What makes two alerts the same: everything but the times, the ports, the Call-ID and the words. That a target is up
+    /// again is no repeat of that it went down, nor that another one did.
     fn key(&self, alert: &Alert) -> u64 {
         let source = alert.source.map(|source| source.ip());
-        self.keys.hash_one((alert.code.number, &alert.rule, &alert.peer, source, &alert.from, &alert.to))
+        let told = |name| alert.evidence.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
+        let who = (alert.code.number, &alert.rule, &alert.peer, source, &alert.from, &alert.to);
+        self.keys.hash_one((who, told("target"), told("state")))
     }
 
     /// The first of its kind is due at once; repeats inside the window wait for its end.
@@ -212,6 +215,19 @@ mod tests {
         let mut lines = Vec::new();
         fold.finish(|due| lines.push(due));
         assert_eq!(lines.iter().map(|line| line.count).collect::<Vec<_>>(), [500]);
+    }
+
+    #[test]
+    fn that_a_target_is_back_is_no_repeat_of_that_it_went_nor_that_another_did() {
+        let mut fold = Fold::new(Duration::from_secs(1));
+        let reach = |target: &str, state: &str| {
+            let mut alert = Alert::new(code::PEER_UNREACHABLE, Wall::from_micros(0), String::new());
+            alert.evidence = vec![("target", target.to_owned()), ("state", state.to_owned())];
+            Box::new(alert)
+        };
+        let told = [("one", "down"), ("two", "down"), ("one", "up"), ("one", "down"), ("two", "up")]
+            .map(|(target, state)| fold.push(tick(0), reach(target, state)).is_some());
+        assert_eq!(told, [true, true, true, false, true]);
     }
 
     #[test]

@@ -407,3 +407,35 @@ fn targets_that_are_down_are_tried_only_when_all_are() {
     let fourth = call(&mut edge, 4);
     assert_eq!((invites(&fourth, TRUNK).len(), fourth.codes()), (1, vec![32010]), "both are down: at once");
 }
+
+#[test]
+fn what_was_sent_before_a_target_came_back_says_nothing_of_it_after() {
+    let probe = |trunk: &mut ringfence::policy::Peer| {
+        trunk.probe = Some(Probe { interval: Duration::from_secs(3_600) });
+        trunk.try_timeout = ms(1_000);
+    };
+    let mut edge = Edge::under(two(probe));
+    call_of(&mut edge, 1, (101, 1));
+    edge.pass(ms(500));
+    call_of(&mut edge, 2, (102, 2));
+    let seen = edge.pass(ms(501));
+    assert_eq!((invites(&seen, SPARE).len(), seen.codes()), (1, vec![32011]), "the first met silence");
+    let busy = |edge: &mut Edge, seen: &Seen| {
+        let refused = edge.hear(from(SPARE), &answer(&invites(seen, SPARE)[0], 486, "t", SPARE));
+        assert_eq!(refused.statuses(PBX), [486]);
+    };
+    busy(&mut edge, &seen);
+    let asked = |seen: &Seen| seen.to(TRUNK).into_iter().find(|m| m.method().as_bytes() == b"OPTIONS");
+    let options = asked(&seen).expect("the target is asked at once");
+    edge.hear(from(TRUNK), &answer(&options, 200, "t", TRUNK));
+    // The second was sent when it was silent still: its time is over, and nobody is told again.
+    let seen = edge.pass(ms(500));
+    assert_eq!((invites(&seen, SPARE).len(), seen.codes()), (1, vec![]));
+    assert!(asked(&seen).is_none());
+    busy(&mut edge, &seen);
+    // One that was sent since does bear witness.
+    call_of(&mut edge, 3, (103, 3));
+    let seen = edge.pass(ms(1_001));
+    assert_eq!((invites(&seen, SPARE).len(), seen.codes()), (1, vec![32011]));
+    assert!(asked(&seen).is_some());
+}

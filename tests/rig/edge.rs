@@ -141,6 +141,11 @@ impl Edge {
         find().expect("it was there a moment ago")
     }
 
+    /// The alerts of this code so far.
+    pub fn alerts(&self, code: u64) -> Vec<Value> {
+        self.lines("alerts.jsonl").into_iter().filter(|alert| alert["error_code"] == code).collect()
+    }
+
     /// Puts another policy in place by an atomic rename.
     pub fn replace_policy(&self, policy: &str) {
         let fresh = self.folder.join("ringfence.yaml.new");

@@ -131,6 +131,10 @@ fn serve(socket: &UdpSocket, shared: &Shared) {
     }
 }
 
+/// What a trunk says of its media to who describes some.
+const MEDIA: &str =
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 6000 RTP/AVP 0\r\n";
+
 /// A trunk that answers everything with 200.
 pub struct Trunk {
     shared: Arc<Answered>,
@@ -212,7 +216,12 @@ fn answered(text: &str, own: &str, shared: &Answered) -> Option<String> {
         .collect();
     let to = header(text, "To")?;
     let to = if to.contains("tag=") { to.to_owned() } else { format!("{to};tag=there") };
-    Some(format!("SIP/2.0 200 OK\r\n{copied}To: {to}\r\nContact: <sip:{own}>\r\nContent-Length: 0\r\n\r\n"))
+    let (kind, body) =
+        if text.contains("\r\n\r\nv=0") { ("Content-Type: application/sdp\r\n", MEDIA) } else { ("", "") };
+    let length = body.len();
+    Some(format!(
+        "SIP/2.0 200 OK\r\n{copied}To: {to}\r\nContact: <sip:{own}>\r\n{kind}Content-Length: {length}\r\n\r\n{body}"
+    ))
 }
 
 /// A header's value.
