@@ -14,7 +14,7 @@ use crate::clock::{Clock, Wall};
 use crate::config::problem::{Errors, Problem};
 use crate::config::{self, Changes, Config, Source};
 use crate::net::tls::{Book, Held};
-use crate::policy::{Alert, Listener, Names, Policy, code};
+use crate::policy::{Alert, Names, Policy, code};
 
 /// Sentences of one alert; of more, the count is told.
 const TOLD_MAX: usize = 20;
@@ -178,10 +178,7 @@ impl Reader {
         let mut names = self.names.clone();
         let mut config =
             config::load(&source, &mut names, self.generation + 1).map_err(|errors| told(&errors))?;
-        let moved = moved(&self.config.policy, &config.policy);
-        if !moved.is_empty() {
-            return Err(moved);
-        }
+        config::moved(&self.config.policy, &config.policy, &source).map_err(|errors| told(&errors))?;
         let book = config.tls.book(&self.book).map(Arc::new).map_err(|error| vec![error])?;
         let changes = config::changes(&self.config, &config);
         self.files = Files::read(&config.tls.files);
@@ -207,25 +204,6 @@ fn taken_over(before: &[Taken], files: &[(PathBuf, Held)], now: Wall) -> Arc<[Ta
 
 fn told(errors: &Errors) -> Vec<String> {
     errors.problems.iter().map(Problem::line).collect()
-}
-
-/// Sockets are opened at the start. A policy that speaks of others would promise what is not there.
-fn moved(old: &Policy, new: &Policy) -> Vec<String> {
-    let same =
-        |one: &Listener, other: &Listener| one.bind == other.bind && one.transports == other.transports;
-    let find = |name: &str| old.listeners.iter().flatten().find(|listener| &*listener.name == name);
-    let restart = "restart the edge for this, or leave it as it was";
-    new.listeners
-        .iter()
-        .flatten()
-        .filter_map(|listener| match find(&listener.name) {
-            None => Some(format!("listeners.{}: is new and not open ({restart})", listener.name)),
-            Some(before) if !same(before, listener) => {
-                Some(format!("listeners.{}: bind or transports changed ({restart})", listener.name))
-            }
-            Some(_) => None,
-        })
-        .collect()
 }
 
 fn refused(wall: Wall, why: &[String]) -> Read {
@@ -291,6 +269,50 @@ fn listed(sentences: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Everything else that is wrong with a file is told by its place; so is what only the running edge knows to be wrong.
+    #[test]
+    fn a_listener_that_a_reload_moves_is_told_by_its_place() {
+        let text = include_str!("../../config/ringfence.yaml")
+            .replace("    plain_signalling: allow", "    transports: [udp]\n    plain_signalling: allow");
+        let folder = std::env::temp_dir().join(format!("ringfence-moved-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("ringfence.yaml");
+        std::fs::write(&file, &text).unwrap();
+        let source = Source::read(&file).unwrap();
+        let mut names = Names::default();
+        let mut config = config::load(&source, &mut names, 1).unwrap();
+        let book = Arc::new(config.tls.book(&Book::default()).unwrap());
+        let mut reader = Reader::new(&file, &source, config, names, book);
+        let clock = Clock::start();
+        let mut read = |from: &str, to: &str| {
+            assert!(text.contains(from), "{from}");
+            std::fs::write(&file, text.replacen(from, to, 1)).unwrap();
+            let answer = reader.read(&clock).answer;
+            assert_eq!(answer["taken"], json!(false), "{answer:#}");
+            let errors = answer["errors"].as_array().unwrap();
+            let told = |error: &Value| error.as_str().unwrap().replace(&*folder.to_string_lossy(), "DIR");
+            errors.iter().map(told).collect::<Vec<_>>()
+        };
+        let line = 1 + text.lines().position(|line| line == "listeners:").unwrap();
+        let bind = "inside: { bind: \"127.0.0.1:5060\" }";
+        let cure = "(restart the edge for this, or leave it as it was)";
+        let at = |line: usize, rest: &str| format!("DIR/ringfence.yaml:{line}:{rest} {cure}");
+        assert_eq!(
+            read(bind, "inside: { bind: \"127.0.0.1:5062\" }"),
+            [at(line + 1, "19: listeners.inside.bind: is another than when the edge started")]
+        );
+        assert_eq!(
+            read(bind, "inside: { bind: \"127.0.0.1:5060\", transports: [udp] }"),
+            [at(line + 1, "49: listeners.inside.transports: are others than when the edge started")]
+        );
+        let new = "listeners:\n  another: { bind: \"127.0.0.1:5064\" }\n";
+        assert_eq!(
+            read("listeners:\n", new),
+            [at(line + 1, "3: listeners.another: is new, and the edge does not listen there")]
+        );
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 
     #[test]
     fn a_file_is_in_force_since_it_was_first_taken_as_it_is() {

@@ -2,8 +2,10 @@
 //!
 //! Owns the sentences. Refuses to judge whether a change was meant. Read first: DESIGN.md §1, laws 1 and 8.
 
-use super::Config;
-use crate::policy::{self, Listener};
+use super::problem::{Cause, Desk, Errors, Place};
+use super::tree::{self, Entry, Node, Value};
+use super::{Config, Source};
+use crate::policy::{self, Listener, Policy};
 
 /// The difference between the configuration in force and the one just read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -67,4 +69,46 @@ fn listeners(old: &Config, new: &Config) -> Vec<String> {
         }
     }
     out
+}
+
+/// Whether a policy listens where the running one does. Sockets are opened at the start: one that speaks of others would
+/// promise what is not there.
+///
+/// # Errors
+/// Each listener that is new or elsewhere, by its place in the file that the new policy was read from.
+pub fn moved(old: &Policy, new: &Policy, source: &Source) -> Result<(), Errors> {
+    let desk = Desk::new(&source.name, &source.text);
+    let file = tree::read(&source.text, &desk);
+    let find = |name: &str| old.listeners.iter().flatten().find(|listener| &*listener.name == name);
+    for listener in new.listeners.iter().flatten() {
+        let (key, cause) = match find(&listener.name) {
+            None => (None, "is new, and the edge does not listen there"),
+            Some(before) if before.bind != listener.bind => {
+                (Some("bind"), "is another than when the edge started")
+            }
+            Some(before) if before.transports != listener.transports => {
+                (Some("transports"), "are others than when the edge started")
+            }
+            Some(_) => continue,
+        };
+        let (place, path) = place_of(file.as_ref(), &listener.name, key);
+        desk.error(place, &path, Cause::new(cause).cure("restart the edge for this, or leave it as it was"));
+    }
+    desk.close().map(drop)
+}
+
+/// Where a listener, or a key of it, stands: the listener, where the key is left out; no place, where the file has none.
+fn place_of(file: Option<&Node>, name: &str, key: Option<&str>) -> (Place, String) {
+    let path = ["listeners", name].into_iter().chain(key).collect::<Vec<_>>().join(".");
+    let listener = file.and_then(|file| entry(file, "listeners")).and_then(|all| entry(&all.value, name));
+    let place = listener.map_or_else(Place::default, |listener| {
+        let key = key.and_then(|key| entry(&listener.value, key));
+        key.map_or(listener.place, |key| key.value.place)
+    });
+    (place, path)
+}
+
+fn entry<'a>(node: &'a Node, key: &str) -> Option<&'a Entry> {
+    let Value::Map(entries) = &node.value else { return None };
+    entries.iter().find(|entry| entry.key == key)
 }

@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use changes::{Changes, changes};
+pub use changes::{Changes, changes, moved};
 pub use schema::schema;
 
 use crate::clock::{Clock, Wall};
