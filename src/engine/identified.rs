@@ -1,7 +1,7 @@
 //! As whom a user may call that has proven its password: as those whom `from` of its credential lists, and nobody else.
 //!
-//! Owns which headers say who calls. Refuses to know passwords. Read first: RFC 3261 §22; RFC 3323 §4.1.1.3; RFC 3325 §5, §9;
-//! attack row A9.
+//! Owns which headers say who calls, and who sent a call on. Refuses to know passwords. Read first: RFC 3261 §22;
+//! RFC 3323 §4.1.1.3; RFC 3325 §5, §9; RFC 5806 §4; RFC 7044 §4, §10.1.2; attack row A9.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,8 +12,9 @@ use crate::call::caller;
 use crate::policy::alert::shortened;
 use crate::policy::code;
 use crate::policy::credential::Credential;
+use crate::policy::peer::PassedHeader;
 use crate::policy::verdict::{Said, Saw, Step};
-use crate::sip::headers::asserted;
+use crate::sip::headers::{Diversion, HistoryInfo, asserted};
 use crate::sip::{HeaderName, Message, NameAddr};
 
 /// Why a request may not go on, and the step of the trail that says which rule found it.
@@ -48,8 +49,45 @@ pub(super) fn identity(
     }
     match claimed.iter().find(|(_, name)| !may(credential, name)) {
         Some((header, name)) => refused(header, &user(name).unwrap_or_default()),
-        None => Ok(()),
+        None => diverting(arrived, credential),
     }
+}
+
+/// Whether a credential may call as everybody who is named as having sent the call on, where a peer would hear of it: carriers
+/// bill a call to whom Diversion names, and let From be anybody's then. A peer that no policy opens these headers to is told of
+/// nobody, so that what a machine writes there by habit refuses nothing.
+fn diverting(arrived: &Arrived<'_>, credential: &Credential) -> Result<(), Box<Mismatch>> {
+    let message = arrived.message;
+    let others = || arrived.policy.peers.iter().flatten().filter(|peer| peer.id != arrived.peer.id);
+    let opened = |header| {
+        message.has(header) && others().any(|peer| peer.pass_headers.contains(&PassedHeader::Known(header)))
+    };
+    // What cannot be read or names nobody does not cross, or as nobody.
+    let named = |name: &NameAddr<'_>| {
+        let user = user(name).filter(|user| !user.is_empty() && !user.eq_ignore_ascii_case("anonymous"));
+        user.map(Cow::into_owned)
+    };
+    let objects = |user: &String| !credential.may_call_as(user);
+    if opened(HeaderName::Diversion) {
+        let mut values =
+            message.values(HeaderName::Diversion).filter_map(|value| Diversion::read(value).ok());
+        if let Some(user) = values.find_map(|value| named(&value.address).filter(objects)) {
+            return Err(mismatch(arrived, credential, HeaderName::Diversion.as_str(), &user));
+        }
+    }
+    if opened(HeaderName::HistoryInfo) {
+        let values =
+            message.values(HeaderName::HistoryInfo).filter_map(|value| HistoryInfo::read(value).ok());
+        let users: Vec<Option<String>> = values.map(|value| named(&value.address)).collect();
+        // RFC 7044 §4: the last is whom the call is for now, which is nobody who sent it on.
+        let called = message.uri().and_then(|uri| caller::user(&uri).ok());
+        let for_now = users.last().is_some_and(|last| last.as_deref() == called.as_deref());
+        let past = users.len() - usize::from(for_now);
+        if let Some(user) = users.into_iter().take(past).flatten().find(objects) {
+            return Err(mismatch(arrived, credential, HeaderName::HistoryInfo.as_str(), &user));
+        }
+    }
+    Ok(())
 }
 
 /// The same of a later request within its call: From says nothing there that is passed on (RFC 3261 §12.2.1.1), what is
@@ -59,7 +97,7 @@ pub(super) fn within(arrived: &Arrived<'_>, user_name: &str) -> Result<(), Box<M
     let Some(credential) = demand.and_then(|demand| demand.find(user_name.as_bytes())) else { return Ok(()) };
     match claimed(arrived.message)?.iter().find(|(_, name)| !may(credential, name)) {
         Some((header, name)) => Err(mismatch(arrived, credential, header, &user(name).unwrap_or_default())),
-        None => Ok(()),
+        None => diverting(arrived, credential),
     }
 }
 

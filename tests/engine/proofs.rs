@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringfence::policy::Policy;
+use ringfence::policy::peer::PassedHeader;
 use ringfence::sip::digest::Hash;
-use ringfence::sip::{ConnectionId, Flow, Transport};
+use ringfence::sip::{ConnectionId, Flow, HeaderName, Transport};
 
 use super::credentials::{Client, OFFICE, challenged, challenges, demand, invite};
-use super::edge::{Edge, OTHER, PBX, alter, from, plan};
-use super::texts::Request;
+use super::edge::{Edge, OTHER, PBX, TRUNK, alter, from, plan};
+use super::texts::{Request, answer, tag};
 
 const GUESSER: Client = Client { password: "guessed it, did I?", ..OFFICE };
 
@@ -245,7 +246,7 @@ fn a10_no_datagram_that_proves_nothing_brings_more_back_than_it_is_nor_leaves_a_
     let mut edge = Edge::under(slow(5));
     let invite = |mark: &str| Request::new("INVITE", PBX).with(|request| request.branch.push_str(mark));
     let more = |mark: &str, more: &str| invite(mark).with(|request| request.more.push_str(more)).text();
-    let tag = |method: &str| {
+    let tagged = |method: &str| {
         Request::new(method, PBX).with(|request| {
             request.branch.push_str(&format!("tag{method}"));
             request.to_tag = "0123456789abcdef".into();
@@ -260,9 +261,9 @@ fn a10_no_datagram_that_proves_nothing_brings_more_back_than_it_is_nor_leaves_a_
     let mut datagrams: Vec<String> = forged("one").iter().map(Request::text).collect();
     datagrams.extend([
         invite("hops").text().replace("Max-Forwards: 70", "Max-Forwards: 0"),
-        tag("INVITE").text().replace("Max-Forwards: 70", "Max-Forwards: 0"),
-        tag("BYE").text(),
-        tag("INFO").text(),
+        tagged("INVITE").text().replace("Max-Forwards: 70", "Max-Forwards: 0"),
+        tagged("BYE").text(),
+        tagged("INFO").text(),
         more("require", "Require: a-thing-that-is-not-served\r\n"),
         invite("scheme").text().replace("INVITE sip:", "INVITE urn:"),
         more("twice", "Authorization: Digest realm=\"edge.example\", nonce=\"\"\r\n"),
@@ -273,7 +274,7 @@ fn a10_no_datagram_that_proves_nothing_brings_more_back_than_it_is_nor_leaves_a_
     ]);
     for method in ["INVITE", "OPTIONS", "REGISTER", "BYE", "CANCEL", "MESSAGE", "ACK"] {
         datagrams.push(tiny(method));
-        datagrams.push(tag(method).text().replace(";tag=0123456789abcdef", ";tag=9"));
+        datagrams.push(tagged(method).text().replace(";tag=0123456789abcdef", ";tag=9"));
     }
     // Until every bucket is full, and then some.
     for round in 0..3 {
@@ -328,4 +329,84 @@ fn no_password_is_asked_for_in_the_open_where_the_policy_wants_tls() {
     edge.assert_empty();
     let seen = edge.hear(stream(1), &over_tcp(&invite(PBX, "tcp")));
     assert_eq!((seen.statuses(PBX), seen.codes(), seen.records.len()), (vec![403], vec![32209], 1));
+}
+
+/// A9: who sent a call on pays for it at many carriers: nobody says it was somebody whom its credential does not list, where
+/// some peer would hear it. What names nobody, and the number called as the last of the history, are no such word.
+#[test]
+fn a9_nobody_names_as_diverting_whom_its_credential_does_not_list() {
+    let opened = |open: bool| {
+        let demand = Arc::new(demand(&["office"], &[Hash::Sha256]));
+        plan(|plan| {
+            alter(plan, 0, |peer| peer.demand = Some(demand));
+            let known = [HeaderName::Diversion, HeaderName::HistoryInfo].map(PassedHeader::Known);
+            alter(plan, if open { 1 } else { 0 }, |peer| peer.pass_headers = known.to_vec());
+        })
+    };
+    let (own, other, called) =
+        ("<sip:+12125550100@x>", "<sip:+19995550100@x>", "<sip:+13125550199@10.0.0.1>");
+    let table = [
+        (format!("Diversion: {own};reason=no-answer"), true),
+        (format!("Diversion: {other};reason=no-answer"), false),
+        (format!("Diversion: {own}, {other}"), false),
+        (format!("Diversion: {own}\r\nDiversion: {other}"), false),
+        (format!("Diversion: {other};privacy=full"), false),
+        ("Diversion: <tel:+19995550100>".to_owned(), false),
+        ("Diversion: <sip:%2B19995550100@x>".to_owned(), false),
+        (format!("Diversion: {called}"), false),
+        ("Diversion: <sip:anonymous@anonymous.invalid>, <sip:x.example>".to_owned(), true),
+        (format!("History-Info: {own};index=1, {called};index=1.1"), true),
+        (format!("History-Info: {called};index=1"), true),
+        (format!("History-Info: {other};index=1, {called};index=1.1"), false),
+        (format!("History-Info: {called};index=1, {own};index=1.1"), false),
+        (format!("History-Info: {own};index=1, {other};index=1.1"), false),
+        ("History-Info: <sip:anonymous@anonymous.invalid>;index=1".to_owned(), true),
+    ];
+    for (n, (line, may)) in table.iter().enumerate() {
+        for open in [true, false] {
+            let mut edge = Edge::under(opened(open));
+            let request = invite(PBX, &format!("diverted{n}"));
+            let request = request.with(|request| request.more.push_str(&format!("{line}\r\n")));
+            let response = challenged(&mut edge, &request);
+            let seen = edge.hear(from(PBX), &OFFICE.again(&request, &response).text());
+            if *may || !open {
+                assert_eq!(seen.statuses(PBX), [100], "{line} {open}");
+                continue;
+            }
+            assert_eq!((seen.statuses(PBX), seen.codes()), (vec![403], vec![32106]), "{line}");
+            assert_eq!(seen.alerts[0].rule.as_deref(), Some("peers.pbx.credentials[0].from"));
+            let header = line.split(':').next().unwrap();
+            assert!(seen.alerts[0].text.contains(header), "{}", seen.alerts[0].text);
+            assert!(seen.to(TRUNK).is_empty());
+        }
+    }
+}
+
+#[test]
+fn a9_nor_does_it_within_its_call() {
+    let mut edge = Edge::under(plan(|plan| {
+        alter(plan, 0, |peer| peer.demand = Some(Arc::new(demand(&["office"], &[Hash::Sha256]))));
+        alter(plan, 1, |peer| peer.pass_headers = vec![PassedHeader::Known(HeaderName::Diversion)]);
+    }));
+    let request = invite(PBX, "one");
+    let response = challenged(&mut edge, &request);
+    let proven = OFFICE.again(&request, &response);
+    let leaving = edge.hear(from(PBX), &proven.text()).to(TRUNK).remove(0);
+    let seen = edge.hear(from(TRUNK), &answer(&leaving, 200, "b", TRUNK));
+    let ok = seen.to(PBX).into_iter().find(|message| message.status() == Some(200)).unwrap();
+    let within = |method: &str, cseq, more: &str| Request {
+        method: method.into(),
+        to_tag: tag(ok.to_tag()),
+        branch: format!("z9hG4bK-in-{method}{cseq}"),
+        cseq,
+        more: more.into(),
+        body: String::new(),
+        ..proven.clone()
+    };
+    edge.hear(from(PBX), &within("ACK", 2, "").text());
+    let other = within("UPDATE", 3, "Diversion: <sip:+19995550100@x>\r\n");
+    let seen = edge.hear(from(PBX), &other.text());
+    assert_eq!((seen.statuses(PBX), seen.codes()), (vec![403], vec![32106]));
+    let itself = within("UPDATE", 4, "Diversion: <sip:+12125550100@x>\r\n");
+    assert!(edge.hear(from(PBX), &itself.text()).codes().is_empty());
 }
