@@ -9,6 +9,7 @@ mod site;
 
 use std::time::Duration;
 
+use ringfence::media::srtp::{Inbound, MasterKey, Mki, Outbound, Suite};
 use site::{Site, flow};
 
 #[global_allocator]
@@ -41,6 +42,36 @@ fn c1_a_dropped_packet_allocates_nothing() {
         let each = (allocated() - before) / 1_000;
         // Folded alerts leave about once a second, whatever comes in: less than a byte for each packet.
         assert_eq!(each, 0, "{what} costs {each} bytes");
+    }
+}
+
+/// Row E10: forged packets of ever new sources, beside those of a call; nothing is allocated for either, and a pair of
+/// sessions is small. AWS-LC's contexts are not the allocator's and stand beside it, four for a pair under GCM.
+#[test]
+fn e10_a_media_packet_allocates_nothing_and_a_forged_one_leaves_nothing() {
+    for suite in Suite::ALL {
+        let key = MasterKey::new(suite, &vec![7; suite.master_octets()]).expect("its length");
+        let before = live();
+        let (mut sender, mut receiver) =
+            (Box::new(Outbound::new(&key, u64::MAX)), Box::new(Inbound::new(&key, Mki::NONE)));
+        let (mut packet, mut forged) = ([0x5a; 192], [0xa5; 192]);
+        let mut pass = |sequence: u16| {
+            packet[..4].copy_from_slice(&[0x80, 8, sequence.to_be_bytes()[0], sequence.to_be_bytes()[1]]);
+            let length = sender.protect_rtp(&mut packet, 172).expect("a new index");
+            assert_eq!(receiver.unprotect_rtp(&mut packet[..length]), Ok(172));
+            forged[..2].copy_from_slice(&[0x80, 8]);
+            forged[8..10].copy_from_slice(&sequence.to_be_bytes());
+            assert!(receiver.unprotect_rtp(&mut forged).is_err());
+            forged[1] = 201;
+            assert!(receiver.unprotect_rtcp(&mut forged).is_err());
+        };
+        pass(0);
+        let held = live() - before;
+        let before = allocated();
+        (1..=1_000).for_each(&mut pass);
+        assert_eq!(allocated(), before, "{suite:?}");
+        eprintln!("{}: a session both ways holds {held} bytes", suite.token());
+        assert!(held < 4_000, "{suite:?}: {held}");
     }
 }
 

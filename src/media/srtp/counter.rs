@@ -79,6 +79,14 @@ mod tests {
     }
 
     #[test]
+    fn an_expanded_key_is_wiped_when_dropped() {
+        const fn wiped<T: zeroize::ZeroizeOnDrop>() {}
+        wiped::<Aes128Enc>();
+        wiped::<Aes256Enc>();
+        wiped::<Zeroizing<[u8; KEY_OCTETS_MAX]>>();
+    }
+
+    #[test]
     fn rfc_3711_b_2() {
         let out = zeros_under(Suite::AesCm128HmacSha1T80, 0x2b7e_1516_28ae_d2a6_abf7_1588_09cf_4f3c, 0, 48);
         let blocks: [u128; 3] = [
