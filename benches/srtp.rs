@@ -17,8 +17,8 @@ use ringfence::media::srtp::{Inbound, MasterKey, Mki, Outbound, Suite};
 
 /// Octets of a packet before protection.
 const PLAIN: usize = 172;
-/// Octets of a place for one, trailer included.
-const PLACE: usize = 192;
+/// Octets of a place for one, with room behind its trailer that libsrtp2 is asked to have.
+const PLACE: usize = 224;
 /// Packets in a sample.
 const PACKETS: usize = 16_384;
 /// Samples of each, in turn.
