@@ -1,8 +1,9 @@
 //! Engine operations: bytes decide who sends what when, and in the end nothing may be left behind.
 //!
 //! Owns one play of the engine: frames from a few mutated messages and sources, answers to what it sent, time, reloads,
-//! broken streams. What must hold: no panic, nothing sent to an address that is no peer, and an empty engine 64*T1 after
-//! it was stopped. Read first: RFC 3261 §17; RFC 6026.
+//! broken streams, proofs of passwords right and wrong. What must hold: no panic, nothing sent to an address that is no peer,
+//! over UDP no more octets to whoever has proven nothing than came from there, and an empty engine 64*T1 after it was stopped.
+//! Read first: RFC 3261 §17, §22; RFC 6026; attack row A10.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -15,6 +16,7 @@ use ringfence::engine::{Engine, Gauges, Input, Output, Query, Reply, Settings};
 use ringfence::policy::locate::Found;
 use ringfence::policy::located::domains;
 use ringfence::policy::{Names, Policy, Resolution};
+use ringfence::sip::digest::{Answer, Challenge, Ha1, Hash};
 use ringfence::sip::{ConnectionId, Flow, Hop, ListenerId, PartyId, Transport};
 
 const SITE: &str = r#"
@@ -25,19 +27,33 @@ peers:
   pbx: { side: inside, listener: inside, sources: [10.1.0.10], targets: ["10.1.0.10:5060"], transports: [udp, tcp], plain_signalling: allow, plain_media: allow, allow: [info, message] }
   trunk: { side: outside, listener: outside, sources: [198.51.100.10], targets: ["198.51.100.10:5060"], transports: [udp, tcp], plain_signalling: allow, plain_media: allow, allow: [info] }
   trunk2: { side: outside, listener: outside, sources: [198.51.100.20], targets: ["198.51.100.20:5060", "sip.example.com"], transports: [tcp, udp], plain_signalling: allow, plain_media: allow, concurrent_calls: 2 }
-  roamer: { side: inside, listener: outside, sources: any, transports: [udp, tcp], plain_signalling: allow, plain_media: allow, realm: lab.example, credentials: [ { user: phone, ha1: { sha_256: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", sha_512_256: "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210" } } ] }
+  roamer: { side: inside, listener: outside, sources: any, transports: [udp, tcp], plain_signalling: allow, plain_media: allow, realm: lab.example, credentials: [ { user: phone, from: ["*"], ha1: { sha_256: "{sha_256}", sha_512_256: "{sha_512_256}" } } ] }
+  office: { side: inside, listener: inside, sources: [10.1.0.20], targets: ["10.1.0.20:5060"], transports: [udp, tcp], plain_signalling: allow, plain_media: allow, realm: lab.example, credentials: [ { user: phone, from: ["*"], ha1: { sha_256: "{sha_256}", sha_512_256: "{sha_512_256}" } } ] }
 sites:
-  lab: { peers: [pbx, trunk, trunk2, roamer], dids: ["+49305550100"], channels: 100 }
+  lab: { peers: [pbx, trunk, trunk2, roamer, office], dids: ["+49305550100"], channels: 100 }
 routes:
-  - { name: out, direction: outbound, from: [pbx], called: ["+1*"], to: [trunk, trunk2] }
+  - { name: out, direction: outbound, from: [pbx, roamer, office], called: ["+1*"], to: [trunk, trunk2] }
   - { name: in, direction: inbound, from: [trunk, trunk2], called: ["+49*"], to: [pbx] }
 policy:
   outbound: [ { blocklist: { prefixes: ["+1900"] } }, { max_duration: 1h } ]
 "#;
 
-/// Sources: address, listener (0 inside, 1 outside); the last is a stranger.
-const SOURCES: [(&str, usize); 4] =
-    [("10.1.0.10:5060", 0), ("198.51.100.10:5060", 1), ("198.51.100.20:5060", 1), ("192.0.2.66:5060", 1)];
+/// Sources: address, listener (0 inside, 1 outside); the fourth is a stranger, and it and the fifth are asked for a password.
+const SOURCES: [(&str, usize); 5] = [
+    ("10.1.0.10:5060", 0),
+    ("198.51.100.10:5060", 1),
+    ("198.51.100.20:5060", 1),
+    ("192.0.2.66:5060", 1),
+    ("10.1.0.20:5060", 0),
+];
+
+/// Of the two that are asked, the right one and a wrong one.
+const PASSWORDS: [&[u8]; 2] = [b"correct horse battery", b"guessed it, did I?"];
+
+/// HA1 of the right one.
+fn key(hash: Hash, password: &[u8]) -> Ha1 {
+    Ha1::new(hash, b"phone", b"lab.example", password)
+}
 
 const KEY: &str = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
 
@@ -49,8 +65,11 @@ fn loaded() -> &'static [(Settings, Arc<Policy>)] {
     static LOADED: OnceLock<Vec<(Settings, Arc<Policy>)>> = OnceLock::new();
     LOADED.get_or_init(|| {
         let mut names = Names::default();
-        let lesser = SITE.replace("to: [trunk, trunk2]", "to: [trunk]");
-        [SITE, lesser.as_str(), SITE]
+        let hex = |hash| String::from_utf8_lossy(key(hash, PASSWORDS[0]).expose()).into_owned();
+        let site = SITE.replace("{sha_256}", &hex(Hash::Sha256));
+        let site = site.replace("{sha_512_256}", &hex(Hash::Sha512T256));
+        let lesser = site.replace("to: [trunk, trunk2]", "to: [trunk]");
+        [site.as_str(), lesser.as_str(), site.as_str()]
             .iter()
             .zip(1..)
             .filter_map(|(text, generation)| {
@@ -88,6 +107,9 @@ struct Play {
     sent: Vec<(Hop, Vec<u8>)>,
     gauges: Gauges,
     placed: u32,
+    /// Of each source: whether it has shown the right password, and over UDP the octets that came and went.
+    shown: [bool; SOURCES.len()],
+    octets: [(usize, usize); SOURCES.len()],
 }
 
 impl Play {
@@ -102,10 +124,17 @@ impl Play {
         loop {
             match self.engine.poll_output() {
                 Output::Send { hop, bytes } => {
-                    let known = SOURCES.iter().take(3).any(|(at, _)| address(at).ip() == hop.remote.ip());
-                    // Where somebody may roam, anybody may be asked who it is, and hears nothing else.
-                    let asks = bytes.starts_with(b"SIP/2.0 401 ") && hop.remote == address(SOURCES[3].0);
-                    assert!(known || asks, "sent to {}, which is no peer", hop.remote);
+                    let place = SOURCES.iter().position(|(at, _)| address(at).ip() == hop.remote.ip());
+                    // Where somebody may roam, anybody may be asked who it is, and hears nothing else before it is known.
+                    let guest = place == Some(3) && !self.shown[3];
+                    let asks = bytes.starts_with(b"SIP/2.0 401 ");
+                    assert!(place.is_some() && (asks || !guest), "sent to {}, which is no peer", hop.remote);
+                    let unknown = place.filter(|place| *place >= 3 && !self.shown[*place]);
+                    if let Some(place) = unknown.filter(|_| hop.transport == Transport::Udp) {
+                        let (came, went) = &mut self.octets[place];
+                        *went += bytes.len();
+                        assert!(*went <= *came, "{went} octets to {}, and {came} came", hop.remote);
+                    }
                     // Every leg here runs in the clear.
                     let text = String::from_utf8_lossy(&bytes).into_owned();
                     let is_key = |line: &str| line.trim().starts_with("a=crypto:") && line.contains(KEY);
@@ -139,6 +168,17 @@ impl Play {
         let transport = if stream { Transport::Tcp } else { Transport::Udp };
         let connection = ConnectionId(if stream { 1 + source as u64 } else { 0 });
         Flow { listener, transport, remote: address(remote), connection }
+    }
+
+    /// A frame of a source.
+    fn frame(&mut self, flow: Flow, bytes: &[u8]) {
+        let place = SOURCES.iter().position(|(at, _)| address(at) == flow.remote);
+        if let Some((came, _)) = place.and_then(|place| self.octets.get_mut(place))
+            && flow.transport == Transport::Udp
+        {
+            *came += bytes.len();
+        }
+        self.input(Input::Frame { flow, bytes });
     }
 
     /// Lets time pass, with every wake-up on the way.
@@ -207,6 +247,40 @@ fn request(play: &mut Play, choices: &mut Choices<'_>, source: usize) -> Vec<u8>
     .into_bytes()
 }
 
+/// The same request with a proof on top, where its source was asked: half of them right. The nonce may be an old one.
+fn prove(play: &mut Play, choices: &mut Choices<'_>, source: usize, bytes: Vec<u8>) -> Vec<u8> {
+    let place = source % SOURCES.len();
+    let remote = address(SOURCES[place].0);
+    let draw = choices.byte();
+    let asked = play
+        .sent
+        .iter()
+        .rev()
+        .filter(|(hop, bytes)| hop.remote == remote && bytes.starts_with(b"SIP/2.0 401 "));
+    let Some((_, asked)) = asked.cycle().nth(usize::from(draw >> 1 & 3)) else { return bytes };
+    let asked = String::from_utf8_lossy(asked).into_owned();
+    let offer = line(&asked, "WWW-Authenticate: ").trim_start_matches("WWW-Authenticate: ");
+    let Ok(Some(challenge)) = Challenge::read(offer.as_bytes()) else { return bytes };
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let mut words = text.split(' ');
+    let (method, uri) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let right = draw & 1 == 0;
+    let with = Answer {
+        user: "phone",
+        ha1: &key(challenge.algorithm.hash, PASSWORDS[usize::from(!right)]),
+        method: method.as_bytes(),
+        uri: uri.as_bytes(),
+        cnonce: b"c",
+        count: u32::from(draw >> 3 & 7),
+        body: b"",
+    };
+    let Some(proof) = challenge.answer(&with) else { return bytes };
+    // From here on it may be known, whatever becomes of this one.
+    play.shown[place] |= right;
+    text.replacen("\r\n", &format!("\r\nAuthorization: {}\r\n", String::from_utf8_lossy(&proof)), 1)
+        .into_bytes()
+}
+
 /// A session description; now and then with a key of encrypted speech.
 fn body(draw: u8) -> String {
     let keys = if draw & 7 == 7 {
@@ -262,11 +336,14 @@ fn operate(play: &mut Play, choices: &mut Choices<'_>) {
     match operation & 0x0f {
         0..=4 => {
             let mut bytes = request(play, choices, source);
+            if operation & 0x20 != 0 {
+                bytes = prove(play, choices, source, bytes);
+            }
             if operation & 0x40 != 0 {
                 mutate(&mut bytes, choices);
             }
             let flow = play.flow(source, stream);
-            play.input(Input::Frame { flow, bytes: &bytes });
+            play.frame(flow, &bytes);
         }
         5..=9 => {
             let Some((hop, mut bytes)) = response(play, choices) else { return };
@@ -274,10 +351,7 @@ fn operate(play: &mut Play, choices: &mut Choices<'_>) {
                 mutate(&mut bytes, choices);
             }
             let Hop { listener, transport, remote, connection, party: _ } = hop;
-            play.input(Input::Frame {
-                flow: Flow { listener, transport, remote, connection },
-                bytes: &bytes,
-            });
+            play.frame(Flow { listener, transport, remote, connection }, &bytes);
         }
         10 => play.pass(Duration::from_millis(u64::from(choices.byte()) * 40)),
         11 => play.pass(Duration::from_secs(u64::from(choices.byte()))),
@@ -302,7 +376,7 @@ fn operate(play: &mut Play, choices: &mut Choices<'_>) {
         _ => {
             let raw = choices.0.get(..usize::from(choices.byte())).unwrap_or(choices.0).to_vec();
             let flow = play.flow(source, stream);
-            play.input(Input::Frame { flow, bytes: &raw });
+            play.frame(flow, &raw);
         }
     }
 }
@@ -352,6 +426,8 @@ pub fn entry(data: &[u8]) {
         sent: Vec::new(),
         gauges: Gauges::default(),
         placed: 0,
+        shown: [false; SOURCES.len()],
+        octets: [(0, 0); SOURCES.len()],
     };
     let mut choices = Choices(data);
     for _ in 0..256 {
