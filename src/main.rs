@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use ringfence::admin::ask::{Unanswered, ask};
 use ringfence::admin::certs::{self, KeyKind, Order};
-use ringfence::admin::{Request, record, table, wrap};
+use ringfence::admin::{Request, record, table, unlocked, wrap};
 use ringfence::clock::Clock;
 use ringfence::config::{self, Source};
 use ringfence::{app, config::check};
@@ -59,7 +59,8 @@ Examples:
 
 Exit codes:
   0  done (run: ended, and no call was cut)
-  1  failed: could not start, a policy with errors, a reload that was not taken
+  1  failed: could not start, a policy with errors, a reload that was not taken, an unlock that lifted nothing while
+     something is locked
   2  the command line is wrong
   3  run: ended, and live calls had to be cut
   4  status, reload, stop, unlock: no edge answers at the control socket
@@ -113,8 +114,10 @@ enum Command {
     },
     /// Lift what wrong passwords brought about: locks of a user, or of a source and its ban (39201, 39202)
     ///
-    /// `ringfence status` shows who is locked out, where and for how long. A user is freed at every peer and from everywhere,
-    /// unless a source is named; a source alone is freed for whoever it says it is.
+    /// `ringfence status` shows who is locked out, where, for how long, and the command that lifts it. A user's own locks end
+    /// at every peer and from everywhere, unless a source is named. A source that is locked as anybody (one that no peer
+    /// lists, or that guesses at many users) is freed by --source alone. Where nothing is locked as asked, the answer names
+    /// what is, and the exit code is 1.
     Unlock {
         /// The user that is locked out
         #[arg(required_unless_present = "source")]
@@ -224,7 +227,7 @@ fn main() -> ExitCode {
             }
         }),
         Command::Unlock { user, source, edge } => {
-            ask_edge(edge, &config, Request::Unlock { user, source }, tell_unlocked)
+            ask_edge(edge, &config, Request::Unlock { user, source }, unlocked::tell)
         }
         Command::Ladder { record: name, file, width, json } => {
             let wanted = name.map_or(record::Wanted::Last, record::Wanted::Named);
@@ -307,7 +310,8 @@ fn ask_edge(edge: Edge, config: &Path, request: Request, tell: impl Fn(&Value) -
                 return fail(&error);
             }
             let printed = print(&wrap::wrap(tell(&answer).trim_end(), width_of(&io::stdout())));
-            if answer.get("taken") == Some(&Value::Bool(false)) { ExitCode::from(FAILED) } else { printed }
+            let vain = answer.get("taken") == Some(&Value::Bool(false)) || unlocked::missed(&answer);
+            if vain { ExitCode::from(FAILED) } else { printed }
         }
         Err(unanswered) => {
             let _failed = fail(&unanswered);
@@ -366,20 +370,6 @@ fn records_of(file: &Path) -> Result<PathBuf, String> {
     let source = Source::read(file).map_err(|errors| format!("{errors}; {instead}"))?;
     config::records_of(&source)
         .ok_or_else(|| format!("{} sends call records to no file; {instead}", file.display()))
-}
-
-fn tell_unlocked(answer: &Value) -> String {
-    let locks = answer.get("locks").and_then(Value::as_u64).unwrap_or(0);
-    let bans = answer.get("bans").and_then(Value::as_array).into_iter().flatten();
-    let bans: Vec<String> = bans.filter_map(Value::as_str).map(|held| format!("the ban of {held}")).collect();
-    match (locks, bans.join(" and ")) {
-        (0, bans) if bans.is_empty() => {
-            "nothing was locked there; `ringfence status` shows what is".to_owned()
-        }
-        (0, lifted) => format!("lifted: {lifted}"),
-        (locks, bans) if bans.is_empty() => format!("{locks} lock(s) lifted"),
-        (locks, bans) => format!("lifted: {locks} lock(s) and {bans}"),
-    }
 }
 
 fn tell_reload(answer: &Value) -> String {

@@ -10,6 +10,7 @@ pub mod ladder;
 pub mod record;
 pub mod serve;
 pub mod table;
+pub mod unlocked;
 pub mod wrap;
 
 use std::net::IpAddr;

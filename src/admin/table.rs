@@ -141,7 +141,7 @@ fn locks(page: &mut String, status: &Value) {
         return;
     }
     line(page, "");
-    line(page, "locked out (`ringfence unlock`)           peer              left");
+    line(page, "locked out, and what lifts it             peer              left");
     for lock in list(status, "/locks") {
         let text = |path: &str, none: &str| {
             lock.pointer(path).filter(|value| !value.is_null()).map_or_else(|| none.to_owned(), show)
@@ -150,6 +150,9 @@ fn locks(page: &mut String, status: &Value) {
         let who = format!("{} as {}", text("/source", "any unlisted source"), text("/user", "anybody"));
         let left = duration(lock.pointer("/left_s").and_then(Value::as_u64).unwrap_or(0));
         line(page, &format!("  {who:<38.38}  {:<16}  {left}", text("/peer", "(roaming)")));
+        if let Some(command) = lock.get("unlock") {
+            line(page, &format!("    {}", show(command)));
+        }
     }
 }
 
@@ -294,9 +297,11 @@ mod tests {
             "targets_held": [["spare", "203.0.113.66:5060", 12]], "tried_last": ["spare"], "waiting": [["spare", 3]],
             "unanswered": [["spare", 4]],
             "locks": [
-                { "peer": "office-pbx", "source": "192.0.2.10", "user": "office", "left_s": 850, "nth": 1 },
-                { "peer": null, "source": null, "user": "phone", "left_s": 1_800, "nth": 2 },
-                { "peer": "spare", "source": "2001:db8::", "user": null, "left_s": 90_000, "nth": 3 },
+                { "peer": "office-pbx", "source": "192.0.2.10", "user": "office", "left_s": 850, "nth": 1,
+                  "unlock": "ringfence unlock office --source 192.0.2.10" },
+                { "peer": null, "source": null, "user": "phone", "left_s": 1_800, "nth": 2, "unlock": "ringfence unlock phone" },
+                { "peer": "spare", "source": "2001:db8::", "user": null, "left_s": 90_000, "nth": 3,
+                  "unlock": "ringfence unlock --source 2001:db8::" },
             ],
             "banned": 7, "bans": [
                 { "source": "192.0.2.66", "holds_for": "datagrams", "left_s": 850, "nth": 1 },
@@ -334,10 +339,13 @@ mod tests {
               203.0.113.65:5060
               203.0.113.66:5060
 
-        locked out (`ringfence unlock`)           peer              left
+        locked out, and what lifts it             peer              left
           192.0.2.10 as office                    office-pbx        14m10s
+            ringfence unlock office --source 192.0.2.10
           any unlisted source as phone            (roaming)         30m00s
+            ringfence unlock phone
           2001:db8:: as anybody                   spare             1d01h
+            ringfence unlock --source 2001:db8::
 
         banned (`ringfence unlock --source`)      holds for              left
           192.0.2.66                              datagrams              14m10s

@@ -20,6 +20,7 @@ use super::status::{status, unlocked};
 use super::watch;
 use crate::admin::Request;
 use crate::admin::serve::{Asked, ControlSocket};
+use crate::admin::unlocked::lifted;
 use crate::clock::Clock;
 use crate::engine::Query;
 use crate::net::Resolver;
@@ -229,7 +230,12 @@ impl Desk {
                 let whose = (user.clone(), source);
                 let answer = self.ask(Query::Unlock { user, source }).await;
                 let answer = answer.map_or_else(|error| error, |answer| unlocked(&answer.reply));
-                tracing::warn!(user = ?whose.0, source = ?whose.1, %answer, "locks were lifted by order");
+                let (user, source) = (whose.0.as_deref(), whose.1.map(tracing::field::display));
+                if lifted(&answer) {
+                    tracing::warn!(user, source, %answer, "locks were lifted by order");
+                } else {
+                    tracing::info!(user, source, %answer, "an order to lift locks lifted none");
+                }
                 answer
             }
             Request::Reload => self.reload(),

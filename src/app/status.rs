@@ -15,7 +15,9 @@ use crate::sinks::SinkCounts;
 #[must_use]
 pub fn unlocked(reply: &Reply) -> Value {
     match reply {
-        Reply::Unlocked { locks, bans } => json!({ "locks": locks, "bans": bans }),
+        Reply::Unlocked { locks, bans, instead } => {
+            json!({ "locks": locks, "bans": bans, "instead": instead })
+        }
         Reply::Status { .. } => json!({ "error": "the edge answered another question; please report that" }),
     }
 }

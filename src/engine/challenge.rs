@@ -11,6 +11,7 @@
 //! What is answered before a proof leaves no state, and over UDP is no larger than what it answers: a forged source makes no
 //! flood of us. Nor does it spend what the peer itself needs: the peer's own bucket is charged by a proof and by nothing else.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Engine;
@@ -26,6 +27,7 @@ use crate::policy::guard::{Claim, Proof};
 use crate::policy::lockout;
 use crate::policy::nonce::Bound;
 use crate::policy::sources::{Bucket, Charged};
+use crate::policy::unlock;
 use crate::sip::digest::{Authorization, Offer, User};
 use crate::sip::{HeaderName, Method};
 
@@ -174,10 +176,10 @@ impl Engine {
         match lock {
             lockout::Wrong::Borne | lockout::Wrong::Quiet | lockout::Wrong::Copied => {}
             lockout::Wrong::Locked { lasts, nth } => {
-                self.alert(brute_force(now, arrived, claim, (lasts, nth), LOCKED));
+                self.alert(brute_force(now, arrived, claim, (lasts, nth), LockedOut::Pair));
             }
             lockout::Wrong::Guessed { lasts, nth } => {
-                self.alert(brute_force(now, arrived, claim, (lasts, nth), GUESSED));
+                self.alert(brute_force(now, arrived, claim, (lasts, nth), LockedOut::User));
             }
             lockout::Wrong::Crowded { lasts, nth } => self.alert(crowded(now, arrived, lasts, nth)),
         }
@@ -322,16 +324,40 @@ pub(super) fn claimed_user(claim: &Claim<'_>) -> String {
     shortened(&String::from_utf8_lossy(name))
 }
 
-/// Who is locked out by the guesses at a peer that lists the source: this source, as this user.
-const LOCKED: &str = "this source is locked out as this user, and what comes from other sources goes on";
+/// Who is locked out by guesses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LockedOut {
+    /// A source that the peer lists, as this user.
+    Pair,
+    /// A stranger's source.
+    Source,
+    /// This user, for the guesses of many strangers.
+    User,
+}
 
-/// By those of one stranger.
-pub(super) const LOCKED_STRANGER: &str =
-    "this source is locked out whoever it says it is, and what comes from other sources goes on";
+impl LockedOut {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Pair => "this source is locked out as this user, and what comes from other sources goes on",
+            Self::Source => {
+                "this source is locked out whoever it says it is, and what comes from other sources goes on"
+            }
+            Self::User => {
+                "from many sources that no peer lists: all of those are locked out as this user, and what comes from listed \
+                 sources, or has proven a password before, goes on"
+            }
+        }
+    }
 
-/// By those of many strangers.
-pub(super) const GUESSED: &str = "from many sources that no peer lists: all of those are locked out as this user, and what \
-                                  comes from listed sources, or has proven a password before, goes on";
+    /// What lifts it.
+    fn command(self, user: &str, source: IpAddr) -> String {
+        match self {
+            Self::Pair => unlock::command(Some(user), Some(source)),
+            Self::Source => unlock::command(None, Some(source)),
+            Self::User => unlock::command(Some(user), None),
+        }
+    }
+}
 
 /// The alert of a lock; `whom` says who is locked out.
 pub(super) fn brute_force(
@@ -339,11 +365,13 @@ pub(super) fn brute_force(
     arrived: &Arrived<'_>,
     claim: &Claim<'_>,
     (lasts, nth): (std::time::Duration, u32),
-    whom: &str,
+    whom: LockedOut,
 ) -> Box<Alert> {
+    let command = whom.command(&claimed_user(claim), arrived.flow.remote.ip());
     let text = format!(
-        "Too many wrong passwords within ten minutes: {whom}. It lasts {}, the {nth}. time. If it is the peer itself, put \
-         its password right on both sides, and lift the lock with `ringfence unlock`.",
+        "Too many wrong passwords within ten minutes: {}. It lasts {}, the {nth}. time. If it is the peer itself, put \
+         its password right on both sides, and lift the lock with `{command}`.",
+        whom.text(),
         time_text(lasts)
     );
     let wrong = Wrong::new(403, code::BRUTE_FORCE, &text);

@@ -10,7 +10,7 @@ use crate::call::visits::Visits;
 use crate::clock::{Now, Tick};
 use crate::policy::located::{Knowledge, Told};
 use crate::policy::lockout::{self, Freed};
-use crate::policy::{Medium, PeerId, ToldBan};
+use crate::policy::{Medium, PeerId, ToldBan, unlock};
 
 /// A question, or an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct LockState {
     pub left_s: u64,
     /// Which time.
     pub nth: u32,
+    /// The command that lifts it.
+    pub unlock: String,
 }
 
 /// A ban in force.
@@ -144,8 +146,13 @@ pub enum Reply {
         locks: usize,
         /// The bans of the source that were lifted, each by what it held for.
         bans: Vec<&'static str>,
+        /// Where nothing was lifted: the commands that lift what is locked, sources that are locked as anybody first.
+        instead: Vec<String>,
     },
 }
+
+/// Commands that are told in place of one that lifted nothing.
+const INSTEAD_MAX: usize = 8;
 
 impl Engine {
     /// Which events met which phases of calls since the start.
@@ -162,10 +169,20 @@ impl Engine {
                 let user = user.as_ref().map(String::as_bytes);
                 let locks = self.guard.free(now.tick, &Freed { user, source: *source });
                 let bans = source.map(|source| self.sources.lift(now.tick, source)).unwrap_or_default();
-                Reply::Unlocked { locks, bans: bans.into_iter().map(Medium::held).collect() }
+                let instead =
+                    if locks == 0 && bans.is_empty() { self.lifted_by(now.tick) } else { Vec::new() };
+                Reply::Unlocked { locks, bans: bans.into_iter().map(Medium::held).collect(), instead }
             }
         };
         self.outputs.push_back(Output::Reply { id, reply: Box::new(reply) });
+    }
+
+    /// The commands that lift what is locked. Whoever is locked out as anybody cannot be found by a user's name.
+    fn lifted_by(&self, now: Tick) -> Vec<String> {
+        let mut locks: Vec<lockout::Told> = self.guard.locks(now).collect();
+        locks.sort_by_key(|lock| lock.user.is_some());
+        let commands = locks.iter().map(|lock| unlock::command(lock.user.as_deref(), lock.source));
+        commands.take(INSTEAD_MAX).collect()
     }
 
     fn status(&self, now: Now) -> Reply {
@@ -211,6 +228,7 @@ impl Engine {
     fn lock_state(&self, lock: lockout::Told) -> LockState {
         let peer = lock.peer.and_then(|peer| self.policy.peer(peer));
         LockState {
+            unlock: unlock::command(lock.user.as_deref(), lock.source),
             peer: peer.map(|peer| peer.name.to_string()),
             source: lock.source.map(|source| source.to_string()),
             user: lock.user,

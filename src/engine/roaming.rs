@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::challenge::{GUESSED, LOCKED_STRANGER, REPLAYED, brute_force, claimed, claimed_user};
+use super::challenge::{LockedOut, REPLAYED, brute_force, claimed, claimed_user};
 use super::intake::Arrived;
 use super::refuse::Wrong;
 use super::requests::refusal_alert;
@@ -236,12 +236,12 @@ impl Engine {
                 }
             }
             lockout::Wrong::Locked { lasts, nth } => {
-                self.alert(brute_force(now, arrived, claim, (lasts, nth), LOCKED_STRANGER));
+                self.alert(brute_force(now, arrived, claim, (lasts, nth), LockedOut::Source));
                 self.sources.ban_source(arrived.policy, now, &arrived.flow);
                 self.close(&arrived.flow);
             }
             lockout::Wrong::Guessed { lasts, nth } => {
-                self.alert(brute_force(now, arrived, claim, (lasts, nth), GUESSED));
+                self.alert(brute_force(now, arrived, claim, (lasts, nth), LockedOut::User));
             }
             // Those are of sources that are trusted.
             lockout::Wrong::Crowded { .. } | lockout::Wrong::Quiet => {}

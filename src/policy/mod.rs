@@ -34,6 +34,7 @@ pub mod sources;
 pub mod stage;
 mod strangers;
 mod table;
+pub mod unlock;
 pub mod verdict;
 
 use std::net::IpAddr;

@@ -209,7 +209,12 @@ fn a4_a_scripted_burglar_never_gets_in_is_banned_and_the_rightful_user_calls_mea
     };
     let (_, page) = ask(&["status"]);
     assert!(page.contains(&format!("{} as anybody", net.last())), "{page}");
-    assert_eq!(ask(&["unlock", "phone"]).1, "nothing was locked there; `ringfence status` shows what is\n");
+    let command = format!("ringfence unlock --source {}", net.last());
+    assert!(page.contains(&command), "{page}");
+    assert!(edge.alert(39202)["text"].as_str().is_some_and(|text| text.contains(&command)));
+    let (code, told) = ask(&["unlock", "phone"]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.starts_with("nothing was locked there") && told.contains(&command), "{told}");
     let (code, told) = ask(&["unlock", "--source", &net.last()]);
     assert_eq!((code, &*told), (Some(0), "lifted: 1 lock(s) and the ban of datagrams\n"));
     assert!(!ask(&["status"]).1.contains("locked out"));

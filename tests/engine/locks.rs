@@ -71,6 +71,46 @@ fn a4_a_lock_is_shown_and_lifted_by_order() {
 }
 
 #[test]
+fn a4_the_alert_of_each_lock_and_an_unlock_that_missed_it_name_the_command_that_lifts_it() {
+    let stranger = super::edge::STRANGER;
+    let stranger_ip = stranger.split(':').next().unwrap();
+    for (policy, sender, wanted, user) in [
+        (policy(1_000), PBX, "ringfence unlock office --source 10.0.0.2".to_owned(), "offic"),
+        (super::roaming::policy(), stranger, format!("ringfence unlock --source {stranger_ip}"), "office"),
+    ] {
+        let mut edge = Edge::under(policy);
+        let mut told = Vec::new();
+        for n in 0..5 {
+            let request = invite(sender, &format!("guess{n}")).with(|request| {
+                if sender == stranger {
+                    request.uri = "sip:+13125550199@192.0.2.1".into();
+                }
+            });
+            let response = challenged(&mut edge, &request);
+            told.extend(edge.hear(from(sender), &GUESSER.again(&request, &response).text()).alerts);
+        }
+        let lock = told.iter().find(|alert| alert.code.number == 39202).expect("a lock");
+        assert!(lock.text.contains(&format!("`{wanted}`")), "{}", lock.text);
+        assert_eq!(status(&mut edge).0[0].unlock, wanted);
+        let mut ask = |user: Option<&str>, source: Option<&str>| {
+            let query = Query::Unlock {
+                user: user.map(str::to_owned),
+                source: source.map(|source| source.parse().unwrap()),
+            };
+            edge.input(Input::Query { id: 2, query }).replies.remove(0)
+        };
+        let missed = Reply::Unlocked { locks: 0, bans: vec![], instead: vec![wanted] };
+        assert_eq!(ask(Some(user), None), missed);
+        let words =
+            if sender == PBX { (Some("office"), Some("10.0.0.2")) } else { (None, Some(stranger_ip)) };
+        match ask(words.0, words.1) {
+            Reply::Unlocked { locks: 1, instead, .. } => assert!(instead.is_empty()),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn a4_a_listed_source_that_guesses_at_many_users_is_told_once_and_the_rightful_user_goes_on() {
     let mut edge = Edge::under(policy(1_000));
     let names: [&'static str; 60] = std::array::from_fn(|n| &*format!("user{n}").leak());
