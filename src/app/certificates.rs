@@ -122,6 +122,7 @@ pub fn broken(why: &[String], now: Wall) -> Box<Alert> {
     tracing::error!(errors = why.len(), first, "changed certificate files were not taken");
     let text = format!("Changed certificate files were not taken, and those in force are served on: {first}");
     let mut alert = Alert::new(code::POLICY_REJECTED, now, text);
+    alert.about = Some("certificates".into());
     alert.evidence.push(("errors", why.len().to_string()));
     alert.evidence.push(("error", why.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join("; ")));
     Box::new(alert)

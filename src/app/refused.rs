@@ -21,7 +21,8 @@ pub fn alert(
     let (code, what) = if ours { called(refusal.cause) } else { calling(refusal.cause)? };
     let text = format!("{} at {} {what}", peer.as_deref().unwrap_or("a peer"), flow.remote);
     let mut alert = Alert::new(code, wall, text);
-    // What is to be looked at, and what tells one cause from another where alerts are folded.
+    alert.about = Some(what.into());
+    // What is to be looked at.
     let key = match refusal.cause {
         Cause::NoCertificate => Some("tls.client_certificate"),
         Cause::Untrusted => Some("tls.ca"),

@@ -214,6 +214,7 @@ fn refused(wall: Wall, why: &[String]) -> Read {
         if why.len() > 1 { "; `ringfence reload` tells the rest" } else { "" }
     );
     let mut alert = Alert::new(code::POLICY_REJECTED, wall, text);
+    alert.about = Some("policy".into());
     alert.evidence.push(("errors", why.len().to_string()));
     alert.evidence.push(("error", listed(why)));
     Read {
@@ -239,6 +240,7 @@ fn taken(wall: Wall, generation: u64, config: &Config, changes: &Changes, book: 
         }
     };
     let mut alert = Alert::new(code::POLICY_RELOADED, wall, text);
+    alert.about = Some(generation.to_string().into());
     alert.evidence.push(("generation", generation.to_string()));
     if !weaker.is_empty() {
         alert.evidence.push(("weaker", listed(weaker)));

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::refused;
 use crate::clock::{Now, Tick};
 use crate::engine::{Engine, Input, Output, Reply};
-use crate::net::stream::StreamCounts;
+use crate::net::stream::{Room, StreamCounts};
 use crate::net::tls::TlsCounts;
 use crate::net::{BATCH, Datagram, News, Outbox, Streams, UdpPort};
 use crate::policy::Full;
@@ -151,8 +151,12 @@ impl Shell {
                 News::Closed(connection) => engine.handle(now, Input::Closed { connection }),
                 News::Unsendable(hop) => engine.handle(now, Input::Unsendable { hop }),
                 News::Stranger(flow) => engine.handle(now, Input::StrangerConnection { flow, why: None }),
-                News::NoRoom { guest } => {
-                    let full = if guest { Full::Guests } else { Full::Connections };
+                News::NoRoom(room) => {
+                    let full = match room {
+                        Room::Table => Full::Connections,
+                        Room::Guests => Full::Guests,
+                        Room::Source(ip) => Full::Source(Some(ip)),
+                    };
                     engine.handle(now, Input::NoRoom { full });
                 }
                 News::Opened(flow, party) => engine.handle(now, Input::Opened { flow, party }),

@@ -278,6 +278,12 @@ impl Call {
         self.core.story.caller.1.as_ref()
     }
 
+    /// Whom its caller dialled.
+    #[must_use]
+    pub fn called(&self) -> &str {
+        &self.core.story.to
+    }
+
     /// Where its legs stand: the listener and the far address.
     pub fn ways(&self) -> impl Iterator<Item = (ListenerId, IpAddr)> {
         [&self.core.a, &self.core.b].map(|leg| (leg.hop.listener, leg.hop.remote.ip())).into_iter()

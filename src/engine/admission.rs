@@ -243,7 +243,7 @@ impl Engine {
         // Who may be anybody costs neither memory nor a record: told, and counted.
         if arrived.is_unproven() && arrived.message.to_tag().is_none() {
             self.transactions.forget(server);
-            self.refuse_quietly(arrived, wrong);
+            self.refuse_quietly(now, arrived, wrong);
             if !judged.alerted {
                 self.alert(refusal_alert(now, arrived, wrong));
             }
@@ -265,7 +265,7 @@ impl Engine {
     ) {
         if arrived.is_unproven() {
             self.transactions.forget(server);
-            self.answer_stateless(arrived, said);
+            self.answer_stateless(now, arrived, said);
         } else {
             self.respond_refusing(now, arrived, server, said);
         }

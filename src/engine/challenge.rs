@@ -102,7 +102,7 @@ impl Engine {
         match self.sources.bucket(arrived.policy, now, arrived.peer.id, charged) {
             Bucket::Fits => true,
             Bucket::Answer(refusal) => {
-                self.refuse_quietly(arrived, &Wrong::from(*refusal));
+                self.refuse_quietly(now, arrived, &Wrong::from(*refusal));
                 false
             }
             Bucket::Drop => false,
@@ -202,7 +202,7 @@ impl Engine {
             }
             // It was told when its source was found to guess at many; from there on it costs neither alert nor record.
             Proof::Wrong(_, lockout::Wrong::Quiet) | Proof::Locked(lockout::Wrong::Quiet) => {
-                self.refuse_quietly(arrived, &Wrong::new(403, code::BAD_CREDENTIALS, REFUSED));
+                self.refuse_quietly(now, arrived, &Wrong::new(403, code::BAD_CREDENTIALS, REFUSED));
                 return Passed::Answered;
             }
             // The first of these copies was told.
@@ -376,6 +376,7 @@ pub(super) fn brute_force(
     );
     let wrong = Wrong::new(403, code::BRUTE_FORCE, &text);
     let mut alert = refusal_alert(now, arrived, &wrong);
+    alert.about = Some(whom.text().into());
     alert.evidence.push(("user", claimed_user(claim)));
     alert
 }
@@ -389,5 +390,7 @@ fn crowded(now: Now, arrived: &Arrived<'_>, lasts: std::time::Duration, nth: u32
          machines, put their passwords right, and lift it with `ringfence unlock --source {source}`.",
         time_text(lasts)
     );
-    refusal_alert(now, arrived, &Wrong::new(403, code::BRUTE_FORCE, &text))
+    let mut alert = refusal_alert(now, arrived, &Wrong::new(403, code::BRUTE_FORCE, &text));
+    alert.about = Some("crowded".into());
+    alert
 }

@@ -87,6 +87,7 @@ impl Engine {
                 "{cut} call(s) were ended on both legs because this edge stops; `drain` says how long they may go on."
             );
             let mut alert = Alert::new(code::CALLS_CUT, now.wall, text);
+            alert.about = Some("stopping".into());
             alert.evidence.push(("calls", cut.to_string()));
             self.alert(Box::new(alert));
         }

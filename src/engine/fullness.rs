@@ -67,6 +67,7 @@ impl Engine {
             "The table of {table} holds {used} of {limit}; what comes above is refused. Raise `limits` if this load is meant."
         );
         let mut alert = Alert::new(code::TABLE_NEAR_LIMIT, now.wall, text);
+        alert.about = Some(table.into());
         alert.evidence.push(("table", table.to_owned()));
         self.alert(Box::new(alert));
     }

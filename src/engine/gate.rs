@@ -111,16 +111,19 @@ impl EdgeGate<'_> {
 
     /// 32011 for a peer as a whole.
     fn tell_turn(&mut self, now: Now, peer: PeerId, turn: Turn) {
-        let text = match turn {
+        let (state, text) = match turn {
             Turn::Same => return,
-            Turn::Worse => {
-                "fails half of its calls, to different numbers and for most callers: while it does, every other target of a route is tried before it. Look at the answers in the call records, and ask whoever runs it."
-            }
-            Turn::Better => "is tried in its turn again (recovered).",
+            Turn::Worse => (
+                "troubled",
+                "fails half of its calls, to different numbers and for most callers: while it does, every other target of a route is tried before it. Look at the answers in the call records, and ask whoever runs it.",
+            ),
+            Turn::Better => ("recovered", "is tried in its turn again (recovered)."),
         };
         let name = self.name(peer);
         let mut alert = Alert::new(code::PEER_UNREACHABLE, now.wall, format!("{name} {text}"));
+        alert.about = Some(state.into());
         alert.evidence.push(("calls", "the last 20 within 10 minutes".to_owned()));
+        alert.evidence.push(("state", state.to_owned()));
         alert.peer = Some(name);
         self.outputs.push_back(Output::Alert(Box::new(alert)));
     }
@@ -261,6 +264,7 @@ impl Gate for EdgeGate<'_> {
         );
         let mut alert = Alert::new(code::CALL_RATE_EXCEEDED, now.wall, words);
         alert.peer = Some(name);
+        alert.about = Some(address.to_string().into());
         alert.evidence.push(("target", address.to_string()));
         alert.evidence.push(("asked", time_text(asked.length)));
         self.outputs.push_back(Output::Alert(Box::new(alert)));

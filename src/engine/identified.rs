@@ -49,14 +49,21 @@ pub(super) fn identity(
     }
     match claimed.iter().find(|(_, name)| !may(credential, name)) {
         Some((header, name)) => refused(header, &user(name).unwrap_or_default()),
-        None => diverting(arrived, credential),
+        None => {
+            let called = arrived.message.uri().and_then(|uri| caller::user(&uri).ok());
+            diverting(arrived, credential, called.as_deref())
+        }
     }
 }
 
 /// Whether a credential may call as everybody who is named as having sent the call on, where a peer would hear of it: carriers
 /// bill a call to whom Diversion names, and let From be anybody's then. A peer that no policy opens these headers to is told of
 /// nobody, so that what a machine writes there by habit refuses nothing.
-fn diverting(arrived: &Arrived<'_>, credential: &Credential) -> Result<(), Box<Mismatch>> {
+fn diverting(
+    arrived: &Arrived<'_>,
+    credential: &Credential,
+    called: Option<&str>,
+) -> Result<(), Box<Mismatch>> {
     let message = arrived.message;
     let others = || arrived.policy.peers.iter().flatten().filter(|peer| peer.id != arrived.peer.id);
     let opened = |header| {
@@ -80,8 +87,7 @@ fn diverting(arrived: &Arrived<'_>, credential: &Credential) -> Result<(), Box<M
             message.values(HeaderName::HistoryInfo).filter_map(|value| HistoryInfo::read(value).ok());
         let users: Vec<Option<String>> = values.map(|value| named(&value.address)).collect();
         // RFC 7044 §4: the last is whom the call is for now, which is nobody who sent it on.
-        let called = message.uri().and_then(|uri| caller::user(&uri).ok());
-        let for_now = users.last().is_some_and(|last| last.as_deref() == called.as_deref());
+        let for_now = users.last().is_some_and(|last| last.as_deref() == called);
         let past = users.len() - usize::from(for_now);
         if let Some(user) = users.into_iter().take(past).flatten().find(objects) {
             return Err(mismatch(arrived, credential, HeaderName::HistoryInfo.as_str(), &user));
@@ -91,13 +97,14 @@ fn diverting(arrived: &Arrived<'_>, credential: &Credential) -> Result<(), Box<M
 }
 
 /// The same of a later request within its call: From says nothing there that is passed on (RFC 3261 §12.2.1.1), what is
-/// asserted may be.
-pub(super) fn within(arrived: &Arrived<'_>, user_name: &str) -> Result<(), Box<Mismatch>> {
+/// asserted may be. A machine that repeats its History-Info there ends it with whom the call was for, and not with the contact that
+/// the request names.
+pub(super) fn within(arrived: &Arrived<'_>, user_name: &str, called: &str) -> Result<(), Box<Mismatch>> {
     let demand = arrived.peer.demand.as_ref();
     let Some(credential) = demand.and_then(|demand| demand.find(user_name.as_bytes())) else { return Ok(()) };
     match claimed(arrived.message)?.iter().find(|(_, name)| !may(credential, name)) {
         Some((header, name)) => Err(mismatch(arrived, credential, header, &user(name).unwrap_or_default())),
-        None => diverting(arrived, credential),
+        None => diverting(arrived, credential, Some(called)),
     }
 }
 

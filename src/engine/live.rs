@@ -125,7 +125,9 @@ impl Engine {
         self.counts.bugs += 1;
         let text =
             "A bug of this edge ended a call; no other is touched. Please report it with the call's record.";
-        self.alert(Box::new(Alert::new(code::CALLS_CUT, now.wall, text.to_owned())));
+        let mut alert = Alert::new(code::CALLS_CUT, now.wall, text.to_owned());
+        alert.about = Some("bug".into());
+        self.alert(Box::new(alert));
         let Some(entry) = self.calls.at(key) else { return };
         if std::mem::replace(&mut entry.panicked, true) {
             return self.give_up(now, key);

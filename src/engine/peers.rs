@@ -462,6 +462,7 @@ pub(super) fn reach_alert(
     let who = name.as_deref().unwrap_or("a peer");
     let mut alert = Alert::new(code::PEER_UNREACHABLE, now.wall, format!("{who} at {address} {text}"));
     alert.peer = name;
+    alert.about = Some(format!("{address} {state}").into());
     alert.evidence.push(("target", address.to_string()));
     alert.evidence.push(("state", state.to_owned()));
     Box::new(alert)

@@ -386,7 +386,8 @@ impl Engine {
             Step::Registered => {
                 one.why = None;
                 if std::mem::take(&mut one.told) {
-                    let alert = lost_alert(now, one, "holds this edge's registration again (recovered).");
+                    let alert =
+                        lost_alert(now, one, "held", "holds this edge's registration again (recovered).");
                     self.alert(alert);
                 }
             }
@@ -395,7 +396,7 @@ impl Engine {
                 let first = why == Why::NoTarget && one.why.is_none();
                 one.why = Some(why);
                 if !first && !std::mem::replace(&mut one.told, true) {
-                    let alert = lost_alert(now, one, &failed_text(now, one, why));
+                    let alert = lost_alert(now, one, "lost", &failed_text(now, one, why));
                     self.alert(alert);
                 }
             }
@@ -433,10 +434,11 @@ fn failed_text(now: Now, one: &Registration, why: Why) -> String {
 }
 
 /// 39209: a registration is not held, or held again. `text` goes on where the peer's name and the user end.
-fn lost_alert(now: Now, one: &Registration, text: &str) -> Box<Alert> {
+fn lost_alert(now: Now, one: &Registration, state: &'static str, text: &str) -> Box<Alert> {
     let words = format!("{} {text}", one.peer.name);
     let mut alert = Alert::new(code::REGISTRATION_LOST, now.wall, words);
     alert.peer = Some(Arc::clone(&one.peer.name));
+    alert.about = Some(format!("{} {state}", one.terms.user).into());
     alert.evidence.push(("user", one.terms.user.to_string()));
     alert.evidence.extend(one.why.map(|why| ("why", why.to_string())));
     Box::new(alert)

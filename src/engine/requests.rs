@@ -20,7 +20,7 @@ use crate::call::identity::hex16;
 use crate::call::{Event, LocalTag, ServerId, Side};
 use crate::clock::Now;
 use crate::policy::alert::{Alert, shortened};
-use crate::policy::{Facts, Outcome, Peer, Policy, code, screen};
+use crate::policy::{Facts, Full, Outcome, Peer, Policy, code, screen};
 use crate::sip::write::{Text, reason_phrase, response_to};
 use crate::sip::{HeaderName, Method, Uri, keys};
 use crate::transaction::Sender;
@@ -101,7 +101,7 @@ impl Engine {
             CancelTarget::Unknown => {
                 self.counts.stray_cancels += 1;
                 let bytes = self.bare(arrived, 481);
-                self.send_bounded(arrived, 481, bytes);
+                self.send_bounded(now, arrived, 481, bytes);
             }
         }
     }
@@ -140,7 +140,7 @@ impl Engine {
                 self.counts.table_full += 1;
                 let wrong = Wrong::new(503, code::SHEDDING, "the table of transactions is full")
                     .retry_after(FULL_RETRY_SECONDS);
-                self.refuse_quietly(arrived, &wrong);
+                self.refuse_quietly(now, arrived, &wrong);
                 if let Some(count) = self.shedding.tells(now.tick) {
                     let mut alert = refusal_alert(now, arrived, &wrong);
                     alert.count = count;
@@ -281,9 +281,11 @@ impl Engine {
         // What a BYE or a PRACK says of its sender goes nowhere, and to refuse it would keep a call up.
         let says = matches!(message.method(), Method::Invite | Method::Update | Method::Info);
         let entry = self.calls.at(key).filter(|_| says && side == Side::A);
-        let user = entry.and_then(|entry| entry.call.credential().map(Arc::clone));
-        if let Some(user) = user
-            && let Err(mismatch) = within(arrived, &user)
+        let user = entry.and_then(|entry| {
+            entry.call.credential().map(|user| (Arc::clone(user), Box::<str>::from(entry.call.called())))
+        });
+        if let Some((user, called)) = user
+            && let Err(mismatch) = within(arrived, &user, &called)
         {
             let mut judged = Judged { credential: Some(user), ..judged };
             let wrong = judged.mismatch(*mismatch);
@@ -350,7 +352,7 @@ impl Engine {
         self.counts.options_answered += 1;
         if unproven {
             self.transactions.forget(server);
-            return self.send_bounded(arrived, status, writer.finish(&[]));
+            return self.send_bounded(now, arrived, status, writer.finish(&[]));
         }
         self.transactions.respond(now.tick, server, status, writer.finish(&[]), &mut self.outcomes);
     }
@@ -418,11 +420,15 @@ impl Engine {
 
     /// Sends an answer outside any transaction; where anybody may have sent the request and the answer is larger, the bare
     /// status, and where that is, too, nothing.
-    fn send_bounded(&mut self, arrived: &Arrived<'_>, status: u16, bytes: bytes::Bytes) {
+    fn send_bounded(&mut self, now: Now, arrived: &Arrived<'_>, status: u16, bytes: bytes::Bytes) {
         let most = arrived.answer_bytes_max();
         let bytes = if bytes.len() > most { self.bare(arrived, status) } else { bytes };
         if bytes.len() > most {
             self.counts.answers_withheld += 1;
+            // Whoever roams is nobody in particular yet.
+            if !arrived.peer.roaming {
+                self.sources.full(now, Full::Answer(arrived.peer.id));
+            }
             return;
         }
         self.send_back(arrived, bytes);
@@ -431,21 +437,21 @@ impl Engine {
     /// A refusal outside any transaction: told and counted, but no record is written, for nothing here can tell a
     /// copy from the first one.
     pub(super) fn refuse_stateless(&mut self, now: Now, arrived: &Arrived<'_>, wrong: &Wrong) {
-        self.refuse_quietly(arrived, wrong);
+        self.refuse_quietly(now, arrived, wrong);
         self.alert(refusal_alert(now, arrived, wrong));
     }
 
     /// The same without an alert of its own: whoever refuses folds them.
-    pub(super) fn refuse_quietly(&mut self, arrived: &Arrived<'_>, wrong: &Wrong) {
+    pub(super) fn refuse_quietly(&mut self, now: Now, arrived: &Arrived<'_>, wrong: &Wrong) {
         self.counts.rejected += 1;
-        self.answer_stateless(arrived, wrong);
+        self.answer_stateless(now, arrived, wrong);
     }
 
     /// A refusal's answer outside any transaction.
-    pub(super) fn answer_stateless(&mut self, arrived: &Arrived<'_>, wrong: &Wrong) {
+    pub(super) fn answer_stateless(&mut self, now: Now, arrived: &Arrived<'_>, wrong: &Wrong) {
         let tag = self.stateless_tag(arrived);
         let bytes = refuse::answer(arrived.message, &arrived.flow, arrived.peer, wrong, &tag);
-        self.send_bounded(arrived, wrong.refusal.status, bytes);
+        self.send_bounded(now, arrived, wrong.refusal.status, bytes);
     }
 
     pub(super) fn send_back(&mut self, arrived: &Arrived<'_>, bytes: bytes::Bytes) {

@@ -37,7 +37,7 @@ impl Engine {
                 now,
                 peer,
                 domain,
-                &format!("leads to {address}, which is not used: {why}."),
+                ("refused", &format!("leads to {address}, which is not used: {why}.")),
                 Some(address),
             ));
         }
@@ -48,17 +48,19 @@ impl Engine {
                 let text = format!(
                     "leads nowhere ({why}): no calls go there until it does. Look it up with `dig`, and at `dns` of the policy."
                 );
-                self.alert(told(now, peer, domain, &text, None));
+                self.alert(told(now, peer, domain, ("nowhere", &text), None));
             }
             (Knowledge::Nowhere, Knowledge::Fresh { .. }, _) => {
-                self.alert(told(now, peer, domain, "leads somewhere again (recovered).", None));
+                let text = "leads somewhere again (recovered).";
+                self.alert(told(now, peer, domain, ("somewhere", text), None));
             }
             (Knowledge::Stale, Knowledge::Fresh { .. }, _) => {
-                self.alert(told(now, peer, domain, "is answered by DNS again (recovered).", None));
+                let text = "is answered by DNS again (recovered).";
+                self.alert(told(now, peer, domain, ("fresh", text), None));
             }
             (Knowledge::Fresh { .. }, Knowledge::Stale, _) => {
                 let text = "cannot be asked of DNS: where it led last is used, for `stale_max` of `dns` at most. Look at the name servers.";
-                self.alert(told(now, peer, domain, text, None));
+                self.alert(told(now, peer, domain, ("stale", text), None));
             }
             (
                 Knowledge::Unknown | Knowledge::Fresh { .. } | Knowledge::Stale,
@@ -79,10 +81,17 @@ impl Engine {
     }
 }
 
-/// 32011 about a name.
-fn told(now: Now, peer: &Peer, domain: &Domain, text: &str, address: Option<SocketAddr>) -> Box<Alert> {
+/// 32011 about a name. Which addresses a name leads to is not ours to say: they fold.
+fn told(
+    now: Now,
+    peer: &Peer,
+    domain: &Domain,
+    (state, text): (&'static str, &str),
+    address: Option<SocketAddr>,
+) -> Box<Alert> {
     let mut alert = Alert::new(code::PEER_UNREACHABLE, now.wall, format!("{domain} of {} {text}", peer.name));
     alert.peer = Some(Arc::clone(&peer.name));
+    alert.about = Some(format!("{domain} {state}").into());
     alert.evidence.push(("name", domain.to_string()));
     alert.evidence.extend(address.map(|address| ("target", address.to_string())));
     Box::new(alert)

@@ -47,11 +47,8 @@ pub enum News {
     Closed(ConnectionId),
     /// Frames to this hop could not be sent.
     Unsendable(Hop),
-    /// A connection was turned away: the table is full, or the share of it that guests have.
-    NoRoom {
-        /// The share.
-        guest: bool,
-    },
+    /// A connection was turned away, for there was no room.
+    NoRoom(Room),
     /// An unlisted source connected and was closed.
     Stranger(Flow),
     /// A connection that was made to us has proven itself by a certificate, on the terms of this party.
@@ -67,6 +64,17 @@ pub enum News {
         /// Why.
         refusal: Box<Refusal>,
     },
+}
+
+/// What had no room for one connection more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// The table.
+    Table,
+    /// The share of it that guests have.
+    Guests,
+    /// What one source has of either.
+    Source(IpAddr),
 }
 
 /// Running counts, by cause.
@@ -301,6 +309,9 @@ impl Streams {
             if due > now {
                 connection.armed = due;
                 self.deadlines.insert((due, id));
+            } else if cut == Cut::Guest && self.follow_list(id, who) {
+                // A name of a peer leads there by now: it has the other deadlines still.
+                self.deadlines.insert((at, id));
             } else {
                 if cut == Cut::Handshake {
                     let refusal = Refusal::new(Cause::Late, "the handshake was not done in time");

@@ -3,6 +3,7 @@
 //! Owns the record's fields; formatting and the long folding for people belong to `sinks`.
 //! Read first: `code.rs`.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -42,6 +43,9 @@ pub struct Alert {
     pub sip_status: Option<u16>,
     /// How many this stands for (strangers are counted and folded before they reach a sink).
     pub count: u64,
+    /// What tells it apart from others of its code about the same peer, source, caller and callee, where alerts are folded: a
+    /// state, a table, a target. It stands in no sink, and holds nothing that an outsider chooses.
+    pub about: Option<Cow<'static, str>>,
     /// Extra facts, name and value.
     pub evidence: Vec<(&'static str, String)>,
 }
@@ -63,6 +67,7 @@ impl Alert {
             to: None,
             sip_status: None,
             count: 1,
+            about: None,
             evidence: Vec::new(),
         }
     }

@@ -252,6 +252,7 @@ fn source_alert(policy: &Policy, address: IpAddr, folded: &Folded) -> Box<Alert>
     alert.source = folded.flow.map(|(source, _, _)| source);
     alert.transport = folded.flow.map(|(_, transport, _)| transport);
     alert.count = frames;
+    alert.about = folded.unshaken.map(Into::into);
     alert.evidence.push(("listener", listener.to_owned()));
     alert.evidence.extend(folded.method.text().map(|method| ("method", method)));
     alert.evidence.extend(folded.agent.text().map(|agent| ("user_agent", agent)));
@@ -276,6 +277,7 @@ fn ban_alert(note: BanNote) -> Box<Alert> {
     );
     let mut alert = Alert::new(code::SOURCE_BANNED, note.at, text);
     alert.source = Some(SocketAddr::new(address, 0));
+    alert.about = Some(medium.held().into());
     alert.evidence.push(("seconds", note.lasts.as_secs().to_string()));
     alert.evidence.push(("nth_ban", note.nth.to_string()));
     alert.evidence.push(("holds_for", medium.held().to_owned()));

@@ -63,13 +63,13 @@ impl Fold {
         Self { window, keys: RandomState::new(), table: HashMap::new(), crowds: HashMap::new() }
     }
 
-    /// What makes two alerts the same: everything but the times, the ports, the Call-ID and the words. That a target is up
-    /// again is no repeat of that it went down, nor that another one did.
+    /// What makes two alerts the same: everything but the times, the ports, the Call-ID, the words and the evidence. Whoever
+    /// raises alerts of one code that mean different things says so in `about`: that a target is up again is no repeat of that
+    /// it went down.
     fn key(&self, alert: &Alert) -> u64 {
         let source = alert.source.map(|source| source.ip());
-        let told = |name| alert.evidence.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
         let who = (alert.code.number, &alert.rule, &alert.peer, source, &alert.from, &alert.to);
-        self.keys.hash_one((who, told("target"), told("state")))
+        self.keys.hash_one((who, &alert.about))
     }
 
     /// The first of its kind is due at once; repeats inside the window wait for its end.
@@ -218,16 +218,17 @@ mod tests {
     }
 
     #[test]
-    fn that_a_target_is_back_is_no_repeat_of_that_it_went_nor_that_another_did() {
+    fn what_is_about_something_else_is_no_repeat_whatever_the_evidence() {
         let mut fold = Fold::new(Duration::from_secs(1));
-        let reach = |target: &str, state: &str| {
+        let reach = |about: Option<&'static str>, evidence: &str| {
             let mut alert = Alert::new(code::PEER_UNREACHABLE, Wall::from_micros(0), String::new());
-            alert.evidence = vec![("target", target.to_owned()), ("state", state.to_owned())];
+            alert.about = about.map(Into::into);
+            alert.evidence = vec![("state", evidence.to_owned())];
             Box::new(alert)
         };
-        let told = [("one", "down"), ("two", "down"), ("one", "up"), ("one", "down"), ("two", "up")]
-            .map(|(target, state)| fold.push(tick(0), reach(target, state)).is_some());
-        assert_eq!(told, [true, true, true, false, true]);
+        let told = [(Some("down"), "1"), (Some("down"), "2"), (Some("up"), "3"), (None, "4"), (None, "5")]
+            .map(|(about, evidence)| fold.push(tick(0), reach(about, evidence)).is_some());
+        assert_eq!(told, [true, false, true, true, false]);
     }
 
     #[test]

@@ -239,6 +239,7 @@ impl Writer {
         if let Some(alarm) = self.alarm.take() {
             let text = format!("{lost} lines for {name} were lost at the end: it took no more.");
             let mut alert = Alert::new(code::SINK_FAILED, self.clock.now().wall, text);
+            alert.about = Some(name.clone().into());
             alert.evidence = vec![("sink", name), ("dropped", lost.to_string())];
             // Full or gone: the log has said it already.
             drop(alarm.try_send(Item::Alert(Box::new(alert))));
@@ -372,6 +373,7 @@ impl Writer {
 
     fn tell(&mut self, code: code::Code, text: String, evidence: Vec<(&'static str, String)>) {
         let mut alert = Alert::new(code, self.clock.now().wall, text);
+        alert.about = Some(self.file.name().into());
         alert.evidence = evidence;
         let item = Item::Alert(Box::new(alert));
         match &self.alarm {

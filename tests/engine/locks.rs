@@ -280,3 +280,23 @@ fn a_challenge_that_nobody_answers_is_shown_and_told_seldom() {
     let codes = edge.pass(Duration::from_secs(2_000)).codes();
     assert!(!codes.contains(&32202), "{codes:?}");
 }
+
+/// A10: what is too short for any answer is no silence that an admin must guess at.
+#[test]
+fn a10_answers_withheld_for_their_length_are_told_once_for_a_peer_with_the_cure() {
+    let mut edge = Edge::under(policy(1_000));
+    for n in 0..20 {
+        let request = Request::new("CANCEL", PBX).with(|request| {
+            request.branch += &n.to_string();
+            request.uri = "sip:10.0.0.1".into();
+            request.contact = String::new();
+        });
+        assert!(edge.hear(from(PBX), &request.text()).sent.is_empty(), "{n}");
+    }
+    assert_eq!(edge.count("answers_withheld"), 20);
+    let mut alerts = edge.pass(Duration::from_secs(2)).alerts;
+    alerts.retain(|alert| alert.code.number == 39105);
+    assert_eq!(alerts.len(), 1, "{alerts:?}");
+    assert_eq!((alerts[0].count, alerts[0].peer.as_deref()), (20, Some("pbx")));
+    assert!(alerts[0].text.contains("TCP or TLS"), "{}", alerts[0].text);
+}

@@ -386,7 +386,10 @@ fn a9_nobody_names_as_diverting_whom_its_credential_does_not_list() {
 fn a9_nor_does_it_within_its_call() {
     let mut edge = Edge::under(plan(|plan| {
         alter(plan, 0, |peer| peer.demand = Some(Arc::new(demand(&["office"], &[Hash::Sha256]))));
-        alter(plan, 1, |peer| peer.pass_headers = vec![PassedHeader::Known(HeaderName::Diversion)]);
+        alter(plan, 1, |peer| {
+            peer.pass_headers =
+                [HeaderName::Diversion, HeaderName::HistoryInfo].map(PassedHeader::Known).to_vec()
+        });
     }));
     let request = invite(PBX, "one");
     let response = challenged(&mut edge, &request);
@@ -409,4 +412,24 @@ fn a9_nor_does_it_within_its_call() {
     assert_eq!((seen.statuses(PBX), seen.codes()), (vec![403], vec![32106]));
     let itself = within("UPDATE", 4, "Diversion: <sip:+12125550100@x>\r\n");
     assert!(edge.hear(from(PBX), &itself.text()).codes().is_empty());
+    // A machine that repeats its history ends it with whom the call was for, whatever contact the request names: holding
+    // a call is no forgery. Nobody else may stand there, nor the same number before the last.
+    let (own, other, called) =
+        ("<sip:+12125550100@x>", "<sip:+19995550100@x>", "<sip:+13125550199@10.0.0.1>");
+    for (n, (history, may)) in [
+        (format!("{own};index=1, {called};index=1.1"), true),
+        (format!("{called};index=1"), true),
+        (format!("{other};index=1, {called};index=1.1"), false),
+        (format!("{called};index=1, {own};index=1.1"), false),
+        (format!("{own};index=1, {other};index=1.1"), false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let cseq = 5 + u32::try_from(n).unwrap();
+        let seen =
+            edge.hear(from(PBX), &within("UPDATE", cseq, &format!("History-Info: {history}\r\n")).text());
+        assert_eq!(seen.codes(), if may { vec![] } else { vec![32106] }, "{history}");
+        assert_eq!(seen.statuses(PBX) == [403], !may, "{history}");
+    }
 }

@@ -104,6 +104,8 @@ pub(super) struct Connection {
     pub ours: bool,
     /// No peer lists the far side, and it has proven nothing yet.
     pub guest: bool,
+    /// It came from a source that a peer lists, and has its place for that alone.
+    pub listed: bool,
     /// Taken out while its frames are handed on.
     pub framer: Framer,
     /// Hops whose frames wait for the connection to be made; told when it cannot be.
@@ -153,6 +155,7 @@ impl Connection {
             stage,
             ours,
             guest: false,
+            listed: false,
             framer: Framer::default(),
             waiting: SmallVec::new(),
             dirty: false,

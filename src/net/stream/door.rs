@@ -12,7 +12,7 @@ use mio::{Interest, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::connection::{Connection, Cover, Cut, Key, Stage};
-use super::{ACCEPT_AGAIN, ACCEPTS_PER_WAKE_UP, News, Slot, Source, Streams, Who, slot};
+use super::{ACCEPT_AGAIN, ACCEPTS_PER_WAKE_UP, News, Room, Slot, Source, Streams, Who, slot};
 use crate::clock::Tick;
 use crate::sip::{ConnectionId, Flow, Hop, Met, PartyId, Transport};
 
@@ -59,13 +59,13 @@ impl Streams {
         };
         if self.live >= self.settings.connections_max {
             self.counts.refused_full += 1;
-            self.news.push_back(News::NoRoom { guest: false });
+            self.news.push_back(News::NoRoom(Room::Table));
             return;
         }
         // The rest of the table is for peers: no number of guests takes a place of theirs.
         if guest && self.guests >= self.settings.guests_max {
             self.counts.refused_guests += 1;
-            self.news.push_back(News::NoRoom { guest: true });
+            self.news.push_back(News::NoRoom(Room::Guests));
             return;
         }
         let places = self.per_source.get(&Source::of(ip)).copied().unwrap_or_default();
@@ -73,6 +73,7 @@ impl Streams {
             || (guest && places.guests >= self.settings.guests_per_source_max)
         {
             self.counts.refused_source += 1;
+            self.news.push_back(News::NoRoom(Room::Source(ip)));
             return;
         }
         let (stage, plain) = match &cover {
@@ -85,6 +86,8 @@ impl Streams {
             self.per_source.entry(Source::of(ip)).or_default().all += 1;
             if guest {
                 self.seat_guest(id);
+            } else {
+                self.note_listed(id);
             }
             // Bytes may have come before the registration; the poll tells of them, for it tells what is, at first.
             if plain {
@@ -113,6 +116,24 @@ impl Streams {
         if let Some(places) = self.per_source.get_mut(&Source::of(connection.flow.remote.ip())) {
             places.guests -= 1;
         }
+    }
+
+    fn note_listed(&mut self, id: ConnectionId) {
+        if let Some(connection) = slot(&mut self.slots, id) {
+            connection.listed = true;
+        }
+    }
+
+    /// A guest whose source is a peer's by now has that peer's place. Whether it was one.
+    pub(super) fn follow_list(&mut self, id: ConnectionId, who: Who<'_>) -> bool {
+        let Some(connection) = slot(&mut self.slots, id) else { return false };
+        let flow = connection.flow;
+        if !connection.guest || who(flow.listener, flow.remote.ip()).is_none_or(|met| met.guest) {
+            return false;
+        }
+        self.proven(id);
+        self.note_listed(id);
+        true
     }
 
     /// How a peer is met by a transport; `None` where TLS is to be spoken and there are no terms for it.
@@ -237,6 +258,9 @@ impl Streams {
             let flow = &connection.flow;
             match (who(flow.listener, flow.remote.ip()), &connection.cover) {
                 (None, _) => false,
+                // It was let in for a list that names it no more, and has proven nothing: whoever may roam there is asked when
+                // it comes again.
+                (Some(now), _) if now.guest && connection.listed => false,
                 (Some(_), Cover::None) => true,
                 // The far end of a connection of ours may be one host of the peer. One without terms any more is of a peer whose
                 // calls go on under the policy which admitted them.
@@ -253,11 +277,9 @@ impl Streams {
             self.close(now, id);
         }
         let all = self.slots.iter().filter_map(|slot| slot.connection.as_ref());
-        let listed = |flow: &Flow| who(flow.listener, flow.remote.ip()).is_some_and(|met| !met.guest);
-        let listed: Vec<ConnectionId> =
-            all.filter(|one| one.guest && listed(&one.flow)).map(|one| one.flow.connection).collect();
-        for id in listed {
-            self.proven(id);
+        let guests: Vec<ConnectionId> = all.filter(|one| one.guest).map(|one| one.flow.connection).collect();
+        for id in guests {
+            self.follow_list(id, who);
         }
     }
 

@@ -17,16 +17,18 @@ fn with_guests() -> Bench {
 fn f1_guests_have_a_share_of_their_own_and_peers_the_rest() {
     let mut bench = with_guests();
     let mut guests: Vec<TcpStream> = [70, 70, 70, 71].map(|host| bench.client_at(host)).into();
+    let seen = bench.until(|seen| !seen.news.is_empty());
+    assert_eq!(seen.news, [News::NoRoom(Room::Source([127, 0, 0, 70].into()))]);
     bench.turn();
     assert_eq!((bench.streams.guests(), bench.streams.counts().refused_source), (3, 1), "2 from one address");
     assert!(is_closed(&mut guests[2]));
     let mut more = bench.client_at(72);
     let seen = bench.until(|seen| !seen.news.is_empty());
-    assert_eq!((seen.news, bench.streams.counts().refused_guests), (vec![News::NoRoom { guest: true }], 1));
+    assert_eq!((seen.news, bench.streams.counts().refused_guests), (vec![News::NoRoom(Room::Guests)], 1));
     assert!(is_closed(&mut more));
     let peers: Vec<TcpStream> = (0..4).map(|_| bench.client()).collect();
     let seen = bench.until(|seen| !seen.news.is_empty());
-    assert_eq!(seen.news, [News::NoRoom { guest: false }]);
+    assert_eq!(seen.news, [News::NoRoom(Room::Table)]);
     assert_eq!((bench.streams.live(), bench.streams.guests()), (6, 3), "three peers beside three guests");
     // A place comes back with its guest, and with one that has proven who it is.
     drop((guests.remove(0), peers));
@@ -83,4 +85,45 @@ fn f1_a_guest_whom_a_new_policy_lists_is_one_no_more() {
     bench.pass(Duration::from_secs(11));
     bench.turn();
     assert_eq!((bench.streams.guests(), bench.streams.live()), (0, 2));
+}
+
+#[test]
+fn f1_a_guest_where_a_peers_name_leads_by_now_is_not_cut_in_its_call() {
+    let mut bench = with_guests();
+    let _guests = [70, 71].map(|host| bench.client_at(host));
+    bench.until(|_| true);
+    bench.turn();
+    assert_eq!((bench.streams.guests(), bench.streams.live()), (2, 2));
+    bench.pass(Duration::from_secs(11));
+    let led = |_: ListenerId, ip: IpAddr| {
+        Some(Met { party: PartyId(1), guest: ip == IpAddr::from([127, 0, 0, 71]) })
+    };
+    bench.streams.on_time(bench.now, &led);
+    assert_eq!((bench.streams.guests(), bench.streams.live()), (0, 1));
+    assert_eq!(bench.streams.counts().cut_guest, 1, "the other one");
+    let first_message = bench.streams.next_deadline().unwrap();
+    assert!(first_message > bench.now, "its other deadlines hold");
+    bench.pass(Duration::from_secs(60));
+    bench.turn();
+    assert_eq!((bench.streams.live(), bench.streams.counts().cut_first_message), (0, 1));
+}
+
+#[test]
+fn f1_a_stream_of_a_removed_peer_is_no_guest_without_a_guests_bounds() {
+    let mut bench = with_guests();
+    let _listed = bench.client();
+    let mut guest = bench.client_at(70);
+    guest.write_all(OPTIONS).unwrap();
+    let proven = bench.until(|seen| !seen.messages.is_empty()).messages[0].0;
+    bench.streams.proven(proven);
+    let _other = bench.client_at(71);
+    bench.turn();
+    bench.turn();
+    assert_eq!((bench.streams.guests(), bench.streams.live()), (1, 3));
+    let roams = |_: ListenerId, _: IpAddr| Some(Met { party: PartyId(1), guest: true });
+    bench.streams.close_unknown(bench.now, &roams);
+    let seen = bench.until(|seen| !seen.news.is_empty());
+    assert_eq!(seen.news.len(), 1, "the listed one alone is closed: {:?}", seen.news);
+    assert_ne!(seen.news, [News::Closed(proven)], "who has proven a password stays");
+    assert_eq!(bench.streams.guests(), 1);
 }

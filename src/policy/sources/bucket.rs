@@ -49,6 +49,17 @@ impl Charged {
         }
     }
 
+    /// A word for it, which no other has.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Unproven { shown: false } => "unproven datagrams",
+            Self::Unproven { shown: true } => "unproven over streams",
+            Self::Asked { shown: false } => "asked datagrams",
+            Self::Asked { shown: true } => "asked over streams",
+        }
+    }
+
     /// What it holds of requests, where the peer's own holds `rate` a second and `burst` at once.
     #[must_use]
     pub fn holds(self, (rate, burst): (u32, u32)) -> (u32, u32) {
@@ -164,6 +175,13 @@ mod tests {
             buckets.has_room(at(1_000), Charged::Asked { shown: false }, (10, 10)),
             "a thousand a second"
         );
+    }
+
+    #[test]
+    fn no_two_buckets_are_told_as_one() {
+        let mut names = Charged::ALL.map(Charged::name);
+        names.sort_unstable();
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
     }
 
     #[test]

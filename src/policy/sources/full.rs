@@ -4,17 +4,23 @@
 //! Owns the counts that no alert has told yet, and the sentences. Refuses to know the tables. Read first: DESIGN.md §1,
 //! law 9; attack row F1.
 
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::alert::Alert;
-use super::super::table::Medium;
-use super::super::{Policy, code};
+use super::super::table::{Key, Medium};
+use super::super::{PeerId, Policy, code};
 use super::GUESTS_PER_SECOND_MAX;
 use crate::clock::{Now, Tick, Wall};
 use crate::sip::ListenerId;
 
 /// The first is told after, with all that came until then.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
+
+/// Sources that are told of by their addresses within one `repeat`.
+const SOURCES_MAX: usize = 16;
 
 /// What was full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +29,10 @@ pub enum Full {
     Connections,
     /// The share of it that unlisted machines have until they prove who they are.
     Guests,
+    /// What one source has of either (an IPv6 /64); none stands for the sources that are too many to name.
+    Source(Option<IpAddr>),
+    /// A datagram of a peer that has proven nothing: no answer is as short as it.
+    Answer(PeerId),
     /// The budget of frames that are read of them, at one listener over one kind of transport.
     Frames(ListenerId, Medium),
 }
@@ -42,6 +52,7 @@ pub(super) struct Fulls(Vec<Untold>);
 impl Fulls {
     /// Something found no room.
     pub(super) fn note(&mut self, now: Now, what: Full) {
+        let what = self.named(now.tick, what);
         let place = self.0.iter().position(|known| known.what == what).unwrap_or_else(|| {
             self.0.push(Untold { what, count: 0, first: now.wall, tell_at: now.tick });
             self.0.len() - 1
@@ -52,6 +63,19 @@ impl Fulls {
             untold.tell_at = untold.tell_at.max(now.tick.after(FIRST_DELAY));
         }
         untold.count = untold.count.saturating_add(1);
+    }
+
+    /// A source by its own name, while there is room for one.
+    fn named(&mut self, now: Tick, what: Full) -> Full {
+        let Full::Source(Some(ip)) = what else { return what };
+        let what = Full::Source(Some(Key::of(ip).address()));
+        if self.0.iter().any(|known| known.what == what) {
+            return what;
+        }
+        let is_source = |known: &Untold| matches!(known.what, Full::Source(Some(_)));
+        self.0.retain(|known| !is_source(known) || known.count > 0 || now < known.tell_at);
+        let room = self.0.iter().filter(|known| is_source(known)).count() < SOURCES_MAX;
+        if room { what } else { Full::Source(None) }
     }
 
     /// When `drain` has something to say.
@@ -77,9 +101,10 @@ impl Fulls {
 
 fn alert(policy: &Policy, untold: &Untold) -> Box<Alert> {
     let count = untold.count;
-    let (code, evidence, text) = match untold.what {
+    let (code, about, evidence, text): (_, Cow<'static, str>, _, _) = match untold.what {
         Full::Connections => (
             code::TABLE_NEAR_LIMIT,
+            "connections".into(),
             ("table", "connections".to_owned()),
             format!(
                 "As many connections are open as `streams.connections` lets: {count} more were turned away, whoever they \
@@ -88,6 +113,7 @@ fn alert(policy: &Policy, untold: &Untold) -> Box<Alert> {
         ),
         Full::Guests => (
             code::TABLE_NEAR_LIMIT,
+            "guests".into(),
             ("table", "guests".to_owned()),
             format!(
                 "As many connections are open as `streams.guests` lets of machines that no peer lists and that have proven \
@@ -96,6 +122,24 @@ fn alert(policy: &Policy, untold: &Untold) -> Box<Alert> {
                  holds them (`ss -tn` shows who), each for `streams.guest_timeout` at most."
             ),
         ),
+        Full::Source(source) => {
+            let who = source.map_or_else(|| "More sources than are named".to_owned(), |ip| ip.to_string());
+            let text = format!(
+                "{who} opened {count} connection(s) more than `streams.connections_per_source` (where no peer lists it: \
+                 `streams.guests_per_source`) lets one source have; they were turned away. Raise it if many phones share that \
+                 address (a NAT); else look there for what opens them and closes none (`ss -tn` shows them)."
+            );
+            (code::TABLE_NEAR_LIMIT, "source".into(), ("table", "connections of one source".to_owned()), text)
+        }
+        Full::Answer(peer) => {
+            let name = policy.peer(peer).map_or("a peer", |peer| &peer.name);
+            let text = format!(
+                "From addresses of {name} came {count} request(s) over UDP that are shorter than any answer to them, and got \
+                 none: whoever forged that address would make a flood of longer ones. Let {name} speak TCP or TLS, or send \
+                 longer requests (one more header, such as User-Agent, will do)."
+            );
+            (code::AMPLIFICATION_REFUSED, "answer".into(), ("withheld", "answer".to_owned()), text)
+        }
         Full::Frames(listener, medium) => {
             let name = policy.listener(listener).map_or("?", |listener| &listener.name).to_owned();
             let (over, whence) = match medium {
@@ -108,11 +152,17 @@ fn alert(policy: &Policy, untold: &Untold) -> Box<Alert> {
                  unread, and no connection was closed for it. Somebody floods it; {whence}. Peers, who has proven a \
                  password, other listeners and other kinds of transport are counted apart."
             );
-            (code::CALL_RATE_EXCEEDED, ("listener", name), text)
+            (code::CALL_RATE_EXCEEDED, format!("{over} {name}").into(), ("listener", name), text)
         }
     };
     let mut alert = Alert::new(code, untold.first, text);
     alert.count = count;
+    alert.about = Some(about);
+    match untold.what {
+        Full::Source(source) => alert.source = source.map(|ip| SocketAddr::new(ip, 0)),
+        Full::Answer(peer) => alert.peer = policy.peer(peer).map(|peer| Arc::clone(&peer.name)),
+        Full::Connections | Full::Guests | Full::Frames(..) => {}
+    }
     alert.evidence.push(evidence);
     Box::new(alert)
 }
@@ -148,5 +198,49 @@ mod tests {
         assert_eq!(fulls.due(), Some(at(911).tick), "a flood that goes on is one alert each time");
         assert_eq!(told(&mut fulls, at(910)), []);
         assert_eq!(told(&mut fulls, at(911)), [(5_000, "guests".to_owned())], "and no number is lost");
+    }
+
+    #[test]
+    fn f1_sources_over_their_share_are_told_by_name_and_those_too_many_to_name_as_one() {
+        let policy = crate::policy::fixture::policy();
+        let mut fulls = Fulls::default();
+        let source = |n: u8| Full::Source(Some(IpAddr::from([203, 0, 113, n])));
+        (0..2).for_each(|_| (0..20).for_each(|n| fulls.note(at(10), source(n))));
+        let mut alerts: Vec<Box<Alert>> = Vec::new();
+        fulls.drain(&policy, Duration::from_secs(900), at(11), &mut alerts);
+        let told: Vec<(u64, Option<IpAddr>)> =
+            alerts.iter().map(|alert| (alert.count, alert.source.map(|source| source.ip()))).collect();
+        assert_eq!(told.len(), SOURCES_MAX + 1);
+        assert_eq!(told[0], (2, Some(IpAddr::from([203, 0, 113, 0]))));
+        assert_eq!(told[SOURCES_MAX], (8, None), "four more, twice each");
+        assert!(alerts.iter().all(|alert| alert.text.contains("streams.connections_per_source")));
+        fulls.note(at(1_000), source(200));
+        assert!(fulls.0.len() <= 2, "those that went quiet are forgotten: {fulls:?}");
+        let v6 = |text: &str| Full::Source(Some(text.parse().unwrap()));
+        fulls.note(at(1_000), v6("2001:db8::1"));
+        fulls.note(at(1_000), v6("2001:db8::2"));
+        assert_eq!(fulls.0.last().unwrap().count, 2, "one /64");
+    }
+
+    #[test]
+    fn what_is_full_in_different_ways_is_never_one_alert() {
+        let policy = crate::policy::fixture::policy();
+        let mut fulls = Fulls::default();
+        let all = [
+            Full::Connections,
+            Full::Guests,
+            Full::Source(None),
+            Full::Answer(PeerId(0)),
+            Full::Frames(ListenerId(0), Medium::Datagrams),
+            Full::Frames(ListenerId(0), Medium::Streams),
+            Full::Frames(ListenerId(1), Medium::Streams),
+        ];
+        all.into_iter().for_each(|full| fulls.note(at(10), full));
+        let mut alerts: Vec<Box<Alert>> = Vec::new();
+        fulls.drain(&policy, Duration::from_secs(900), at(11), &mut alerts);
+        let mut about: Vec<_> = alerts.iter().map(|alert| alert.about.clone().unwrap()).collect();
+        about.sort();
+        about.dedup();
+        assert_eq!(about.len(), all.len(), "{about:?}");
     }
 }

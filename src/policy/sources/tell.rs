@@ -41,6 +41,7 @@ pub(super) fn rate_alert(
     };
     let mut alert = Alert::new(code::CALL_RATE_EXCEEDED, now.wall, text);
     alert.peer = Some(Arc::clone(&peer.name));
+    alert.about = Some(charged.name().into());
     alert.sip_status = Some(policy.over_bucket(peer.id).status);
     alert.count = over;
     Box::new(alert)
@@ -60,6 +61,7 @@ pub(super) fn unanswered_alert(peer: &Peer, asked: u64, now: Now) -> Box<Alert> 
     );
     let mut alert = Alert::new(code::BAD_CREDENTIALS, now.wall, text);
     alert.peer = Some(Arc::clone(name));
+    alert.about = Some("unanswered".into());
     alert.sip_status = peer.demand.as_ref().map(|demand| demand.status());
     alert.count = asked;
     Box::new(alert)
