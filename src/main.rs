@@ -369,6 +369,7 @@ fn records_of(file: &Path) -> Result<PathBuf, String> {
     let instead = "name the file that holds call records with --file (- is standard input)";
     let source = Source::read(file).map_err(|errors| format!("{errors}; {instead}"))?;
     config::records_of(&source)
+        .map_err(|errors| format!("{errors}; {instead}"))?
         .ok_or_else(|| format!("{} sends call records to no file; {instead}", file.display()))
 }
 

@@ -8,12 +8,14 @@ mod certificates;
 mod credentials;
 #[path = "config/examples.rs"]
 mod examples;
+#[path = "config/files.rs"]
+mod files;
 #[path = "config/logins.rs"]
 mod logins;
 #[path = "config/peers.rs"]
 mod peers;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ringfence::clock::Wall;
 use ringfence::config::check::report;
@@ -331,17 +333,6 @@ fn a_file_of_prefixes_is_checked_line_by_line() {
     std::fs::write(folder.path().join("list.txt"), "# nothing\n").unwrap();
     let errors = load(&Source::read(&path).unwrap(), &mut Names::default(), 1).unwrap_err().to_string();
     assert!(errors.contains("list.txt\" lists nothing"), "{errors}");
-}
-
-#[test]
-fn a_file_that_is_not_there_or_no_text_is_told() {
-    let errors = Source::read(Path::new("no/such.yaml")).unwrap_err().to_string();
-    assert!(errors.starts_with("no/such.yaml: cannot be read: No such file"), "{errors}");
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("edge.yaml");
-    std::fs::write(&path, [0xff, 0xfe, b'a']).unwrap();
-    let errors = Source::read(&path).unwrap_err().to_string();
-    assert!(errors.contains("cannot be read: stream did not contain valid UTF-8"), "{errors}");
 }
 
 #[test]

@@ -16,6 +16,7 @@ use super::problem::{Cause, listed, quoted};
 use super::routes::patterns;
 use super::secrets::{self, HASH_KEYS};
 use super::table::{CREDENTIAL, HA1};
+use super::tree::Value;
 use crate::policy::Peer;
 use crate::policy::credential::{Credential, Demand, DigestUri, Hashes};
 use crate::policy::route::Pattern;
@@ -215,6 +216,12 @@ fn from_password(
     hashes: &[Hash],
     source: &Source,
 ) -> Option<SmallVec<[Ha1; 2]>> {
+    if let Some(Value::Scalar(_)) = fields.node("password").map(|node| &node.value) {
+        let cause = Cause::new("a password stands here, and everybody who reads this file would know it");
+        let cure = "write password: { env: NAME } or password: { file: PATH }, and take this one out of use";
+        fields.error("password", cause.cure(cure));
+        return None;
+    }
     let password = secrets::password(fields, source)?;
     if let Err(cause) = secrets::strong(user, &password) {
         fields.error("password", cause);

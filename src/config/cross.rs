@@ -222,9 +222,17 @@ impl<'a> Cast<'a> {
         }
     }
 
+    /// The transports a peer is called by; of one that is not called, those it can call by.
+    fn spoken(&self, peer: &Peer) -> Vec<crate::sip::Transport> {
+        let met = || self.listener(peer.listener).map(|listener| listener.value.transports.to_vec());
+        let called: Vec<_> = peer_transports(peer).collect();
+        if called.is_empty() { met().unwrap_or_default() } else { called }
+    }
+
     fn plain_told(&self) {
         for Read { value: peer, fields } in self.sound_peers() {
-            let transports: Vec<&str> = peer_transports(peer).map(crate::sip::Transport::name).collect();
+            let spoken = self.spoken(peer);
+            let transports: Vec<&str> = spoken.iter().map(|transport| transport.name()).collect();
             if peer.plain_signalling {
                 let cause = format!(
                     "signalling with {} may run in the clear ({})",
@@ -235,9 +243,7 @@ impl<'a> Cast<'a> {
                     "plain_signalling",
                     Cause::new(cause).cure("keep this to a network that nobody else can listen on"),
                 );
-            } else if !transports.is_empty()
-                && peer_transports(peer).all(|transport| !transport.is_encrypted())
-            {
+            } else if !transports.is_empty() && spoken.iter().all(|transport| !transport.is_encrypted()) {
                 let cause = format!(
                     "{} speaks only {}, and plain signalling is refused: nothing of it passes (32209)",
                     quoted(&peer.name),

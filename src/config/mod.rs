@@ -32,6 +32,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -108,10 +109,13 @@ impl Source {
     pub fn read(path: &Path) -> Result<Self, Errors> {
         let name = path.display().to_string();
         let whole = |error: io::Error| {
-            Errors::whole(
-                &name,
-                Cause::new(format!("cannot be read: {error}")).cure("name a policy file: ringfence run FILE"),
-            )
+            let cure = match error.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    "let the user that runs ringfence read it, and its folders"
+                }
+                _ => "name a policy file: ringfence run FILE",
+            };
+            Errors::whole(&name, Cause::new(format!("cannot be read: {error}")).cure(cure))
         };
         let metadata = std::fs::metadata(path).map_err(whole)?;
         if metadata.len() > tree::SOURCE_BYTES_MAX as u64 {
@@ -120,7 +124,8 @@ impl Source {
                 Cause::new(format!("larger than {} MiB", tree::SOURCE_BYTES_MAX >> 20)),
             ));
         }
-        let text = std::fs::read_to_string(path).map_err(whole)?;
+        let bytes = std::fs::read(path).map_err(whole)?;
+        let text = String::from_utf8(bytes).map_err(|error| not_utf8(&name, &error))?;
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
         let dated = Wall::from_micros(metadata.mtime().saturating_mul(1_000_000));
         let today = Clock::start().now().wall;
@@ -209,15 +214,37 @@ fn control_in(text: &str, source: &Source) -> Option<PathBuf> {
 
 /// The file that call records go to, of a file that may be wrong elsewhere; `None` where they go to no file.
 #[must_use]
-pub fn records_of(source: &Source) -> Option<PathBuf> {
+pub fn records_of(source: &Source) -> Result<Option<PathBuf>, Errors> {
     let desk = Desk::new(&source.name, &source.text);
-    let node = tree::read(&source.text, &desk)?;
     let place = Place { line: 1, column: 1, length: 1 };
-    let root = Fields::open(&desk, &table::ROOT, &node, place, String::new())?;
-    match settings::sinks(&root, &source.folder).records {
+    let node = tree::read(&source.text, &desk);
+    let root = node.as_ref().and_then(|node| Fields::open(&desk, &table::ROOT, node, place, String::new()));
+    let Some(root) = root else { return Err(errors_of(desk)) };
+    Ok(match settings::sinks(&root, &source.folder).records {
         Sink::File { path, .. } => Some(path),
         Sink::Stdout | Sink::Discard => None,
-    }
+    })
+}
+
+/// A file that is no text: where its first octet stands that is none.
+fn not_utf8(name: &str, error: &FromUtf8Error) -> Errors {
+    let octets = error.as_bytes();
+    let (text, _) = octets.split_at(error.utf8_error().valid_up_to());
+    let text = String::from_utf8_lossy(text);
+    let desk = Desk::new(name, &text);
+    let last = text.rsplit('\n').next().unwrap_or_default();
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).saturating_add(1);
+    let place =
+        Place { line: count(text.matches('\n').count()), column: count(last.chars().count()), length: 1 };
+    let cause = Cause::new("this character is not UTF-8, so the file cannot be read");
+    desk.error(place, "", cause.cure("save the file as UTF-8: iconv -f ISO-8859-1 -t UTF-8"));
+    errors_of(desk)
+}
+
+/// The errors of a desk that has some.
+fn errors_of(desk: Desk<'_>) -> Errors {
+    let file = desk.file().to_owned();
+    desk.close().err().unwrap_or_else(|| Errors::whole(&file, Cause::new("not understood")))
 }
 
 fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u64) -> Option<Config> {

@@ -215,6 +215,11 @@ impl<'a> Desk<'a> {
         self.warnings.borrow_mut().push(problem);
     }
 
+    /// Which file it is for.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
     /// Whether an error was noted.
     pub fn has_errors(&self) -> bool {
         !self.errors.borrow().is_empty()

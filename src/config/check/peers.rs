@@ -9,8 +9,9 @@ use crate::clock::time_text;
 use crate::config::Config;
 use crate::config::values::network_text;
 use crate::config::{logins, numbers, tls};
-use crate::policy::credential::Demand;
+use crate::policy::credential::{Credential, Demand};
 use crate::policy::peer::{CalledFrom, Refreshes, SessionTimers};
+use crate::policy::route::Pattern;
 use crate::policy::{Peer, PeerSide};
 
 pub(super) fn peers(config: &Config) -> Vec<String> {
@@ -66,15 +67,28 @@ pub(super) fn peers(config: &Config) -> Vec<String> {
 
 /// What a peer must show.
 fn shown(demand: &Demand) -> String {
-    let users: Vec<&str> = demand.credentials.iter().map(|credential| &*credential.user).collect();
+    let users: Vec<String> = demand.credentials.iter().map(|one| may_call_as(one)).collect();
     let hashes: Vec<&str> = demand.hashes.iter().map(|hash| hash.token()).collect();
     format!(
         "    and it shows a password before it calls ({} by {}, realm {}): {}",
         demand.status(),
         several(hashes.into_iter(), "or"),
         demand.realm,
-        several(users.into_iter(), "or")
+        several(users.iter().map(String::as_str), "or")
     )
+}
+
+/// A user, and whom it may say to be.
+fn may_call_as(credential: &Credential) -> String {
+    let text = |pattern: &Pattern| match pattern {
+        Pattern::Exact(number) => number.to_string(),
+        Pattern::Prefix(prefix) => format!("{prefix}*"),
+        Pattern::List(list) => several(list.iter().map(|number| &**number), "or"),
+        Pattern::SiteDid => "a DID of the site".to_owned(),
+        Pattern::Any => "anybody".to_owned(),
+    };
+    let callers: Vec<String> = credential.callers.iter().map(text).collect();
+    format!("{} (calls as {})", credential.user, several(callers.iter().map(String::as_str), "or"))
 }
 
 fn reached(peer: &Peer) -> String {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use rustls::RootCertStore;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -184,6 +184,10 @@ fn pem(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, Fault> {
                 "no certificate in PEM stands here"
             };
             Err(fault(Part::Chain, cause, cure))
+        }
+        Err(pem::Error::MissingSectionEnd { .. }) => {
+            let cause = "it is cut short: a certificate begins in it and does not end";
+            Err(fault(Part::Chain, cause, "write the whole file, to its last -----END CERTIFICATE-----"))
         }
         Err(error) => Err(fault(Part::Chain, format!("its PEM is broken: {error}"), cure)),
     }
