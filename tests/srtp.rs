@@ -1,6 +1,7 @@
 //! SRTP beside others: published vectors, libsrtp2 and the crate `webrtc-srtp`, with loss, disorder and roll-over.
 //!
-//! Owns the comparison. What the vectors and the library need may be absent: then a line says so, and the rest runs.
+//! Owns the comparison. Vectors and library may be absent: then a line says so, and the rest runs; in CI the library
+//! and each of its suites must be there, or what is compared with nothing would pass.
 
 #![allow(clippy::print_stderr, reason = "a run says what it compared, and what it could not")]
 
@@ -20,13 +21,41 @@ mod wire;
 /// Packets of each suite that both sides protect and open, against each of the two.
 const PACKETS: u32 = 100_000;
 
+/// What was found; where nothing was, a notice, or in CI a failure: as `must_have` of tests/run, that is `CI=true`.
+fn wanted<T>(found: Option<T>, absent: &str, ci: Option<&str>) -> Option<T> {
+    if found.is_none() {
+        assert_ne!(ci, Some("true"), "{absent}: CI must have it");
+        eprintln!("skipped: {absent}");
+    }
+    found
+}
+
+/// Value of `CI`.
+fn ci() -> Option<String> {
+    std::env::var("CI").ok()
+}
+
 /// libsrtp2, or a notice.
 fn library() -> Option<&'static Library> {
-    let library = Library::open();
-    if library.is_none() {
-        eprintln!("skipped: libsrtp2 is not on this machine (Debian: apt-get install libsrtp2-1)");
+    let absent = "libsrtp2 is not on this machine (Debian: apt-get install libsrtp2-1)";
+    wanted(Library::open(), absent, ci().as_deref())
+}
+
+/// A session of libsrtp2 under this key, or a notice.
+fn theirs(library: &'static Library, key: &MasterKey, way: Way) -> Option<Session> {
+    let absent = format!("this libsrtp2 has no {}", key.suite().token());
+    wanted(library.session(key, way, 128), &absent, ci().as_deref())
+}
+
+#[test]
+fn what_is_absent_is_skipped_at_home_and_fails_in_ci() {
+    for home in [None, Some(""), Some("false")] {
+        assert_eq!(wanted(None::<u8>, "the library", home), None);
+        assert_eq!(wanted(Some(7), "the library", home), Some(7));
     }
-    library
+    assert_eq!(wanted(Some(7), "the library", Some("true")), Some(7));
+    let failed = std::panic::catch_unwind(|| wanted(None::<u8>, "the library", Some("true")));
+    assert!(failed.is_err(), "nothing to compare with, and green");
 }
 
 /// A packet at the head of a buffer with room behind it.
@@ -104,10 +133,7 @@ fn libsrtp_and_we_write_the_same_packets_and_judge_them_alike() {
     for suite in Suite::ALL {
         let key = dice.key(suite);
         let (mut ours, mut receiver) = (Outbound::new(&key, u64::MAX), Inbound::new(&key, Mki::NONE));
-        let Some(mut theirs) = library.session(&key, Way::Outbound, 128) else {
-            eprintln!("skipped: this libsrtp2 has no {}", suite.token());
-            continue;
-        };
+        let Some(mut theirs) = theirs(library, &key, Way::Outbound) else { continue };
         let mut judge = library.session(&key, Way::Inbound, 128).expect("it has the suite");
         let (mut sources, mut wire) = (Sources::new(&mut dice, 3), Wire::default());
         let (mut opened, mut replayed, mut forged) = (0, 0, 0);
@@ -164,7 +190,7 @@ fn libsrtp_and_we_open_one_anothers_reports() {
     for suite in Suite::ALL {
         let key = dice.key(suite);
         let (mut ours, mut receiver) = (Outbound::new(&key, u64::MAX), Inbound::new(&key, Mki::NONE));
-        let Some(mut theirs) = library.session(&key, Way::Outbound, 128) else { continue };
+        let Some(mut theirs) = theirs(library, &key, Way::Outbound) else { continue };
         let mut judge: Session = library.session(&key, Way::Inbound, 128).expect("it has the suite");
         let mut sources = Sources::new(&mut dice, 3);
         let (mut there, mut back) = (Wire::default(), Wire::default());
@@ -206,7 +232,7 @@ fn libsrtp_follows_a_roll_over_counter_that_was_set() {
     let mut dice = Dice::new(3);
     for suite in Suite::ALL {
         let key = dice.key(suite);
-        let Some(mut theirs) = library.session(&key, Way::Outbound, 128) else { continue };
+        let Some(mut theirs) = theirs(library, &key, Way::Outbound) else { continue };
         let mut receiver = Inbound::new(&key, Mki::NONE);
         let mut sources = Sources::new(&mut dice, 1);
         let first = sources.rtp(&mut dice);

@@ -311,3 +311,27 @@ fn reports_have_a_window_of_their_own() {
     let packet = protected(&mut sender, &rtp(7, 1)).unwrap();
     assert!(opened(&mut session, &packet).is_ok());
 }
+
+// RFC 3711 §3.3.2: what was opened before the counter was set opens no second time.
+#[test]
+fn a_counter_that_is_set_opens_nothing_again() {
+    for suite in Suite::ALL {
+        let (mut sender, mut session) = pair(suite);
+        let captured =
+            [0xffee, 0xffef, 0xfff0].map(|sequence| protected(&mut sender, &rtp(7, sequence)).unwrap());
+        for packet in &captured {
+            assert!(opened(&mut session, packet).is_ok());
+        }
+        session.set_roll_over(7, 1).unwrap();
+        for packet in &captured {
+            assert_eq!(opened(&mut session, packet), Err(Refused::Unauthentic), "{suite:?}: before the next");
+        }
+        sender.set_roll_over(7, 1).unwrap();
+        let next = protected(&mut sender, &rtp(7, 5)).unwrap();
+        assert_eq!(opened(&mut session, &next), Ok(rtp(7, 5)));
+        for packet in &captured {
+            assert_eq!(opened(&mut session, packet), Err(Refused::Late), "{suite:?}: after it");
+        }
+        assert_eq!(opened(&mut session, &next), Err(Refused::Replayed));
+    }
+}

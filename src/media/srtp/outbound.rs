@@ -87,7 +87,7 @@ impl Outbound {
             return Err(Refused::Exhausted);
         }
         let window = self.sources.find(header.ssrc).copied().unwrap_or_default();
-        let index = window.estimate(header.sequence)?;
+        let index = window.place(header.sequence)?;
         // RFC 3711 §9.1: a key stream is never used twice, so that a packet that comes twice leaves once.
         window.judge(index)?;
         if !self.sources.takes(header.ssrc) {

@@ -206,3 +206,55 @@ fn a_new_key_goes_on_or_begins_again() {
         assert_eq!(index, 1 << 31 | roll_over, "the SRTCP index goes with it");
     }
 }
+
+// RFC 3711 §9.1: what left before the counter was set must not leave again under the same key stream.
+#[test]
+fn a_counter_that_is_set_gives_no_index_back() {
+    for suite in Suite::ALL {
+        for sets in [&[1][..], &[1, 2], &[1, 1]] {
+            let mut session = Outbound::new(&key(suite, 1), u64::MAX);
+            for sequence in [0xffee, 0xffef, 0xfff0] {
+                assert!(protected(&mut session, &rtp(7, sequence)).is_ok());
+            }
+            for roll_over in sets {
+                session.set_roll_over(7, *roll_over).unwrap();
+            }
+            assert!(protected(&mut session, &rtp(7, 5)).is_ok());
+            assert_eq!(session.roll_over(7), sets.last().copied());
+            if sets == [1, 2] {
+                // Nothing left under 1, so that its places are free.
+                assert!(protected(&mut session, &rtp(7, 0xfff0)).is_ok());
+                continue;
+            }
+            for sequence in [0xfff0, 0xffee, 0xfff1] {
+                let again = protected(&mut session, &rtp(7, sequence)).map(drop);
+                assert_eq!(again, Err(Refused::Late), "{suite:?} {sets:?} {sequence:#x}");
+            }
+            assert_eq!(protected(&mut session, &rtp(7, 5)), Err(Refused::Replayed));
+            assert!(protected(&mut session, &rtp(7, 4)).is_ok(), "late, but of this round");
+        }
+    }
+}
+
+// A relay's first packets may come in disorder: no receiver counts a round that was none.
+#[test]
+fn before_the_first_round_there_is_none() {
+    let suite = Suite::AesCm128HmacSha1T80;
+    for (first, before) in [(0, 0xffff), (0, 0x8001), (0x7ffe, 0xffff), (3, 0x9000)] {
+        let mut session = Outbound::new(&key(suite, 1), u64::MAX);
+        assert!(protected(&mut session, &rtp(7, first)).is_ok());
+        assert_eq!(protected(&mut session, &rtp(7, before)), Err(Refused::Late), "{first:#x} {before:#x}");
+        let next = protected(&mut session, &rtp(7, first + 1)).unwrap();
+        assert_eq!(session.roll_over(7), Some(0), "{first:#x} {before:#x}");
+        let mut peer = Inbound::new(&key(suite, 1), Mki::NONE);
+        assert_eq!(peer.unprotect_rtp(&mut next.clone()), Ok(172), "who lost the packet follows");
+    }
+    for (first, ahead) in [(0, 0x8000), (0x7fff, 0xffff), (1, 0x8001)] {
+        let mut session = Outbound::new(&key(suite, 1), u64::MAX);
+        assert!(protected(&mut session, &rtp(7, first)).is_ok());
+        assert!(
+            protected(&mut session, &rtp(7, ahead)).is_ok(),
+            "half the numbers ahead: {first:#x} {ahead:#x}"
+        );
+    }
+}

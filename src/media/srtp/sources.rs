@@ -59,7 +59,7 @@ impl Sources {
         if roll_over < window.roll_over() {
             return Err(Refused::Behind);
         }
-        *window = Window::starting(roll_over);
+        window.begin(roll_over);
         Ok(())
     }
 

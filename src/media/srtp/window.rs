@@ -13,14 +13,19 @@ pub const WINDOW_PACKETS: u32 = u128::BITS;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Window {
     highest: u64,
-    /// Bit n: the packet n below the highest was there; none set means that no packet was.
+    /// Bit n: the packet n below the highest was there; none set means that no packet was since the counter was set.
     seen: u128,
+    /// Whatever is below was forgotten when the counter was set, and may have been there.
+    floor: u64,
 }
 
 impl Window {
-    /// One whose first packet will have this roll-over counter.
-    pub(super) const fn starting(roll_over: u32) -> Self {
-        Self { highest: (roll_over as u64) << 16, seen: 0 }
+    /// Has the next packet begin at this roll-over counter, which is ahead of the one there was. Once packets were
+    /// there, nothing before it comes any more: which of those indices are free is forgotten.
+    pub(super) const fn begin(&mut self, roll_over: u32) {
+        let highest = (roll_over as u64) << 16;
+        let floor = if self.is_used() { highest } else { self.floor };
+        *self = Self { highest, seen: 0, floor };
     }
 
     /// The roll-over counter of the highest index.
@@ -29,7 +34,7 @@ impl Window {
         (self.highest >> 16) as u32
     }
 
-    /// Whether a packet was accepted.
+    /// Whether a packet was accepted since the counter was set.
     pub(super) const fn is_used(&self) -> bool {
         self.seen != 0
     }
@@ -55,11 +60,29 @@ impl Window {
         Ok(u64::from(roll_over) << 16 | u64::from(sequence))
     }
 
+    /// The index that a sequence number means to a sender who relays what comes in disorder.
+    ///
+    /// # Errors
+    /// [`Refused::Late`] before the first roll-over, [`Refused::Exhausted`] behind the last.
+    pub(super) fn place(&self, sequence: u16) -> Result<u64, Refused> {
+        // RFC 3711 §3.3.1: v = -1 is no counter. A receiver may take such a packet for one far ahead; a sender who did
+        // would count a round that was none, and who lost that one packet could open none of the next.
+        let last = self.highest as u16;
+        if self.is_used() && self.roll_over() == 0 && last < 0x8000 && sequence.saturating_sub(last) > 0x8000
+        {
+            return Err(Refused::Late);
+        }
+        self.estimate(sequence)
+    }
+
     /// Whether a packet of this index may still come.
     ///
     /// # Errors
     /// [`Refused::Replayed`] and [`Refused::Late`].
     pub(super) fn judge(&self, index: u64) -> Result<(), Refused> {
+        if index < self.floor {
+            return Err(Refused::Late);
+        }
         if !self.is_used() || index > self.highest {
             return Ok(());
         }
@@ -76,7 +99,7 @@ impl Window {
     /// Remembers an index that was judged, after its packet has authenticated.
     pub(super) fn accept(&mut self, index: u64) {
         if !self.is_used() {
-            *self = Self { highest: index, seen: 1 };
+            (self.highest, self.seen) = (index, 1);
         } else if index > self.highest {
             let ahead = u32::try_from(index - self.highest).unwrap_or(u32::MAX);
             self.seen = self.seen.checked_shl(ahead).unwrap_or(0) | 1;
@@ -147,11 +170,39 @@ mod tests {
     fn a_window_that_begins_takes_any_sequence_number_in_its_roll_over() {
         for roll_over in [0, 1, 7, u32::MAX] {
             for sequence in [0, 1, 0x7fff, 0x8000, 0x8001, 0xffff] {
-                let window = Window::starting(roll_over);
+                let mut window = Window::default();
+                window.begin(roll_over);
                 let index = window.estimate(sequence).unwrap();
                 assert_eq!(index, u64::from(roll_over) << 16 | u64::from(sequence));
                 assert_eq!(window.judge(index), Ok(()));
                 assert_eq!((window.roll_over(), window.is_used()), (roll_over, false));
+            }
+        }
+    }
+
+    #[test]
+    fn a_counter_that_is_set_leaves_a_floor_where_packets_were() {
+        // Accepted before, counters set, and the index below which nothing comes any more.
+        let rows: [(Option<u64>, &[u32], u64); 6] = [
+            (None, &[1], 0),
+            (None, &[1, 9], 0),
+            (Some(0xfff0), &[1], 0x1_0000),
+            (Some(0xfff0), &[1, 2], 0x1_0000),
+            (Some(5), &[3], 0x3_0000),
+            (Some(0x7_0000), &[8, u32::MAX], 0x8_0000),
+        ];
+        for (used, sets, floor) in rows {
+            let mut window = Window::default();
+            if let Some(index) = used {
+                window.accept(index);
+            }
+            sets.iter().for_each(|roll_over| window.begin(*roll_over));
+            for round in [0, 1] {
+                assert_eq!(window.judge(floor), Ok(()), "{used:x?} {sets:?} {round}");
+                let below = floor.checked_sub(1).map(|index| window.judge(index));
+                assert_eq!(below, (floor > 0).then_some(Err(Refused::Late)), "{used:x?} {sets:?} {round}");
+                // Packets since then move no floor.
+                window.accept(floor + 1);
             }
         }
     }
