@@ -4,7 +4,9 @@
 use ringfence::media::rtcp::RtcpHeader;
 use ringfence::media::rtp::RtpHeader;
 use ringfence::media::srtp::sdes::Crypto;
-use ringfence::media::srtp::{Inbound, MasterKey, Mki, Outbound, Refused, Suite, TRAILER_OCTETS_MAX};
+use ringfence::media::srtp::{
+    Inbound, MasterKey, Mki, Outbound, Refused, Rekeyed, Suite, TRAILER_OCTETS_MAX,
+};
 
 /// The first octet chooses the suite, the second a change to what was protected; the rest is a packet and a line.
 pub fn entry(data: &[u8]) {
@@ -22,7 +24,9 @@ pub fn entry(data: &[u8]) {
 fn forged(key: &MasterKey, choice: u8, packet: &[u8]) {
     let mki = Mki::new(u32::from(choice), usize::from(choice % 5)).unwrap_or(Mki::NONE);
     let mut session = Inbound::new(key, mki);
-    session.rekey(&MasterKey::new(key.suite(), &vec![9; key.expose().len()]).expect("its length"), Mki::NONE);
+    let other = MasterKey::new(key.suite(), &vec![9; key.expose().len()]).expect("its length");
+    assert_eq!(session.rekey(key, mki), Ok(Rekeyed::Same));
+    assert_eq!(session.rekey(&other, Mki::NONE), Ok(Rekeyed::Changed));
     for _ in 0..2 {
         // A tag of four octets is met by chance once in 2^32 packets, the others never.
         assert!(session.unprotect_rtp(&mut packet.to_vec()).is_err());

@@ -15,6 +15,11 @@ pub(super) enum Stream {
     Srtcp,
 }
 
+/// Octets of a print.
+pub(super) const PRINT_OCTETS: usize = 16;
+/// The label of a print: of those that RFC 3711 §4.3.2 reserves the last, far from what RFC 6904 took of them.
+const PRINT_LABEL: u8 = 0xff;
+
 /// The session keys of one stream. Only as many octets are used as the suite has.
 pub(super) struct SessionKeys {
     pub(super) cipher: Zeroizing<[u8; KEY_OCTETS_MAX]>,
@@ -44,6 +49,14 @@ impl SessionKeys {
         expand(&generator, master, first + 2, keys.salt.get_mut(..suite.salt_octets()).unwrap_or_default());
         keys
     }
+}
+
+/// What a master key is known again by. It is one more session key, so that it tells of the others as little as they
+/// do of one another, and the same wherever they are the same.
+pub(super) fn print(master: &MasterKey) -> [u8; PRINT_OCTETS] {
+    let mut print = [0; PRINT_OCTETS];
+    expand(&Counter::new(master.suite(), &master.key()), master, PRINT_LABEL, &mut print);
+    print
 }
 
 /// Fills `out`, which is all zero, with the pseudo-random function of a label.

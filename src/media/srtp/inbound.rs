@@ -6,6 +6,7 @@
 use std::fmt;
 
 use super::derive::Stream;
+use super::history::{History, Print, Rekeyed};
 use super::key::{MasterKey, Mki};
 use super::sources::Sources;
 use super::transform::Transform;
@@ -15,15 +16,18 @@ use crate::media::rtp::RtpHeader;
 
 /// One direction of a session, the peer's.
 pub struct Inbound {
-    current: Reception,
+    /// In a place of its own, as the next is: a key that is moved leaves its octets where it was.
+    current: Box<Reception>,
     /// The key that was agreed last, until its first packet: up to then the peer may still send under the old one.
     next: Option<Box<Reception>>,
     /// A packet as it came, while there is more than one way to open it. Holds ciphertext alone.
     spare: Vec<u8>,
+    history: History,
 }
 
 /// A key of the peer and what came under it.
 struct Reception {
+    print: Print,
     suite: Suite,
     srtp: Transform,
     srtcp: Transform,
@@ -38,19 +42,44 @@ impl Inbound {
     /// A session under the peer's key, whose packets carry this identifier.
     #[must_use]
     pub fn new(key: &MasterKey, mki: Mki) -> Self {
-        Self { current: Reception::new(key, mki), next: None, spare: Vec::new() }
+        Self {
+            current: Box::new(Reception::new(key, mki)),
+            next: None,
+            spare: Vec::new(),
+            history: History::default(),
+        }
     }
 
     /// The suite of the key in use.
     #[must_use]
-    pub const fn suite(&self) -> Suite {
+    pub fn suite(&self) -> Suite {
         self.current.suite
     }
 
     /// Opens packets under another key too; the first that it opens ends the old key, which is wiped. A second change
     /// before that replaces the key that was never used.
-    pub fn rekey(&mut self, key: &MasterKey, mki: Mki) {
+    ///
+    /// The key in use, which a re-INVITE mostly repeats, calls a waiting change off and keeps its windows; so does the
+    /// waiting key. Another identifier or suite beside such a key holds at once: packets still on their way with the
+    /// old one are lost. A key that opened packets and was replaced is refused, for with windows from nothing what was
+    /// captured under it would open again: early dialogs that take turns need a session each.
+    ///
+    /// # Errors
+    /// [`Refused::Retired`] and [`Refused::Keys`]; the session is as it was.
+    pub fn rekey(&mut self, key: &MasterKey, mki: Mki) -> Result<Rekeyed, Refused> {
+        let print = Print::of(key);
+        if print == self.current.print {
+            let waited = self.next.take().is_some();
+            self.spare = Vec::new();
+            let renewed = self.current.renew(key, mki);
+            return Ok(if waited || renewed { Rekeyed::Kept } else { Rekeyed::Same });
+        }
+        if let Some(next) = self.next.as_mut().filter(|next| next.print == print) {
+            return Ok(if next.renew(key, mki) { Rekeyed::Kept } else { Rekeyed::Same });
+        }
+        self.history.admit(print)?;
         self.next = Some(Box::new(Reception::new(key, mki)));
+        Ok(Rekeyed::Changed)
     }
 
     /// Whether a new key still waits for its first packet.
@@ -62,9 +91,12 @@ impl Inbound {
     /// Ends the old key though nothing came under the new one: for when the peer has had its time.
     pub fn finish_change(&mut self) {
         let Some(next) = self.next.take() else { return };
-        let old = std::mem::replace(&mut self.current, *next);
-        self.current.before = old.packets;
-        self.current.before.inherit(old.before);
+        let mut old = std::mem::replace(&mut self.current, next);
+        if !(old.packets.is_empty() && old.reports.is_empty()) {
+            self.history.retire(old.print);
+        }
+        self.current.before = std::mem::take(&mut old.packets);
+        self.current.before.inherit(std::mem::take(&mut old.before));
         self.spare = Vec::new();
     }
 
@@ -74,7 +106,7 @@ impl Inbound {
     /// Why it is dropped.
     pub fn unprotect_rtp(&mut self, packet: &mut [u8]) -> Result<usize, Refused> {
         let header = RtpHeader::read(packet)?;
-        let Self { current, next, spare } = self;
+        let Self { current, next, spare, history: _ } = self;
         if let Some(next) = next {
             let before = current.packets.peek(header.ssrc).or_else(|| current.before.peek(header.ssrc));
             // The old key is tried after it, so that the packet has to be whole.
@@ -114,7 +146,7 @@ impl Inbound {
     /// Why it is dropped.
     pub fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, Refused> {
         let header = RtcpHeader::read(packet)?;
-        let Self { current, next, spare } = self;
+        let Self { current, next, spare, history: _ } = self;
         if let Some(next) = next {
             let opened = next.open_rtcp(packet, header.ssrc, Some(spare));
             if opened.is_ok() {
@@ -144,6 +176,7 @@ impl Inbound {
 impl Reception {
     fn new(key: &MasterKey, mki: Mki) -> Self {
         Self {
+            print: Print::of(key),
             suite: key.suite(),
             srtp: Transform::new(key, Stream::Srtp),
             srtcp: Transform::new(key, Stream::Srtcp),
@@ -152,6 +185,21 @@ impl Reception {
             reports: Sources::default(),
             before: Sources::default(),
         }
+    }
+
+    /// Takes suite and identifier of the same key; whether one is another. The windows stay, for tags alone may differ:
+    /// a packet that was opened has its place under every suite.
+    fn renew(&mut self, key: &MasterKey, mki: Mki) -> bool {
+        if (self.suite, self.mki) == (key.suite(), mki) {
+            return false;
+        }
+        self.mki = mki;
+        if self.suite != key.suite() {
+            self.suite = key.suite();
+            self.srtp = Transform::new(key, Stream::Srtp);
+            self.srtcp = Transform::new(key, Stream::Srtcp);
+        }
+        true
     }
 
     /// The index a packet most likely has, and the only other one it may have (the same, where there is none).

@@ -1,7 +1,7 @@
 //! What the receiver's side promises: nothing forged or replayed passes or leaves a trace, and a key changes without a gap.
 
 use super::super::outbound::tests::{key, protected, protected_report, rtcp, rtp};
-use super::super::{Outbound, RollOver, SOURCES_MAX};
+use super::super::{Outbound, Rekeyed, RollOver, SOURCES_MAX};
 use super::*;
 use crate::media::rtp::{BadPacket, PACKET_OCTETS_MAX};
 
@@ -208,7 +208,7 @@ fn a_key_changes_without_a_gap() {
         let mut late = Outbound::new(&key(old, 1), u64::MAX);
         let first = protected(&mut sender, &rtp(7, 1)).unwrap();
         assert!(opened(&mut session, &first).is_ok());
-        session.rekey(&key(new, 50), Mki::NONE);
+        session.rekey(&key(new, 50), Mki::NONE).unwrap();
         assert!(session.is_changing() && format!("{session:?}").contains("changing"));
         let second = protected(&mut sender, &rtp(7, 2)).unwrap();
         let report = protected_report(&mut sender, &rtcp(7)).unwrap();
@@ -223,7 +223,7 @@ fn a_key_changes_without_a_gap() {
         *forged.last_mut().unwrap() ^= 1;
         assert_eq!(opened(&mut session, &forged), Err(Refused::Unauthentic), "a forgery ends no key");
         assert!(session.is_changing());
-        sender.rekey(&key(new, 50), u64::MAX, RollOver::Kept);
+        sender.rekey(&key(new, 50), u64::MAX, RollOver::Kept).unwrap();
         let third = protected(&mut sender, &rtp(7, 3)).unwrap();
         assert_eq!(opened(&mut session, &third), Ok(rtp(7, 3)), "{old:?} to {new:?}: the new key opens");
         assert!(!session.is_changing() && session.suite() == new);
@@ -237,8 +237,8 @@ fn a_key_changes_without_a_gap() {
 fn a_report_under_the_new_key_ends_the_old_one_and_patience_does() {
     for suite in [Suite::AesCm128HmacSha1T80, Suite::AeadAes128Gcm] {
         let (mut sender, mut session) = pair(suite);
-        session.rekey(&key(suite, 90), Mki::NONE);
-        session.rekey(&key(suite, 50), Mki::NONE);
+        session.rekey(&key(suite, 90), Mki::NONE).unwrap();
+        session.rekey(&key(suite, 50), Mki::NONE).unwrap();
         let mut never = Outbound::new(&key(suite, 90), u64::MAX);
         let packet = protected(&mut never, &rtp(7, 1)).unwrap();
         assert_eq!(
@@ -246,16 +246,16 @@ fn a_report_under_the_new_key_ends_the_old_one_and_patience_does() {
             Err(Refused::Unauthentic),
             "a key that was replaced unused"
         );
-        sender.rekey(&key(suite, 50), u64::MAX, RollOver::Zero);
+        sender.rekey(&key(suite, 50), u64::MAX, RollOver::Zero).unwrap();
         let report = protected_report(&mut sender, &rtcp(7)).unwrap();
         assert_eq!(opened_report(&mut session, &report), Ok(rtcp(7)));
         assert!(!session.is_changing());
-        session.rekey(&key(suite, 70), Mki::NONE);
+        session.rekey(&key(suite, 70), Mki::NONE).unwrap();
         session.finish_change();
         session.finish_change();
         let packet = protected(&mut sender, &rtp(7, 1)).unwrap();
         assert_eq!(opened(&mut session, &packet), Err(Refused::Unauthentic));
-        sender.rekey(&key(suite, 70), u64::MAX, RollOver::Zero);
+        sender.rekey(&key(suite, 70), u64::MAX, RollOver::Zero).unwrap();
         let packet = protected(&mut sender, &rtp(7, 1)).unwrap();
         assert_eq!(opened(&mut session, &packet), Ok(rtp(7, 1)));
     }
@@ -276,8 +276,8 @@ fn after_a_change_of_key_roll_over_goes_on_or_begins_again_for_every_source() {
             let rounds: [(u8, &[u32], &[u16]); 2] =
                 [(40, &[7], &[40, 0x7000]), (50, &[8, 7], &[0x7f00, 0x9000, 0xffff, 5])];
             for (first, heard, sequences) in rounds {
-                session.rekey(&key(suite, first), Mki::NONE);
-                sender.rekey(&key(suite, first), u64::MAX, choice);
+                session.rekey(&key(suite, first), Mki::NONE).unwrap();
+                sender.rekey(&key(suite, first), u64::MAX, choice).unwrap();
                 for ssrc in heard {
                     for sequence in sequences {
                         let packet = protected(&mut sender, &rtp(*ssrc, *sequence)).unwrap();
@@ -334,4 +334,105 @@ fn a_counter_that_is_set_opens_nothing_again() {
         }
         assert_eq!(opened(&mut session, &next), Err(Refused::Replayed));
     }
+}
+
+// A re-INVITE repeats `a=crypto` as it was: what was captured before it opens no second time.
+#[test]
+fn the_peers_key_agreed_again_opens_nothing_again() {
+    for suite in Suite::ALL {
+        let (mut sender, mut session) = pair(suite);
+        let packet = protected(&mut sender, &rtp(7, 1)).unwrap();
+        let report = protected_report(&mut sender, &rtcp(7)).unwrap();
+        assert!(opened(&mut session, &packet).is_ok() && opened_report(&mut session, &report).is_ok());
+        assert_eq!(session.rekey(&key(suite, 1), Mki::NONE), Ok(Rekeyed::Same));
+        assert!(!session.is_changing());
+        session.finish_change();
+        assert_eq!(opened(&mut session, &packet), Err(Refused::Replayed), "{suite:?}");
+        assert_eq!(opened_report(&mut session, &report), Err(Refused::Replayed), "{suite:?}");
+        let next = protected(&mut sender, &rtp(7, 2)).unwrap();
+        assert_eq!(opened(&mut session, &next), Ok(rtp(7, 2)));
+    }
+}
+
+#[test]
+fn the_same_key_with_another_identifier_or_tag_keeps_its_windows() {
+    let mki = Mki::new(5, 1).unwrap();
+    for [old, new] in [
+        [Suite::AesCm128HmacSha1T80; 2],
+        [Suite::AeadAes256Gcm; 2],
+        [Suite::AesCm128HmacSha1T80, Suite::AesCm128HmacSha1T32],
+        [Suite::AesCm256HmacSha1T32, Suite::AesCm256HmacSha1T80],
+    ] {
+        let (mut sender, mut session) = pair(old);
+        let packet = protected(&mut sender, &rtp(7, 1)).unwrap();
+        assert!(opened(&mut session, &packet).is_ok());
+        assert_eq!(session.rekey(&key(new, 1), mki), Ok(Rekeyed::Kept));
+        assert_eq!((session.suite(), session.is_changing()), (new, false));
+        let mut other = Outbound::new(&key(new, 1), u64::MAX);
+        for (sequence, expected) in [(1, Err(Refused::Replayed)), (2, Ok(rtp(7, 2)))] {
+            let mut packet = protected(&mut other, &rtp(7, sequence)).unwrap();
+            let at = if new.is_aead() { packet.len() } else { packet.len() - new.srtp_tag_octets() };
+            packet.insert(at, 5);
+            assert_eq!(opened(&mut session, &packet), expected, "{old:?} {new:?} {sequence}");
+        }
+    }
+}
+
+#[test]
+fn a_key_that_opened_packets_never_comes_back() {
+    for suite in Suite::ALL {
+        let (mut sender, mut session) = pair(suite);
+        let packet = protected(&mut sender, &rtp(7, 1)).unwrap();
+        assert!(opened(&mut session, &packet).is_ok());
+        for patient in [true, false] {
+            let first = if patient { 20 } else { 40 };
+            assert_eq!(session.rekey(&key(suite, first), Mki::NONE), Ok(Rekeyed::Changed));
+            sender.rekey(&key(suite, first), u64::MAX, RollOver::Zero).unwrap();
+            if patient {
+                session.finish_change();
+            }
+            let next = protected(&mut sender, &rtp(7, 1)).unwrap();
+            assert!(opened(&mut session, &next).is_ok() && !session.is_changing());
+            assert_eq!(session.rekey(&key(suite, 1), Mki::NONE), Err(Refused::Retired), "{suite:?}");
+            assert!(!session.is_changing());
+            assert!(opened(&mut session, &packet).is_err(), "captured under the first key");
+        }
+        assert_eq!(session.rekey(&key(suite, 20), Mki::NONE), Err(Refused::Retired), "{suite:?}");
+        // A key that never opened anything may: nothing can come twice.
+        session.rekey(&key(suite, 60), Mki::NONE).unwrap();
+        session.finish_change();
+        session.rekey(&key(suite, 61), Mki::NONE).unwrap();
+        session.finish_change();
+        assert_eq!(session.rekey(&key(suite, 60), Mki::NONE), Ok(Rekeyed::Changed));
+    }
+}
+
+#[test]
+fn the_key_in_use_calls_a_change_off_and_the_waiting_one_waits_on() {
+    let suite = Suite::AeadAes128Gcm;
+    let (mut sender, mut session) = pair(suite);
+    let packet = protected(&mut sender, &rtp(7, 1)).unwrap();
+    assert!(opened(&mut session, &packet).is_ok());
+    session.rekey(&key(suite, 50), Mki::NONE).unwrap();
+    session.set_roll_over(7, 3).unwrap();
+    assert_eq!(session.rekey(&key(suite, 50), Mki::NONE), Ok(Rekeyed::Same));
+    assert_eq!(session.set_roll_over(7, 2), Err(Refused::Behind), "what it was told stays");
+    assert_eq!(session.rekey(&key(suite, 50), Mki::new(5, 1).unwrap()), Ok(Rekeyed::Kept));
+    assert!(session.is_changing());
+    assert_eq!(session.rekey(&key(suite, 1), Mki::NONE), Ok(Rekeyed::Kept));
+    assert!(!session.is_changing());
+    assert_eq!(opened(&mut session, &packet), Err(Refused::Replayed));
+    let next = protected(&mut sender, &rtp(7, 2)).unwrap();
+    assert_eq!(opened(&mut session, &next), Ok(rtp(7, 2)));
+    assert_eq!(session.rekey(&key(suite, 50), Mki::NONE), Ok(Rekeyed::Changed), "it never opened anything");
+}
+
+#[test]
+fn a_key_that_takes_over_stays_where_it_lies() {
+    let (_, mut session) = pair(Suite::AesCm128HmacSha1T80);
+    session.rekey(&key(Suite::AesCm128HmacSha1T80, 9), Mki::NONE).unwrap();
+    let place = std::ptr::from_ref(session.next.as_deref().unwrap());
+    session.finish_change();
+    // Moved out, it would leave its octets in the place it had, which nobody wipes.
+    assert!(std::ptr::eq(place, &raw const *session.current));
 }

@@ -40,7 +40,8 @@ impl Mac {
 
     /// The tag of `message` with `suffix` behind it; the suffix is short (the roll-over counter), the message any length.
     pub(super) fn tag(&self, message: &[u8], suffix: [u8; 4], suffix_octets: usize) -> [u8; TAG_OCTETS] {
-        let mut state = *self.inner;
+        // Whoever has the states between has the key's halves: none stays behind on the stack.
+        let mut state = Zeroizing::new(*self.inner);
         let whole = message.len() / BLOCK * BLOCK;
         let (blocks, rest) = message.split_at_checked(whole).unwrap_or((&[], message));
         compress(&mut state, blocks);
@@ -58,7 +59,7 @@ impl Mac {
         last[TAG_OCTETS] = 0x80;
         put(&state, &mut last);
         finish(&mut last, BLOCK, BLOCK + TAG_OCTETS);
-        state = *self.outer;
+        *state = *self.outer;
         compress(&mut state, &last);
         let mut tag = [0; TAG_OCTETS];
         put(&state, &mut tag);

@@ -6,6 +6,7 @@
 
 mod counter;
 mod derive;
+mod history;
 mod inbound;
 mod key;
 mod mac;
@@ -18,6 +19,7 @@ mod window;
 
 use std::fmt;
 
+pub use history::{KEYS_MAX, Rekeyed};
 pub use inbound::Inbound;
 pub use key::{KeyLength, MasterKey, Mki};
 pub use outbound::{Outbound, RollOver};
@@ -49,7 +51,7 @@ pub enum Refused {
     Replayed,
     /// Its index is further back than the window remembers.
     Late,
-    /// Authentic, but of one source more than [`SOURCES_MAX`].
+    /// Ours, or authentic, but of one source more than [`SOURCES_MAX`]: until the key changes, the source is mute.
     Sources,
     /// The key has served all the packets it may; a new one is needed.
     Exhausted,
@@ -57,6 +59,29 @@ pub enum Refused {
     Room,
     /// A roll-over counter was to be set back.
     Behind,
+    /// The key that was given served this session before.
+    Retired,
+    /// The session had [`KEYS_MAX`] keys.
+    Keys,
+}
+
+impl Refused {
+    /// Whether a key that the session never had is the cure: the caller agrees on one with the peer.
+    #[must_use]
+    pub const fn wants_key(self) -> bool {
+        match self {
+            Self::Sources | Self::Exhausted | Self::Retired => true,
+            Self::Packet(_)
+            | Self::Unauthentic
+            | Self::Mki
+            | Self::Unencrypted
+            | Self::Replayed
+            | Self::Late
+            | Self::Room
+            | Self::Behind
+            | Self::Keys => false,
+        }
+    }
 }
 
 impl fmt::Display for Refused {
@@ -68,10 +93,12 @@ impl fmt::Display for Refused {
             Self::Unencrypted => "SRTCP packet is not encrypted",
             Self::Replayed => "packet was there before",
             Self::Late => "packet is older than the replay window",
-            Self::Sources => "more sources than one key may serve",
+            Self::Sources => "key serves as many sources as it may; a new key makes room",
             Self::Exhausted => "key has served its lifetime",
             Self::Room => "no room for the trailer",
             Self::Behind => "roll-over counter cannot be set back",
+            Self::Retired => "key served this session before; a new one is needed",
+            Self::Keys => "session had as many keys as it may; a new session is needed",
         })
     }
 }

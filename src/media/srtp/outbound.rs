@@ -6,6 +6,7 @@
 use std::fmt;
 
 use super::derive::Stream;
+use super::history::{History, Print, Rekeyed};
 use super::key::MasterKey;
 use super::sources::Sources;
 use super::transform::{Transform, WORD_OCTETS};
@@ -24,10 +25,14 @@ pub enum RollOver {
 
 /// One direction of a session, ours.
 pub struct Outbound {
+    print: Print,
     suite: Suite,
     srtp: Transform,
     srtcp: Transform,
     sources: Sources,
+    /// Where sources stood under the keys before, until they are heard under this one: they take no place of its own.
+    before: Sources,
+    history: History,
     /// SRTP packets under this key.
     packets: u64,
     /// SRTCP packets under this key.
@@ -44,10 +49,13 @@ impl Outbound {
     #[must_use]
     pub fn new(key: &MasterKey, lifetime: u64) -> Self {
         Self {
+            print: Print::of(key),
             suite: key.suite(),
             srtp: Transform::new(key, Stream::Srtp),
             srtcp: Transform::new(key, Stream::Srtcp),
             sources: Sources::default(),
+            before: Sources::default(),
+            history: History::default(),
             packets: 0,
             reports: 0,
             report_index: 0,
@@ -62,17 +70,50 @@ impl Outbound {
         self.suite
     }
 
-    /// Protects under another key from the next packet on; the old one is wiped.
-    pub fn rekey(&mut self, key: &MasterKey, lifetime: u64, roll_over: RollOver) {
-        let old = std::mem::replace(self, Self::new(key, lifetime));
+    /// Protects under another key from the next packet on; the old one is wiped, and every source finds a place again.
+    ///
+    /// With the key in use, which a re-INVITE mostly repeats, indices and counts go on whatever `roll_over` says, and
+    /// the lower of both lifetimes holds. A key that protected packets and was replaced is refused: its indices are
+    /// forgotten, and no packet may be protected under one of them again. So the caller changes the key when the answer
+    /// stands, not with the offer.
+    ///
+    /// # Errors
+    /// [`Refused::Retired`] and [`Refused::Keys`]; the session is as it was.
+    pub fn rekey(&mut self, key: &MasterKey, lifetime: u64, roll_over: RollOver) -> Result<Rekeyed, Refused> {
+        let print = Print::of(key);
+        if print == self.print {
+            return Ok(if self.renew(key, lifetime) { Rekeyed::Kept } else { Rekeyed::Same });
+        }
+        self.history.admit(print)?;
+        if self.packets > 0 || self.reports > 0 {
+            self.history.retire(self.print);
+        }
+        let mut fresh = Self::new(key, lifetime);
+        fresh.history = std::mem::take(&mut self.history);
         match roll_over {
             // RFC 3711 §3.3.1: re-keying does not set the counter to zero.
             RollOver::Kept => {
-                self.sources = old.sources;
-                self.report_index = old.report_index;
+                fresh.before = std::mem::take(&mut self.sources);
+                fresh.before.inherit(std::mem::take(&mut self.before));
+                fresh.report_index = self.report_index;
             }
             RollOver::Zero => {}
         }
+        *self = fresh;
+        Ok(Rekeyed::Changed)
+    }
+
+    /// Takes suite and lifetime of the same key; whether that changed anything.
+    fn renew(&mut self, key: &MasterKey, lifetime: u64) -> bool {
+        let before = (self.suite, self.packets_max, self.reports_max);
+        self.packets_max = self.packets_max.min(lifetime);
+        self.reports_max = self.reports_max.min(lifetime);
+        if self.suite != key.suite() {
+            self.suite = key.suite();
+            self.srtp = Transform::new(key, Stream::Srtp);
+            self.srtcp = Transform::new(key, Stream::Srtcp);
+        }
+        before != (self.suite, self.packets_max, self.reports_max)
     }
 
     /// Protects the RTP packet in the first `octets` of `buffer`; returns the octets of the SRTP packet.
@@ -86,7 +127,8 @@ impl Outbound {
         if self.packets >= self.packets_max {
             return Err(Refused::Exhausted);
         }
-        let window = self.sources.find(header.ssrc).copied().unwrap_or_default();
+        let known = self.sources.find(header.ssrc).copied();
+        let mut window = known.or_else(|| self.before.peek(header.ssrc)).unwrap_or_default();
         let index = window.place(header.sequence)?;
         // RFC 3711 §9.1: a key stream is never used twice, so that a packet that comes twice leaves once.
         window.judge(index)?;
@@ -94,7 +136,8 @@ impl Outbound {
             return Err(Refused::Sources);
         }
         self.srtp.seal_rtp(whole, header.octets, header.ssrc, index)?;
-        self.sources.accept(header.ssrc, index)?;
+        window.accept(index);
+        self.sources.put(header.ssrc, window)?;
         self.packets += 1;
         Ok(octets + self.srtp.tag_octets())
     }
@@ -120,7 +163,8 @@ impl Outbound {
     /// The roll-over counter of a source's newest packet.
     #[must_use]
     pub fn roll_over(&self, ssrc: u32) -> Option<u32> {
-        self.sources.peek(ssrc).map(|window| window.roll_over())
+        let window = self.sources.peek(ssrc).or_else(|| self.before.peek(ssrc))?;
+        Some(window.roll_over())
     }
 
     /// Says which roll-over counter a source has from its next packet on.
@@ -128,6 +172,10 @@ impl Outbound {
     /// # Errors
     /// [`Refused::Behind`] when it would go back, [`Refused::Sources`] when the source is one too many.
     pub fn set_roll_over(&mut self, ssrc: u32, roll_over: u32) -> Result<(), Refused> {
+        let before = self.before.peek(ssrc).filter(|_| self.sources.peek(ssrc).is_none());
+        if let Some(window) = before {
+            self.sources.put(ssrc, window)?;
+        }
         self.sources.set_roll_over(ssrc, roll_over)
     }
 }

@@ -1,6 +1,6 @@
 //! What the sender's side promises: no index twice, no packet past the key's end, nothing written outside the packet.
 
-use super::super::{Inbound, Mki, SOURCES_MAX, TRAILER_OCTETS_MAX};
+use super::super::{Inbound, Mki, Rekeyed, SOURCES_MAX, TRAILER_OCTETS_MAX};
 use super::*;
 use crate::media::rtp::BadPacket;
 
@@ -129,7 +129,7 @@ fn a_key_protects_its_lifetime_and_nothing_more() {
         assert_eq!(protected(&mut session, &rtp(7, sequence)).map(drop), expected);
         assert_eq!(protected_report(&mut session, &rtcp(7)).map(drop), expected);
     }
-    session.rekey(&key(suite, 9), 1, RollOver::Kept);
+    session.rekey(&key(suite, 9), 1, RollOver::Kept).unwrap();
     assert!(protected(&mut session, &rtp(7, 3)).is_ok() && protected_report(&mut session, &rtcp(7)).is_ok());
     assert_eq!(protected(&mut session, &rtp(7, 4)), Err(Refused::Exhausted));
 
@@ -195,7 +195,7 @@ fn a_new_key_goes_on_or_begins_again() {
             protected(&mut session, &rtp(7, sequence)).unwrap();
         }
         protected_report(&mut session, &rtcp(7)).unwrap();
-        session.rekey(&key(suite, 2), u64::MAX, choice);
+        assert_eq!(session.rekey(&key(suite, 2), u64::MAX, choice), Ok(Rekeyed::Changed));
         let packet = protected(&mut session, &rtp(7, 1)).unwrap();
         assert_eq!(session.roll_over(7), Some(roll_over));
         let mut peer = Inbound::new(&key(suite, 2), Mki::NONE);
@@ -256,5 +256,98 @@ fn before_the_first_round_there_is_none() {
             protected(&mut session, &rtp(7, ahead)).is_ok(),
             "half the numbers ahead: {first:#x} {ahead:#x}"
         );
+    }
+}
+
+// A re-INVITE repeats `a=crypto` as it was: the key stream goes on, or what is sent next undoes what was sent first.
+#[test]
+fn the_key_in_use_agreed_again_goes_on() {
+    for suite in Suite::ALL {
+        for choice in [RollOver::Kept, RollOver::Zero] {
+            let mut session = Outbound::new(&key(suite, 1), 3);
+            for sequence in [0xffff, 0] {
+                protected(&mut session, &rtp(7, sequence)).unwrap();
+            }
+            protected_report(&mut session, &rtcp(7)).unwrap();
+            assert_eq!(session.rekey(&key(suite, 1), 3, choice), Ok(Rekeyed::Same), "{suite:?} {choice:?}");
+            assert_eq!(session.roll_over(7), Some(1));
+            assert_eq!(protected(&mut session, &rtp(7, 0xffff)), Err(Refused::Replayed));
+            // A longer life is not to be had by asking twice, a shorter one is.
+            assert_eq!(session.rekey(&key(suite, 1), u64::MAX, choice), Ok(Rekeyed::Same));
+            assert!(protected(&mut session, &rtp(7, 1)).is_ok());
+            assert_eq!(protected(&mut session, &rtp(7, 2)), Err(Refused::Exhausted));
+            let report = protected_report(&mut session, &rtcp(7)).unwrap();
+            let word = if suite.is_aead() { report.len() } else { report.len() - 10 };
+            assert_eq!(report[word - 4..word], (1_u32 << 31 | 1).to_be_bytes(), "{suite:?}: the next index");
+            assert_eq!(session.rekey(&key(suite, 1), 2, choice), Ok(Rekeyed::Kept));
+            assert_eq!(protected_report(&mut session, &rtcp(7)), Err(Refused::Exhausted));
+        }
+    }
+}
+
+// The two tags of counter mode stand over one key stream, and many offer one key under both.
+#[test]
+fn the_same_key_under_another_tag_keeps_its_indices() {
+    for [old, new] in [
+        [Suite::AesCm128HmacSha1T80, Suite::AesCm128HmacSha1T32],
+        [Suite::AesCm256HmacSha1T32, Suite::AesCm256HmacSha1T80],
+    ] {
+        let mut session = Outbound::new(&key(old, 1), u64::MAX);
+        let first = protected(&mut session, &rtp(7, 9)).unwrap();
+        assert_eq!(session.rekey(&key(new, 1), u64::MAX, RollOver::Zero), Ok(Rekeyed::Kept));
+        assert_eq!(session.suite(), new);
+        assert_eq!(protected(&mut session, &rtp(7, 9)), Err(Refused::Replayed), "{first:?} was it");
+        let next = protected(&mut session, &rtp(7, 10)).unwrap();
+        let mut peer = Inbound::new(&key(new, 1), Mki::NONE);
+        assert_eq!(peer.unprotect_rtp(&mut next.clone()), Ok(172), "the new tag stands there");
+    }
+}
+
+#[test]
+fn a_key_that_served_never_comes_back() {
+    for suite in Suite::ALL {
+        for choice in [RollOver::Kept, RollOver::Zero] {
+            let mut session = Outbound::new(&key(suite, 1), u64::MAX);
+            assert!(protected(&mut session, &rtp(7, 1)).is_ok());
+            assert_eq!(session.rekey(&key(suite, 2), u64::MAX, choice), Ok(Rekeyed::Changed));
+            assert_eq!(session.rekey(&key(suite, 1), u64::MAX, choice), Err(Refused::Retired));
+            assert!(protected_report(&mut session, &rtcp(7)).is_ok(), "the key in use stays in use");
+            assert_eq!(session.rekey(&key(suite, 3), u64::MAX, choice), Ok(Rekeyed::Changed));
+            for served in [1, 2] {
+                let again = session.rekey(&key(suite, served), u64::MAX, choice);
+                assert_eq!(again, Err(Refused::Retired), "{suite:?} {choice:?} {served}");
+            }
+            // Nothing was protected under the third, so that nothing is under its key stream.
+            assert_eq!(session.rekey(&key(suite, 4), u64::MAX, choice), Ok(Rekeyed::Changed));
+            assert_eq!(session.rekey(&key(suite, 3), u64::MAX, choice), Ok(Rekeyed::Changed));
+        }
+    }
+}
+
+#[test]
+fn a_new_key_makes_room_for_sources() {
+    let suite = Suite::AesCm128HmacSha1T80;
+    for choice in [RollOver::Kept, RollOver::Zero] {
+        let mut session = Outbound::new(&key(suite, 1), u64::MAX);
+        for ssrc in 0..SOURCES_MAX as u32 {
+            for sequence in [0xffff, 0] {
+                assert!(protected(&mut session, &rtp(ssrc, sequence)).is_ok());
+            }
+        }
+        let refused = protected(&mut session, &rtp(1_000, 1)).unwrap_err();
+        assert!(refused == Refused::Sources && refused.wants_key(), "{refused}");
+        session.rekey(&key(suite, 2), u64::MAX, choice).unwrap();
+        for ssrc in 1_000..1_000 + SOURCES_MAX as u32 - 1 {
+            assert!(protected(&mut session, &rtp(ssrc, 1)).is_ok(), "{choice:?} {ssrc}");
+        }
+        assert!(protected(&mut session, &rtp(3, 1)).is_ok());
+        assert_eq!(session.roll_over(3), Some(u32::from(choice == RollOver::Kept)), "who was there goes on");
+        assert_eq!(protected(&mut session, &rtp(4, 1)), Err(Refused::Sources));
+        if choice == RollOver::Kept {
+            assert_eq!(session.roll_over(4), Some(1), "what it had is not lost with its place");
+            session.rekey(&key(suite, 3), u64::MAX, choice).unwrap();
+            assert_eq!(session.set_roll_over(3, 0), Err(Refused::Behind), "nor a counter set back");
+            assert!(protected(&mut session, &rtp(3, 2)).is_ok() && session.roll_over(3) == Some(1));
+        }
     }
 }

@@ -107,12 +107,17 @@ impl Crypto {
     }
 
     /// Adds a value for `a=crypto:` with a key of ours: no lifetime, so that it is the suite's, no identifier, and no
-    /// parameter. The caller sees to it that it leaves on encrypted signalling alone.
+    /// parameter. The caller sees to it that it leaves on encrypted signalling alone, and that `out` has room for what
+    /// it adds behind: where it grows, a block with the key in it is freed.
     pub fn write(tag: u32, key: &MasterKey, out: &mut Vec<u8>) {
         let mut text = Zeroizing::new([0; KEY_TEXT_MAX]);
         // Key and salt have 46 octets at most, whose base64 has 64.
         let text = Base64::encode(key.expose(), &mut *text).expect("a master key fits its text");
-        for piece in [&tag.to_string(), " ", key.suite().token(), " inline:", text] {
+        let tag = tag.to_string();
+        let pieces = [&tag, " ", key.suite().token(), " inline:", text];
+        // Before the key is in it, so that no block is freed with a part of the key.
+        out.reserve(pieces.iter().map(|piece| piece.len()).sum());
+        for piece in pieces {
             out.extend_from_slice(piece.as_bytes());
         }
     }

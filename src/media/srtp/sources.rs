@@ -7,7 +7,8 @@ use super::Refused;
 use super::window::Window;
 
 /// Sources that one key serves in one direction at most. None is forgotten: what was recorded of a forgotten source
-/// could be replayed.
+/// could be replayed. A far side that takes another SSRC at each hold uses them up: the session then says
+/// [`Refused::Sources`], and the caller agrees on a new key, under which all places are free (`rekey`).
 pub const SOURCES_MAX: usize = 64;
 
 /// Windows by SSRC.
@@ -44,6 +45,20 @@ impl Sources {
     pub(super) fn accept(&mut self, ssrc: u32, index: u64) -> Result<(), Refused> {
         self.enter(ssrc)?.accept(index);
         Ok(())
+    }
+
+    /// Has a source stand as this window says.
+    ///
+    /// # Errors
+    /// [`Refused::Sources`] when the source is one too many.
+    pub(super) fn put(&mut self, ssrc: u32, window: Window) -> Result<(), Refused> {
+        *self.enter(ssrc)? = window;
+        Ok(())
+    }
+
+    /// Whether no source is known.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.windows.is_empty()
     }
 
     /// Says which roll-over counter a source has from its next packet on.
