@@ -343,8 +343,8 @@ impl LockedOut {
                 "this source is locked out whoever it says it is, and what comes from other sources goes on"
             }
             Self::User => {
-                "from many sources that no peer lists: all of those are locked out as this user, and what comes from listed \
-                 sources, or has proven a password before, goes on"
+                "from many sources that no peer lists: all of those are locked out as this user, but for those where its \
+                 password was proven within 14 days; these and listed sources go on"
             }
         }
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::credential::{Credential, Demand, DigestUri};
 use super::lockout::{Freed, LOCKS_MAX, Lock, Lockouts, Told, Try, Wrong};
 use super::nonce::{Bound, Mark, NONCES_MAX, NonceText, Nonces, Use};
+use super::proofs::{PROOFS_MAX, Proofs, Whence};
 use super::sources::Settings;
 use super::{Peer, PeerId, Policy};
 use crate::clock::Tick;
@@ -58,6 +59,8 @@ pub enum Proof {
 pub struct Guard {
     nonces: Nonces,
     lockouts: Option<Lockouts>,
+    /// Of roaming users; made with the locks.
+    proofs: Option<Proofs>,
     guesses: Guesses,
     /// What each peer must show by the policy in force.
     demands: Vec<(PeerId, Arc<Demand>)>,
@@ -75,6 +78,7 @@ impl Guard {
         Self {
             nonces: Nonces::new(key, NONCES_MAX),
             lockouts: None,
+            proofs: None,
             guesses: Guesses::default(),
             demands: Vec::new(),
             seed,
@@ -90,20 +94,26 @@ impl Guard {
             lockouts.set(ban_first, ban_max);
         } else if policy.peers.iter().flatten().any(|peer| peer.demand.is_some()) {
             self.lockouts = Some(Lockouts::new(self.seed, LOCKS_MAX, ban_first, ban_max));
+            self.proofs = Some(Proofs::new(self.seed, PROOFS_MAX));
         }
         let asks = |peer: &Arc<Peer>| Some((peer.id, Arc::clone(peer.demand.as_ref()?)));
         let demands: Vec<(PeerId, Arc<Demand>)> = policy.peers.iter().flatten().filter_map(asks).collect();
-        if let Some(lockouts) = &mut self.lockouts {
-            for (peer, demand) in &demands {
-                let before = self.demands.iter().find(|(known, _)| known == peer).map(|(_, before)| before);
-                for credential in &demand.credentials {
-                    let user = credential.user.as_bytes();
-                    // Another choice of hashes is no other password: one key that stands says so.
-                    let same =
-                        |old: &Arc<Credential>| old.keys.iter().any(|key| credential.keys.contains(key));
-                    if before.and_then(|before| before.find(user)).is_some_and(|old| !same(old)) {
-                        lockouts.forgive(user);
-                    }
+        for (peer, before) in &self.demands {
+            let after = demands.iter().find(|(known, _)| known == peer).map(|(_, after)| after);
+            for old in &before.credentials {
+                let user = old.user.as_bytes();
+                // Another choice of hashes is no other password: one key that stands says so.
+                let stands = |new: &Arc<Credential>| old.keys.iter().any(|key| new.keys.contains(key));
+                let new = after.and_then(|after| after.find(user));
+                if new.is_some_and(stands) {
+                    continue;
+                }
+                // What was proven with a password that is none any more shows nothing.
+                if let Some(proofs) = &mut self.proofs {
+                    proofs.forget(user);
+                }
+                if let Some(lockouts) = self.lockouts.as_mut().filter(|_| new.is_some()) {
+                    lockouts.forgive(user);
                 }
             }
         }
@@ -138,8 +148,11 @@ impl Guard {
         let user = match &authorization.user {
             User::Named(name) | User::Hashed(name) => &**name,
         };
-        let Bound { source, peer, .. } = claim.bound;
-        let who = Try { peer, source, user, trusted: claim.trusted, exists: found.is_some() };
+        let Bound { source, peer, listener } = claim.bound;
+        let whence = Whence { listener, user, source };
+        let known = self.proofs.as_ref().is_some_and(|proofs| proofs.know(now, &whence));
+        let (trusted, exists) = (claim.trusted, found.is_some());
+        let who = Try { peer, listener, source, user, trusted, known, exists };
         let hash = authorization.algorithm.hash;
         let dummy = self.dummies.iter().find(|dummy| dummy.hash() == hash);
         let named = matches!(authorization.user, User::Named(_));
@@ -170,9 +183,7 @@ impl Guard {
         let count = authorization.counted.map_or(0, |counted| counted.count);
         match self.nonces.take(now, mark, count) {
             Use::Taken => {
-                if let Some(lockouts) = &mut self.lockouts {
-                    lockouts.right(&who);
-                }
+                self.right(now, &who);
                 Proof::Proven
             }
             Use::Replayed => {
@@ -180,6 +191,17 @@ impl Guard {
                 Proof::Replayed
             }
             Use::Gone => Proof::Stale,
+        }
+    }
+
+    /// A right one. It is remembered of who roams alone: no stranger's guess locks any user of a listed source out.
+    fn right(&mut self, now: Tick, who: &Try<'_>) {
+        if let Some(lockouts) = &mut self.lockouts {
+            lockouts.right(who);
+        }
+        let Try { listener, user, source, .. } = *who;
+        if let Some(proofs) = self.proofs.as_mut().filter(|_| who.peer.is_none()) {
+            proofs.insert(now, &Whence { listener, user, source });
         }
     }
 

@@ -11,11 +11,12 @@ use super::alert::shortened;
 use super::peer::PeerId;
 use super::table::{Key, Rate, Secret, Table};
 use crate::clock::Tick;
+use crate::sip::ListenerId;
 
 /// Wrong ones within the window that lock: a pair of source and user, or a stranger's source whatever the user.
 pub const WRONG_MAX: usize = 5;
 
-/// Wrong ones for one user within the window, from strangers anywhere, that lock it for strangers.
+/// Wrong ones for one user of a listener within the window, from strangers anywhere, that lock it for strangers.
 pub const WRONG_FROM_ANYWHERE_MAX: u32 = 50;
 
 /// Wrong ones from one source of a peer within the window, whoever it says it is; from then on it has one guess at each user.
@@ -35,6 +36,8 @@ pub const LOCKS_TOLD_MAX: usize = 256;
 pub struct Try<'a> {
     /// Which peer's user it says it is; `None` for whoever roams. Two peers behind one address share no lock.
     pub peer: Option<PeerId>,
+    /// Where it tries: a namesake at another listener is somebody else.
+    pub listener: ListenerId,
     /// From where. An IPv6 source counts by its /64.
     pub source: IpAddr,
     /// As whom, whether or not there is such a user.
@@ -42,6 +45,9 @@ pub struct Try<'a> {
     /// Whether a peer lists the source, or somebody there proved a password lately. Such a source is never locked as
     /// a whole: a spoofer would lock its rightful user out.
     pub trusted: bool,
+    /// Whether this user's password was proven from this source lately (`proofs.rs`). What strangers elsewhere guess locks it
+    /// out of nothing; what is guessed from its own source does.
+    pub known: bool,
     /// Whether there is such a user. Nothing that an outsider hears depends on it.
     pub exists: bool,
 }
@@ -178,7 +184,7 @@ impl Lockouts {
         let until = |place| self.find(place).map(|entry| entry.until).filter(|until| now < *until);
         let source = until(self.source_of(who));
         if !who.trusted {
-            let held = source.is_some() || until(self.anywhere(who.user)).is_some();
+            let held = source.is_some() || (!who.known && until(self.anywhere(who)).is_some());
             return if held { Lock::Locked } else { Lock::Open };
         }
         let pair = self.find(self.pair(who));
@@ -262,7 +268,7 @@ impl Lockouts {
 
     /// From nobody's source: it is locked as a whole, and a user that many guess at is locked for strangers.
     fn wrong_of_stranger(&mut self, now: Tick, who: &Try<'_>) -> Wrong {
-        let (source, anywhere) = (self.source_of(who), self.anywhere(who.user));
+        let (source, anywhere) = (self.source_of(who), self.anywhere(who));
         let (whose, home, lasts) = (self.tag(who.user), self.home(who.source), self.lasts);
         let mut worst = Wrong::Borne;
         if let Some(entry) = self.entry(now, source) {
@@ -272,6 +278,10 @@ impl Lockouts {
                 self.name(now, source, who.peer, Some(who.source), None, lasts);
                 worst = Wrong::Locked { lasts, nth };
             }
+        }
+        // It is held to what its own source may guess, and its slips lock no others out.
+        if who.known {
+            return worst;
         }
         if let Some(entry) = self.entry(now, anywhere) {
             entry.whose = whose;
@@ -409,9 +419,10 @@ impl Lockouts {
         secret.mixed(who.peer.map(|peer| peer.0), Some(Key::of(who.source)), None)
     }
 
-    /// A user, from anywhere.
-    fn anywhere(&self, user: &[u8]) -> (u64, Key) {
-        self.secret.mixed(None, None, Some(user))
+    /// A user of whoever roams at a listener, from anywhere. The listener stands for the peer: no two that roam there have a user
+    /// of one name, and who asks for a user that there is not learns nothing by it.
+    fn anywhere(&self, who: &Try<'_>) -> (u64, Key) {
+        self.strangers.mixed(Some(who.listener.0), None, Some(who.user))
     }
 }
 

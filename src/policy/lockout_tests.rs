@@ -18,7 +18,15 @@ fn lockouts() -> Lockouts {
 
 fn who(source: &str, user: &'static str, trusted: bool) -> Try<'static> {
     let peer = trusted.then_some(PeerId(1));
-    Try { peer, source: source.parse().unwrap(), user: user.as_bytes(), trusted, exists: true }
+    Try {
+        peer,
+        listener: ListenerId(1),
+        source: source.parse().unwrap(),
+        user: user.as_bytes(),
+        trusted,
+        known: false,
+        exists: true,
+    }
 }
 
 fn is_locked(lockouts: &Lockouts, now: Tick, who: &Try<'_>) -> bool {

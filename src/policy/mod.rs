@@ -25,6 +25,7 @@ pub mod nonce;
 pub mod pace;
 pub mod parties;
 pub mod peer;
+pub mod proofs;
 pub mod refusal;
 pub mod register;
 pub mod route;

@@ -186,3 +186,81 @@ fn streams_prove_for_themselves_and_end_with_their_connection() {
     let later = options.with(|request| request.branch += "3");
     assert!(edge.hear(stream(1), &text(&later)).sent.is_empty(), "nor one of the same number");
 }
+
+/// Fifty wrong answers for one user over streams, from ten addresses of this network, at the listener of a flow.
+fn guess_from_ten_addresses(edge: &mut Edge, at: Flow, network: &str) -> Vec<u32> {
+    let guesser = Client { password: "guessed it, did I?", ..OFFICE };
+    let mut codes = Vec::new();
+    for n in 0..10_u16 {
+        let sender = format!("{network}.{}:7777", n + 1);
+        let flow = Flow {
+            remote: sender.parse().unwrap(),
+            transport: Transport::Tcp,
+            connection: ConnectionId(1_000 + u64::from(n)),
+            ..at
+        };
+        for guess in 0..5 {
+            let request = outside(invite(&sender, &format!("guess{n}-{guess}")));
+            let text = |request: &Request| request.text().replace("SIP/2.0/UDP", "SIP/2.0/TCP");
+            let response = edge.hear(flow, &text(&request)).to(&sender).remove(0);
+            codes.extend(edge.hear(flow, &text(&guesser.again(&request, &response))).codes());
+        }
+    }
+    codes
+}
+
+/// Whether the right password opens a new stream from an address at a listener; `false`: it hears nothing.
+fn gets_in(edge: &mut Edge, at: Flow, sender: &str, connection: u64) -> bool {
+    let flow = Flow {
+        remote: sender.parse().unwrap(),
+        transport: Transport::Tcp,
+        connection: ConnectionId(connection),
+        ..at
+    };
+    let request = outside(invite(sender, &format!("right{connection}")));
+    let text = |request: &Request| request.text().replace("SIP/2.0/UDP", "SIP/2.0/TCP");
+    let response = edge.hear(flow, &text(&request)).to(sender).remove(0);
+    let seen = edge.hear(flow, &text(&OFFICE.again(&request, &response)));
+    edge.input(Input::Closed { connection: ConnectionId(connection) });
+    seen.proven == [ConnectionId(connection)]
+}
+
+#[test]
+fn a4_a_user_that_strangers_guess_at_goes_on_from_where_it_proved_its_password_though_it_hung_up() {
+    let mut edge = Edge::under(policy());
+    let here = from(STRANGER);
+    let phone = "203.0.113.60:5061";
+    assert!(gets_in(&mut edge, here, phone, 1));
+    let codes = guess_from_ten_addresses(&mut edge, here, "198.18.0");
+    assert!(codes.contains(&39202), "{codes:?}");
+    assert!(!gets_in(&mut edge, here, "203.0.113.61:5061", 2), "where it was never");
+    assert!(gets_in(&mut edge, here, phone, 3), "where it was");
+    // Its own address is held to five, whatever it proved.
+    let guesser = Client { password: "guessed it, did I?", ..OFFICE };
+    for n in 0..5 {
+        let request = outside(invite(phone, &format!("own{n}")));
+        let response = challenged(&mut edge, &request);
+        edge.hear(from(phone), &guesser.again(&request, &response).text());
+    }
+    let request = outside(invite(phone, "own"));
+    assert!(edge.hear(from(phone), &request.text()).sent.is_empty(), "banned and locked");
+}
+
+#[test]
+fn a4_a_namesake_at_another_listener_is_not_locked_by_guesses_at_a_roaming_user() {
+    let mut edge = Edge::under(plan(|plan| {
+        for (id, listener) in [(3, 1), (4, 0)] {
+            let mut roamer = peer(id, &format!("roamer{id}"), PeerSide::Inside, listener, STRANGER);
+            roamer.sources.clear();
+            roamer.targets.clear();
+            roamer.roaming = true;
+            roamer.demand = Some(Arc::new(demand(&["office"], &[Hash::Sha256])));
+            plan.peers.push(Some(Arc::new(roamer)));
+            plan.sites[0].peers.push(ringfence::policy::PeerId(id));
+        }
+    }));
+    let (here, there) = (from(STRANGER), Flow { listener: from(PBX).listener, ..from(STRANGER) });
+    guess_from_ten_addresses(&mut edge, here, "198.18.0");
+    assert!(!gets_in(&mut edge, here, "203.0.113.61:5061", 1));
+    assert!(gets_in(&mut edge, there, "203.0.113.61:5061", 2), "another peer's user");
+}
