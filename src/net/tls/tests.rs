@@ -226,7 +226,7 @@ fn bad_files_are_told_each_by_its_cause() {
         ("not yet", held(&early), held(&early_key), &["not valid before 2089-01-01"]),
         ("swapped", held(&key), held(&chain), &["a private key stands here", "a certificate stands here"]),
         ("empty", held(""), held(""), &["no certificate in PEM", "no private key in PEM"]),
-        ("cut off", half(&chain), half(&key), &["PEM", "no private key"]),
+        ("cut off", half(&chain), half(&key), &["it is cut short", "no private key"]),
         ("out of order", held(&format!("{chain}{other}")), held(&key), &["not in order"]),
         ("an authority's", held(&format!("{}{chain}", ca.pem)), held(&key), &["not in order"]),
         (
