@@ -109,11 +109,10 @@ impl Source {
     pub fn read(path: &Path) -> Result<Self, Errors> {
         let name = path.display().to_string();
         let whole = |error: io::Error| {
-            let cure = match error.kind() {
-                io::ErrorKind::PermissionDenied => {
-                    "let the user that runs ringfence read it, and its folders"
-                }
-                _ => "name a policy file: ringfence run FILE",
+            let cure = if error.kind() == io::ErrorKind::PermissionDenied {
+                "let the user that runs ringfence read it, and its folders"
+            } else {
+                "name a policy file: ringfence run FILE"
             };
             Errors::whole(&name, Cause::new(format!("cannot be read: {error}")).cure(cure))
         };
@@ -213,7 +212,6 @@ fn control_in(text: &str, source: &Source) -> Option<PathBuf> {
 }
 
 /// The file that call records go to, of a file that may be wrong elsewhere; `None` where they go to no file.
-#[must_use]
 pub fn records_of(source: &Source) -> Result<Option<PathBuf>, Errors> {
     let desk = Desk::new(&source.name, &source.text);
     let place = Place { line: 1, column: 1, length: 1 };

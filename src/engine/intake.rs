@@ -290,8 +290,9 @@ impl Engine {
     fn malformed(&mut self, now: Now, flow: &Flow, malformed: &Malformed, length: usize) {
         self.counts.malformed(malformed.cause);
         let status = status_for(blame(malformed.cause), malformed.status, Hearer::Listed);
-        // Attack row A10: over UDP anybody may have sent it.
-        let most = if flow.connection == ConnectionId::NONE { length } else { usize::MAX };
+        // Attack row A10: over UDP anybody may have sent it. Of a peer without a password nothing better is ever known.
+        let shows = self.whose(flow.listener, flow.remote.ip()).is_none_or(|peer| peer.demand.is_some());
+        let most = if flow.connection == ConnectionId::NONE && shows { length } else { usize::MAX };
         let answer = malformed.answer.as_ref().zip(status).and_then(|(answer, status)| {
             let bytes = write::refusal(answer, flow.remote, status, phrase(malformed.reason))?;
             (bytes.len() <= most).then(|| (status, way_back(flow, answer), bytes))

@@ -82,7 +82,7 @@ fn f5_a_fault_in_a_certificate_file_is_told_by_check_and_stops_a_start() {
             key_at,
             "every user of this machine may read this key",
         ),
-        ("a broken chain", ["cut.pem", "good.key", "ca.pem"], good_at, "PEM"),
+        ("a broken chain", ["cut.pem", "good.key", "ca.pem"], good_at, "it is cut short"),
         ("a broken key", ["good.pem", "cut.key", "ca.pem"], key_at, "no private key in PEM stands here"),
         (
             "swapped",

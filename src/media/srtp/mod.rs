@@ -59,7 +59,7 @@ pub enum Refused {
     Room,
     /// A roll-over counter was to be set back.
     Behind,
-    /// The key that was given served this session before.
+    /// The key that was given was in use before.
     Retired,
     /// The session had [`KEYS_MAX`] keys.
     Keys,
@@ -97,7 +97,7 @@ impl fmt::Display for Refused {
             Self::Exhausted => "key has served its lifetime",
             Self::Room => "no room for the trailer",
             Self::Behind => "roll-over counter cannot be set back",
-            Self::Retired => "key served this session before; a new one is needed",
+            Self::Retired => "key was in use before; a new one is needed",
             Self::Keys => "session had as many keys as it may; a new session is needed",
         })
     }
