@@ -211,7 +211,7 @@ fn a4_a_scripted_burglar_never_gets_in_is_banned_and_the_rightful_user_calls_mea
     assert!(page.contains(&format!("{} as anybody", net.last())), "{page}");
     let command = format!("ringfence unlock --source {}", net.last());
     assert!(page.contains(&command), "{page}");
-    assert!(edge.alert(39202)["text"].as_str().is_some_and(|text| text.contains(&command)));
+    assert!(edge.alert(39202)["alert_text"].as_str().is_some_and(|text| text.contains(&command)));
     let (code, told) = ask(&["unlock", "phone"]);
     assert_eq!(code, Some(1), "{told}");
     assert!(told.starts_with("nothing was locked there") && told.contains(&command), "{told}");
