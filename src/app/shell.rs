@@ -110,7 +110,6 @@ impl Shell {
         }
     }
 
-    #[cold]
     fn answer(&mut self, id: u64, reply: Reply) {
         let Some(place) = self.asked.remove(&id) else { return };
         let answer = Answer {
@@ -137,13 +136,6 @@ impl Shell {
 
     /// Tells the engine what became of sockets. False when there was nothing to tell.
     pub fn tell(&mut self, engine: &mut Engine, now: Now) -> bool {
-        let any = self.streams.has_news() || !self.unsendable.is_empty();
-        any && self.tell_all(engine, now)
-    }
-
-    /// Out of line, for most turns have nothing to tell.
-    #[inline(never)]
-    fn tell_all(&mut self, engine: &mut Engine, now: Now) -> bool {
         let mut told = false;
         while let Some(news) = self.streams.next_news() {
             told = true;

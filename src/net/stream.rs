@@ -334,12 +334,6 @@ impl Streams {
         [accept, cut].into_iter().flatten().min()
     }
 
-    /// Whether there is anything the engine must hear of.
-    #[must_use]
-    pub fn has_news(&self) -> bool {
-        !self.news.is_empty()
-    }
-
     /// The next thing the engine must hear of.
     pub fn next_news(&mut self) -> Option<News> {
         self.news.pop_front()
