@@ -3,6 +3,7 @@
 //! Owns what a media packet is and how it is protected; all of it is pure, in the caller's buffer. Refuses to know
 //! sockets, calls, policy and time. Read first: RFC 3550 §5, §6; RFC 3711; RFC 4568; RFC 5761.
 
+pub mod order;
 pub mod rtcp;
 pub mod rtp;
 pub mod srtp;
