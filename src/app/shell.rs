@@ -19,6 +19,9 @@ use crate::policy::Full;
 use crate::sinks::Sinks;
 use crate::sip::{ConnectionId, Flow, Hop, ListenerId, PartyId, Transport};
 
+/// What is told of a guest whose connection ended, in words behind "it".
+const SILENT: &str = "connected and never sent a whole message: let it send one, or look who connects there.";
+
 /// Running counts of datagrams.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct DatagramCounts {
@@ -143,6 +146,9 @@ impl Shell {
                 News::Closed(connection) => engine.handle(now, Input::Closed { connection }),
                 News::Unsendable(hop) => engine.handle(now, Input::Unsendable { hop }),
                 News::Stranger(flow) => engine.handle(now, Input::StrangerConnection { flow, why: None }),
+                News::Silent(flow) => {
+                    engine.handle(now, Input::StrangerConnection { flow, why: Some(SILENT) });
+                }
                 News::NoRoom(room) => {
                     let full = match room {
                         Room::Table => Full::Connections,

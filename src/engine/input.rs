@@ -24,12 +24,12 @@ pub enum Input<'a> {
         /// Why, with what a 400 needs.
         malformed: Box<Malformed>,
     },
-    /// Someone whom no peer lists opened a stream, or came through no handshake; it is closed already. Count it as a
-    /// stranger's packet.
+    /// Someone whom no peer lists opened a stream, or came through no handshake, or never said anything whole; it is closed
+    /// already. Count it as a stranger's packet.
     StrangerConnection {
         /// From where; `connection` is `NONE`.
         flow: Flow,
-        /// Why its handshake failed, in words behind "it"; where it came so far.
+        /// Why it came to nothing, in words behind "it"; where it came so far.
         why: Option<&'static str>,
     },
     /// A connection was turned away, for there was no room.

@@ -15,6 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 mod connection;
 mod crossing;
 mod door;
+mod seats;
 mod shaking;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use crate::clock::Tick;
 use crate::sip::framing::Framer;
 use crate::sip::{ConnectionId, Flow, Hop, ListenerId, Met, PartyId, Transport};
 use connection::{Connection, Cut, Key, Stage};
+use seats::Seats;
 use shaking::Shaking;
 
 /// Connections taken from one listener in one wake-up; the rest wait for the next.
@@ -47,10 +49,12 @@ pub enum News {
     Closed(ConnectionId),
     /// Frames to this hop could not be sent.
     Unsendable(Hop),
-    /// A connection was turned away, for there was no room.
+    /// A connection was turned away, or a guest's made way for it, for there was no room.
     NoRoom(Room),
     /// An unlisted source connected and was closed.
     Stranger(Flow),
+    /// A guest's connection is over, and never brought a whole message.
+    Silent(Flow),
     /// A connection that was made to us has proven itself by a certificate, on the terms of this party.
     Opened(Flow, PartyId),
     /// TLS let a connection not pass, or ended it.
@@ -88,6 +92,8 @@ pub struct StreamCounts {
     pub refused_full: u64,
     /// Closed at once: `guests_max`.
     pub refused_guests: u64,
+    /// Closed to make way for a guest whose source holds fewer places: `guests_max`.
+    pub evicted_guests: u64,
     /// Closed at once: `connections_per_source_max` or `guests_per_source_max`.
     pub refused_source: u64,
     /// Closed at once: not listed.
@@ -153,7 +159,7 @@ pub struct Streams {
     live: usize,
     by_remote: HashMap<Key, ConnectionId>,
     /// Of them, guests.
-    guests: usize,
+    guests: Seats,
     per_source: HashMap<Source, Places>,
     deadlines: BTreeSet<(Tick, ConnectionId)>,
     dirty: Vec<ConnectionId>,
@@ -173,7 +179,7 @@ struct Places {
 }
 
 /// Whose connections are counted together: an IPv4 address, or an IPv6 /64.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Source {
     V4(u32),
     V6(u64),
@@ -203,7 +209,7 @@ impl Streams {
             slots: Vec::new(),
             free: Vec::new(),
             live: 0,
-            guests: 0,
+            guests: Seats::default(),
             by_remote: HashMap::new(),
             per_source: HashMap::new(),
             deadlines: BTreeSet::new(),
@@ -226,7 +232,7 @@ impl Streams {
     /// Of them, those of unlisted machines that have proven nothing yet.
     #[must_use]
     pub fn guests(&self) -> usize {
-        self.guests
+        self.guests.taken()
     }
 
     /// Running counts.

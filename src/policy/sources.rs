@@ -115,7 +115,8 @@ pub struct SourceCounts {
     pub banned: u64,
     /// Frames of unlisted sources that may hold a roaming peer.
     pub guests: u64,
-    /// Of them, those that were dropped unread, for all guests of a listener and kind of transport share a budget.
+    /// Of them, those that were dropped unread: all guests of a listener and kind of transport share a budget, and the datagrams
+    /// of one source have a rate.
     pub guests_unread: u64,
     /// Bans.
     pub bans: u64,
@@ -273,7 +274,9 @@ impl Sources {
                     self.counts.sampled = self.counts.sampled.saturating_add(1);
                     self.samples = self.sample_rate.next(self.samples, now.tick).unwrap_or(self.samples);
                 }
-                self.count_stranger(policy, now, (hash, key), self.ban_rate);
+                if !self.count_stranger(now, (hash, key), self.ban_rate) {
+                    self.ban_unlisted(policy, now, (hash, key));
+                }
             }
         }
     }
@@ -286,34 +289,43 @@ impl Sources {
         self.strangers.fold(now, self.secret.hash(key), key, flow, false);
     }
 
-    /// One more frame of a stranger; too many in the window are a ban.
-    fn count_stranger(&mut self, policy: &Policy, now: Now, (hash, key): (u64, Key), rate: Rate) -> bool {
+    /// One more frame of a stranger; false where it is one too many in the window.
+    fn count_stranger(&mut self, now: Now, (hash, key): (u64, Key), rate: Rate) -> bool {
         // The key that was heard longest ago makes room: it begins anew, and is met with silence all the same. Forged
         // datagrams push nothing out that is known of a stream's source.
         let rank = |key: Key, arrival: &u64| {
             (key.medium() == Medium::Streams && Rate::counts(*arrival, now.tick), *arrival)
         };
         let Some((arrival, _)) = self.rates.entry_ranked(hash, key, rank) else { return false };
-        if let Some(next) = rate.next(*arrival, now.tick) {
-            *arrival = next;
-            return true;
-        }
-        if !policy.index.lists_within(key.network()) {
-            // A peer's machine that speaks to the wrong listener is told, and never banned.
-            self.ban(now, hash, key);
-        }
-        false
+        let Some(next) = rate.next(*arrival, now.tick) else { return false };
+        *arrival = next;
+        true
     }
 
-    /// A frame of an unlisted source at a listener where somebody may roam. One source that sends too many is banned, and all
-    /// together are bounded.
+    /// A source that sent too many; a peer's machine that speaks to the wrong listener is told, and never banned.
+    fn ban_unlisted(&mut self, policy: &Policy, now: Now, (hash, key): (u64, Key)) {
+        if !policy.index.lists_within(key.network()) {
+            self.ban(now, hash, key);
+        }
+    }
+
+    /// A frame of an unlisted source at a listener where somebody may roam. A source whose streams bring too many is banned, and
+    /// all together are bounded. Datagrams are dropped above the rate, and never earn a ban by their number: anybody can forge
+    /// them, and must then go on sending to keep the source out.
     pub fn guest(&mut self, policy: &Policy, now: Now, flow: &Flow) -> Guest {
         self.counts.guests = self.counts.guests.saturating_add(1);
         let key = Key::at(flow);
         let hash = self.secret.hash(key);
         let frames = self.settings.ban_after.saturating_mul(GUEST_SHARE);
         let rate = Rate::new(frames, self.settings.ban_window, frames);
-        if !self.count_stranger(policy, now, (hash, key), rate) {
+        if !self.count_stranger(now, (hash, key), rate) {
+            match key.medium() {
+                Medium::Streams => self.ban_unlisted(policy, now, (hash, key)),
+                Medium::Datagrams => {
+                    self.counts.guests_unread = self.counts.guests_unread.saturating_add(1);
+                    self.fulls.note(now, Full::Datagrams(flow.listener, flow.remote.ip()));
+                }
+            }
             return Guest::Excess;
         }
         if self.guests.take(now.tick, flow) {

@@ -240,8 +240,7 @@ fn source_alert(policy: &Policy, address: IpAddr, folded: &Folded) -> Box<Alert>
     let frames = folded.untold;
     let text = match folded.unshaken {
         Some(why) => format!(
-            "{address} stands in no peer's `sources`, came to listener {listener} {frames} time(s), and was let in by no \
-             handshake: it {why}"
+            "{address} stands in no peer's `sources`, came to listener {listener} {frames} time(s), and proved nothing: it {why}"
         ),
         None => format!(
             "{address} sent {frames} message(s) to listener {listener} and stands in no peer's `sources`; it got no answer. \

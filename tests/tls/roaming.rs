@@ -262,7 +262,9 @@ fn f1_guests_that_only_connect_shut_no_listed_peer_out() {
     ping(&mut pbx, 1);
     let alert = road.edge.alert(39403);
     assert!(alert["alert_text"].as_str().is_some_and(|text| text.contains("`streams.guests`")), "{alert:#}");
-    assert_eq!(road.edge.number("/streams/refused_guests"), 38, "a tenth of the table is theirs");
+    let (refused, evicted) = ("/streams/refused_guests", "/streams/evicted_guests");
+    let turned = (road.edge.number(refused), road.edge.number(evicted));
+    assert_eq!(turned, (19, 19), "a tenth of the table is theirs, and who holds least has the first claim");
     // Their handshakes are late, and whoever comes then is shaken hands with.
     wait_for("the end of the handshakes", PATIENCE, || road.edge.number("/net/guests") == 0);
     let mut phone = road.phone(&road.bare()).expect("there is room again");

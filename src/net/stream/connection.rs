@@ -106,6 +106,8 @@ pub(super) struct Connection {
     pub guest: bool,
     /// It came from a source that a peer lists, and has its place for that alone.
     pub listed: bool,
+    /// Why it ends was told already, with what it counts for.
+    pub told: bool,
     /// Taken out while its frames are handed on.
     pub framer: Framer,
     /// Hops whose frames wait for the connection to be made; told when it cannot be.
@@ -156,6 +158,7 @@ impl Connection {
             ours,
             guest: false,
             listed: false,
+            told: false,
             framer: Framer::default(),
             waiting: SmallVec::new(),
             dirty: false,
@@ -182,6 +185,11 @@ impl Connection {
             Cover::Tls { party, .. } => *party,
         };
         (self.flow.listener, self.flow.transport, self.flow.remote, party)
+    }
+
+    /// Whether it never brought a whole message.
+    pub const fn is_silent(&self) -> bool {
+        !self.greeted
     }
 
     /// Bytes that wait to be written.

@@ -62,18 +62,16 @@ impl Streams {
             self.news.push_back(News::NoRoom(Room::Table));
             return;
         }
-        // The rest of the table is for peers: no number of guests takes a place of theirs.
-        if guest && self.guests >= self.settings.guests_max {
-            self.counts.refused_guests += 1;
-            self.news.push_back(News::NoRoom(Room::Guests));
-            return;
-        }
         let places = self.per_source.get(&Source::of(ip)).copied().unwrap_or_default();
         if places.all >= self.settings.connections_per_source_max
             || (guest && places.guests >= self.settings.guests_per_source_max)
         {
             self.counts.refused_source += 1;
             self.news.push_back(News::NoRoom(Room::Source(ip)));
+            return;
+        }
+        if guest && !self.make_way(&flow) {
+            self.counts.refused_guests += 1;
             return;
         }
         let (stage, plain) = match &cover {
@@ -101,9 +99,31 @@ impl Streams {
     fn seat_guest(&mut self, id: ConnectionId) {
         let Some(connection) = slot(&mut self.slots, id) else { return };
         connection.guest = true;
-        self.guests += 1;
-        self.per_source.entry(Source::of(connection.flow.remote.ip())).or_default().guests += 1;
+        let flow = connection.flow;
+        let source = Source::of(flow.remote.ip());
+        self.guests.take((flow.listener, flow.transport), source, id);
+        self.per_source.entry(source).or_default().guests += 1;
         self.rearm(id);
+    }
+
+    /// Whether there is a guest's place. The rest of the table is for peers: no number of guests takes a place of theirs. Where
+    /// all are taken, the source that holds most gives up its oldest connection that has said nothing, or else its oldest.
+    fn make_way(&mut self, flow: &Flow) -> bool {
+        if self.guests.taken() < self.settings.guests_max {
+            return true;
+        }
+        self.news.push_back(News::NoRoom(Room::Guests));
+        let door = (flow.listener, flow.transport);
+        let Some(crowd) = self.guests.crowd(door, Source::of(flow.remote.ip())) else { return false };
+        let mut crowd = crowd.peekable();
+        let oldest = crowd.peek().copied();
+        let silent = crowd.find(|id| self.connection(*id).is_some_and(Connection::is_silent));
+        let making_way = silent.or(oldest);
+        drop(crowd);
+        let Some(id) = making_way else { return false };
+        self.counts.evicted_guests += 1;
+        self.remove(id);
+        true
     }
 
     /// Whoever is at the far end has proven who it is, or is listed by now: its place is a peer's from here on.
@@ -112,8 +132,10 @@ impl Streams {
         if !std::mem::take(&mut connection.guest) {
             return;
         }
-        self.guests -= 1;
-        if let Some(places) = self.per_source.get_mut(&Source::of(connection.flow.remote.ip())) {
+        let flow = connection.flow;
+        let source = Source::of(flow.remote.ip());
+        self.guests.leave((flow.listener, flow.transport), source, id);
+        if let Some(places) = self.per_source.get_mut(&source) {
             places.guests -= 1;
         }
     }
@@ -296,7 +318,15 @@ impl Streams {
     /// Takes a connection out of every table and tells what follows from it.
     pub(super) fn remove(&mut self, id: ConnectionId) {
         let index = (id.0 & u64::from(u32::MAX)) as usize;
-        // A guest gives its place back as such.
+        // A guest gives its place back as such. One that never said anything whole is counted against its source, so that
+        // none goes on for ever taking places.
+        if let Some(connection) = self.connection(id)
+            && connection.guest
+            && connection.is_silent()
+            && !connection.told
+        {
+            self.news.push_back(News::Silent(Flow { connection: ConnectionId::NONE, ..connection.flow }));
+        }
         self.proven(id);
         let Some(place) = self.slots.get_mut(index) else { return };
         let Some(connection) = place.connection.take_if(|c| c.flow.connection == id) else { return };

@@ -186,7 +186,8 @@ impl Streams {
     /// Counts a refusal and makes news of it; `open` where the connection had been let in before.
     pub(super) fn tell_refused(&mut self, id: ConnectionId, open: bool, refusal: Refusal) {
         self.shaking.counts.count(refusal.cause);
-        let Some(connection) = self.connection(id) else { return };
+        let Some(connection) = slot(&mut self.slots, id) else { return };
+        connection.told = true;
         let (flow, ours) = (connection.flow, connection.ours);
         self.news.push_back(News::Refused { flow, ours, open, refusal: Box::new(refusal) });
     }

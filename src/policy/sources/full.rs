@@ -35,6 +35,18 @@ pub enum Full {
     Answer(PeerId),
     /// The budget of frames that are read of them, at one listener over one kind of transport.
     Frames(ListenerId, Medium),
+    /// What is read of the datagrams of one such machine, at one listener. All of them are told together, by the first.
+    Datagrams(ListenerId, IpAddr),
+}
+
+impl Full {
+    /// Whether both are told by one alert.
+    fn goes_with(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Datagrams(here, _), Self::Datagrams(there, _)) => here == there,
+            (one, other) => one == other,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -53,13 +65,13 @@ impl Fulls {
     /// Something found no room.
     pub(super) fn note(&mut self, now: Now, what: Full) {
         let what = self.named(now.tick, what);
-        let place = self.0.iter().position(|known| known.what == what).unwrap_or_else(|| {
+        let place = self.0.iter().position(|known| known.what.goes_with(what)).unwrap_or_else(|| {
             self.0.push(Untold { what, count: 0, first: now.wall, tell_at: now.tick });
             self.0.len() - 1
         });
         let Some(untold) = self.0.get_mut(place) else { return };
         if untold.count == 0 {
-            untold.first = now.wall;
+            (untold.what, untold.first) = (what, now.wall);
             untold.tell_at = untold.tell_at.max(now.tick.after(FIRST_DELAY));
         }
         untold.count = untold.count.saturating_add(1);
@@ -101,7 +113,7 @@ impl Fulls {
 
 fn alert(policy: &Policy, untold: &Untold) -> Box<Alert> {
     let count = untold.count;
-    let (code, about, evidence, text): (_, Cow<'static, str>, _, _) = match untold.what {
+    let (code, about, evidence, text): Told = match untold.what {
         Full::Connections => (
             code::TABLE_NEAR_LIMIT,
             "connections".into(),
@@ -117,7 +129,8 @@ fn alert(policy: &Policy, untold: &Untold) -> Box<Alert> {
             ("table", "guests".to_owned()),
             format!(
                 "As many connections are open as `streams.guests` lets of machines that no peer lists and that have proven \
-                 nothing yet: {count} more were turned away. Peers, and roaming ones that have proven a password or \
+                 nothing yet: {count} times a newcomer was turned away, or let in and the oldest silent connection of the \
+                 address that held most was closed for it. Peers, and roaming ones that have proven a password or \
                  certificate, have their places apart. Raise it only if so many phones connect at once; else somebody \
                  holds them (`ss -tn` shows who), each for `streams.guest_timeout` at most."
             ),
@@ -140,20 +153,8 @@ fn alert(policy: &Policy, untold: &Untold) -> Box<Alert> {
             );
             (code::AMPLIFICATION_REFUSED, "answer".into(), ("withheld", "answer".to_owned()), text)
         }
-        Full::Frames(listener, medium) => {
-            let name = policy.listener(listener).map_or("?", |listener| &listener.name).to_owned();
-            let (over, whence) = match medium {
-                Medium::Datagrams => ("UDP", "their addresses may be forged"),
-                Medium::Streams => ("TCP and TLS", "`ss -tn` shows from where"),
-            };
-            let text = format!(
-                "Machines that no peer lists sent {count} message(s) more over {over} to listener {name} than the \
-                 {GUESTS_PER_SECOND_MAX} a second that are read there before a password is proven: they were dropped \
-                 unread, and no connection was closed for it. Somebody floods it; {whence}. Peers, who has proven a \
-                 password, other listeners and other kinds of transport are counted apart."
-            );
-            (code::CALL_RATE_EXCEEDED, format!("{over} {name}").into(), ("listener", name), text)
-        }
+        Full::Frames(listener, medium) => unread(policy, listener, |name| of_all(name, medium, count)),
+        Full::Datagrams(listener, source) => unread(policy, listener, |name| of_one(name, source, count)),
     };
     let mut alert = Alert::new(code, untold.first, text);
     alert.count = count;
@@ -161,10 +162,46 @@ fn alert(policy: &Policy, untold: &Untold) -> Box<Alert> {
     match untold.what {
         Full::Source(source) => alert.source = source.map(|ip| SocketAddr::new(ip, 0)),
         Full::Answer(peer) => alert.peer = policy.peer(peer).map(|peer| Arc::clone(&peer.name)),
+        Full::Datagrams(_, ip) => alert.source = Some(SocketAddr::new(ip, 0)),
         Full::Connections | Full::Guests | Full::Frames(..) => {}
     }
     alert.evidence.push(evidence);
     Box::new(alert)
+}
+
+/// An alert's code, what it is about, its evidence and its text.
+type Told = (code::Code, Cow<'static, str>, (&'static str, String), String);
+
+/// Frames of guests were dropped unread at a listener: over what, in short, and in words.
+fn unread(policy: &Policy, listener: ListenerId, words: impl Fn(&str) -> (&'static str, String)) -> Told {
+    let name = policy.listener(listener).map_or("?", |listener| &listener.name);
+    let (over, text) = words(name);
+    (code::CALL_RATE_EXCEEDED, format!("{over} {name}").into(), ("listener", name.to_owned()), text)
+}
+
+/// They were more than are read of all of them.
+fn of_all(name: &str, medium: Medium, count: u64) -> (&'static str, String) {
+    let (over, whence) = match medium {
+        Medium::Datagrams => ("UDP", "their addresses may be forged"),
+        Medium::Streams => ("TCP and TLS", "`ss -tn` shows from where"),
+    };
+    let text = format!(
+        "Machines that no peer lists sent {count} message(s) more over {over} to listener {name} than the \
+         {GUESTS_PER_SECOND_MAX} a second that are read there before a password is proven: they were dropped unread, and no \
+         connection was closed for it. Somebody floods it; {whence}. Peers, who has proven a password, other listeners and \
+         other kinds of transport are counted apart."
+    );
+    (over, text)
+}
+
+/// They were more datagrams than are read of one address.
+fn of_one(name: &str, source: IpAddr, count: u64) -> (&'static str, String) {
+    let text = format!(
+        "{source}, or more machines that no peer lists, sent {count} message(s) more over UDP to listener {name} than are \
+         read there of one address before a password is proven: they were dropped unread, and nobody was banned, for the \
+         address may be forged. Who has proven a password there, TCP and TLS are counted apart."
+    );
+    ("UDP of one address", text)
 }
 
 #[cfg(test)]
