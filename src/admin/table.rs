@@ -150,6 +150,9 @@ fn locks(page: &mut String, status: &Value) {
         let who = format!("{} as {}", text("/source", "any unlisted source"), text("/user", "anybody"));
         let left = duration(lock.pointer("/left_s").and_then(Value::as_u64).unwrap_or(0));
         line(page, &format!("  {who:<38.38}  {:<16}  {left}", text("/peer", "(roaming)")));
+        if let Some(kind) = lock.get("holds_for") {
+            line(page, &format!("    holds for {}", show(kind)));
+        }
         if let Some(command) = lock.get("unlock") {
             line(page, &format!("    {}", show(command)));
         }
@@ -298,10 +301,11 @@ mod tests {
             "unanswered": [["spare", 4]],
             "locks": [
                 { "peer": "office-pbx", "source": "192.0.2.10", "user": "office", "left_s": 850, "nth": 1,
-                  "unlock": "ringfence unlock office --source 192.0.2.10" },
-                { "peer": null, "source": null, "user": "phone", "left_s": 1_800, "nth": 2, "unlock": "ringfence unlock phone" },
+                  "holds_for": "datagrams", "unlock": "ringfence unlock office --source 192.0.2.10" },
+                { "peer": null, "source": null, "user": "phone", "left_s": 1_800, "nth": 2,
+                  "holds_for": "datagrams and streams", "unlock": "ringfence unlock phone" },
                 { "peer": "spare", "source": "2001:db8::", "user": null, "left_s": 90_000, "nth": 3,
-                  "unlock": "ringfence unlock --source 2001:db8::" },
+                  "holds_for": "datagrams", "unlock": "ringfence unlock --source 2001:db8::" },
             ],
             "banned": 7, "bans": [
                 { "source": "192.0.2.66", "holds_for": "datagrams", "left_s": 850, "nth": 1 },
@@ -341,10 +345,13 @@ mod tests {
 
         locked out, and what lifts it             peer              left
           192.0.2.10 as office                    office-pbx        14m10s
+            holds for datagrams
             ringfence unlock office --source 192.0.2.10
           any unlisted source as phone            (roaming)         30m00s
+            holds for datagrams and streams
             ringfence unlock phone
           2001:db8:: as anybody                   spare             1d01h
+            holds for datagrams
             ringfence unlock --source 2001:db8::
 
         banned (`ringfence unlock --source`)      holds for              left

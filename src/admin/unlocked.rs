@@ -25,22 +25,22 @@ fn commands(answer: &Value) -> impl Iterator<Item = &str> {
 /// For people.
 #[must_use]
 pub fn tell(answer: &Value) -> String {
-    let locks = answer.get("locks").and_then(Value::as_u64).unwrap_or(0);
-    let bans = answer.get("bans").and_then(Value::as_array).into_iter().flatten();
-    let bans: Vec<String> = bans.filter_map(Value::as_str).map(|held| format!("the ban of {held}")).collect();
-    match (locks, bans.join(" and ")) {
-        (0, bans) if bans.is_empty() && missed(answer) => {
-            let list: String = commands(answer).map(|command| format!("\n  {command}")).collect();
-            format!(
-                "nothing was locked there, and nothing was lifted. What is locked (`ringfence status` shows it), a source \
-                 as anybody first, is lifted by:{list}"
-            )
-        }
-        (0, bans) if bans.is_empty() => "nothing is locked".to_owned(),
-        (0, lifted) => format!("lifted: {lifted}"),
-        (locks, bans) if bans.is_empty() => format!("{locks} lock(s) lifted"),
-        (locks, bans) => format!("lifted: {locks} lock(s) and {bans}"),
+    let entries = |key: &str| answer.get(key).and_then(Value::as_array).into_iter().flatten();
+    let kind = |entry: &Value| Some((entry.get(0)?.as_str()?.to_owned(), entry.get(1)?.as_u64()?));
+    let locks = entries("held").filter_map(kind).map(|(held, locks)| format!("{locks} lock(s) of {held}"));
+    let bans = entries("bans").filter_map(Value::as_str).map(|held| format!("the ban of {held}"));
+    let lifted: Vec<String> = locks.chain(bans).collect();
+    if !lifted.is_empty() {
+        return format!("lifted: {}", lifted.join(" and "));
     }
+    if !missed(answer) {
+        return "nothing is locked".to_owned();
+    }
+    let list: String = commands(answer).map(|command| format!("\n  {command}")).collect();
+    format!(
+        "nothing was locked there, and nothing was lifted. What is locked (`ringfence status` shows it), a source as \
+         anybody first, is lifted by:{list}"
+    )
 }
 
 #[cfg(test)]
@@ -58,7 +58,12 @@ mod tests {
         for (answer, words, has_missed, has_lifted) in [
             (json!({ "locks": 0, "bans": [], "instead": [] }), "nothing is locked", false, false),
             (json!({ "locks": 0, "bans": [], "instead": instead }), listed, true, false),
-            (json!({ "locks": 2, "bans": [], "instead": [] }), "2 lock(s) lifted", false, true),
+            (
+                json!({ "locks": 3, "held": [[ban, 2], ["datagrams and streams", 1]], "bans": [], "instead": [] }),
+                "lifted: 2 lock(s) of datagrams and 1 lock(s) of datagrams and streams",
+                false,
+                true,
+            ),
             (
                 json!({ "locks": 0, "bans": [ban], "instead": [] }),
                 "lifted: the ban of datagrams",
@@ -66,8 +71,8 @@ mod tests {
                 true,
             ),
             (
-                json!({ "locks": 1, "bans": [ban], "instead": [] }),
-                "lifted: 1 lock(s) and the ban of datagrams",
+                json!({ "locks": 1, "held": [[ban, 1]], "bans": [ban], "instead": [] }),
+                "lifted: 1 lock(s) of datagrams and the ban of datagrams",
                 false,
                 true,
             ),

@@ -15,8 +15,8 @@ use crate::sinks::SinkCounts;
 #[must_use]
 pub fn unlocked(reply: &Reply) -> Value {
     match reply {
-        Reply::Unlocked { locks, bans, instead } => {
-            json!({ "locks": locks, "bans": bans, "instead": instead })
+        Reply::Unlocked { locks, held, bans, instead } => {
+            json!({ "locks": locks, "held": held, "bans": bans, "instead": instead })
         }
         Reply::Status { .. } => json!({ "error": "the edge answered another question; please report that" }),
     }

@@ -21,13 +21,13 @@ use super::requests::refusal_alert;
 use crate::call::ServerId;
 use crate::clock::{Now, time_text};
 use crate::policy::alert::{Alert, shortened};
-use crate::policy::code;
 use crate::policy::credential::{Credential, Demand};
 use crate::policy::guard::{Claim, Proof};
 use crate::policy::lockout;
 use crate::policy::nonce::Bound;
 use crate::policy::sources::{Bucket, Charged};
 use crate::policy::unlock;
+use crate::policy::{Medium, code};
 use crate::sip::digest::{Authorization, Offer, User};
 use crate::sip::{HeaderName, Method};
 
@@ -378,6 +378,7 @@ pub(super) fn brute_force(
     let mut alert = refusal_alert(now, arrived, &wrong);
     alert.about = Some(whom.text().into());
     alert.evidence.push(("user", claimed_user(claim)));
+    alert.evidence.push(("holds_for", Medium::of(arrived.flow.transport).held().to_owned()));
     alert
 }
 
@@ -392,5 +393,6 @@ fn crowded(now: Now, arrived: &Arrived<'_>, lasts: std::time::Duration, nth: u32
     );
     let mut alert = refusal_alert(now, arrived, &Wrong::new(403, code::BRUTE_FORCE, &text));
     alert.about = Some("crowded".into());
+    alert.evidence.push(("holds_for", Medium::of(arrived.flow.transport).held().to_owned()));
     alert
 }

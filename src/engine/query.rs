@@ -39,6 +39,8 @@ pub struct LockState {
     pub left_s: u64,
     /// Which time.
     pub nth: u32,
+    /// `datagrams`, or `datagrams and streams`.
+    pub holds_for: &'static str,
     /// The command that lifts it.
     pub unlock: String,
 }
@@ -144,6 +146,8 @@ pub enum Reply {
     Unlocked {
         /// Locks that were lifted.
         locks: usize,
+        /// How many of them by what they held for.
+        held: Vec<(&'static str, usize)>,
         /// The bans of the source that were lifted, each by what it held for.
         bans: Vec<&'static str>,
         /// Where nothing was lifted: the commands that lift what is locked, sources that are locked as anybody first.
@@ -167,11 +171,13 @@ impl Engine {
             Query::Status => self.status(now),
             Query::Unlock { user, source } => {
                 let user = user.as_ref().map(String::as_bytes);
-                let locks = self.guard.free(now.tick, &Freed { user, source: *source });
+                let lifted = self.guard.free(now.tick, &Freed { user, source: *source });
+                let locks = lifted.iter().map(|(_, lifted)| lifted).sum();
+                let held = lifted.into_iter().map(|(medium, lifted)| (medium.held(), lifted)).collect();
                 let bans = source.map(|source| self.sources.lift(now.tick, source)).unwrap_or_default();
                 let instead =
                     if locks == 0 && bans.is_empty() { self.lifted_by(now.tick) } else { Vec::new() };
-                Reply::Unlocked { locks, bans: bans.into_iter().map(Medium::held).collect(), instead }
+                Reply::Unlocked { locks, held, bans: bans.into_iter().map(Medium::held).collect(), instead }
             }
         };
         self.outputs.push_back(Output::Reply { id, reply: Box::new(reply) });
@@ -228,6 +234,7 @@ impl Engine {
     fn lock_state(&self, lock: lockout::Told) -> LockState {
         let peer = lock.peer.and_then(|peer| self.policy.peer(peer));
         LockState {
+            holds_for: lock.medium.held(),
             unlock: unlock::command(lock.user.as_deref(), lock.source),
             peer: peer.map(|peer| peer.name.to_string()),
             source: lock.source.map(|source| source.to_string()),

@@ -13,6 +13,7 @@ use super::lockout::{Freed, LOCKS_MAX, Lock, Lockouts, Told, Try, Wrong};
 use super::nonce::{Bound, Mark, NONCES_MAX, NonceText, Nonces, Use};
 use super::proofs::{PROOFS_MAX, Proofs, Whence};
 use super::sources::Settings;
+use super::table::Medium;
 use super::{Peer, PeerId, Policy};
 use crate::clock::Tick;
 use crate::sip::Uri;
@@ -151,8 +152,9 @@ impl Guard {
         let Bound { source, peer, listener } = claim.bound;
         let whence = Whence { listener, user, source };
         let known = self.proofs.as_ref().is_some_and(|proofs| proofs.know(now, &whence));
+        let medium = if claim.shown { Medium::Streams } else { Medium::Datagrams };
         let (trusted, exists) = (claim.trusted, found.is_some());
-        let who = Try { peer, listener, source, user, trusted, known, exists };
+        let who = Try { peer, listener, source, medium, user, trusted, known, exists };
         let hash = authorization.algorithm.hash;
         let dummy = self.dummies.iter().find(|dummy| dummy.hash() == hash);
         let named = matches!(authorization.user, User::Named(_));
@@ -228,9 +230,9 @@ impl Guard {
         self.lockouts.iter().flat_map(move |lockouts| lockouts.told(now))
     }
 
-    /// Lifts locks; how many.
-    pub fn free(&mut self, now: Tick, freed: &Freed<'_>) -> usize {
-        self.lockouts.as_mut().map_or(0, |lockouts| lockouts.free(now, freed))
+    /// Lifts locks; how many of each kind.
+    pub fn free(&mut self, now: Tick, freed: &Freed<'_>) -> Vec<(Medium, usize)> {
+        self.lockouts.as_mut().map(|lockouts| lockouts.free(now, freed)).unwrap_or_default()
     }
 
     /// Nonces remembered, and pairs, sources and users locked out now.

@@ -4,12 +4,16 @@
 //! that strangers guess at, and which of it is locked now. Refuses to know passwords.
 //! Read first: attack rows A4, A5; RFC 7616 §5.5, §5.8.
 
+mod entry;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
+use entry::Entry;
+
 use super::alert::shortened;
 use super::peer::PeerId;
-use super::table::{Key, Rate, Secret, Table};
+use super::table::{Key, Medium, Secret, Slot, Table};
 use crate::clock::Tick;
 use crate::sip::ListenerId;
 
@@ -40,6 +44,8 @@ pub struct Try<'a> {
     pub listener: ListenerId,
     /// From where. An IPv6 source counts by its /64.
     pub source: IpAddr,
+    /// How it is heard. Guesses by datagrams, which anybody there may forge, lock datagrams alone; those by streams lock both.
+    pub medium: Medium,
     /// As whom, whether or not there is such a user.
     pub user: &'a [u8],
     /// Whether a peer lists the source, or somebody there proved a password lately. Such a source is never locked as
@@ -72,6 +78,8 @@ pub struct Told {
     pub source: Option<IpAddr>,
     /// As whom; `None`: whoever it says it is.
     pub user: Option<String>,
+    /// What earned it: that is also what it holds for.
+    pub medium: Medium,
     /// How long still.
     pub left: Duration,
     /// Which time.
@@ -119,28 +127,12 @@ pub enum Wrong {
     Copied,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Entry {
-    /// When the last wrong ones came; an empty place is `Tick::default()`.
-    times: [Tick; WRONG_MAX - 1],
-    /// For a user guessed at from anywhere, and a source that guesses at anybody.
-    arrival: u64,
-    until: Tick,
-    nth: u32,
-    /// Of which user, by a keyed hash; 0 for a source as a whole.
-    whose: u32,
-    /// From which source, by a keyed hash; 0 for a user from anywhere.
-    home: u32,
-    /// For a pair: when the crowd of its source ends in which its one guess was spent.
-    spent: Tick,
-    last: Tick,
-}
-
 /// What a name stands for in the table.
 #[derive(Debug, Clone)]
 struct Name {
     place: (u64, Key),
     peer: Option<PeerId>,
+    medium: Medium,
     source: Option<Key>,
     user: Option<String>,
     until: Tick,
@@ -181,18 +173,23 @@ impl Lockouts {
     /// Whether this one may try.
     #[must_use]
     pub fn lock_of(&self, now: Tick, who: &Try<'_>) -> Lock {
-        let until = |place| self.find(place).map(|entry| entry.until).filter(|until| now < *until);
-        let source = until(self.source_of(who));
+        let held = |place| self.find(place).is_some_and(|entry| now < entry.until);
         if !who.trusted {
-            let held = source.is_some() || (!who.known && until(self.anywhere(who)).is_some());
+            let mut tries = Self::held_by(who);
+            let held =
+                tries.any(|who| held(self.source_of(&who)) || (!who.known && held(self.anywhere(&who))));
             return if held { Lock::Locked } else { Lock::Open };
         }
-        let pair = self.find(self.pair(who));
-        let locked = pair.is_some_and(|pair| now < pair.until);
-        match source {
-            Some(crowd) if locked || pair.is_some_and(|pair| pair.spent == crowd) => Lock::Quiet,
-            None if locked => Lock::Locked,
-            Some(_) | None => Lock::Open,
+        let locked = Self::held_by(who).any(|who| held(self.pair(&who)));
+        let spent = |crowd: Tick| {
+            let mut pairs = Self::held_by(who).filter_map(|who| self.find(self.pair(&who)));
+            pairs.any(|pair| pair.spent == crowd)
+        };
+        let crowded = self.crowds(now, who).next().is_some();
+        match locked || self.crowds(now, who).any(spent) {
+            true if crowded => Lock::Quiet,
+            true => Lock::Locked,
+            false => Lock::Open,
         }
     }
 
@@ -204,7 +201,7 @@ impl Lockouts {
     /// A copy of a wrong one that was counted.
     #[must_use]
     pub fn repeated(&self, now: Tick, who: &Try<'_>) -> Wrong {
-        let crowded = self.find(self.source_of(who)).is_some_and(|entry| now < entry.until);
+        let crowded = self.crowds(now, who).next().is_some();
         if who.trusted && crowded { Wrong::Quiet } else { Wrong::Copied }
     }
 
@@ -228,7 +225,7 @@ impl Lockouts {
             return crowd;
         }
         let (lasts, nth) = entry.lock(now, lasts);
-        self.name(now, pair, who.peer, Some(who.source), Some(who.user), lasts);
+        self.name(now, pair, who, Some(who.source), Some(who.user), lasts);
         match crowd {
             Wrong::Crowded { .. } | Wrong::Quiet => crowd,
             Wrong::Borne | Wrong::Copied | Wrong::Locked { .. } | Wrong::Guessed { .. } => {
@@ -240,10 +237,7 @@ impl Lockouts {
     /// Whoever guesses at many has one guess at each, and those that there are not take no room. The mark ends with the
     /// crowd and changes nothing else: an hour later nothing tells a user that there is from one that there is not.
     fn spend(&mut self, now: Tick, who: &Try<'_>) {
-        let Some(crowd) = self.find(self.source_of(who)).map(|crowd| crowd.until).filter(|_| who.exists)
-        else {
-            return;
-        };
+        let Some(crowd) = self.crowds(now, who).max().filter(|_| who.exists) else { return };
         let (pair, whose, home) = (self.pair(who), self.tag(who.user), self.home(who.source));
         if let Some(entry) = self.entry(now, pair) {
             (entry.whose, entry.home, entry.spent) = (whose, home, crowd);
@@ -252,17 +246,17 @@ impl Lockouts {
 
     /// Counts against a source of a peer, whoever it says it is.
     fn crowd(&mut self, now: Tick, who: &Try<'_>) -> Wrong {
+        if self.crowds(now, who).next().is_some() {
+            return Wrong::Quiet;
+        }
         let (place, home, lasts) = (self.source_of(who), self.home(who.source), self.lasts);
         let Some(entry) = self.entry(now, place) else { return Wrong::Borne };
         entry.home = home;
-        if now < entry.until {
-            return Wrong::Quiet;
-        }
         if !entry.is_full_by_rate(now, WRONG_FROM_SOURCE_MAX) {
             return Wrong::Borne;
         }
         let (lasts, nth) = entry.lock(now, lasts);
-        self.name(now, place, who.peer, Some(who.source), None, lasts);
+        self.name(now, place, who, Some(who.source), None, lasts);
         Wrong::Crowded { lasts, nth }
     }
 
@@ -275,7 +269,7 @@ impl Lockouts {
             entry.home = home;
             if entry.is_full(now) {
                 let (lasts, nth) = entry.lock(now, lasts);
-                self.name(now, source, who.peer, Some(who.source), None, lasts);
+                self.name(now, source, who, Some(who.source), None, lasts);
                 worst = Wrong::Locked { lasts, nth };
             }
         }
@@ -287,7 +281,7 @@ impl Lockouts {
             entry.whose = whose;
             if entry.is_full_by_rate(now, WRONG_FROM_ANYWHERE_MAX) {
                 let (lasts, nth) = entry.lock(now, lasts);
-                self.name(now, anywhere, who.peer, None, Some(who.user), lasts);
+                self.name(now, anywhere, who, None, Some(who.user), lasts);
                 if worst == Wrong::Borne {
                     worst = Wrong::Guessed { lasts, nth };
                 }
@@ -312,9 +306,9 @@ impl Lockouts {
         self.clear(|entry| entry.whose == user);
     }
 
-    /// Lifts locks, whichever peer's; how many.
-    pub fn free(&mut self, now: Tick, freed: &Freed<'_>) -> usize {
-        let before = self.locked(now);
+    /// Lifts locks, whichever peer's and whatever they hold for; how many of each kind.
+    pub fn free(&mut self, now: Tick, freed: &Freed<'_>) -> Vec<(Medium, usize)> {
+        let before = self.locked_by(now);
         let user = freed.user.map(|user| self.tag(user));
         match (user, freed.source.map(|source| self.home(source))) {
             (None, None) => {}
@@ -325,7 +319,30 @@ impl Lockouts {
             }
             (None, Some(home)) => self.clear(|entry| entry.home == home),
         }
-        before - self.locked(now)
+        let after = self.locked_by(now);
+        let lifted =
+            before.into_iter().zip(after).map(|((medium, before), (_, after))| (medium, before - after));
+        lifted.filter(|(_, lifted)| *lifted > 0).collect()
+    }
+
+    fn locked_by(&self, now: Tick) -> [(Medium, usize); 2] {
+        [Medium::Datagrams, Medium::Streams].map(|medium| {
+            let streams = medium == Medium::Streams;
+            let locked = |slot: &&Slot<Entry>| now < slot.value.until && slot.value.streams == streams;
+            (medium, self.table.iter().filter(locked).count())
+        })
+    }
+
+    /// A try as those that count against it: by datagrams it is held by what streams earned, too.
+    fn held_by<'a>(who: &Try<'a>) -> impl Iterator<Item = Try<'a>> + use<'a> {
+        let who = *who;
+        who.medium.held_by().iter().map(move |medium| Try { medium: *medium, ..who })
+    }
+
+    /// Until when a source of a peer is known to guess at many.
+    fn crowds(&self, now: Tick, who: &Try<'_>) -> impl Iterator<Item = Tick> {
+        let crowds = Self::held_by(who).filter_map(|who| self.find(self.source_of(&who)));
+        crowds.map(|crowd| crowd.until).filter(move |until| now < *until)
     }
 
     fn clear(&mut self, which: impl Fn(&Entry) -> bool) {
@@ -340,6 +357,7 @@ impl Lockouts {
             let entry = self.find(name.place).filter(|entry| now < entry.until)?;
             Some(Told {
                 peer: name.peer,
+                medium: name.medium,
                 source: name.source.map(Key::address),
                 user: name.user.clone(),
                 left: entry.until.since(now),
@@ -353,13 +371,17 @@ impl Lockouts {
         &mut self,
         now: Tick,
         place: (u64, Key),
-        peer: Option<PeerId>,
+        who: &Try<'_>,
         source: Option<IpAddr>,
         user: Option<&[u8]>,
         lasts: Duration,
     ) {
         let user = user.map(|user| shortened(&user.escape_ascii().to_string()));
-        let name = Name { place, peer, source: source.map(Key::of), user, until: now.after(lasts) };
+        let (peer, medium) = (who.peer, who.medium);
+        let name = Name { place, peer, medium, source: source.map(Key::of), user, until: now.after(lasts) };
+        if let Some(entry) = self.table.find_mut(place.0, place.1) {
+            entry.streams = medium == Medium::Streams;
+        }
         let table = &self.table;
         // A lock that was lifted keeps no new one from being told.
         self.names.retain(|known| {
@@ -409,55 +431,22 @@ impl Lockouts {
 
     /// A source with a user of a peer.
     fn pair(&self, who: &Try<'_>) -> (u64, Key) {
-        self.secret.mixed(who.peer.map(|peer| peer.0), Some(Key::of(who.source)), Some(who.user))
+        self.secret.mixed(who.peer.map(|peer| peer.0), Some(Key::by(who.medium, who.source)), Some(who.user))
     }
 
     /// A source, whoever it says it is. Who has proven a password there and who has not share one where peers roam, and are
     /// not to blame for each other.
     fn source_of(&self, who: &Try<'_>) -> (u64, Key) {
         let secret = if who.trusted { &self.secret } else { &self.strangers };
-        secret.mixed(who.peer.map(|peer| peer.0), Some(Key::of(who.source)), None)
+        secret.mixed(who.peer.map(|peer| peer.0), Some(Key::by(who.medium, who.source)), None)
     }
 
     /// A user of whoever roams at a listener, from anywhere. The listener stands for the peer: no two that roam there have a user
     /// of one name, and who asks for a user that there is not learns nothing by it.
     fn anywhere(&self, who: &Try<'_>) -> (u64, Key) {
-        self.strangers.mixed(Some(who.listener.0), None, Some(who.user))
-    }
-}
-
-impl Entry {
-    /// Notes a wrong one; whether it is one too many.
-    fn is_full(&mut self, now: Tick) -> bool {
-        let [oldest, newer @ ..] = self.times;
-        let full = oldest != Tick::default() && now <= oldest.after(WRONG_WINDOW);
-        let [a, b, c] = newer;
-        self.times = if full { Default::default() } else { [a, b, c, now] };
-        full
-    }
-
-    fn is_full_by_rate(&mut self, now: Tick, most: u32) -> bool {
-        let rate = Rate::new(most, WRONG_WINDOW, most - 1);
-        match rate.next(self.arrival, now) {
-            Some(next) => {
-                self.arrival = next;
-                false
-            }
-            None => {
-                self.arrival = 0;
-                true
-            }
-        }
-    }
-
-    fn lock(&mut self, now: Tick, (first, most): (Duration, Duration)) -> (Duration, u32) {
-        // Who was quiet for the longest lock begins anew.
-        let forgotten = self.until.after(most) < now;
-        self.nth = if forgotten { 1 } else { self.nth.saturating_add(1) };
-        let doublings = 1_u32.checked_shl(self.nth.saturating_sub(1)).unwrap_or(u32::MAX);
-        let lasts = first.saturating_mul(doublings).min(most);
-        self.until = now.after(lasts);
-        (lasts, self.nth)
+        // No datagram comes from there: it stands for anywhere.
+        let anywhere = Key::by(who.medium, IpAddr::from([0; 16]));
+        self.strangers.mixed(Some(who.listener.0), Some(anywhere), Some(who.user))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use proptest::prelude::*;
 
-use super::super::table::Slot;
 use super::*;
 
 const FIRST: Duration = Duration::from_secs(900);
@@ -22,6 +21,7 @@ fn who(source: &str, user: &'static str, trusted: bool) -> Try<'static> {
         peer,
         listener: ListenerId(1),
         source: source.parse().unwrap(),
+        medium: Medium::Streams,
         user: user.as_bytes(),
         trusted,
         known: false,
@@ -155,6 +155,7 @@ fn a4_two_peers_behind_one_address_share_no_lock_and_an_ipv6_source_counts_by_it
         peer: Some(PeerId(1)),
         source: Some("2001:db8::".parse().unwrap()),
         user: Some("office".to_owned()),
+        medium: Medium::Streams,
         left: FIRST - Duration::from_secs(1),
         nth: 1,
     };
@@ -254,9 +255,9 @@ fn a_source_that_is_unlocked_has_no_lock_left_however_many_there_were() {
     });
     let before = lockouts.locked(at(301));
     let source = Some(elsewhere.source);
-    assert_eq!(lockouts.free(at(301), &Freed { user: None, source }), 1);
+    assert_eq!(lockouts.free(at(301), &Freed { user: None, source }), [(Medium::Streams, 1)]);
     let source = Some("192.0.2.1".parse().unwrap());
-    assert_eq!(lockouts.free(at(301), &Freed { user: None, source }), before - 1);
+    assert_eq!(lockouts.free(at(301), &Freed { user: None, source }), [(Medium::Streams, before - 1)]);
     assert_eq!(lockouts.locked(at(301)), 0);
 }
 
@@ -321,7 +322,8 @@ fn locks_are_lifted_by_user_by_source_or_by_both_and_no_others() {
         assert_eq!((lockouts.locked(at(2)), lockouts.told(at(2)).count()), (5, 5));
         let wanted =
             Freed { user: user.map(str::as_bytes), source: source.map(|source| source.parse().unwrap()) };
-        assert_eq!(lockouts.free(at(2), &wanted), *freed, "{user:?} {source:?}");
+        let lifted: usize = lockouts.free(at(2), &wanted).iter().map(|(_, lifted)| lifted).sum();
+        assert_eq!(lifted, *freed, "{user:?} {source:?}");
         assert_eq!((lockouts.locked(at(2)), lockouts.told(at(2)).count()), (5 - freed, 5 - freed));
     }
 }
@@ -338,6 +340,50 @@ fn locks_are_told_by_name_in_a_bounded_list_and_nothing_in_a_name_reaches_a_term
     let told: Vec<Told> = lockouts.told(at(600)).collect();
     assert_eq!(told.len(), LOCKS_TOLD_MAX);
     assert!(told.iter().all(|lock| lock.user.as_deref() == Some("\\x1b[2J\\n")));
+}
+
+#[test]
+fn a4_what_datagrams_guessed_locks_datagrams_alone_and_what_streams_guessed_locks_both() {
+    let by = |medium, user| Try { medium, ..who("192.0.2.1", user, true) };
+    let stranger = |medium| Try { medium, ..who("198.51.100.1", "office", false) };
+    for (earned, streams_too) in [(Medium::Datagrams, false), (Medium::Streams, true)] {
+        let mut lockouts = lockouts();
+        for n in 1..=5 {
+            let expected = if n < 5 { Wrong::Borne } else { Wrong::Locked { lasts: FIRST, nth: 1 } };
+            assert_eq!(lockouts.wrong(at(1), &by(earned, "office")), expected, "{n}");
+            assert_eq!(lockouts.wrong(at(1), &stranger(earned)), expected, "{n}");
+        }
+        for who in [by(Medium::Datagrams, "office"), stranger(Medium::Datagrams)] {
+            assert!(is_locked(&lockouts, at(2), &who), "{earned:?}");
+        }
+        for who in [by(Medium::Streams, "office"), stranger(Medium::Streams)] {
+            assert_eq!(is_locked(&lockouts, at(2), &who), streams_too, "{earned:?}");
+        }
+        assert!(lockouts.told(at(2)).all(|told| told.medium == earned));
+        let user = Some(&b"office"[..]);
+        assert_eq!(lockouts.free(at(2), &Freed { user, source: None }), [(earned, 1)]);
+        // A source that guesses at many.
+        for n in 0..WRONG_FROM_SOURCE_MAX {
+            lockouts.wrong(at(3), &Try { user: format!("user{n}").as_bytes(), ..by(earned, "") });
+        }
+        assert_eq!(lockouts.wrong(at(4), &by(Medium::Datagrams, "office")), Wrong::Quiet);
+        assert_eq!(lockouts.lock_of(at(4), &by(Medium::Datagrams, "office")), Lock::Quiet, "its one guess");
+        let streams = by(Medium::Streams, "office");
+        assert_eq!(lockouts.lock_of(at(4), &streams), Lock::Open, "{earned:?}: a forger spends none of it");
+        let expected = if streams_too { Wrong::Quiet } else { Wrong::Borne };
+        assert_eq!(lockouts.wrong(at(4), &streams), expected, "{earned:?}");
+    }
+    // A user that is guessed at from everywhere.
+    let mut lockouts = Lockouts::new([3; 32], LOCKS_MAX, FIRST, MOST);
+    let strange = |n: u32, medium| Try {
+        source: IpAddr::V4(std::net::Ipv4Addr::from(0xc612_0000 + n)),
+        ..stranger(medium)
+    };
+    (0..50).for_each(|n| {
+        lockouts.wrong(at(1), &strange(n, Medium::Datagrams));
+    });
+    assert!(is_locked(&lockouts, at(2), &strange(99, Medium::Datagrams)));
+    assert!(!is_locked(&lockouts, at(2), &strange(99, Medium::Streams)));
 }
 
 /// What one step of a play does: who, from where, at which peer, and whether it is right.

@@ -30,7 +30,16 @@ impl Medium {
         }
     }
 
-    /// What a ban holds for that was earned this way.
+    /// Which kinds' bans and locks hold for what comes this way: what streams earned was no forger's.
+    #[must_use]
+    pub const fn held_by(self) -> &'static [Self] {
+        match self {
+            Self::Datagrams => &[Self::Datagrams, Self::Streams],
+            Self::Streams => &[Self::Streams],
+        }
+    }
+
+    /// What a ban or a lock holds for that was earned this way.
     #[must_use]
     pub const fn held(self) -> &'static str {
         match self {

@@ -216,7 +216,7 @@ fn a4_a_scripted_burglar_never_gets_in_is_banned_and_the_rightful_user_calls_mea
     assert_eq!(code, Some(1), "{told}");
     assert!(told.starts_with("nothing was locked there") && told.contains(&command), "{told}");
     let (code, told) = ask(&["unlock", "--source", &net.last()]);
-    assert_eq!((code, &*told), (Some(0), "lifted: 1 lock(s) and the ban of datagrams\n"));
+    assert_eq!((code, &*told), (Some(0), "lifted: 1 lock(s) of datagrams and the ban of datagrams\n"));
     assert!(!ask(&["status"]).1.contains("locked out"));
     burglar.guess(GUESSES, "a guess of mine");
     let asked = burglar.challenges;

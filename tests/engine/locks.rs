@@ -62,6 +62,7 @@ fn a4_a_lock_is_shown_and_lifted_by_order() {
     let lock = &locks[0];
     let shown = (lock.peer.as_deref(), lock.source.as_deref(), lock.user.as_deref(), lock.nth);
     assert_eq!(shown, (Some("pbx"), Some("10.0.0.2"), Some("office"), 1));
+    assert_eq!(lock.holds_for, "datagrams");
     assert!((890..=900).contains(&lock.left_s), "{lock:?}");
     assert_eq!(unlock(&mut edge, Some("other"), None), 0);
     assert_eq!(unlock(&mut edge, Some("office"), Some("10.0.0.3")), 0, "from elsewhere");
@@ -99,7 +100,7 @@ fn a4_the_alert_of_each_lock_and_an_unlock_that_missed_it_name_the_command_that_
             };
             edge.input(Input::Query { id: 2, query }).replies.remove(0)
         };
-        let missed = Reply::Unlocked { locks: 0, bans: vec![], instead: vec![wanted] };
+        let missed = Reply::Unlocked { locks: 0, held: vec![], bans: vec![], instead: vec![wanted] };
         assert_eq!(ask(Some(user), None), missed);
         let words =
             if sender == PBX { (Some("office"), Some("10.0.0.2")) } else { (None, Some(stranger_ip)) };

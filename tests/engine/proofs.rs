@@ -114,6 +114,33 @@ fn a4_a_guesser_is_locked_out_after_five_whether_it_fetches_a_nonce_for_each_gue
     }
 }
 
+/// Whoever overhears datagrams may guess in another's name: streams from there, which nobody forges, go on.
+#[test]
+fn a4_five_guesses_by_datagrams_lock_no_stream_and_five_by_a_stream_lock_both() {
+    for by_stream in [false, true] {
+        let mut edge = Edge::under(policy());
+        let flow = |by_stream| if by_stream { stream(7) } else { from(PBX) };
+        let text = |by_stream, request: &Request| if by_stream { over_tcp(request) } else { request.text() };
+        let mut codes = Vec::new();
+        for n in 0..5 {
+            let line = overheard(&mut edge, PBX, &format!("fetch{n}"));
+            let guess = GUESSER.sign(&invite(PBX, &format!("guess{n}")), &line, false);
+            codes.extend(edge.hear(flow(by_stream), &text(by_stream, &guess)).alerts);
+        }
+        let lock = codes.iter().find(|alert| alert.code.number == 39202).expect("a lock");
+        let held = if by_stream { "datagrams and streams" } else { "datagrams" };
+        assert!(lock.evidence.contains(&("holds_for", held.to_owned())), "{lock:?}");
+        for (try_stream, locked) in [(false, true), (true, by_stream)] {
+            let line = overheard(&mut edge, PBX, &format!("right{try_stream}"));
+            let right = OFFICE.sign(&invite(PBX, &format!("right{try_stream}")), &line, false);
+            edge.hear(flow(try_stream), &text(try_stream, &right));
+            edge.pass(Duration::from_secs(1));
+            let proven = edge.count("proven") > 0;
+            assert_eq!(proven, !locked, "guessed by a stream: {by_stream}, tried by one: {try_stream}");
+        }
+    }
+}
+
 /// The same, where the PBX may ask so often.
 fn slow(requests_per_second: u32) -> Arc<Policy> {
     plan(|plan| {

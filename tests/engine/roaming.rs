@@ -277,3 +277,16 @@ fn a4_a_namesake_at_another_listener_is_not_locked_by_guesses_at_a_roaming_user(
     assert!(!gets_in(&mut edge, here, "203.0.113.61:5061", 1));
     assert!(gets_in(&mut edge, there, "203.0.113.61:5061", 2), "another peer's user");
 }
+
+#[test]
+fn a4_five_guesses_by_datagrams_silence_no_stream_from_there() {
+    let mut edge = Edge::under(policy());
+    let guesser = Client { user: "zzz", ..OFFICE };
+    for n in 0..5 {
+        let request = outside(invite(STRANGER, &format!("guess{n}")));
+        let response = challenged(&mut edge, &request);
+        edge.hear(from(STRANGER), &guesser.again(&request, &response).text());
+    }
+    assert!(edge.hear(from(STRANGER), &outside(invite(STRANGER, "late")).text()).sent.is_empty());
+    assert!(gets_in(&mut edge, from(STRANGER), STRANGER, 7));
+}
