@@ -19,6 +19,7 @@ use ringfence::admin::certs::{self, KeyKind, Order};
 use ringfence::admin::{Request, record, table, unlocked, wrap};
 use ringfence::clock::Clock;
 use ringfence::config::{self, Source};
+use ringfence::sinks::GATHER;
 use ringfence::{app, config::check};
 
 #[global_allocator]
@@ -161,6 +162,9 @@ enum Command {
         /// The folder they go to
         #[arg(long, value_name = "FOLDER", default_value = "certs")]
         folder: PathBuf,
+        /// Of the authority in this folder, made before: for another machine that must trust, and be trusted by, the same
+        #[arg(long, value_name = "FOLDER")]
+        ca: Option<PathBuf>,
         /// The kind of key; rsa (2048 bits) for machines that know no other
         #[arg(long, value_name = "KIND", default_value = "ecdsa")]
         key: KeyName,
@@ -244,12 +248,12 @@ fn main() -> ExitCode {
                 Err(text) => fail(&text),
             }
         }
-        Command::Certs { names, folder, key, days, replace } => {
+        Command::Certs { names, folder, ca, key, days, replace } => {
             let kind = match key {
                 KeyName::Ecdsa => KeyKind::Ecdsa,
                 KeyName::Rsa => KeyKind::Rsa,
             };
-            let order = Order { folder, names, kind, days, replace };
+            let order = Order { folder, authority: ca, names, kind, days, replace };
             match certs::make(&order, Clock::start().now().wall) {
                 Ok(said) => print(said.trim_end()),
                 Err(failed) => fail(&failed),
@@ -342,6 +346,10 @@ fn ladder(
         Ok(file) => file,
         Err(text) => return fail(&text),
     };
+    // A call that has just ended is written with others that end.
+    if file != Path::new("-") {
+        std::thread::sleep(2 * GATHER);
+    }
     match record::find(&file, wanted) {
         Ok(record) if json => print(&format!("{record:#}")),
         Ok(record) => {

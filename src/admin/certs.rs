@@ -54,9 +54,11 @@ impl KeyKind {
 pub struct Order {
     /// Where the files go.
     pub folder: PathBuf,
+    /// The folder with the authority that signs, which must be there; else the authority stands in `folder`.
+    pub authority: Option<PathBuf>,
     /// Host names and addresses that the certificates stand for.
     pub names: Vec<String>,
-    /// The keys of all three.
+    /// The keys of all that is made.
     pub kind: KeyKind,
     /// Days that the server's and the client's certificate last.
     pub days: u16,
@@ -79,6 +81,12 @@ pub fn make(order: &Order, now: Wall) -> Result<String, String> {
         ));
     }
     order.names.iter().try_for_each(|name| named(name))?;
+    if let Some(missing) = order.authority.as_deref().filter(|folder| !folder.join("ca.key").exists()) {
+        return Err(format!(
+            "there is no ca.key in {}: name the folder where `ringfence certs` made the authority, or leave --ca out for a new one",
+            missing.display()
+        ));
+    }
     folder(&order.folder)?;
     let until = |days| day(now, days).map(|(year, month, day)| format!("{year:04}-{month:02}-{day:02}"));
     let mut said = String::new();
@@ -102,13 +110,23 @@ pub fn make(order: &Order, now: Wall) -> Result<String, String> {
             until(i64::from(order.days))?
         );
     }
-    said.push_str(&snippet(&order.folder));
+    said.push_str(&snippet(&order.folder, order.home()));
     Ok(said)
 }
 
-fn snippet(folder: &Path) -> String {
-    let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-    let path = |name: &str| folder.join(name).display().to_string();
+impl Order {
+    /// Where the authority stands.
+    fn home(&self) -> &Path {
+        self.authority.as_deref().unwrap_or(&self.folder)
+    }
+}
+
+fn snippet(folder: &Path, home: &Path) -> String {
+    let path = |name: &str| {
+        let folder = if name == "ca.pem" { home } else { folder };
+        let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+        folder.join(name).display().to_string()
+    };
     format!(
         "\nIn the policy file:\n  listeners:\n    NAME:\n      bind: \"ADDRESS:5061\"\n      certificate: {{ chain: \"{}\", key: \"{}\" }}\n  \
          peers:\n    NAME:\n      tls: {{ ca: \"{}\" }}\n",
@@ -118,9 +136,9 @@ fn snippet(folder: &Path) -> String {
     )
 }
 
-/// The authority of the folder, made where there is none.
+/// The authority of its folder, made where there is none.
 fn authority(order: &Order, now: Wall, said: &mut String) -> Result<Issuer<'static, KeyPair>, String> {
-    let (pem, key) = (order.folder.join("ca.pem"), order.folder.join("ca.key"));
+    let (pem, key) = (order.home().join("ca.pem"), order.home().join("ca.key"));
     let mut params = CertificateParams::default();
     params.distinguished_name = common_name(CA_NAME);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -259,7 +277,7 @@ mod tests {
 
     fn order(folder: &Path, kind: KeyKind) -> Order {
         let names = ["sip.example.com", "192.0.2.1", "::1"].map(str::to_owned).to_vec();
-        Order { folder: folder.join("certs"), names, kind, days: 397, replace: false }
+        Order { folder: folder.join("certs"), authority: None, names, kind, days: 397, replace: false }
     }
 
     fn read(order: &Order, name: &str) -> String {
@@ -299,6 +317,26 @@ mod tests {
         assert_ne!(read(&order, "server.pem"), server);
         fs::remove_file(order.folder.join("ca.key")).unwrap();
         assert!(make(&order, NOW).unwrap_err().contains("only one is there"));
+    }
+
+    #[test]
+    fn another_machine_gets_its_own_files_of_the_same_authority() {
+        let folder = tempfile::tempdir().unwrap();
+        let edge = order(folder.path(), KeyKind::Rsa);
+        let ca = Some(edge.folder.clone());
+        let pbx = Order {
+            folder: folder.path().join("pbx"),
+            authority: ca,
+            ..order(folder.path(), KeyKind::Ecdsa)
+        };
+        assert!(make(&pbx, NOW).unwrap_err().contains("no ca.key"));
+        assert!(!pbx.folder.exists(), "nothing is written before");
+        make(&edge, NOW).unwrap();
+        let ca = read(&edge, "ca.pem");
+        let said = make(&pbx, NOW).unwrap();
+        assert!(said.contains("certs/ca.pem stays") && said.contains("certs/ca.pem\" }"), "{said}");
+        assert_eq!((read(&edge, "ca.pem"), fs::read_dir(&pbx.folder).unwrap().count()), (ca, 4));
+        assert_ne!(read(&edge, "server.key"), read(&pbx, "server.key"));
     }
 
     #[test]

@@ -62,13 +62,19 @@ fn policy(page: &mut String, status: &Value) {
     let Some(policy) = status.pointer("/policy") else { return };
     wide(page, &format!("policy in force since {} from {}", text("/policy/since"), text("/policy/file")));
     if let Some(refused) = policy.pointer("/refused").filter(|refused| !refused.is_null()) {
-        let count = refused.pointer("/count").and_then(Value::as_u64).unwrap_or(0);
-        let errors = if count == 1 { "error" } else { "errors" };
-        wide(page, &format!("  the file was REFUSED at {} ({count} {errors}):", text("/policy/refused/at")));
-        list(policy, "/refused/errors").for_each(|error| wide(page, &format!("  {}", show(error))));
+        refusal(page, "the file was REFUSED at", refused);
     } else if policy.pointer("/unread") == Some(&Value::Bool(true)) {
         wide(page, "  the file says something else by now: `ringfence reload` takes it");
     }
+}
+
+/// Since when something on disk is not in force, and why.
+fn refusal(page: &mut String, what: &str, refused: &Value) {
+    let at = refused.pointer("/at").map(show).unwrap_or_default();
+    let count = refused.pointer("/count").and_then(Value::as_u64).unwrap_or(0);
+    let errors = if count == 1 { "error" } else { "errors" };
+    wide(page, &format!("  {what} {at} ({count} {errors}):"));
+    list(refused, "/errors").for_each(|error| wide(page, &format!("  {}", show(error))));
 }
 
 /// A line that may be long, broken between words.
@@ -178,15 +184,20 @@ fn bans(page: &mut String, status: &Value) {
     }
 }
 
-/// Certificates and the days they have left.
+/// Certificates and the days they have left; files that others were put into and that cannot be used.
 fn certificates(page: &mut String, status: &Value) {
-    let list = status.pointer("/certificates").and_then(Value::as_array);
-    let Some(list) = list.filter(|list| !list.is_empty()) else { return };
+    let refused = status.pointer("/certificates_refused").filter(|refused| !refused.is_null());
+    if list(status, "/certificates").next().is_none() && refused.is_none() {
+        return;
+    }
     line(page, "");
     line(page, "certificate                                         days left");
-    for one in list {
+    for one in list(status, "/certificates") {
         let text = |path: &str| one.pointer(path).map(show).unwrap_or_default();
         line(page, &format!("  {:<50}  {:>6}", text("/at"), text("/days_left")));
+    }
+    if let Some(refused) = refused {
+        refusal(page, "those served stay, for the files on disk are REFUSED since", refused);
     }
 }
 
@@ -315,6 +326,8 @@ mod tests {
               "refused": { "at": "2026-11-21T11:30:00.000Z", "count": 1, "errors":
                 ["/etc/ringfence/policy.yaml:42:7: peers.trunk.sources[1]: \"10.0.0.0/33\" is not a network: a prefix is 0 to 32"] } },
             "certificates": [{ "at": "listeners.office.certificate", "days_left": 28, "file": "/etc/x.pem" }],
+            "certificates_refused": { "at": "2026-11-21T11:40:00.000Z", "count": 1, "errors":
+              ["/etc/ringfence/policy.yaml:12:20: listeners.office.certificate: the key does not belong to the certificate"] },
             "net": { "connections": 2 }, "heap_bytes": 12_345_678, "resident_bytes": 23_456_789,
         });
         let page = draw(&status);
@@ -361,6 +374,10 @@ mod tests {
 
         certificate                                         days left
           listeners.office.certificate                            28
+          those served stay, for the files on disk are REFUSED since
+            2026-11-21T11:40:00.000Z (1 error):
+          /etc/ringfence/policy.yaml:12:20: listeners.office.certificate: the key does
+            not belong to the certificate
 
         gauges
           calls                             12

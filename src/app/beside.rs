@@ -261,6 +261,7 @@ impl Desk {
                     let dated = &self.reader.book().dated;
                     let told = certificates::told(dated, self.clock.now().wall);
                     status.insert("certificates".to_owned(), told);
+                    status.insert("certificates_refused".to_owned(), self.reader.broken_certificates());
                     status.insert("policy".to_owned(), self.reader.standing());
                 }
                 status

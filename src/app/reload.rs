@@ -37,6 +37,8 @@ pub struct Reader {
     since: Wall,
     /// When the file was last refused, and why; `None` once it was taken.
     refused: Option<(Wall, Vec<String>)>,
+    /// Since when the certificate files cannot be used as they are, and why; `None` while they can.
+    broken: Option<(Wall, Vec<String>)>,
     book: Arc<Book>,
     files: Files,
     /// The files in force, and since when.
@@ -71,7 +73,8 @@ impl Reader {
         let taken = taken_over(&[], &config.tls.files, source.today);
         let (file, text, source) = (file.to_owned(), source.text.clone(), source.clone());
         let since = source.today;
-        Self { file, text, source, config, names, generation: 1, since, refused: None, book, files, taken }
+        let (refused, broken) = (None, None);
+        Self { file, text, source, config, names, generation: 1, since, refused, broken, book, files, taken }
     }
 
     /// On what terms peers are met over TLS now.
@@ -92,22 +95,31 @@ impl Reader {
             return Looked::Same;
         }
         let now = clock.now().wall;
+        match self.renew(now) {
+            Ok(looked) => {
+                self.broken = None;
+                looked
+            }
+            Err(why) => {
+                let alert = certificates::broken(&why, now);
+                let since = self.broken.take().map_or(now, |(since, _)| since);
+                self.broken = Some((since, why));
+                Looked::Broken(alert)
+            }
+        }
+    }
+
+    fn renew(&mut self, now: Wall) -> Result<Looked, Vec<String>> {
         let source = Source { today: now, taken: Arc::clone(&self.taken), ..self.source.clone() };
-        let read = config::load(&source, &mut self.names.clone(), self.generation);
-        let mut config = match read {
-            Ok(config) => config,
-            Err(errors) => return Looked::Broken(certificates::broken(&told(&errors), now)),
-        };
-        let book = match config.tls.book(&self.book) {
-            Ok(book) => Arc::new(book),
-            Err(error) => return Looked::Broken(certificates::broken(&[error], now)),
-        };
+        let mut config = config::load(&source, &mut self.names.clone(), self.generation)
+            .map_err(|errors| told(&errors))?;
+        let book = config.tls.book(&self.book).map(Arc::new).map_err(|error| vec![error])?;
         self.taken = taken_over(&self.taken, &config.tls.files, now);
         if !book.differs(&self.book) {
-            return Looked::Same;
+            return Ok(Looked::Same);
         }
         self.book = Arc::clone(&book);
-        Looked::Replaced(Command::Certificates { alert: certificates::replaced(&book, now), book })
+        Ok(Looked::Replaced(Command::Certificates { alert: certificates::replaced(&book, now), book }))
     }
 
     /// The policy file.
@@ -143,16 +155,18 @@ impl Reader {
     /// The policy in force and the file on disk, as the status tells them: what was refused, and what nobody has read yet.
     #[must_use]
     pub fn standing(&self) -> Value {
-        let refused = self.refused.as_ref().map(|(at, why)| {
-            let errors = why.iter().take(TOLD_MAX).collect::<Vec<_>>();
-            json!({ "at": at.rfc3339(), "errors": errors, "count": why.len() })
-        });
         json!({
             "file": self.file.display().to_string(),
             "since": self.since.rfc3339(),
-            "refused": refused,
+            "refused": at_and_why(self.refused.as_ref()),
             "unread": self.differs(),
         })
+    }
+
+    /// The certificate files that cannot be used as they are, as the status tells them: those in force are served on.
+    #[must_use]
+    pub fn broken_certificates(&self) -> Value {
+        at_and_why(self.broken.as_ref())
     }
 
     /// Reads and checks the file. A good one becomes the configuration in force.
@@ -160,7 +174,7 @@ impl Reader {
         let wall = clock.now().wall;
         match self.take(wall) {
             Ok(read) => {
-                (self.since, self.refused) = (wall, None);
+                (self.since, self.refused, self.broken) = (wall, None, None);
                 read
             }
             Err(why) => {
@@ -200,6 +214,14 @@ fn taken_over(before: &[Taken], files: &[(PathBuf, Held)], now: Wall) -> Arc<[Ta
         same.map_or(now, |(_, _, at)| *at)
     };
     files.iter().map(|(path, held)| (path.clone(), held.clone(), since(path, held))).collect()
+}
+
+/// What was refused, since when and why, for the status.
+fn at_and_why(refused: Option<&(Wall, Vec<String>)>) -> Value {
+    refused.map_or(Value::Null, |(at, why)| {
+        let errors = why.iter().take(TOLD_MAX).collect::<Vec<_>>();
+        json!({ "at": at.rfc3339(), "errors": errors, "count": why.len() })
+    })
 }
 
 fn told(errors: &Errors) -> Vec<String> {
@@ -314,6 +336,56 @@ mod tests {
             [at(line + 1, "3: listeners.another: is new, and the edge does not listen there")]
         );
         std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// The status tells what an alert told once: what is on disk is not what is served.
+    #[test]
+    fn certificate_files_that_cannot_be_used_are_told_until_they_can() {
+        let folder = tempfile::tempdir().unwrap();
+        let certs = folder.path().to_owned();
+        let names = vec!["sip.example.com".to_owned()];
+        let kind = crate::admin::certs::KeyKind::Ecdsa;
+        let order = crate::admin::certs::Order {
+            folder: certs,
+            authority: None,
+            names,
+            kind,
+            days: 30,
+            replace: true,
+        };
+        let clock = Clock::start();
+        let make = || crate::admin::certs::make(&order, clock.now().wall).unwrap();
+        make();
+        let file = folder.path().join("edge.yaml");
+        let text = "listeners: { lan: { bind: \"10.0.0.1:5061\", certificate: { chain: server.pem, key: server.key } } }\n\
+            peers: { pbx: { side: inside, listener: lan, sources: [10.0.0.2], targets: [10.0.0.2], plain_media: allow, tls: { ca: ca.pem } } }\n\
+            sites: { office: { peers: [pbx], channels: 10 } }\nroutes: [{ name: none, direction: internal, to: [pbx] }]\n";
+        std::fs::write(&file, text).unwrap();
+        let source = Source::read(&file).unwrap();
+        let mut names = Names::default();
+        let mut config = config::load(&source, &mut names, 1).unwrap();
+        let book = Arc::new(config.tls.book(&Book::default()).unwrap());
+        let mut reader = Reader::new(&file, &source, config, names, book);
+        assert!(matches!(reader.look(&clock, false), Looked::Same));
+        assert_eq!(reader.broken_certificates(), Value::Null);
+        let chain = folder.path().join("server.pem");
+        let good = std::fs::read(&chain).unwrap();
+        std::fs::write(&chain, "rubbish").unwrap();
+        for again in [false, true] {
+            assert!(matches!(reader.look(&clock, again), Looked::Broken(_)));
+            let told = reader.broken_certificates();
+            assert!(
+                told["errors"][0].as_str().unwrap().contains("listeners.lan.certificate.chain"),
+                "{told}"
+            );
+        }
+        assert!(matches!(reader.look(&clock, false), Looked::Same), "nothing has changed since");
+        assert!(reader.broken_certificates().is_object());
+        std::fs::write(&chain, good).unwrap();
+        assert!(matches!(reader.look(&clock, false), Looked::Same), "they are those that are served");
+        assert_eq!(reader.broken_certificates(), Value::Null);
+        make();
+        assert!(matches!(reader.look(&clock, false), Looked::Replaced(_)));
     }
 
     #[test]

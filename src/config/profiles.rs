@@ -21,7 +21,8 @@ pub enum Setting {
 /// One key that a profile sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
-    /// The peer's key, or `section.key` for one of a section that is written.
+    /// The peer's key, or `section.key` for one of a section that is written; `tls` counts as written where the peer's
+    /// listener serves TLS.
     pub key: &'static str,
     /// Its value.
     pub value: Setting,
@@ -53,6 +54,8 @@ pub struct Profile {
     pub needs: &'static [Need],
     /// Whether calls go to the host of `request_host`, looked up by DNS, where no targets are written.
     pub by_name: bool,
+    /// Why it takes no certificate but one with an RSA key; `None` where it takes others too.
+    pub rsa: Option<&'static str>,
 }
 
 const fn word(key: &'static str, value: &'static str, why: &'static str) -> Row {
@@ -60,7 +63,7 @@ const fn word(key: &'static str, value: &'static str, why: &'static str) -> Row 
 }
 
 const fn pbx(name: &'static str, rows: &'static [Row]) -> Profile {
-    Profile { name, side: Some(PeerSide::Inside), rows, needs: &[], by_name: false }
+    Profile { name, side: Some(PeerSide::Inside), rows, needs: &[], by_name: false, rsa: None }
 }
 
 const GIVES_UP: &str = "the statuses on which it gives up instead of trying another trunk";
@@ -71,7 +74,7 @@ pub const NAMES: &[&str] = &["generic", "twilio", "asterisk", "freepbx", "freesw
 /// Every profile.
 pub const PROFILES: &[Profile] = &[
     // The defaults of the key table, by name.
-    Profile { name: "generic", side: None, rows: &[], needs: &[], by_name: false },
+    Profile { name: "generic", side: None, rows: &[], needs: &[], by_name: false, rsa: None },
     // Twilio Elastic SIP Trunking, from its documentation as it stood on 2026-11-21; realm and algorithm of its challenges
     // from traces of such trunks that their owners published (407, realm "sip.twilio.com", qop auth, no algorithm).
     Profile {
@@ -86,6 +89,13 @@ pub const PROFILES: &[Profile] = &[
             },
             word("number_format", "e164_plus", "it takes E.164 with + and nothing else"),
             word("caller_format", "e164_plus", "it takes E.164 with + and nothing else"),
+            word("tls.ca", "system", "its authorities (DigiCert) are among those that a system trusts"),
+            word(
+                "tls.wildcard",
+                "allow",
+                "its certificate is for *.pstn.twilio.com, which RFC 5922 has nobody take",
+            ),
+            word("tls.client_certificate", "none", "it shows none when it calls: its address says who it is"),
             word("cps", "1", "calls a second of a new trunk; raise it when Twilio has"),
             word("login.realm", "sip.twilio.com", "the realm in its challenges, for every trunk the same"),
             Row {
@@ -100,6 +110,7 @@ pub const PROFILES: &[Profile] = &[
             example: "NAME.pstn.twilio.com",
         }],
         by_name: true,
+        rsa: Some("the suites of TLS that Twilio lists are for RSA certificates alone"),
     },
     // The PBXs differ in what makes them dial out another way, and else in what each message says for itself, which is read
     // from it: what one has not announced it is not asked for, so no row would be more than a default written twice.
@@ -134,15 +145,27 @@ pub struct Applied {
 /// Writes the rows of each peer's profile into the tree, where the peer does not write the key itself. They stand at the
 /// place of the profile's name, so that whatever is said of them points there.
 pub fn fill(root: &mut Node) {
+    let secure = serving_tls(root);
     let peers = entries_of(root).into_iter().flatten().filter(|entry| entry.key == "peers");
     for peer in peers.flat_map(|peers| entries_of(&mut peers.value)).flatten() {
         if let Some(entries) = entries_of(&mut peer.value) {
-            fill_peer(entries);
+            fill_peer(entries, &secure);
         }
     }
 }
 
-fn fill_peer(entries: &mut Vec<Entry>) {
+/// The listeners that have a certificate.
+fn serving_tls(root: &mut Node) -> Vec<String> {
+    let listeners = entries_of(root).into_iter().flatten().find(|entry| entry.key == "listeners");
+    let mut listeners: Vec<&mut Entry> =
+        listeners.and_then(|entry| entries_of(&mut entry.value)).into_iter().flatten().collect();
+    let has = |entry: &mut &mut Entry| {
+        entries_of(&mut entry.value).is_some_and(|keys| keys.iter().any(|key| key.key == "certificate"))
+    };
+    listeners.iter_mut().filter_map(|entry| has(entry).then(|| entry.key.clone())).collect()
+}
+
+fn fill_peer(entries: &mut Vec<Entry>, secure: &[String]) {
     let Some(wanted) = entries.iter().find(|entry| entry.key == "profile") else { return };
     let (place, Value::Scalar(name)) = (wanted.value.place, &wanted.value.value) else { return };
     // An unknown name is told where the key is read, and keys that the one which was meant sets are not told as missing.
@@ -151,6 +174,16 @@ fn fill_peer(entries: &mut Vec<Entry>) {
     };
     if profile.by_name {
         fill_targets(entries, place);
+    }
+    let listener = entries.iter().find(|entry| entry.key == "listener").map(|entry| &entry.value.value);
+    let by_tls = matches!(listener, Some(Value::Scalar(name)) if secure.contains(name));
+    let says_of_tls = profile.rows.iter().any(|row| row.key.starts_with("tls."));
+    if by_tls && says_of_tls && !entries.iter().any(|entry| entry.key == "tls") {
+        entries.push(Entry {
+            key: "tls".to_owned(),
+            place,
+            value: Node::made(place, Value::Map(Vec::new())),
+        });
     }
     for row in profile.rows {
         match row.key.split_once('.') {

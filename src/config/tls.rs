@@ -12,6 +12,7 @@ use super::Source;
 use super::fields::Fields;
 use super::peers::Read;
 use super::problem::{Cause, quoted};
+use super::profiles;
 use super::settings::path;
 use super::table::CERTIFICATE;
 use super::values;
@@ -98,12 +99,24 @@ pub fn read(source: &Source, listeners: &[Read<'_, Listener>], peers: &[Read<'_,
         let another = tls.is_set("certificate").then(|| reader.certificate(&tls));
         let shown = another.unwrap_or_else(|| own.get(&peer.listener).cloned());
         let (Some(shown), Some(authorities)) = (shown, reader.authorities(&tls)) else { continue };
+        wants_rsa(fields, &shown);
         for (party, names) in parties(peer, proof) {
             let trust = trust(proof, authorities.clone(), names);
             reader.material.entries.push((party, shown.clone(), trust));
         }
     }
     reader.material
+}
+
+/// A machine that takes RSA alone ends each handshake with an ECDSA certificate, and says little why.
+fn wants_rsa(fields: &Fields<'_>, shown: &Shown) {
+    let profile = fields.word("profile").and_then(|word| profiles::named(word.text));
+    let Some(why) = profile.and_then(|profile| profile.rsa).filter(|_| !shown.is_rsa()) else { return };
+    let cause = format!("{why}, and the one that this edge shows it is not: calls over TLS would fail");
+    fields.warning(
+        "profile",
+        Cause::new(cause).cure("get a certificate with an RSA key (2048 bits or more) for its listener"),
+    );
 }
 
 /// Who may be at the far end of a connection with a peer, and the names of which each must prove one when it is called: those

@@ -152,8 +152,11 @@ fn target(sink: &Sink) -> io::Result<Target> {
         Sink::File { path, .. } => {
             if let Some(folder) = path.parent()
                 && !folder.as_os_str().is_empty()
+                && !folder.exists()
             {
                 fs::create_dir_all(folder)?;
+                // A mistyped path would otherwise be found by nobody.
+                tracing::warn!(folder = %folder.display(), "a folder was missing, and was made");
             }
             let mut file =
                 OpenOptions::new().create(true).append(true).read(true).mode(FILE_MODE).open(path)?;

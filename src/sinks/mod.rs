@@ -19,6 +19,7 @@ use std::time::Duration;
 use crate::call::CallRecord;
 use crate::policy::Alert;
 use file::LineFile;
+pub use writer::GATHER;
 use writer::{Counts, Finished, Item, Lane};
 
 /// One stream of JSON lines.

@@ -25,7 +25,7 @@ use crate::policy::{Alert, code};
 const FOLD_WINDOW: Duration = Duration::from_secs(1);
 /// How long lines gather before one write. While they flow this thread looks by itself so often, and the loop need not
 /// wake it. A crash of the process loses the lines of this time; a stop loses none.
-const GATHER: Duration = Duration::from_millis(50);
+pub const GATHER: Duration = Duration::from_millis(50);
 /// A target that failed is tried again after.
 const RETRY: Duration = Duration::from_secs(1);
 /// Bugs that a thread outlives, each with the loss of what it was at; after so many it writes no more.

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use rcgen::{
+    CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, SignatureAlgorithm, date_time_ymd,
+};
 use ringfence::clock::Wall;
 use ringfence::config::{Config, Source, load};
 use ringfence::policy::Names;
@@ -21,7 +23,11 @@ fn year(year: i64) -> Wall {
 
 /// A certificate for some years, and its key, under two names.
 fn write(folder: &std::path::Path, name: &str, years: (i32, i32)) {
-    let key = KeyPair::generate().unwrap();
+    signed(folder, name, years, &PKCS_ECDSA_P256_SHA256);
+}
+
+fn signed(folder: &std::path::Path, name: &str, years: (i32, i32), kind: &'static SignatureAlgorithm) {
+    let key = KeyPair::generate_for(kind).unwrap();
     let mut params = CertificateParams::new(vec!["sbc.example.com".to_owned()]).unwrap();
     (params.not_before, params.not_after) = (date_time_ymd(years.0, 1, 1), date_time_ymd(years.1, 1, 1));
     fs::write(folder.join(format!("{name}.pem")), params.self_signed(&key).unwrap().pem()).unwrap();
@@ -80,4 +86,44 @@ fn f5_what_is_in_force_and_has_ended_stays_and_what_is_new_is_refused() {
     write(&folder, "own", (2034, 2040));
     let renewed = read(&folder, 2035, Some((&first, 2025))).unwrap();
     assert_eq!(warned(&renewed).len(), 1);
+}
+
+/// A domain is all that its profile wants of TLS, and it says in time what would fail in the handshake.
+#[test]
+fn a_twilio_trunk_over_tls_is_met_as_it_wants_and_told_of_a_key_that_it_does_not_take() {
+    let folder = site("twilio");
+    let trunk = |keys: &str| {
+        format!(
+            "  twilio: {{ side: outside, profile: twilio, listener: lan, request_host: office.pstn.twilio.com, \
+             plain_media: allow{keys} }}\nsites: {{ office: {{ peers: [pbx, twilio], channels: 10 }} }}\n"
+        )
+    };
+    let told = |keys: &str, kind| {
+        signed(&folder, "own", (2020, 2030), kind);
+        let text = POLICY
+            .replace("peers: { pbx: {", "peers:\n  pbx: {")
+            .replace("tls: { ca: ca.pem } } }", "tls: { ca: ca.pem } }");
+        let (before, after) = text.split_once("sites: {").unwrap();
+        let rest = after.split_once('\n').unwrap().1;
+        fs::write(folder.join("edge.yaml"), format!("{before}{}{rest}", trunk(keys))).unwrap();
+        let config = read(&folder, 2025, None).unwrap_or_else(|why| panic!("{keys}: {why}"));
+        let proof = config
+            .policy
+            .peers
+            .iter()
+            .flatten()
+            .find(|peer| &*peer.name == "twilio")
+            .unwrap()
+            .proof
+            .clone()
+            .unwrap();
+        let warned = config.warnings.iter().any(|warning| warning.line().contains("RSA certificates alone"));
+        (warned, proof.wildcard, proof.client_certificate, proof.authorities.to_string())
+    };
+    let system = || "system".to_owned();
+    assert_eq!(told("", &PKCS_ECDSA_P256_SHA256), (true, true, false, system()));
+    assert_eq!(told("", &PKCS_RSA_SHA256), (false, true, false, system()));
+    assert_eq!(told(", tls: { wildcard: refuse }", &PKCS_RSA_SHA256), (false, false, false, system()));
+    let own = ", tls: { ca: ca.pem, client_certificate: require }";
+    assert_eq!(told(own, &PKCS_RSA_SHA256), (false, true, true, "ca.pem".to_owned()));
 }

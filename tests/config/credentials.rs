@@ -156,6 +156,7 @@ fn roaming(first: &str, second: Option<&str>) -> Result<ringfence::config::Confi
     let order = ringfence::admin::certs::Order {
         folder: folder.path().to_owned(),
         names: vec!["edge.example".to_owned()],
+        authority: None,
         kind: ringfence::admin::certs::KeyKind::Ecdsa,
         days: 30,
         replace: false,

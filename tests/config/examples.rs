@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use rcgen::KeyPair;
+use rcgen::{KeyPair, PKCS_RSA_SHA256};
 use ringfence::net::tls::Held;
 
-/// Certificates and keys as whoever copies an example has them: one certificate of its own, whatever the file is called.
+/// Certificates and keys as whoever copies an example has them: one RSA certificate of its own, whatever the file is
+/// called.
 pub fn own_certificate(path: &Path) -> std::io::Result<Held> {
     static OWN: OnceLock<(String, String)> = OnceLock::new();
     let (chain, key) = OWN.get_or_init(|| {
-        let key = KeyPair::generate().unwrap();
+        let key = KeyPair::generate_for(&PKCS_RSA_SHA256).unwrap();
         let params = rcgen::CertificateParams::new(vec!["sbc.example.com".to_owned()]).unwrap();
         (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
     });

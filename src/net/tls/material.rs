@@ -72,6 +72,14 @@ pub struct Shown {
     pub not_after: Wall,
 }
 
+impl Shown {
+    /// Whether its key is RSA, which is all that some machines know.
+    #[must_use]
+    pub fn is_rsa(&self) -> bool {
+        self.key.key.algorithm() == rustls::SignatureAlgorithm::RSA
+    }
+}
+
 impl PartialEq for Shown {
     /// The same certificates have the same key: it is part of them.
     fn eq(&self, other: &Self) -> bool {
