@@ -176,6 +176,9 @@ fn bans(page: &mut String, status: &Value) {
         let text = |path: &str| ban.pointer(path).map(show).unwrap_or_default();
         let left = duration(ban.pointer("/left_s").and_then(Value::as_u64).unwrap_or(0));
         line(page, &format!("  {:<38}  {:<21}  {left}", text("/source"), text("/holds_for")));
+        if let Some(listener) = ban.pointer("/listener").filter(|listener| !listener.is_null()) {
+            line(page, &format!("    at listener {}", show(listener)));
+        }
     }
     let all = status.pointer("/banned").and_then(Value::as_u64).unwrap_or(0);
     let shown = list(status, "/bans").count() as u64;
@@ -319,8 +322,8 @@ mod tests {
                   "holds_for": "datagrams", "unlock": "ringfence unlock --source 2001:db8::" },
             ],
             "banned": 7, "bans": [
-                { "source": "192.0.2.66", "holds_for": "datagrams", "left_s": 850, "nth": 1 },
-                { "source": "2001:db8:ffff:ffff::", "holds_for": "datagrams and streams", "left_s": 3_600, "nth": 3 },
+                { "source": "192.0.2.66", "holds_for": "datagrams", "listener": "outside", "left_s": 850, "nth": 1 },
+                { "source": "2001:db8:ffff:ffff::", "holds_for": "datagrams and streams", "listener": null, "left_s": 3_600, "nth": 3 },
             ],
             "policy": { "file": "/etc/ringfence/policy.yaml", "since": "2026-11-20T10:00:00.000Z", "unread": true,
               "refused": { "at": "2026-11-21T11:30:00.000Z", "count": 1, "errors":
@@ -369,6 +372,7 @@ mod tests {
 
         banned (`ringfence unlock --source`)      holds for              left
           192.0.2.66                              datagrams              14m10s
+            at listener outside
           2001:db8:ffff:ffff::                    datagrams and streams  1h00m
           and 5 more that end sooner
 

@@ -252,7 +252,13 @@ pub fn sentences(peer: &Peer) -> Vec<String> {
     let calling = if proof.client_certificate {
         format!("TLS: when it calls, it must show a certificate of {signer}{names}")
     } else {
-        "TLS: when it calls, it shows no certificate; its address says who it is".to_owned()
+        // Anybody's address is as good where it roams.
+        let who = match (peer.roaming, peer.demand.is_some()) {
+            (true, _) => "its password says who it is",
+            (false, true) => "its address and its password say who it is",
+            (false, false) => "its address says who it is",
+        };
+        format!("TLS: when it calls, it shows no certificate; {who}")
     };
     let mut out = vec![calling];
     if peer.transports.contains(&Transport::Tls) && !peer.targets.is_empty() {

@@ -66,7 +66,7 @@ impl Engine {
             }
             Some(demand) if is_asked(arrived) => self.claim(now, arrived, demand),
             Some(_) => {
-                let shown = arrived.is_shown();
+                let shown = arrived.flow.is_shown();
                 let charged = match arrived.message.method() {
                     Method::Options => Charged::Asked { shown },
                     Method::Invite
@@ -111,7 +111,7 @@ impl Engine {
 
     /// Judges what a request shows, and asks for more where it shows too little.
     fn claim(&mut self, now: Now, arrived: &Arrived<'_>, demand: &Arc<Demand>) -> Passed {
-        let (bound, shown) = (bound(arrived), arrived.is_shown());
+        let (bound, shown) = (bound(arrived), arrived.flow.is_shown());
         let authorization = match claimed(arrived, demand) {
             Ok(Some(authorization)) => authorization,
             Ok(None) => {
@@ -378,7 +378,7 @@ pub(super) fn brute_force(
     let mut alert = refusal_alert(now, arrived, &wrong);
     alert.about = Some(whom.text().into());
     alert.evidence.push(("user", claimed_user(claim)));
-    alert.evidence.push(("holds_for", Medium::of(arrived.flow.transport).held().to_owned()));
+    alert.evidence.push(("holds_for", Medium::of(&arrived.flow).held().to_owned()));
     alert
 }
 
@@ -393,6 +393,6 @@ fn crowded(now: Now, arrived: &Arrived<'_>, lasts: std::time::Duration, nth: u32
     );
     let mut alert = refusal_alert(now, arrived, &Wrong::new(403, code::BRUTE_FORCE, &text));
     alert.about = Some("crowded".into());
-    alert.evidence.push(("holds_for", Medium::of(arrived.flow.transport).held().to_owned()));
+    alert.evidence.push(("holds_for", Medium::of(&arrived.flow).held().to_owned()));
     alert
 }

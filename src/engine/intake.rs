@@ -15,7 +15,7 @@ use super::{Engine, Output};
 use crate::clock::{Now, Tick};
 use crate::policy::alert::Alert;
 use crate::policy::credential::Credential;
-use crate::policy::{Guest, Located, Medium, Peer, PeerId, Policy, SourceVerdict, code};
+use crate::policy::{Guest, Located, Peer, PeerId, Policy, SourceVerdict, code};
 use crate::sip::error::{Cause, Malformed};
 use crate::sip::grammar::Values;
 use crate::sip::parse::{Answerable, Limits, parse};
@@ -76,15 +76,10 @@ pub struct Arrived<'a> {
 }
 
 impl Arrived<'_> {
-    /// Whether its source is surely its own: a stream's is, by the handshake of TCP.
-    pub(super) fn is_shown(&self) -> bool {
-        self.flow.connection != ConnectionId::NONE
-    }
-
     /// Whether anybody may have sent it: a datagram, whose source can be forged, of a peer that must prove a password, and
     /// this one has not.
     pub(super) fn is_unproven(&self) -> bool {
-        self.peer.demand.is_some() && self.proven.is_none() && !self.is_shown()
+        self.peer.demand.is_some() && self.proven.is_none() && !self.flow.is_shown()
     }
 
     /// How large an answer may be. Attack row A10: whoever forges a source gets no more sent there than it sends itself.
@@ -225,8 +220,7 @@ impl Engine {
     /// The same of one that connects now: whoever is banned for what it said over streams is not even shaken hands with.
     #[must_use]
     pub fn meets(&self, now: Tick, listener: ListenerId, ip: IpAddr) -> Option<Met> {
-        let banned =
-            || self.sources.is_banned(now, ip, Medium::Streams) && self.whose(listener, ip).is_none();
+        let banned = || self.sources.bans_streams(now, ip) && self.whose(listener, ip).is_none();
         self.party_at(listener, ip).filter(|_| !banned())
     }
 
@@ -292,7 +286,7 @@ impl Engine {
         let status = status_for(blame(malformed.cause), malformed.status, Hearer::Listed);
         // Attack row A10: over UDP anybody may have sent it. Of a peer without a password nothing better is ever known.
         let shows = self.whose(flow.listener, flow.remote.ip()).is_none_or(|peer| peer.demand.is_some());
-        let most = if flow.connection == ConnectionId::NONE && shows { length } else { usize::MAX };
+        let most = if shows && !flow.is_shown() { length } else { usize::MAX };
         let answer = malformed.answer.as_ref().zip(status).and_then(|(answer, status)| {
             let bytes = write::refusal(answer, flow.remote, status, phrase(malformed.reason))?;
             (bytes.len() <= most).then(|| (status, way_back(flow, answer), bytes))

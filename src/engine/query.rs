@@ -52,6 +52,8 @@ pub struct BanState {
     pub source: String,
     /// `datagrams`, or `datagrams and streams`.
     pub holds_for: &'static str,
+    /// At which listener, where datagrams earned it; none: at every one.
+    pub listener: Option<String>,
     /// Seconds until it ends.
     pub left_s: u64,
     /// Which time.
@@ -223,11 +225,22 @@ impl Engine {
             registrations: self.registrations.told(now.tick),
             locks: self.guard.locks(now.tick).map(|lock| self.lock_state(lock)).collect(),
             banned,
-            bans: bans.into_iter().map(|ban| ban_state(now.tick, ban)).collect(),
+            bans: bans.into_iter().map(|ban| self.ban_state(now.tick, ban)).collect(),
             unanswered: self
                 .named(|peer| Some(self.sources.unanswered(peer)).filter(|asked| *asked > 0))
                 .collect(),
             generation: self.policy.generation,
+        }
+    }
+
+    fn ban_state(&self, now: Tick, ban: ToldBan) -> BanState {
+        let listener = ban.listener.and_then(|id| self.policy.listener(id));
+        BanState {
+            source: ban.source.to_string(),
+            holds_for: ban.medium.held(),
+            listener: listener.map(|listener| listener.name.to_string()),
+            left_s: ban.until.since(now).as_secs(),
+            nth: ban.nth,
         }
     }
 
@@ -276,14 +289,5 @@ impl Engine {
             self.policy.peer(id).map(|peer| (peer.name.to_string(), address.to_string()))
         };
         self.peers.down().filter_map(named).collect()
-    }
-}
-
-fn ban_state(now: Tick, ban: ToldBan) -> BanState {
-    BanState {
-        source: ban.source.to_string(),
-        holds_for: ban.medium.held(),
-        left_s: ban.until.since(now).as_secs(),
-        nth: ban.nth,
     }
 }

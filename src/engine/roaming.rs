@@ -58,11 +58,11 @@ impl Roamers {
 
     /// Whose a flow is, and that it was heard.
     pub fn find(&mut self, now: Tick, flow: &Flow) -> Option<PeerId> {
-        let roamer = if flow.connection == ConnectionId::NONE {
+        let roamer = if flow.is_shown() {
+            self.streams.get_mut(&flow.connection)
+        } else {
             let roamer = self.datagrams.get_mut(&(flow.listener, flow.remote));
             roamer.filter(|roamer| now.since(roamer.heard) <= ROAMER_IDLE)
-        } else {
-            self.streams.get_mut(&flow.connection)
         }?;
         roamer.heard = now;
         Some(roamer.peer)
@@ -72,10 +72,10 @@ impl Roamers {
     /// prove again what it was let in for.
     pub fn remember(&mut self, now: Tick, flow: &Flow, peer: PeerId) -> Option<ConnectionId> {
         let roamer = Roamer { peer, heard: now };
-        let known = if flow.connection == ConnectionId::NONE {
-            self.datagrams.insert((flow.listener, flow.remote), roamer).is_some()
-        } else {
+        let known = if flow.is_shown() {
             self.streams.insert(flow.connection, roamer).is_some()
+        } else {
+            self.datagrams.insert((flow.listener, flow.remote), roamer).is_some()
         };
         if !known && self.len() > self.limit { self.forget_one(flow) } else { None }
     }
@@ -84,7 +84,7 @@ impl Roamers {
     fn forget_one(&mut self, but: &Flow) -> Option<ConnectionId> {
         let stream = self.streams.iter().filter(|(id, _)| **id != but.connection);
         let stream = stream.min_by_key(|(_, roamer)| roamer.heard).map(|(id, roamer)| (*id, roamer.heard));
-        let came = (but.connection == ConnectionId::NONE).then_some((but.listener, but.remote));
+        let came = (!but.is_shown()).then_some((but.listener, but.remote));
         let datagram = self.datagrams.iter().filter(|(way, _)| Some(**way) != came);
         let datagram = datagram.min_by_key(|(_, roamer)| roamer.heard).map(|(way, one)| (*way, one.heard));
         match (stream, datagram) {
@@ -190,7 +190,7 @@ impl Engine {
             uri: message.request_uri(),
             bound,
             trusted: false,
-            shown: arrived.is_shown(),
+            shown: flow.is_shown(),
             room,
         };
         let credential = found.as_ref().map(|(_, credential)| &***credential);

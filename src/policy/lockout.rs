@@ -437,8 +437,13 @@ impl Lockouts {
     /// A source, whoever it says it is. Who has proven a password there and who has not share one where peers roam, and are
     /// not to blame for each other.
     fn source_of(&self, who: &Try<'_>) -> (u64, Key) {
-        let secret = if who.trusted { &self.secret } else { &self.strangers };
-        secret.mixed(who.peer.map(|peer| peer.0), Some(Key::by(who.medium, who.source)), None)
+        let source = Some(Key::by(who.medium, who.source));
+        match (who.trusted, who.medium) {
+            (true, _) => self.secret.mixed(who.peer.map(|peer| peer.0), source, None),
+            // What may be forged at one listener shuts nobody out of another.
+            (false, Medium::Datagrams) => self.strangers.mixed(Some(who.listener.0), source, None),
+            (false, Medium::Streams) => self.strangers.mixed(None, source, None),
+        }
     }
 
     /// A user of whoever roams at a listener, from anywhere. The listener stands for the peer: no two that roam there have a user

@@ -35,7 +35,7 @@ use crate::sip::Flow;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     /// Frames of one stranger (IPv6: one /64) within `ban_window` that are borne before it is banned; datagrams and streams
-    /// count apart. Default 20.
+    /// count apart, and the datagrams of each listener. Default 20.
     pub ban_after: u32,
     /// The window. Default 60 s.
     pub ban_window: Duration,
@@ -43,7 +43,8 @@ pub struct Settings {
     pub ban_first: Duration,
     /// The longest ban. Default 24 h.
     pub ban_max: Duration,
-    /// Bans at once; the one that ends soonest makes room. Default 16,384 (48 octets each).
+    /// Bans at once; the one that ends soonest makes room, but none that streams earned for one of datagrams. Default 16,384
+    /// (48 octets each).
     pub bans_max: usize,
     /// Strangers whose rate is counted at once. Default 65,536 (32 octets each).
     pub strangers_max: usize,
@@ -122,6 +123,9 @@ pub struct SourceCounts {
     pub bans: u64,
     /// Of them, those that streams earned: they hold for datagrams, too.
     pub bans_of_streams: u64,
+    /// Bans that datagrams earned and that found the table full of what streams earned: what such a source sends is dropped
+    /// as any stranger's.
+    pub bans_unplaced: u64,
     /// Strangers' frames that were read for the alert.
     pub sampled: u64,
 }
@@ -129,7 +133,7 @@ pub struct SourceCounts {
 impl SourceCounts {
     /// Every count with its stable name.
     #[must_use]
-    pub const fn named(&self) -> [(&'static str, u64); 9] {
+    pub const fn named(&self) -> [(&'static str, u64); 10] {
         [
             ("listed_frames", self.listed),
             ("over_bucket", self.over_bucket),
@@ -139,6 +143,7 @@ impl SourceCounts {
             ("guest_frames_unread", self.guests_unread),
             ("bans", self.bans),
             ("bans_of_streams", self.bans_of_streams),
+            ("bans_unplaced", self.bans_unplaced),
             ("sampled_frames", self.sampled),
         ]
     }
@@ -244,7 +249,7 @@ impl Sources {
         if let Some(peer) = policy.peer_at(flow) {
             return SourceVerdict::Listed(peer);
         }
-        if self.is_banned(now, flow.remote.ip(), Medium::of(flow.transport)) {
+        if self.bans.hold(&self.secret, now, flow) {
             return SourceVerdict::Banned;
         }
         let key = Key::at(flow);
@@ -254,10 +259,10 @@ impl Sources {
         SourceVerdict::Stranger { sample: sample && self.strangers.wants_sample(hash, key) }
     }
 
-    /// Whether a source is banned now, as far as it comes this way.
+    /// Whether a source is banned now for what its streams brought.
     #[must_use]
-    pub fn is_banned(&self, now: Tick, source: IpAddr, medium: Medium) -> bool {
-        self.bans.hold(&self.secret, now, source, medium)
+    pub fn bans_streams(&self, now: Tick, source: IpAddr) -> bool {
+        self.bans.hold_streams(&self.secret, now, source)
     }
 
     /// Counts what was judged: the rate of a stranger, its ban, its alert.
@@ -274,8 +279,8 @@ impl Sources {
                     self.counts.sampled = self.counts.sampled.saturating_add(1);
                     self.samples = self.sample_rate.next(self.samples, now.tick).unwrap_or(self.samples);
                 }
-                if !self.count_stranger(now, (hash, key), self.ban_rate) {
-                    self.ban_unlisted(policy, now, (hash, key));
+                if !self.count_stranger(now, flow, self.ban_rate) {
+                    self.ban_source(policy, now, flow);
                 }
             }
         }
@@ -290,11 +295,13 @@ impl Sources {
     }
 
     /// One more frame of a stranger; false where it is one too many in the window.
-    fn count_stranger(&mut self, now: Now, (hash, key): (u64, Key), rate: Rate) -> bool {
+    fn count_stranger(&mut self, now: Now, flow: &Flow, rate: Rate) -> bool {
+        let key = Key::here(flow);
+        let hash = self.secret.hash(key);
         // The key that was heard longest ago makes room: it begins anew, and is met with silence all the same. Forged
         // datagrams push nothing out that is known of a stream's source.
         let rank = |key: Key, arrival: &u64| {
-            (key.medium() == Medium::Streams && Rate::counts(*arrival, now.tick), *arrival)
+            Some((key.medium() == Medium::Streams && Rate::counts(*arrival, now.tick), *arrival))
         };
         let Some((arrival, _)) = self.rates.entry_ranked(hash, key, rank) else { return false };
         let Some(next) = rate.next(*arrival, now.tick) else { return false };
@@ -302,25 +309,16 @@ impl Sources {
         true
     }
 
-    /// A source that sent too many; a peer's machine that speaks to the wrong listener is told, and never banned.
-    fn ban_unlisted(&mut self, policy: &Policy, now: Now, (hash, key): (u64, Key)) {
-        if !policy.index.lists_within(key.network()) {
-            self.ban(now, hash, key);
-        }
-    }
-
     /// A frame of an unlisted source at a listener where somebody may roam. A source whose streams bring too many is banned, and
     /// all together are bounded. Datagrams are dropped above the rate, and never earn a ban by their number: anybody can forge
     /// them, and must then go on sending to keep the source out.
     pub fn guest(&mut self, policy: &Policy, now: Now, flow: &Flow) -> Guest {
         self.counts.guests = self.counts.guests.saturating_add(1);
-        let key = Key::at(flow);
-        let hash = self.secret.hash(key);
         let frames = self.settings.ban_after.saturating_mul(GUEST_SHARE);
         let rate = Rate::new(frames, self.settings.ban_window, frames);
-        if !self.count_stranger(now, (hash, key), rate) {
-            match key.medium() {
-                Medium::Streams => self.ban_unlisted(policy, now, (hash, key)),
+        if !self.count_stranger(now, flow, rate) {
+            match Medium::of(flow) {
+                Medium::Streams => self.ban_source(policy, now, flow),
                 Medium::Datagrams => {
                     self.counts.guests_unread = self.counts.guests_unread.saturating_add(1);
                     self.fulls.note(now, Full::Datagrams(flow.listener, flow.remote.ip()));
@@ -332,34 +330,35 @@ impl Sources {
             return Guest::Read;
         }
         self.counts.guests_unread = self.counts.guests_unread.saturating_add(1);
-        self.fulls.note(now, Full::Frames(flow.listener, Medium::of(flow.transport)));
+        self.fulls.note(now, Full::Frames(flow.listener, Medium::of(flow)));
         Guest::Unread
     }
 
-    /// Bans a source for what it did on a flow; one that a peer lists anywhere is never banned.
+    /// Bans a source for what it did on a flow. One that a peer lists anywhere is never banned: a machine that speaks to the
+    /// wrong listener is told.
     pub fn ban_source(&mut self, policy: &Policy, now: Now, flow: &Flow) {
-        let key = Key::at(flow);
-        if !policy.index.lists_within(key.network()) {
-            self.ban(now, self.secret.hash(key), key);
+        let key = Key::here(flow);
+        if policy.index.lists_within(key.network()) {
+            return;
         }
+        let Some(note) = self.bans.add(&self.settings, now, self.secret.hash(key), key) else {
+            self.counts.bans_unplaced = self.counts.bans_unplaced.saturating_add(1);
+            return;
+        };
+        self.strangers.banned(now.tick, note);
+        self.counts.bans = self.counts.bans.saturating_add(1);
+        self.counts.bans_of_streams += u64::from(flow.is_shown());
     }
 
     /// Lifts the bans of a source; what those that were in force were earned by.
     pub fn lift(&mut self, now: Tick, source: IpAddr) -> Vec<Medium> {
-        self.bans.lift(&self.secret, now, source)
+        self.bans.lift(now, source)
     }
 
     /// How many bans are in force, and some of them, those that end last first.
     #[must_use]
     pub fn bans(&self, now: Tick) -> (usize, Vec<ToldBan>) {
         self.bans.told(now)
-    }
-
-    fn ban(&mut self, now: Now, hash: u64, key: Key) {
-        let Some(note) = self.bans.add(&self.settings, now, hash, key) else { return };
-        self.strangers.banned(now.tick, note);
-        self.counts.bans = self.counts.bans.saturating_add(1);
-        self.counts.bans_of_streams += u64::from(key.medium() == Medium::Streams);
     }
 
     /// Somebody found no room: told with all others.

@@ -297,3 +297,41 @@ fn f6_forged_datagrams_push_no_ban_out_that_streams_earned_and_no_rate() {
     sources.screen(&policy, now(11), &begun);
     assert_eq!(sources.judge(&policy, now(11).tick, &begun), SourceVerdict::Banned);
 }
+
+#[test]
+fn f6_a_table_full_of_what_streams_earned_has_no_room_for_a_ban_of_datagrams() {
+    let mut plan = plan();
+    plan.sources = Settings { strangers_max: 4_096, bans_max: 4, ban_after: 1, ..Settings::default() };
+    let policy = Policy::build(plan).unwrap();
+    let mut sources = settled(&policy);
+    let by = |transport, host: u32| Flow {
+        transport,
+        remote: std::net::SocketAddr::from((std::net::Ipv4Addr::from(0x1000_0000 + host), 5060)),
+        ..flow(OUTSIDE, "192.0.2.1:1")
+    };
+    let (udp, tcp) = (crate::sip::Transport::Udp, crate::sip::Transport::Tcp);
+    let insist = |sources: &mut Sources, seconds, flow: &Flow| {
+        (0..2).for_each(|_| {
+            sources.screen(&policy, now(seconds), flow);
+        });
+        let counts = sources.counts();
+        (counts.bans, counts.bans_of_streams, counts.bans_unplaced)
+    };
+    // Limit - 1, limit, limit + 1.
+    for host in 1..=3 {
+        assert_eq!(insist(&mut sources, 10, &by(tcp, host)), (u64::from(host), u64::from(host), 0));
+    }
+    assert_eq!(insist(&mut sources, 10, &by(udp, 4)), (4, 3, 0));
+    assert_eq!(insist(&mut sources, 10, &by(tcp, 5)), (5, 4, 0), "a datagram's ban makes room");
+    assert_eq!(insist(&mut sources, 10, &by(udp, 6)), (5, 4, 1), "and has none");
+    for host in [1, 2, 3, 5] {
+        assert!(sources.bans_streams(now(11).tick, by(tcp, host).remote.ip()), "{host}");
+    }
+    assert_eq!(
+        insist(&mut sources, 11, &by(tcp, 7)),
+        (6, 5, 1),
+        "one of streams has the place of the one that ends first"
+    );
+    // What has ended keeps nobody out.
+    assert_eq!(insist(&mut sources, 10_000, &by(udp, 8)), (7, 5, 1));
+}

@@ -10,7 +10,7 @@ use super::Policy;
 use super::alert::Alert;
 use super::code;
 use super::sources::Settings;
-use super::table::{Key, Medium, Table};
+use super::table::{Key, Table};
 use crate::clock::{Now, Tick, Wall, time_text};
 use crate::sip::{Flow, ListenerId, Transport};
 
@@ -188,7 +188,7 @@ impl Strangers {
         }
         self.quiet_until = now.tick.after(settings.fold);
         self.due = None;
-        alerts.extend(self.bans.drain(..).map(ban_alert));
+        alerts.extend(self.bans.drain(..).map(|note| ban_alert(policy, note)));
         self.tell_sources(policy, settings, now, alerts);
         if !self.others.is_empty() {
             alerts.extend([sum_alert(self.others, now.wall)]);
@@ -258,17 +258,17 @@ fn source_alert(policy: &Policy, address: IpAddr, folded: &Folded) -> Box<Alert>
     Box::new(alert)
 }
 
-fn ban_alert(note: BanNote) -> Box<Alert> {
+fn ban_alert(policy: &Policy, note: BanNote) -> Box<Alert> {
     let address = note.key.address();
     let lasts = time_text(note.lasts);
     let medium = note.key.medium();
-    let what = match medium {
-        Medium::Datagrams => "its datagrams (UDP) are",
-        Medium::Streams => "what it sends, over UDP, TCP or TLS, is",
-    };
-    let forged = match medium {
-        Medium::Datagrams => " Somebody may have forged its address, so TCP and TLS stay open to it.",
-        Medium::Streams => "",
+    let listener = note.key.door().map(|id| policy.listener(id).map_or("?", |listener| &listener.name));
+    let (what, forged) = match listener {
+        Some(name) => (
+            format!("its datagrams (UDP) to listener {name} are"),
+            " Somebody may have forged its address, so TCP, TLS and other listeners stay open to it.",
+        ),
+        None => ("what it sends, over UDP, TCP or TLS, is".to_owned(), ""),
     };
     let text = format!(
         "{address} goes on sending although it stands in no peer's `sources`: {what} dropped unread for {lasts}.{forged} \
@@ -280,6 +280,7 @@ fn ban_alert(note: BanNote) -> Box<Alert> {
     alert.evidence.push(("seconds", note.lasts.as_secs().to_string()));
     alert.evidence.push(("nth_ban", note.nth.to_string()));
     alert.evidence.push(("holds_for", medium.held().to_owned()));
+    alert.evidence.extend(listener.map(|name| ("listener", name.to_owned())));
     Box::new(alert)
 }
 

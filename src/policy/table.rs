@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::clock::Tick;
-use crate::sip::{Flow, Transport};
+use crate::sip::{Flow, ListenerId};
 
 /// How a source is heard. Anybody can put any source into a datagram; whoever opens a stream has shown that answers reach it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,13 +21,10 @@ pub enum Medium {
 }
 
 impl Medium {
-    /// The kind of a transport.
+    /// How a flow is heard.
     #[must_use]
-    pub const fn of(transport: Transport) -> Self {
-        match transport {
-            Transport::Udp => Self::Datagrams,
-            Transport::Tcp | Transport::Tls => Self::Streams,
-        }
+    pub const fn of(flow: &Flow) -> Self {
+        if flow.is_shown() { Self::Streams } else { Self::Datagrams }
     }
 
     /// Which kinds' bans and locks hold for what comes this way: what streams earned was no forger's.
@@ -52,6 +49,11 @@ impl Medium {
 /// Set in the keys of what streams sent: neither kind of key has this bit of its own.
 const STREAMS: u128 = 1 << 62;
 
+/// Where the listener stands in a key that is of one: neither kind of key has these bits of its own. Of more listeners than
+/// they tell apart (16,384) some would share what is counted.
+const DOOR_SHIFT: u32 = 48;
+const DOOR: u128 = 0x3fff << DOOR_SHIFT;
+
 /// A source as limits count it: an IPv4 address, or the /64 of an IPv6 address. Never 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Key(u128);
@@ -73,9 +75,28 @@ impl Key {
         }
     }
 
-    /// What comes on a flow.
+    /// What comes on a flow, at whichever listener.
     pub(super) fn at(flow: &Flow) -> Self {
-        Self::by(Medium::of(flow.transport), flow.remote.ip())
+        Self::by(Medium::of(flow), flow.remote.ip())
+    }
+
+    /// What comes on a flow, as it is held against its source. Of datagrams, which anybody can forge, that is held at the
+    /// listener alone where they came: whoever is served at another one is not shut out of it. What streams brought is no
+    /// forger's, and is held everywhere.
+    pub(super) fn here(flow: &Flow) -> Self {
+        let Self(key) = Self::at(flow);
+        match Medium::of(flow) {
+            Medium::Datagrams => Self(key | (u128::from(flow.listener.0) << DOOR_SHIFT & DOOR)),
+            Medium::Streams => Self(key),
+        }
+    }
+
+    /// The listener that it holds at; `None`: all of them.
+    pub(super) fn door(self) -> Option<ListenerId> {
+        match self.medium() {
+            Medium::Datagrams => u16::try_from((self.0 & DOOR) >> DOOR_SHIFT).ok().map(ListenerId),
+            Medium::Streams => None,
+        }
     }
 
     /// Which way it counts.
@@ -93,7 +114,7 @@ impl Key {
 
     /// An address of the source: itself, or the first of its /64.
     pub(super) fn address(self) -> IpAddr {
-        let v6 = std::net::Ipv6Addr::from(self.0 & !STREAMS);
+        let v6 = std::net::Ipv6Addr::from(self.0 & !(STREAMS | DOOR));
         match v6.to_ipv4_mapped() {
             Some(v4) => IpAddr::V4(v4),
             None => IpAddr::V6(std::net::Ipv6Addr::from(self.0 >> 64 << 64)),
@@ -180,23 +201,24 @@ impl<V: Clone + Default> Table<V> {
         key: Key,
         rank: impl Fn(&V) -> u64,
     ) -> Option<(&mut V, Option<V>)> {
-        self.entry_ranked(hash, key, |_, value| rank(value))
+        self.entry_ranked(hash, key, |_, value| Some(rank(value)))
     }
 
-    /// The same, where what an entry is worth depends on its key, too.
+    /// The same, where what an entry is worth depends on its key, too. One without a rank makes room for nobody: `None` where
+    /// the set is full of them.
     pub(super) fn entry_ranked<R: Ord>(
         &mut self,
         hash: u64,
         key: Key,
-        rank: impl Fn(Key, &V) -> R,
+        rank: impl Fn(Key, &V) -> Option<R>,
     ) -> Option<(&mut V, Option<V>)> {
         let start = self.start(hash);
         let set = self.slots.get_mut(start..start + WAYS)?;
         let known = set.iter().position(|slot| slot.key == key);
         let place =
             known.or_else(|| set.iter().position(|slot| slot.key == Key::default())).or_else(|| {
-                let least = set.iter().enumerate().min_by_key(|(_, slot)| rank(slot.key, &slot.value));
-                least.map(|(place, _)| place)
+                let ranked = |(place, slot): (usize, &Slot<V>)| Some((rank(slot.key, &slot.value)?, place));
+                set.iter().enumerate().filter_map(ranked).min().map(|(_, place)| place)
             })?;
         let slot = set.get_mut(place)?;
         let mut evicted = None;
@@ -254,6 +276,7 @@ impl Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sip::{ConnectionId, Transport};
     use std::time::Duration;
 
     fn key(number: u32) -> Key {
@@ -326,6 +349,31 @@ mod tests {
             );
             assert_eq!(datagrams.network(), streams.network(), "{source}");
             assert!(datagrams.network().contains(&source), "{source}");
+            let at = |listener, transport| {
+                let remote = std::net::SocketAddr::new(source, 5060);
+                Key::here(&Flow {
+                    listener: ListenerId(listener),
+                    transport,
+                    remote,
+                    connection: ConnectionId::NONE,
+                })
+            };
+            let (here, there) = (at(0x3fff, Transport::Udp), at(1, Transport::Udp));
+            assert_eq!(
+                (here.door(), there.door()),
+                (Some(ListenerId(0x3fff)), Some(ListenerId(1))),
+                "{source}"
+            );
+            assert_ne!(here, there, "{source}");
+            for key in [here, there] {
+                assert_eq!(
+                    (key.network(), key.medium()),
+                    (datagrams.network(), Medium::Datagrams),
+                    "{source}"
+                );
+            }
+            let stream = at(7, Transport::Tcp);
+            assert_eq!((stream, stream.door()), (streams, None), "{source}: of streams everywhere");
         }
     }
 

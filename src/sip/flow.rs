@@ -123,6 +123,16 @@ pub struct Hop {
 }
 
 impl Flow {
+    /// Whether the sender's address is surely its own: a stream's is, by the handshake of TCP, and stays so when the stream has
+    /// ended. Anybody can write any source into a datagram.
+    #[must_use]
+    pub const fn is_shown(&self) -> bool {
+        match self.transport {
+            Transport::Udp => false,
+            Transport::Tcp | Transport::Tls => true,
+        }
+    }
+
     /// The way back to the sender.
     #[must_use]
     pub const fn back(&self) -> Hop {

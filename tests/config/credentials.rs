@@ -186,6 +186,8 @@ fn who_roams_is_known_by_a_certificate_a_password_or_both_and_by_nothing_that_an
         let config = roaming(first, second.as_deref()).unwrap_or_else(|why| panic!("{first}: {why}"));
         let told = check::describe(&config);
         assert!(told.contains(words), "{words}: {told}");
+        let alone = told.contains("it shows no certificate; its password says who it is");
+        assert_eq!(alone, words.contains("password alone"), "{words}: {told}");
     }
     let named = format!("{ANOTHER}, tls: {{ ca: ca.pem, names: [x.example] }}");
     let own =

@@ -9,8 +9,7 @@ use ringfence::policy::{PeerId, PeerSide, Policy};
 use ringfence::sip::digest::Hash;
 use ringfence::sip::{ConnectionId, Flow, ListenerId, Transport};
 
-use super::credentials::demand;
-use super::credentials::invite;
+use super::credentials::{Client, OFFICE, demand, invite};
 use super::edge::{Edge, STRANGER, from, peer, plan};
 use super::roaming::{outside, policy};
 use super::texts::Request;
@@ -40,9 +39,16 @@ fn a10_forged_datagrams_shut_nobody_out_of_streams() {
         let seen = edge.hear(inside(from(STRANGER)), &ask(&format!("forged{n}")).text());
         assert!(seen.sent.is_empty());
     }
-    assert!(
-        edge.hear(from(STRANGER), &ask("datagram").text()).sent.is_empty(),
-        "datagrams from there are banned"
+    assert_eq!(
+        (edge.count("bans"), edge.count("banned_frames")),
+        (1, 9),
+        "there, datagrams from it are banned"
+    );
+    let seen = edge.hear(from(STRANGER), &ask("datagram").text());
+    assert_eq!(
+        seen.statuses(STRANGER),
+        [401],
+        "where a phone may roam they are not, for anybody forges them"
     );
     assert!(edge.meets(stream(1)), "a stream from there is taken");
     let seen = edge.hear(stream(1), &over_tcp(&ask("stream")));
@@ -50,7 +56,38 @@ fn a10_forged_datagrams_shut_nobody_out_of_streams() {
     let alerts = edge.pass(Duration::from_secs(11)).alerts;
     let ban = alerts.iter().find(|alert| alert.code.number == 39201).unwrap();
     assert!(ban.evidence.contains(&("holds_for", "datagrams".to_owned())), "{ban:?}");
-    assert!(ban.text.contains("UDP"), "{}", ban.text);
+    assert!(ban.evidence.contains(&("listener", "inside".to_owned())), "{ban:?}");
+    assert!(ban.text.contains("(UDP) to listener inside"), "{}", ban.text);
+}
+
+/// Whoever overhears nonces at one listener may guess there in another's name.
+#[test]
+fn a10_guesses_by_datagrams_at_one_listener_close_no_other() {
+    let mut edge = Edge::under(two_doors());
+    let guesser = Client { user: "zzz", ..OFFICE };
+    for n in 0..5 {
+        let request = ask(&format!("guess{n}"));
+        let response = edge.hear(from(STRANGER), &request.text()).to(STRANGER).remove(0);
+        edge.hear(from(STRANGER), &guesser.again(&request, &response).text());
+    }
+    assert_eq!(edge.count("bans"), 1);
+    assert!(edge.hear(from(STRANGER), &ask("here").text()).sent.is_empty(), "closed where it guessed");
+    let request = ask("there");
+    let response = edge.hear(inside(from(STRANGER)), &request.text()).to(STRANGER).remove(0);
+    edge.hear(inside(from(STRANGER)), &OFFICE.again(&request, &response).text());
+    assert_eq!((response.status(), edge.count("proven")), (Some(401), 1), "and open at the other");
+}
+
+/// As many datagrams as one address may send where nobody roams take nothing of what is read of it where somebody does.
+#[test]
+fn a10_the_rate_of_a_guests_datagrams_is_counted_at_its_listener_alone() {
+    let mut edge = Edge::under(policy());
+    for n in 0..20 {
+        edge.hear(inside(from(STRANGER)), &ask(&format!("forged{n}")).text());
+    }
+    let asked: usize =
+        (0..200).map(|n| edge.hear(from(STRANGER), &ask(&format!("guest{n}")).text()).sent.len()).sum();
+    assert_eq!(asked, 200);
 }
 
 #[test]
@@ -93,6 +130,8 @@ fn bans_are_shown_by_what_they_hold_for_and_lifted_together() {
     let held: Vec<(&str, &str)> = shown.iter().map(|ban| (&*ban.source, ban.holds_for)).collect();
     let source = "203.0.113.66";
     assert_eq!(held, [(source, "datagrams and streams"), (source, "datagrams")]);
+    let at: Vec<Option<&str>> = shown.iter().map(|ban| ban.listener.as_deref()).collect();
+    assert_eq!(at, [None, Some("inside")]);
     assert!(shown.iter().all(|ban| ban.nth == 1 && (890..=900).contains(&ban.left_s)), "{shown:?}");
     assert_eq!(unlock(&mut edge, "203.0.113.67"), [""; 0]);
     assert_eq!(unlock(&mut edge, source), ["datagrams", "datagrams and streams"]);

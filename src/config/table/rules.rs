@@ -120,7 +120,7 @@ pub static STRANGERS: Section = Section {
             "ban_after",
             Kind::Count(1, 1_000_000),
             "20",
-            "packets of one stranger (of IPv6: one /64) within ban_window before it is banned; datagrams and streams count apart, and datagrams, which can be forged, earn a ban of datagrams alone",
+            "packets of one stranger (of IPv6: one /64) within ban_window before it is banned; datagrams and streams count apart, and datagrams, which can be forged, earn a ban of datagrams to that listener alone",
         ),
         Key::value(
             "ban_window",
@@ -139,7 +139,7 @@ pub static STRANGERS: Section = Section {
             "bans",
             Kind::Count(16, 4_000_000),
             "16384",
-            "bans at once; the one that ends soonest makes room",
+            "bans at once; the one that ends soonest makes room, but none that streams earned for one of datagrams",
         ),
         Key::value(
             "strangers",

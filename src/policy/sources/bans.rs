@@ -10,9 +10,10 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::super::strangers::BanNote;
-use super::super::table::{Key, Medium, Secret, Table};
+use super::super::table::{Key, Medium, Secret, Slot, Table};
 use super::Settings;
 use crate::clock::{Now, Tick};
+use crate::sip::{Flow, ListenerId};
 
 /// Bans that `told` tells one by one; of more, those that end last.
 pub const BANS_TOLD_MAX: usize = 32;
@@ -33,6 +34,8 @@ pub struct ToldBan {
     pub source: IpAddr,
     /// What earned it: that is also what it holds for.
     pub medium: Medium,
+    /// The listener where datagrams earned it, and hold it; `None`: every one.
+    pub listener: Option<ListenerId>,
     /// Which time.
     pub nth: u32,
 }
@@ -49,20 +52,30 @@ impl Bans {
         Self { table: Table::new(bans_max) }
     }
 
-    /// Whether what comes this way from a source is not looked at. A ban that streams earned holds for datagrams as well, for
-    /// it was no forger's; one that datagrams earned holds for datagrams alone, for it may have been.
-    pub(super) fn hold(&self, secret: &Secret, now: Tick, source: IpAddr, medium: Medium) -> bool {
-        let holds = |earned: Medium| {
-            let key = Key::by(earned, source);
-            self.table.find(secret.hash(key), key).is_some_and(|ban| now < ban.until)
-        };
-        holds(Medium::Streams) || (medium == Medium::Datagrams && holds(Medium::Datagrams))
+    /// Whether what comes on a flow is not looked at. A ban that streams earned holds for datagrams as well, for it was no
+    /// forger's; one that datagrams earned holds for datagrams alone, where they came, for it may have been.
+    pub(super) fn hold(&self, secret: &Secret, now: Tick, flow: &Flow) -> bool {
+        self.hold_streams(secret, now, flow.remote.ip()) || self.holds(secret, now, Key::here(flow))
     }
 
-    /// One more ban of a source: each lasts twice as long as the one before.
+    /// Whether no stream of a source is taken.
+    pub(super) fn hold_streams(&self, secret: &Secret, now: Tick, source: IpAddr) -> bool {
+        self.holds(secret, now, Key::by(Medium::Streams, source))
+    }
+
+    fn holds(&self, secret: &Secret, now: Tick, key: Key) -> bool {
+        self.table.find(secret.hash(key), key).is_some_and(|ban| now < ban.until)
+    }
+
+    /// One more ban of a source: each lasts twice as long as the one before. `None`: there is no room for one that datagrams
+    /// earned, and each further one of them is dropped as a stranger's.
     pub(super) fn add(&mut self, settings: &Settings, now: Now, hash: u64, key: Key) -> Option<BanNote> {
-        // The one that ends soonest makes room. Forged datagrams push no ban out that a stream has earned.
-        let rank = |key: Key, ban: &Ban| (key.medium() == Medium::Streams && now.tick < ban.until, ban.until);
+        // The one that ends soonest makes room. Forged datagrams push no ban out that a stream has earned, however full it is.
+        let came = key.medium();
+        let rank = |key: Key, ban: &Ban| {
+            let shown = key.medium() == Medium::Streams && now.tick < ban.until;
+            (came == Medium::Streams || !shown).then_some((shown, ban.until))
+        };
         let (ban, _) = self.table.entry_ranked(hash, key, rank)?;
         // A source that was quiet for the longest ban begins anew.
         let forgotten = ban.until.after(settings.ban_max) < now.tick;
@@ -74,13 +87,18 @@ impl Bans {
     }
 
     /// Lifts the bans of a source; what those that were in force were earned by.
-    pub(super) fn lift(&mut self, secret: &Secret, now: Tick, source: IpAddr) -> Vec<Medium> {
-        let mut lifts = |medium: Medium| {
-            let key = Key::by(medium, source);
-            let ban = self.table.find_mut(secret.hash(key), key).filter(|ban| now < ban.until);
-            ban.map(|ban| *ban = Ban::default()).is_some()
-        };
-        [Medium::Datagrams, Medium::Streams].into_iter().filter(|medium| lifts(*medium)).collect()
+    pub(super) fn lift(&mut self, now: Tick, source: IpAddr) -> Vec<Medium> {
+        let source = Key::of(source).address();
+        let mut lifted = Vec::new();
+        // Those of datagrams stand apart by listener.
+        let held = |slot: &&mut Slot<Ban>| now < slot.value.until && slot.key.address() == source;
+        for slot in self.table.iter_mut().filter(held) {
+            lifted.push(slot.key.medium());
+            slot.value = Ban::default();
+        }
+        lifted.sort_unstable();
+        lifted.dedup();
+        lifted
     }
 
     /// Lifts all bans of sources that `listed` knows.
@@ -96,7 +114,8 @@ impl Bans {
         for slot in self.table.iter().filter(|slot| now < slot.value.until) {
             count += 1;
             let Ban { until, nth } = slot.value;
-            last.push(Reverse(ToldBan { until, source: slot.key.address(), medium: slot.key.medium(), nth }));
+            let (source, medium, listener) = (slot.key.address(), slot.key.medium(), slot.key.door());
+            last.push(Reverse(ToldBan { until, source, medium, listener, nth }));
             if last.len() > BANS_TOLD_MAX {
                 last.pop();
             }

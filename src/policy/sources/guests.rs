@@ -33,7 +33,7 @@ pub(super) struct Budgets(Vec<(ListenerId, Medium, u64)>);
 impl Budgets {
     /// Whether one more frame is read.
     pub(super) fn take(&mut self, now: Tick, flow: &Flow) -> bool {
-        let (listener, medium) = (flow.listener, Medium::of(flow.transport));
+        let (listener, medium) = (flow.listener, Medium::of(flow));
         let known = self.0.iter().position(|known| (known.0, known.1) == (listener, medium));
         let place = known.unwrap_or_else(|| {
             self.0.push((listener, medium, 0));
