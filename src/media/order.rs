@@ -220,7 +220,7 @@ pub struct StreamReport {
     pub lost: u64,
     /// Interarrival jitter at the end (RFC 3550 §A.8).
     pub jitter: Duration,
-    /// Out of the replay window, or there before.
+    /// Older than the replay window remembers.
     pub late: u64,
     /// There before.
     pub replayed: u64,
