@@ -23,9 +23,14 @@ const ASKED_MIN: usize = 4;
 /// The largest datagram UDP can carry; nothing is ever cut off.
 pub const DATAGRAM_BYTES_MAX: usize = 65_535;
 
-/// Distance between two receive buffers: seventeen cache lines past 64 KiB, so that the first lines of all buffers
-/// do not fight for the same cache sets.
-const STRIDE: usize = 65_536 + 17 * 64;
+/// Octets of a cache line.
+const LINE: usize = 64;
+
+/// Distance between two receive buffers: seventeen cache lines past the largest datagram, so that the first lines of all
+/// buffers do not fight for the same cache sets.
+const fn stride(datagram_bytes_max: usize) -> usize {
+    datagram_bytes_max.next_multiple_of(LINE) + 17 * LINE
+}
 
 /// Room for one address of either family: a `sockaddr_in` fits into a `sockaddr_in6`.
 type Name = libc::sockaddr_in6;
@@ -63,6 +68,10 @@ impl Forms {
 /// Buffers to receive one batch, made once and used for every socket in turn.
 pub struct Inbox {
     buffers: Box<[u8]>,
+    /// From one buffer to the next.
+    stride: usize,
+    /// Bytes of a datagram at most.
+    datagram_bytes_max: usize,
     forms: Forms,
     received: usize,
     /// Datagrams the next call asks for.
@@ -91,8 +100,19 @@ impl Inbox {
     /// Buffers for `BATCH` datagrams of any size; pages that are never written to cost no memory.
     #[must_use]
     pub fn new() -> Self {
+        Self::sized(DATAGRAM_BYTES_MAX)
+    }
+
+    /// Buffers for `BATCH` datagrams of so many bytes at most, `DATAGRAM_BYTES_MAX` in any case; of a longer one the
+    /// rest is cut off.
+    #[must_use]
+    pub fn sized(datagram_bytes_max: usize) -> Self {
+        let datagram_bytes_max = datagram_bytes_max.min(DATAGRAM_BYTES_MAX);
+        let stride = stride(datagram_bytes_max);
         Self {
-            buffers: vec![0; STRIDE * BATCH].into_boxed_slice(),
+            buffers: vec![0; stride * BATCH].into_boxed_slice(),
+            stride,
+            datagram_bytes_max,
             forms: Forms::new(),
             received: 0,
             asks: ASKED_MIN,
@@ -106,15 +126,15 @@ impl Inbox {
         self.received = 0;
         self.drained = false;
         let asked = self.asks.clamp(ASKED_MIN, BATCH);
-        let places = self.buffers.chunks_exact_mut(STRIDE).zip(self.forms.names.iter_mut());
+        let places = self.buffers.chunks_exact_mut(self.stride).zip(self.forms.names.iter_mut());
         for (((buffer, name), vector), header) in
             places.zip(self.forms.vectors.iter_mut()).zip(self.forms.headers.iter_mut()).take(asked)
         {
-            *vector = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: DATAGRAM_BYTES_MAX };
+            *vector = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: self.datagram_bytes_max };
             *header = message(name, NAME_BYTES, vector);
         }
         // SAFETY: the loop above wrote the first `asked` <= BATCH headers. Each points to one name, one vector and, through it, to
-        // one buffer of STRIDE >= DATAGRAM_BYTES_MAX bytes; all live in boxes owned by `self`, which stays borrowed
+        // one buffer of `stride` >= `datagram_bytes_max` bytes; all live in boxes owned by `self`, which stays borrowed
         // until the call returns, and no two entries share memory. The kernel keeps no pointer after the call. A null
         // timeout is allowed.
         let count = unsafe {
@@ -143,15 +163,28 @@ impl Inbox {
     /// is neither IPv4 nor IPv6. An IPv4-mapped IPv6 address is given as the IPv4 address it is.
     #[must_use]
     pub fn datagram(&self, index: usize) -> Option<(SocketAddr, &[u8])> {
+        let (source, length) = self.form(index)?;
+        let start = index * self.stride;
+        Some((source, self.buffers.get(start..start + length)?))
+    }
+
+    /// The same in its place, to be changed there: who sent it, how many bytes it has, and the whole buffer, which has
+    /// more than a thousand bytes behind the largest datagram.
+    pub fn place(&mut self, index: usize) -> Option<(SocketAddr, usize, &mut [u8])> {
+        let (source, length) = self.form(index)?;
+        let start = index * self.stride;
+        Some((source, length, self.buffers.get_mut(start..start + self.stride)?))
+    }
+
+    /// Who sent a datagram, and how many bytes it has.
+    fn form(&self, index: usize) -> Option<(SocketAddr, usize)> {
         if index >= self.received {
             return None;
         }
         let header = self.forms.headers.get(index)?;
         let name = self.forms.names.get(index)?;
-        let start = index * STRIDE;
-        let length = usize::try_from(header.msg_len).ok()?.min(DATAGRAM_BYTES_MAX);
-        let bytes = self.buffers.get(start..start + length)?;
-        Some((address(name, header.msg_hdr.msg_namelen)?, bytes))
+        let length = usize::try_from(header.msg_len).ok()?.min(self.datagram_bytes_max);
+        Some((address(name, header.msg_hdr.msg_namelen)?, length))
     }
 }
 
@@ -333,6 +366,23 @@ mod tests {
         assert_eq!(inbox.receive(to.as_fd()).unwrap(), 2);
         assert_eq!(inbox.datagram(0).unwrap().1, &large[..]);
         assert_eq!(inbox.datagram(1).unwrap().1, b"");
+    }
+
+    #[test]
+    fn a_smaller_inbox_cuts_and_gives_places_with_room_behind() {
+        let (from, to) = pair("127.0.0.1");
+        let remote = to.local_addr().unwrap();
+        let mut inbox = Inbox::sized(100);
+        for (length, taken) in [(99, 99), (100, 100), (101, 100), (60_000, 100), (0, 0)] {
+            from.send_to(&vec![b'x'; length], remote).unwrap();
+            assert_eq!(inbox.receive(to.as_fd()).unwrap(), 1);
+            let (source, octets, place) = inbox.place(0).unwrap();
+            assert_eq!((source, octets), (from.local_addr().unwrap(), taken));
+            assert!(place.len() >= 1_100 && place[..octets].iter().all(|octet| *octet == b'x'));
+            place[..octets].fill(b'y');
+            assert!(inbox.datagram(0).unwrap().1.iter().all(|octet| *octet == b'y'));
+            assert!(inbox.place(1).is_none());
+        }
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! Sockets: batched datagrams, framed streams and TLS over them, as the engine's inputs and outputs.
+//! Sockets: batched datagrams, framed streams and TLS over them, as the engine's inputs and outputs; the media relay beside them.
 //!
 //! Owns every socket and its limits, and the questions to DNS (`resolve`). Refuses to know SIP beyond framing, and policy.
 //! Read first: RFC 3261 §18; RFC 5626 §4.4.1.
 
 pub mod batch;
 pub mod files;
+pub mod relay;
 pub mod resolve;
 pub mod stream;
 pub mod tls;

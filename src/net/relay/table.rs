@@ -1,0 +1,233 @@
+//! The calls of one thread and their sockets.
+//!
+//! Owns places: a socket's is its token, and leads to its call without a search. Sockets are bounded, and calls by whoever
+//! orders them. Refuses to know when packets come. Read first: `media/stream`.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+
+use mio::{Registry, Token};
+
+use super::socket::{MediaSocket, Owner};
+use crate::clock::Tick;
+use crate::media::order::{Local, MediaId, MediaLeg, News, Order, STREAMS_MAX, Spot, Terms};
+use crate::media::stream::{Arrival, Departure, Port, Session, Verdict};
+
+/// A place in a list that other places are remembered by.
+type Place = usize;
+
+/// Places that are taken and given back.
+#[derive(Debug)]
+struct Places<T> {
+    list: Vec<Option<T>>,
+    free: Vec<Place>,
+}
+
+impl<T> Places<T> {
+    const fn new() -> Self {
+        Self { list: Vec::new(), free: Vec::new() }
+    }
+
+    /// Where the next one will stand.
+    fn next(&self) -> Place {
+        self.free.last().copied().unwrap_or(self.list.len())
+    }
+
+    fn put(&mut self, one: T) {
+        match self.free.pop().and_then(|place| self.list.get_mut(place)) {
+            Some(place) => *place = Some(one),
+            None => self.list.push(Some(one)),
+        }
+    }
+
+    fn take(&mut self, place: Place) -> Option<T> {
+        let one = self.list.get_mut(place)?.take()?;
+        self.free.push(place);
+        Some(one)
+    }
+
+    fn at(&self, place: Place) -> Option<&T> {
+        self.list.get(place)?.as_ref()
+    }
+
+    fn at_mut(&mut self, place: Place) -> Option<&mut T> {
+        self.list.get_mut(place)?.as_mut()
+    }
+
+    const fn count(&self) -> usize {
+        self.list.len() - self.free.len()
+    }
+}
+
+/// Sockets of one stream: by leg, then by port.
+type Ends = [[Option<Place>; 2]; 2];
+
+/// One call.
+#[derive(Debug)]
+struct Call {
+    id: MediaId,
+    session: Session,
+    ends: [Ends; STREAMS_MAX],
+}
+
+impl Call {
+    fn end(&mut self, leg: MediaLeg, stream: u8, port: Port) -> Option<&mut Option<Place>> {
+        self.ends.get_mut(usize::from(stream))?.get_mut(leg as usize)?.get_mut(port as usize)
+    }
+}
+
+/// Every call of one thread.
+#[derive(Debug)]
+pub(super) struct Table {
+    registry: Registry,
+    places: HashMap<MediaId, Place>,
+    calls: Places<Call>,
+    sockets: Places<MediaSocket>,
+    sockets_max: usize,
+}
+
+impl Table {
+    pub(super) fn new(registry: Registry, sockets_max: usize) -> Self {
+        let (calls, sockets) = (Places::new(), Places::new());
+        Self { registry, places: HashMap::new(), calls, sockets, sockets_max }
+    }
+
+    /// Whether no call has media.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.calls.count() == 0
+    }
+
+    /// The socket at this place.
+    pub(super) fn socket(&self, place: Place) -> Option<&MediaSocket> {
+        self.sockets.at(place)
+    }
+
+    /// Judges a packet and sends it on; whether the system took it.
+    pub(super) fn packet(
+        &mut self,
+        now: Tick,
+        owner: Owner,
+        source: SocketAddr,
+        buffer: &mut [u8],
+        octets: usize,
+    ) -> io::Result<()> {
+        let Owner { call, stream, leg, port } = owner;
+        let Some(call) = self.calls.at_mut(call) else { return Ok(()) };
+        let arrival = Arrival { stream, leg, port, source };
+        match call.session.packet(now, arrival, buffer, octets) {
+            // It was counted.
+            Verdict::Drop(_) => Ok(()),
+            Verdict::Send(Departure { leg, port, to, octets }) => {
+                let end = call.end(leg, stream, port).copied().flatten();
+                let socket = end.and_then(|place| self.sockets.at(place));
+                match (socket, buffer.get(..octets)) {
+                    (Some(socket), Some(packet)) => socket.send(packet, to).map(|_| ()),
+                    (None, _) | (_, None) => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Carries out an order; gives what is to be told of it.
+    pub(super) fn carry_out(&mut self, now: Tick, order: Order) -> Option<News> {
+        match order {
+            Order::Open { spot, local } => self.open(spot, local),
+            Order::Set { spot, terms } => self.set(now, spot, *terms),
+            Order::Shut { spot } => {
+                if let Some(place) = self.places.get(&spot.media).copied() {
+                    self.shut(place, spot);
+                }
+                None
+            }
+            Order::Close { media } => self.close(media),
+        }
+    }
+
+    /// Tells what time brought to every call.
+    pub(super) fn tell(&mut self, now: Tick, mut told: impl FnMut(News)) {
+        for call in self.calls.list.iter_mut().flatten() {
+            call.session.tell(now, &mut told);
+        }
+    }
+
+    fn open(&mut self, spot: Spot, local: Local) -> Option<News> {
+        let failed = |why| Some(News::Failed { spot, why });
+        if usize::from(spot.stream) >= STREAMS_MAX {
+            return failed(format!("a call has {STREAMS_MAX} streams at most"));
+        }
+        let place = self.places.get(&spot.media).copied();
+        if let Some(place) = place {
+            self.shut(place, spot);
+        }
+        let ports = [(Port::Rtp, Some(local.rtp)), (Port::Rtcp, local.rtcp)];
+        let wanted = ports.iter().filter(|(_, port)| port.is_some()).count();
+        if self.sockets.count() + wanted > self.sockets_max {
+            return failed(format!(
+                "{} sockets for media are open, as many as there may be",
+                self.sockets.count()
+            ));
+        }
+        let place = place.unwrap_or_else(|| self.begin(spot.media));
+        for (port, number) in ports {
+            let Some(number) = number else { continue };
+            let owner = Owner { call: place, stream: spot.stream, leg: spot.leg, port };
+            let socket = self.sockets.next();
+            match MediaSocket::open(&self.registry, Token(socket), owner, local.bind, number) {
+                Ok(open) => self.sockets.put(open),
+                Err(error) => {
+                    self.shut(place, spot);
+                    let address = SocketAddr::new(local.bind, number);
+                    return failed(format!("no socket on {address} for media: {error}"));
+                }
+            }
+            let end = self.calls.at_mut(place).and_then(|call| call.end(spot.leg, spot.stream, port));
+            if let Some(end) = end {
+                *end = Some(socket);
+            }
+        }
+        if let Some(call) = self.calls.at_mut(place) {
+            call.session.open(spot.leg, spot.stream, local.rtcp.is_none());
+        }
+        None
+    }
+
+    fn begin(&mut self, id: MediaId) -> Place {
+        let place = self.calls.next();
+        let ends = [[[None; 2]; 2]; STREAMS_MAX];
+        self.calls.put(Call { id, session: Session::new(id), ends });
+        self.places.insert(id, place);
+        place
+    }
+
+    fn set(&mut self, now: Tick, spot: Spot, terms: Terms) -> Option<News> {
+        let call = self.calls.at_mut(*self.places.get(&spot.media)?)?;
+        for port in [Port::Rtp, Port::Rtcp] {
+            let end = call.end(spot.leg, spot.stream, port).copied().flatten();
+            if let Some(socket) = end.and_then(|place| self.sockets.at_mut(place)) {
+                socket.mark(terms.dscp);
+            }
+        }
+        call.session.set(now, spot, terms)
+    }
+
+    fn shut(&mut self, place: Place, spot: Spot) {
+        let Some(call) = self.calls.at_mut(place) else { return };
+        call.session.shut(spot.leg, spot.stream);
+        for port in [Port::Rtp, Port::Rtcp] {
+            // Dropping a socket closes it, and with it ends its registration: epoll(7).
+            if let Some(socket) = call.end(spot.leg, spot.stream, port).and_then(Option::take) {
+                self.sockets.take(socket);
+            }
+        }
+    }
+
+    fn close(&mut self, media: MediaId) -> Option<News> {
+        let call = self.calls.take(self.places.remove(&media)?)?;
+        debug_assert_eq!(call.id, media);
+        for socket in call.ends.iter().flatten().flatten().flatten() {
+            self.sockets.take(*socket);
+        }
+        Some(call.session.report())
+    }
+}

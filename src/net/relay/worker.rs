@@ -1,0 +1,220 @@
+//! One thread of the relay: wait, read the clock once, take every packet that is ready, send each at once, wait again.
+//!
+//! Owns the order of a turn and its bounds. No lock and no allocation stand on a packet's path. Refuses to know what packets
+//! mean. Read first: `app/turn.rs`, which is this for signalling; epoll(7) about edges; `net/batch.rs`.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError};
+use std::thread;
+use std::time::Duration;
+
+use mio::{Events, Poll, Token};
+
+use super::Ring;
+use super::table::Table;
+use crate::clock::{Clock, Tick};
+use crate::media::order::{News, Order};
+use crate::media::rtp::PACKET_OCTETS_MAX;
+use crate::net::Inbox;
+
+/// The bell that says an order came.
+pub(super) const BELL: Token = Token(usize::MAX);
+
+/// Events of one wait.
+const EVENTS: usize = 1_024;
+/// Batches of one socket in one turn; the rest waits for the next, so that no flood of one call starves another.
+const BATCHES_PER_TURN: usize = 2;
+/// Orders of one turn: each may open sockets, and packets wait meanwhile.
+const ORDERS_PER_TURN: usize = 64;
+/// How often silences and strangers are looked at.
+const LOOKS_EVERY: Duration = Duration::from_secs(1);
+/// The loop takes no news: tried again after.
+const NEWS_AGAIN: Duration = Duration::from_millis(20);
+/// So many packets in a turn make it worth while to let the next ones gather.
+const GATHERS_FROM: usize = 2;
+
+/// One thread's own.
+pub(super) struct Worker {
+    poll: Poll,
+    clock: Clock,
+    orders: Receiver<Order>,
+    news: SyncSender<News>,
+    ring: Ring,
+    table: Table,
+    gather: Duration,
+    /// Sockets that may have more.
+    again: Vec<usize>,
+    /// News that found no room. While there is some, no order is carried out and nothing is looked at, so that it does
+    /// not grow: then the orders find no room, and the loop that takes no news hears of that.
+    late: VecDeque<News>,
+    look_at: Tick,
+    /// Orders may wait.
+    ordered: bool,
+    ended: bool,
+}
+
+impl Worker {
+    pub(super) fn new(
+        poll: Poll,
+        clock: Clock,
+        orders: Receiver<Order>,
+        news: SyncSender<News>,
+        ring: Ring,
+        sockets_max: usize,
+        gather: Duration,
+    ) -> io::Result<Self> {
+        let table = Table::new(poll.registry().try_clone()?, sockets_max);
+        Ok(Self {
+            poll,
+            clock,
+            orders,
+            news,
+            ring,
+            table,
+            gather,
+            again: Vec::new(),
+            late: VecDeque::new(),
+            look_at: clock.tick().after(LOOKS_EVERY),
+            ordered: false,
+            ended: false,
+        })
+    }
+
+    /// Runs until the relay's other end is dropped; every socket is closed then.
+    pub(super) fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS);
+        // One octet more than a packet may have, so that a longer one is known as such.
+        let mut inbox = Inbox::sized(PACKET_OCTETS_MAX + 1);
+        while !self.ended {
+            match self.poll.poll(&mut events, self.timeout()) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    tracing::error!(%error, "the poll of a media thread failed: its calls have no media any more");
+                    return;
+                }
+            }
+            let now = self.clock.tick();
+            let packets = self.turn(now, &events, &mut inbox);
+            if packets >= GATHERS_FROM && self.again.is_empty() && !self.ordered {
+                let spent = self.clock.tick().since(now);
+                if let Some(rest) = self.gather.checked_sub(spent) {
+                    thread::sleep(rest);
+                }
+            }
+        }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        if !self.late.is_empty() {
+            Some(NEWS_AGAIN)
+        } else if self.ordered || !self.again.is_empty() {
+            Some(Duration::ZERO)
+        } else if self.table.is_empty() {
+            None
+        } else {
+            Some(self.look_at.since(self.clock.tick()))
+        }
+    }
+
+    /// Serves what is ready; returns how many packets that were.
+    fn turn(&mut self, now: Tick, events: &Events, inbox: &mut Inbox) -> usize {
+        let mut packets = 0;
+        // Those of the last turn first; who has more then comes behind them.
+        for place in std::mem::take(&mut self.again) {
+            packets += self.receive(now, place, inbox);
+        }
+        for event in events {
+            match event.token() {
+                BELL => self.ordered = true,
+                Token(place) => packets += self.receive(now, place, inbox),
+            }
+        }
+        self.tell_late();
+        if self.late.is_empty() && self.look_at <= now {
+            self.look_at = now.after(LOOKS_EVERY);
+            let Self { table, news, ring, late, .. } = self;
+            table.tell(now, |told| tell(news, ring, late, told));
+        }
+        // Last: a socket that is closed has no event left in this turn that could meet another in its place.
+        if self.ordered {
+            self.carry_out(now);
+        }
+        packets
+    }
+
+    fn receive(&mut self, now: Tick, place: usize, inbox: &mut Inbox) -> usize {
+        let mut packets = 0;
+        for _ in 0..BATCHES_PER_TURN {
+            let Some(socket) = self.table.socket(place) else { return packets };
+            let owner = socket.owner;
+            let count = match inbox.receive(socket.fd()) {
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    if error.kind() != io::ErrorKind::WouldBlock {
+                        tracing::debug!(%error, "a media socket cannot be read");
+                    }
+                    return packets;
+                }
+            };
+            packets += count;
+            for index in 0..count {
+                let Some((source, octets, buffer)) = inbox.place(index) else { continue };
+                if let Err(error) = self.table.packet(now, owner, source, buffer, octets) {
+                    // The network takes no more, or has no way there: RTP is not sent again.
+                    tracing::trace!(%error, "a media packet cannot be sent");
+                }
+            }
+            if inbox.is_drained() {
+                return packets;
+            }
+        }
+        self.again.push(place);
+        packets
+    }
+
+    fn carry_out(&mut self, now: Tick) {
+        for _ in 0..ORDERS_PER_TURN {
+            if !self.late.is_empty() {
+                return;
+            }
+            match self.orders.try_recv() {
+                Ok(order) => {
+                    if let Some(news) = self.table.carry_out(now, order) {
+                        tell(&self.news, &self.ring, &mut self.late, news);
+                    }
+                }
+                Err(TryRecvError::Empty) => {
+                    self.ordered = false;
+                    return;
+                }
+                Err(TryRecvError::Disconnected) => {
+                    self.ended = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn tell_late(&mut self) {
+        let mut late = std::mem::take(&mut self.late);
+        while let Some(news) = late.pop_front() {
+            tell(&self.news, &self.ring, &mut self.late, news);
+        }
+    }
+}
+
+/// Tells the loop, or keeps it for later; in its order.
+fn tell(sender: &SyncSender<News>, ring: &Ring, late: &mut VecDeque<News>, news: News) {
+    if !late.is_empty() {
+        return late.push_back(news);
+    }
+    match sender.try_send(news) {
+        // Nobody listens any more: the thread is about to end.
+        Ok(()) | Err(TrySendError::Disconnected(_)) => {}
+        Err(TrySendError::Full(news)) => late.push_back(news),
+    }
+    ring();
+}
