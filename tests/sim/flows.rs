@@ -34,6 +34,7 @@ pub fn all() -> Vec<Flow> {
     flows.extend(super::hidden::all());
     flows.extend(super::odd::all());
     flows.extend(super::logins::all());
+    flows.extend(super::proven::all());
     flows.extend(super::registered::all());
     flows
 }

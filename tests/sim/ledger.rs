@@ -32,6 +32,8 @@ pub struct Ledger {
     /// INVITEs of the attacker that were refused: address and branch. A CANCEL for one gets its 200 (RFC 3261 §9.2) and
     /// has done nothing.
     refused: BTreeSet<(IpAddr, String)>,
+    /// Whether a peer may be anywhere: then a stranger may be asked who it is, and nothing else.
+    pub roams: bool,
     /// Messages seen, without their repetitions.
     seen: BTreeSet<u64>,
     /// When the last message that was no repetition passed the edge.
@@ -84,6 +86,9 @@ impl Ledger {
     pub fn sent(&mut self, at: Micros, to: SocketAddr, peer: Option<usize>, bytes: &[u8]) {
         self.note_news(at, bytes);
         let Some(peer) = peer else {
+            if self.roams && is_bare_question(bytes) {
+                return;
+            }
             self.violate(at, format!("sent to {to}, which is no peer: {}", String::from_utf8_lossy(bytes)));
             return;
         };
@@ -103,6 +108,9 @@ impl Ledger {
         }
         if echo && !harmless && message.status().is_some_and(|status| (200..300).contains(&status)) {
             self.violate(at, format!("{to} had its way in a dialog that is another's: {}", message.method()));
+        }
+        if message.status().is_some_and(|status| matches!(status, 401 | 407)) {
+            self.unproven(&message);
         }
         let shown = if echo { without_echo(&message) } else { bytes.to_vec() };
         for secret in secrets_from(peer) {
@@ -125,6 +133,19 @@ impl Ledger {
             if hops.is_none() || hops.map(|hops| hops + 1) != came {
                 self.violate(at, format!("Max-Forwards {came:?} left as {hops:?}"));
             }
+        }
+    }
+
+    /// The edge asked who calls: what has proven nothing is no attempt yet.
+    fn unproven(&mut self, response: &Sip) {
+        let (number, method) = response.cseq();
+        let Some(numbers) = self.numbers.get_mut(response.call_id()).filter(|_| method == "INVITE") else {
+            return;
+        };
+        numbers.remove(&number);
+        if numbers.is_empty() {
+            self.numbers.remove(response.call_id());
+            self.attempts.remove(response.call_id());
         }
     }
 
@@ -216,6 +237,17 @@ fn secrets_from(peer: usize) -> Vec<String> {
         }
     }
     secrets
+}
+
+/// A challenge that holds nothing of any peer but what its own request held.
+fn is_bare_question(bytes: &[u8]) -> bool {
+    // What a forger broke comes back broken.
+    let Ok(message) = Sip::read(String::from_utf8_lossy(bytes).as_bytes()) else { return false };
+    let shown = without_echo(&message);
+    let names = |(name, at, _): &(&str, &str, bool)| {
+        contains(&shown, format!("mark-{name}-").as_bytes()) || contains(&shown, at.as_bytes())
+    };
+    message.status().is_some_and(|status| matches!(status, 401 | 407)) && !PEERS.iter().any(names)
 }
 
 /// A response without what every response gives back of its request (RFC 3261 §8.2.6.2).

@@ -20,6 +20,7 @@ pub mod odd;
 pub mod paced;
 pub mod play;
 pub mod policy;
+pub mod proven;
 pub mod registered;
 pub mod session_flows;
 pub mod text;

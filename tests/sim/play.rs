@@ -88,6 +88,7 @@ pub fn play(cast: &[Flow], weather: Weather, seed: u64, attacked: bool) -> Outco
     if attacked {
         world.attack(Attacker::new(seed, shape.named));
     }
+    world.ledger.roams = shape.roams;
     let calm = weather.loss_percent == 0;
     let mut begins: Micros = 0;
     for (index, flow) in cast.iter().enumerate() {

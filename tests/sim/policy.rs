@@ -13,6 +13,7 @@ use ringfence::policy::{Names, Policy, Resolution};
 use ringfence::sip::{PartyId, Transport};
 
 use super::agent::guard::PASSWORD;
+use super::agent::prover::CALLER;
 
 /// The edge towards the office.
 pub const EDGE_INSIDE: &str = "10.1.0.1:5060";
@@ -69,6 +70,10 @@ pub struct Shape {
     pub login_of: &'static str,
     /// What stands in `register:` of that peer; empty leaves it out.
     pub register: &'static str,
+    /// Further keys of the PBX that proves who it is; empty where its address is enough.
+    pub proven: &'static str,
+    /// Whether that one may call from anywhere.
+    pub roams: bool,
 }
 
 impl Default for Shape {
@@ -88,6 +93,8 @@ impl Default for Shape {
             login: "",
             login_of: "trunk",
             register: "",
+            proven: "",
+            roams: false,
         }
     }
 }
@@ -137,14 +144,24 @@ pub fn yaml(shape: &Shape) -> String {
             keys if !keys.is_empty() && *name == shape.login_of => format!("    register: {{ {keys} }}\n"),
             _ => String::new(),
         };
+        let roams = shape.roams && *name == "pbx";
+        let proven = match shape.proven {
+            keys if !keys.is_empty() && *name == "pbx" => format!(
+                "    realm: edge.example\n    {keys}\n    credentials: [{{ user: {CALLER}, password: {{ env: TRUNK_PASSWORD }}, \
+                 from: [\"+4930*\"] }}]\n"
+            ),
+            _ => String::new(),
+        };
+        let sources = if roams { "any".to_owned() } else { format!("[{host}]") };
+        let targets = if roams { String::new() } else { format!("    targets: [\"{address}\"]\n") };
         let session = match shape.session_timer {
             "" => String::new(),
             keys => format!("    session_timer: {{ {keys} }}\n"),
         };
         peers.push_str(&format!(
-            "  {name}:\n    side: {side}\n    listener: {side}\n    sources: [{host}]\n    targets: [\"{address}\"]\n    \
+            "  {name}:\n    side: {side}\n    listener: {side}\n    sources: {sources}\n{targets}    \
              transports: [{}]\n    plain_signalling: allow\n    plain_media: allow\n    concurrent_calls: {}\n    \
-             ring_max: {}\n    post_dial_max: {}\n    allow: [{}]\n{}{session}{key}{login}{register}",
+             ring_max: {}\n    post_dial_max: {}\n    allow: [{}]\n{}{session}{key}{login}{register}{proven}",
             shape.transport, shape.concurrent_calls, shape.ring_max, shape.post_dial_max, shape.allow, pace
         ));
     }
@@ -153,13 +170,20 @@ pub fn yaml(shape: &Shape) -> String {
         (true, true) => ("pbx, pbx2", "trunk", "pbx, pbx2, trunk"),
         (false, _) => ("pbx", "trunk", "pbx, trunk"),
     };
+    // Where a roaming PBX is, nobody knows: calls go to the other one, where there is one.
+    let called = match (shape.roams, shape.second) {
+        (false, _) => inside,
+        (true, true) => "pbx2",
+        (true, false) => "trunk",
+    };
+    let (from, kind) = if shape.roams && !shape.second { (inside, "outbound") } else { (outside, "inbound") };
     format!(
         "listeners:\n  inside: {{ bind: \"{EDGE_INSIDE}\", transports: [{0}] }}\n  \
          outside: {{ bind: \"{EDGE_OUTSIDE}\", transports: [{0}] }}\n\
          peers:\n{peers}\
          sites:\n  lab: {{ peers: [{all}], dids: [\"+4930*\"], channels: 1000 }}\n\
          routes:\n  - {{ name: out, direction: outbound, from: [{inside}], called: [\"+1*\"], to: [{outside}] }}\n  \
-         - {{ name: in, direction: inbound, from: [{outside}], called: [\"+4930*\"], to: [{inside}] }}\n\
+         - {{ name: in, direction: {kind}, from: [{from}], called: [\"+4930*\"], to: [{called}] }}\n\
          policy:\n  outbound:\n    - blocklist: {{ prefixes: [\"+1900\"] }}\n    - max_duration: {1}\n  \
          inbound:\n    - max_duration: {1}\n",
         shape.transport, shape.max_duration

@@ -44,13 +44,14 @@ impl Agent {
         }
         self.ask_session(index, &mut request);
         request.add("User-Agent", &format!("{}phone/1.0", self.mark()));
+        self.prove_ahead(index, &mut request);
         let key = format!("{branch} {}", request.method());
         let to = self.destination(index, &request);
         self.start_client(key.clone(), index, request, to);
         key
     }
 
-    fn start_client(&mut self, key: String, dialog: usize, request: Sip, to: SocketAddr) {
+    pub(super) fn start_client(&mut self, key: String, dialog: usize, request: Sip, to: SocketAddr) {
         let bytes = request.write();
         self.emit(to, 0, bytes.clone());
         if !self.transport.is_reliable() {
@@ -60,6 +61,11 @@ impl Agent {
         let step = Step::Calling;
         self.clients
             .insert(key, Client { dialog, request, bytes, to, step, ack: None, cancel_wanted: false });
+    }
+
+    /// A request as it was sent, and where to.
+    pub(super) fn sent(&self, key: &str) -> Option<(Sip, SocketAddr)> {
+        self.clients.get(key).map(|client| (client.request.clone(), client.to))
     }
 
     /// Where a request goes: the remote target once there is one, else the edge.
@@ -147,6 +153,9 @@ impl Agent {
         if let Some(client) = self.clients.get_mut(&key) {
             client.step = Step::Completed;
         }
+        if self.prove(&key, index, status, response) {
+            return;
+        }
         if method == "UPDATE" {
             if let Some(dialog) = self.dialogs.get_mut(index) {
                 dialog.updating = false;
@@ -209,6 +218,9 @@ impl Agent {
         }
         self.acknowledge_refusal(key, response);
         if !first {
+            return;
+        }
+        if self.prove(key, index, status, response) {
             return;
         }
         let Some(dialog) = self.dialogs.get_mut(index) else { return };
@@ -318,6 +330,8 @@ impl Agent {
         let Some(client) = self.clients.get(key) else { return };
         let offered = client.request.has_sdp();
         let number = client.request.cseq().0;
+        let shown = |name| client.request.header(name).map(|value| (name, value.to_owned()));
+        let proof = shown("Authorization").or_else(|| shown("Proxy-Authorization"));
         let described = key == self.first_invite_of(index)
             && self.dialogs.get(index).is_some_and(|dialog| dialog.described);
         if !response.has_sdp() && !described {
@@ -328,6 +342,10 @@ impl Agent {
         let branch = format!("z9hG4bK-{}", self.token());
         let via = format!("SIP/2.0/{} {};branch={branch};rport", self.transport.via_token(), self.address);
         ack.headers.insert(0, ("Via".to_owned(), via));
+        if let Some((name, value)) = proof {
+            // RFC 3261 §22.1: the ACK shows what its INVITE showed.
+            ack.add(name, &value);
+        }
         if !offered && !described {
             let sdp = self.sdp(index);
             ack.sdp(&sdp);

@@ -3,6 +3,7 @@
 //! Owns the dialog's state and the requests built from it. Read first: RFC 3261 §12.
 
 use super::plan::Plan;
+use super::prover::Proof;
 use super::session::Session;
 use crate::sim::text::Sip;
 
@@ -75,6 +76,8 @@ pub struct Dialog {
     pub described: bool,
     /// Our UPDATE that holds an offer is unanswered.
     pub updating: bool,
+    /// What the edge asked, and how often that was answered.
+    pub proof: Proof,
 }
 
 /// A reliable provisional response of a callee.

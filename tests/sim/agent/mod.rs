@@ -9,6 +9,7 @@ mod client;
 mod dialog;
 pub mod guard;
 pub mod plan;
+pub mod prover;
 pub mod registrar;
 mod reliable;
 mod server;

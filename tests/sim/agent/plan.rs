@@ -3,6 +3,7 @@
 //! Owns the words of a plan. Refuses to know how they are carried out.
 
 use super::guard::Guard;
+use super::prover::Prover;
 use super::session::Timing;
 use crate::sim::wire::{MS, Micros};
 
@@ -129,6 +130,8 @@ pub struct Plan {
     pub answer_delay: Micros,
     /// Callee: the rules of the endpoint that `Fork` wakes.
     pub fork: Vec<Rule>,
+    /// Caller: proves who it is when it is asked.
+    pub proves: Option<Prover>,
     /// Asks who calls.
     pub guard: Option<Guard>,
     /// Further header lines of the caller's INVITE.
