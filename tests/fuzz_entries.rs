@@ -26,6 +26,8 @@ mod framing;
 mod parse;
 #[path = "../fuzz/entries/rtp.rs"]
 mod rtp;
+#[path = "../fuzz/entries/sdp.rs"]
+mod sdp;
 #[path = "../fuzz/entries/srtp.rs"]
 mod srtp;
 #[path = "../fuzz/entries/uri.rs"]
@@ -43,7 +45,7 @@ const INPUT_TIME_MAX: Duration = Duration::from_secs(5);
 const BYTES_MAX: usize = 16_384;
 
 /// What mutations put in: words that a reader of SIP, of URIs or of YAML decides by.
-const DICTIONARY: [&[u8]; 38] = [
+const DICTIONARY: [&[u8]; 46] = [
     b"\r\n",
     b"\r\n\r\n",
     b"\n",
@@ -82,6 +84,14 @@ const DICTIONARY: [&[u8]; 38] = [
     b"- ",
     b"&a *a ",
     b"\xff\xfe",
+    b"\r\nm=audio 4000 RTP/SAVP 0 96\r\n",
+    b"\r\na=rtpmap:96 opus/48000/2\r\n",
+    b"\r\na=fmtp:96 x=1\r\n",
+    b"\r\na=rtcp:4001 IN IP6 ::1\r\n",
+    b"\r\na=rtcp-mux\r\n",
+    b"\r\na=setup:actpass\r\n",
+    b"IN IP4 192.0.2.1",
+    b"a=inactive\r\n",
 ];
 
 /// A small generator (SplitMix64): the same inputs on every machine.
@@ -260,4 +270,9 @@ fn media_packets_hold() {
 #[test]
 fn srtp_and_its_keys_hold() {
     run("srtp", srtp::entry, &[]);
+}
+
+#[test]
+fn session_descriptions_hold() {
+    run("sdp", sdp::entry, &["../shared/corpus/seeds/pjsip-sdp", "../shared/corpus/seeds/pjsip-sdes"]);
 }

@@ -6,5 +6,6 @@
 pub mod order;
 pub mod rtcp;
 pub mod rtp;
+pub mod sdp;
 pub mod srtp;
 pub mod stream;
