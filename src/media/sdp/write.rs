@@ -57,8 +57,13 @@ fn room(stream: &Stream) -> usize {
     768 + stream.formats.len() * 96 + parameters + stream.crypto.len() * 160
 }
 
-fn line(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    // Writing to a vector returns no error, whatever it is given.
     out.write_fmt(text).expect("a vector takes all that is written");
+}
+
+fn line(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    put(out, text);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -149,8 +154,7 @@ impl Stream {
             octets(out, &[b"a=fingerprint:", fingerprint.hash.as_bytes()]);
             for (at, octet) in fingerprint.octets.iter().enumerate() {
                 let before = if at == 0 { ' ' } else { ':' };
-                out.write_fmt(format_args!("{before}{octet:02X}"))
-                    .expect("a vector takes all that is written");
+                put(out, format_args!("{before}{octet:02X}"));
             }
             out.extend_from_slice(b"\r\n");
         }

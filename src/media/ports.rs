@@ -1,0 +1,298 @@
+//! The ports that media may use, and who has which.
+//!
+//! Owns that no port is out twice, that one that comes back rests before it goes out again (late packets of the call
+//! before are nobody's), and that nobody can tell which is next. Refuses to know sockets and calls.
+//! Read first: RFC 3550 §11; RFC 5761 §5; RFC 6056 §3.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use rand_core::RngCore;
+
+use crate::clock::Tick;
+
+/// One pool of [`Ports`], by its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PoolId(pub u8);
+
+/// A port, or two, that one stream has on one leg. It goes back with [`Ports::give_back`]; dropped, it is lost.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "ports go back to their pool"]
+pub struct Lease {
+    pool: PoolId,
+    rtp: u16,
+    pair: bool,
+}
+
+impl Lease {
+    /// The port for RTP; even where RTCP has its own.
+    #[must_use]
+    pub const fn rtp(&self) -> u16 {
+        self.rtp
+    }
+
+    /// The port for RTCP; `None` where both share one.
+    #[must_use]
+    pub const fn rtcp(&self) -> Option<u16> {
+        // The lower one of a pair is even, so there is one above it.
+        if self.pair { Some(self.rtp + 1) } else { None }
+    }
+}
+
+/// How many ports a stream needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Width {
+    /// An even one and the next.
+    Pair,
+    /// One that RTP and RTCP share (RFC 5761).
+    Single,
+}
+
+/// The pools of all addresses that media is received at.
+#[derive(Debug)]
+pub struct Ports {
+    pools: Vec<Pool>,
+    rest: Duration,
+}
+
+/// The ports of one address.
+#[derive(Debug)]
+struct Pool {
+    bind: IpAddr,
+    /// The even ones of pairs of which both are free.
+    pairs: Vec<u16>,
+    /// Free ones whose other half is not.
+    halves: Vec<u16>,
+    /// What came back, and since when it is free again; the oldest first.
+    resting: VecDeque<(Tick, Lease)>,
+    /// Ports that are out.
+    out: usize,
+}
+
+impl Ports {
+    /// Pools of these addresses and ranges; what comes back rests for so long. A half pair at an end is left out.
+    /// Ranges of one address that overlap are one caller's error: the second begins where the first is full.
+    #[must_use]
+    pub fn new(pools: &[(IpAddr, RangeInclusive<u16>)], rest: Duration) -> Self {
+        let pools = pools.iter().map(|(bind, range)| Pool::new(*bind, range)).collect();
+        Self { pools, rest }
+    }
+
+    /// The address of a pool.
+    #[must_use]
+    pub fn bind(&self, pool: PoolId) -> Option<IpAddr> {
+        self.pools.get(usize::from(pool.0)).map(|pool| pool.bind)
+    }
+
+    /// Ports that are out, of all pools.
+    #[must_use]
+    pub fn out(&self) -> usize {
+        self.pools.iter().map(|pool| pool.out).sum()
+    }
+
+    /// Takes ports out of a pool, any of the free ones; `None` where none is free, or there is no such pool.
+    pub fn take(&mut self, pool: PoolId, width: Width, now: Tick, random: &mut dyn RngCore) -> Option<Lease> {
+        let found = self.pools.get_mut(usize::from(pool.0))?;
+        found.wake(now);
+        let lease = match width {
+            Width::Pair => Lease { pool, rtp: drawn(&mut found.pairs, random)?, pair: true },
+            Width::Single => Lease { pool, rtp: found.single(random)?, pair: false },
+        };
+        found.out += lease.count();
+        Some(lease)
+    }
+
+    /// Takes ports back; they rest before they go out again.
+    pub fn give_back(&mut self, lease: Lease, now: Tick) {
+        let free = now.after(self.rest);
+        if let Some(pool) = self.pools.get_mut(usize::from(lease.pool.0)) {
+            pool.out = pool.out.saturating_sub(lease.count());
+            pool.resting.push_back((free, lease));
+        }
+    }
+}
+
+impl Lease {
+    const fn count(&self) -> usize {
+        if self.pair { 2 } else { 1 }
+    }
+}
+
+impl Pool {
+    fn new(bind: IpAddr, range: &RangeInclusive<u16>) -> Self {
+        // Port 0 is none, and the upper one of a pair must be within too.
+        let even = |port: &u16| port.is_multiple_of(2) && *port != 0;
+        let pairs = range.clone().filter(even).filter(|port| range.contains(&(port + 1))).collect();
+        Self { bind, pairs, halves: Vec::new(), resting: VecDeque::new(), out: 0 }
+    }
+
+    /// What has rested is free.
+    fn wake(&mut self, now: Tick) {
+        while self.resting.front().is_some_and(|(free, _)| *free <= now) {
+            let Some((_, lease)) = self.resting.pop_front() else { return };
+            if lease.pair {
+                self.pairs.push(lease.rtp);
+                continue;
+            }
+            match self.halves.iter().position(|half| *half == lease.rtp ^ 1) {
+                Some(at) => {
+                    self.halves.swap_remove(at);
+                    self.pairs.push(lease.rtp & !1);
+                }
+                None => self.halves.push(lease.rtp),
+            }
+        }
+    }
+
+    fn single(&mut self, random: &mut dyn RngCore) -> Option<u16> {
+        if let Some(half) = drawn(&mut self.halves, random) {
+            return Some(half);
+        }
+        let even = drawn(&mut self.pairs, random)?;
+        self.halves.push(even + 1);
+        Some(even)
+    }
+}
+
+/// Takes any of them out.
+fn drawn(free: &mut Vec<u16>, random: &mut dyn RngCore) -> Option<u16> {
+    let count = u64::try_from(free.len()).ok().filter(|count| *count > 0)?;
+    // Below 2^16 of 2^64: the modulo favours none that anybody could notice.
+    let at = usize::try_from(random.next_u64() % count).ok()?;
+    Some(free.swap_remove(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+    use rand_chacha::ChaCha12Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+
+    const REST: Duration = Duration::from_secs(5);
+    const POOL: PoolId = PoolId(0);
+
+    fn at(seconds: u64) -> Tick {
+        Tick::from_micros(seconds * 1_000_000)
+    }
+
+    fn ports(range: RangeInclusive<u16>) -> Ports {
+        Ports::new(&[(IpAddr::from([127, 0, 0, 1]), range)], REST)
+    }
+
+    fn random(seed: u8) -> ChaCha12Rng {
+        ChaCha12Rng::from_seed([seed; 32])
+    }
+
+    #[test]
+    fn a_pool_has_the_pairs_of_its_range_and_none_when_they_are_out() {
+        let rows = [
+            (20_000..=20_003, 2),
+            (20_001..=20_004, 1),
+            (20_001..=20_002, 0),
+            (65_534..=65_535, 1),
+            (0..=3, 1),
+        ];
+        for (range, pairs) in rows {
+            let (mut ports, mut random) = (ports(range.clone()), random(1));
+            let taken: Vec<_> =
+                std::iter::from_fn(|| ports.take(POOL, Width::Pair, at(0), &mut random)).collect();
+            assert_eq!((taken.len(), ports.out()), (pairs, 2 * pairs), "{range:?}");
+            for lease in taken {
+                assert!(lease.rtp().is_multiple_of(2) && range.contains(&lease.rtp()));
+                assert!(lease.rtcp().is_some_and(|port| port == lease.rtp() + 1 && range.contains(&port)));
+                ports.give_back(lease, at(0));
+            }
+            assert_eq!(ports.out(), 0);
+        }
+        assert_eq!(ports(20_000..=20_001).take(PoolId(1), Width::Pair, at(0), &mut random(1)), None);
+        assert_eq!(
+            (ports(2..=3).bind(POOL), ports(2..=3).bind(PoolId(1))),
+            (Some([127, 0, 0, 1].into()), None)
+        );
+    }
+
+    #[test]
+    fn what_comes_back_rests_before_it_goes_out_again() {
+        let (mut ports, mut random) = (ports(20_000..=20_001), random(2));
+        let lease = ports.take(POOL, Width::Pair, at(0), &mut random).unwrap();
+        ports.give_back(lease, at(10));
+        assert_eq!(ports.take(POOL, Width::Pair, at(14), &mut random), None);
+        assert_eq!(ports.take(POOL, Width::Single, at(14), &mut random), None);
+        let lease = ports.take(POOL, Width::Pair, at(15), &mut random).unwrap();
+        assert_eq!(ports.out(), 2);
+        ports.give_back(lease, at(15));
+    }
+
+    #[test]
+    fn two_streams_that_share_ports_have_one_pair_between_them() {
+        let (mut ports, mut random) = (ports(20_000..=20_001), random(3));
+        let first = ports.take(POOL, Width::Single, at(0), &mut random).unwrap();
+        let second = ports.take(POOL, Width::Single, at(0), &mut random).unwrap();
+        assert_eq!((first.rtp() ^ 1, first.rtcp(), ports.out()), (second.rtp(), None, 2));
+        assert_eq!(ports.take(POOL, Width::Single, at(0), &mut random), None);
+        ports.give_back(first, at(0));
+        assert_eq!(ports.take(POOL, Width::Pair, at(9), &mut random), None, "half of it is out");
+        ports.give_back(second, at(9));
+        assert!(ports.take(POOL, Width::Pair, at(14), &mut random).is_some());
+    }
+
+    #[test]
+    fn the_next_port_cannot_be_told_from_the_one_before() {
+        let mut steps = BTreeSet::new();
+        for seed in 0..64 {
+            let (mut ports, mut random) = (ports(20_000..=29_999), random(seed));
+            let mut port = || ports.take(POOL, Width::Pair, at(0), &mut random).unwrap().rtp();
+            steps.insert(i32::from(port()) - i32::from(port()));
+        }
+        assert!(steps.len() > 60, "{steps:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn ports_out_are_those_of_live_calls(
+            seed: u8,
+            steps in prop::collection::vec((0_u8..4, any::<prop::sample::Index>(), 0_u64..3), 1..200),
+        ) {
+            let (mut ports, mut random, mut seconds) = (ports(20_000..=20_015), random(seed), 0);
+            let mut live: Vec<Lease> = Vec::new();
+            let mut back: Vec<(u16, u64)> = Vec::new();
+            for (step, which, pause) in steps {
+                seconds += pause;
+                let width = if step == 0 { Width::Single } else { Width::Pair };
+                if step < 3 {
+                    if let Some(lease) = ports.take(POOL, width, at(seconds), &mut random) {
+                        prop_assert_eq!(lease.rtcp().is_some(), width == Width::Pair);
+                        for port in [Some(lease.rtp()), lease.rtcp()].into_iter().flatten() {
+                            let rested = |(other, since): &(u16, u64)| *other != port || since + 5 <= seconds;
+                            prop_assert!(back.iter().all(rested), "{} did not rest", port);
+                        }
+                        live.push(lease);
+                    }
+                } else if !live.is_empty() {
+                    let lease = live.swap_remove(which.index(live.len()));
+                    let both = [Some(lease.rtp()), lease.rtcp()].into_iter().flatten();
+                    back.extend(both.map(|port| (port, seconds)));
+                    ports.give_back(lease, at(seconds));
+                }
+                let out: Vec<u16> =
+                    live.iter().flat_map(|lease| [Some(lease.rtp()), lease.rtcp()]).flatten().collect();
+                let distinct: BTreeSet<u16> = out.iter().copied().collect();
+                prop_assert_eq!((out.len(), distinct.len()), (ports.out(), ports.out()));
+                prop_assert!(distinct.iter().all(|port| (20_000..=20_015).contains(port)));
+            }
+            for lease in live {
+                ports.give_back(lease, at(seconds));
+            }
+            prop_assert_eq!(ports.out(), 0);
+            // All of it is whole again, however it was cut.
+            let pairs = std::iter::from_fn(|| ports.take(POOL, Width::Pair, at(seconds + 5), &mut random)).count();
+            prop_assert_eq!(pairs, 8);
+        }
+    }
+}
