@@ -27,6 +27,20 @@ impl Random {
     }
 }
 
+impl RngCore for Random {
+    fn next_u32(&mut self) -> u32 {
+        self.0.next_u32()
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
+    fn fill_bytes(&mut self, octets: &mut [u8]) {
+        self.0.fill_bytes(octets);
+    }
+}
+
 /// Sixteen lower-case hexadecimal digits of a number, as our branches and tags are written.
 #[must_use]
 pub fn hex16(bits: u64) -> [u8; 16] {

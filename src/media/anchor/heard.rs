@@ -1,0 +1,184 @@
+//! What the peer of a leg says of one stream, judged.
+//!
+//! Owns what is encrypted or refused, where media may go and which codecs are left. Refuses to know the other leg.
+//! Read first: RFC 4568 §5, §7; RFC 5763 §5; RFC 3264 §6, §8.4; RFC 8643 (which is refused here).
+
+use std::net::SocketAddr;
+
+use smallvec::SmallVec;
+
+use super::refusal::Refusal;
+use super::settings::{Demand, LegSettings};
+use crate::media::order::Fingerprint;
+use crate::media::sdp::{Direction, Format, Profile, Security, Setup, Stream};
+use crate::media::srtp::sdes::Crypto;
+
+/// One stream as the peer of a leg wants it.
+#[derive(Debug, Clone)]
+pub(super) struct Heard {
+    /// Where it receives; `None` where it says that it does not, in the old way of holding.
+    pub place: Option<SocketAddr>,
+    pub rtcp: Option<SocketAddr>,
+    pub mux: bool,
+    pub profile: Profile,
+    pub direction: Direction,
+    pub formats: SmallVec<[Format; 4]>,
+    pub ptime: Option<u16>,
+    pub maxptime: Option<u16>,
+    pub secret: Secret,
+}
+
+/// By what the peer's packets are known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Secret {
+    /// By nothing.
+    Clear,
+    /// By its key.
+    Sdes(Box<Crypto>),
+    /// By its certificate; `active` where we open the handshake.
+    Dtls { fingerprint: Fingerprint, active: bool },
+}
+
+impl Secret {
+    pub const fn is_clear(&self) -> bool {
+        matches!(self, Self::Clear)
+    }
+}
+
+impl Heard {
+    /// A stream of an offer. `encrypted` says whether it was until now.
+    pub fn offered(stream: &Stream, leg: &LegSettings, encrypted: bool) -> Result<Self, Refusal> {
+        let profile = stream.profile().ok_or(Refusal::NoStream)?;
+        let secret = match profile.security {
+            Security::Clear => clear_offer(stream, leg, encrypted)?,
+            Security::Sdes => {
+                keys_may_be_told(leg)?;
+                // RFC 4568 §5.1.2: the answerer picks one; ours are listed in the owner's order.
+                let mut allowed = leg.suites.iter();
+                let chosen = allowed
+                    .find_map(|suite| stream.crypto.iter().find(|crypto| crypto.key.suite() == *suite));
+                Secret::Sdes(Box::new(chosen.ok_or(Refusal::NoKey(stream.unusable))?.clone()))
+            }
+            Security::Dtls => {
+                // RFC 5763 §5: an answerer that may choose is active.
+                let active = match stream.setup {
+                    Some(Setup::Either | Setup::Passive) => true,
+                    Some(Setup::Active) => false,
+                    Some(Setup::Hold) | None => return Err(Refusal::NoFingerprint),
+                };
+                handshake(stream, leg, active)?
+            }
+        };
+        Self::placed(stream, leg, profile, secret, stream.direction)
+    }
+
+    /// A stream of an answer to what we asked.
+    pub fn answered(stream: &Stream, leg: &LegSettings, asked: &Stream) -> Result<Self, Refusal> {
+        let profile = stream.profile().ok_or(Refusal::Mismatch)?;
+        let wanted = asked.profile().ok_or(Refusal::Mismatch)?;
+        // RFC 3264 §6: the protocol of an answer is that of its offer.
+        if wanted.security != profile.security {
+            let weaker = profile.security == Security::Clear;
+            return Err(if weaker { Refusal::Clear } else { Refusal::Mismatch });
+        }
+        let secret = match profile.security {
+            Security::Clear => Secret::Clear,
+            Security::Sdes => Secret::Sdes(Box::new(chosen(stream, asked)?)),
+            Security::Dtls => {
+                let active = match stream.setup {
+                    Some(Setup::Passive) => true,
+                    Some(Setup::Active) => false,
+                    Some(Setup::Either | Setup::Hold) | None => return Err(Refusal::NoFingerprint),
+                };
+                handshake(stream, leg, active)?
+            }
+        };
+        // RFC 3264 §6.1: an answer gives no more than was asked.
+        let mut heard = Self::placed(stream, leg, profile, secret, stream.direction.with(asked.direction))?;
+        heard.mux &= asked.mux;
+        heard.formats.retain(|format| asked.formats.iter().any(|other| other.codec == format.codec));
+        if heard.formats.iter().any(|format| format.codec.is_media()) {
+            Ok(heard)
+        } else {
+            Err(Refusal::Codecs)
+        }
+    }
+
+    fn placed(
+        stream: &Stream,
+        leg: &LegSettings,
+        profile: Profile,
+        secret: Secret,
+        direction: Direction,
+    ) -> Result<Self, Refusal> {
+        let place = stream.place().ok_or(Refusal::NoStream)?;
+        // RFC 3264 §8.4: the old way of holding. It sends on, and is sent nothing.
+        let held = place.ip().is_unspecified();
+        let place = Some(place).filter(|_| !held);
+        if let Some(place) = place {
+            leg.judge(place).map_err(Refusal::Place)?;
+        }
+        let mut rtcp = if stream.mux { place } else { stream.rtcp_place().filter(|_| !held) };
+        if let Some(rtcp) = rtcp {
+            leg.judge(rtcp).map_err(Refusal::Place)?;
+        }
+        // RFC 5761 §4: they do not share a port unless it is said.
+        if !stream.mux && rtcp == place {
+            rtcp = None;
+        }
+        Ok(Self {
+            place,
+            rtcp,
+            mux: stream.mux,
+            profile,
+            direction: if held { Direction::of(direction.sends(), false) } else { direction },
+            formats: stream.formats.iter().filter(|format| leg.lets(&format.codec)).cloned().collect(),
+            ptime: stream.ptime,
+            maxptime: stream.maxptime,
+            secret,
+        })
+    }
+}
+
+/// RTP without encryption, offered.
+fn clear_offer(stream: &Stream, leg: &LegSettings, encrypted: bool) -> Result<Secret, Refusal> {
+    let keyed = !stream.crypto.is_empty() || stream.unusable.is_some();
+    match leg.demand {
+        Demand::Emergency => Ok(Secret::Clear),
+        Demand::Required | Demand::Plain if keyed => Err(Refusal::BestEffort),
+        Demand::Required if encrypted => Err(Refusal::Weaker),
+        Demand::Required => Err(Refusal::Clear),
+        // What was encrypted stays so for the life of a call, whatever the peer may do.
+        Demand::Plain if encrypted => Err(Refusal::Weaker),
+        Demand::Plain => Ok(Secret::Clear),
+    }
+}
+
+/// Whether a key of ours may be told on a leg (attack row E4).
+pub(super) const fn keys_may_be_told(leg: &LegSettings) -> Result<(), Refusal> {
+    match leg.demand {
+        Demand::Required | Demand::Plain if !leg.private => Err(Refusal::KeysInClear),
+        // A key that others may hear is as good as none, and none would do for this call.
+        Demand::Required | Demand::Plain | Demand::Emergency => Ok(()),
+    }
+}
+
+fn handshake(stream: &Stream, leg: &LegSettings, active: bool) -> Result<Secret, Refusal> {
+    if leg.fingerprint.is_none() {
+        return Err(Refusal::NoDtls);
+    }
+    // RFC 8122 §7: a fingerprint is worth what the way is worth by which it came.
+    if leg.demand == Demand::Required && !leg.private {
+        return Err(Refusal::KeysInClear);
+    }
+    let fingerprint = stream.fingerprint.clone().ok_or(Refusal::NoFingerprint)?;
+    Ok(Secret::Dtls { fingerprint, active })
+}
+
+/// RFC 4568 §5.1.2: an answer has one of the keys' lines that were offered, by number and suite.
+fn chosen(stream: &Stream, asked: &Stream) -> Result<Crypto, Refusal> {
+    let none = Refusal::NoKey(stream.unusable);
+    let [crypto] = stream.crypto.as_slice() else { return Err(none) };
+    let matches = |ours: &Crypto| ours.tag == crypto.tag && ours.key.suite() == crypto.key.suite();
+    if stream.unusable.is_none() && asked.crypto.iter().any(matches) { Ok(crypto.clone()) } else { Err(none) }
+}
