@@ -99,6 +99,7 @@ fn serve(file: &Path, source: &Source, mut config: Config, names: Names) -> Resu
         engine,
         policy: Arc::clone(&config.policy),
         limits: config.engine.limits.clone(),
+        guest_limits: config.engine.limits.within(config.net.guest_message_bytes_max),
         shell,
         commands,
         waker,

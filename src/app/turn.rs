@@ -54,6 +54,8 @@ pub struct Loop {
     engine: Engine,
     policy: Arc<Policy>,
     limits: Limits,
+    /// The same for streams of machines that no peer lists, until they have proven who they are.
+    guest_limits: Limits,
     shell: Shell,
     inbox: Inbox,
     commands: Receiver<Command>,
@@ -76,6 +78,8 @@ pub struct Parts {
     pub policy: Arc<Policy>,
     /// Limits of framing.
     pub limits: Limits,
+    /// Those of guests' streams.
+    pub guest_limits: Limits,
     /// Sockets and sinks.
     pub shell: Shell,
     /// Commands from beside.
@@ -92,7 +96,7 @@ pub fn bell(poll: &Poll) -> io::Result<Waker> {
 impl Loop {
     /// Registers the datagram sockets.
     pub fn new(parts: Parts) -> io::Result<Self> {
-        let Parts { poll, clock, engine, policy, limits, shell, commands, waker } = parts;
+        let Parts { poll, clock, engine, policy, limits, guest_limits, shell, commands, waker } = parts;
         for (index, port) in shell.ports.iter().enumerate() {
             poll.registry().register(&mut SourceFd(&port.raw()), Token(index + 1), Interest::READABLE)?;
         }
@@ -103,6 +107,7 @@ impl Loop {
             engine,
             policy,
             limits,
+            guest_limits,
             shell,
             inbox: Inbox::new(),
             commands,
@@ -242,12 +247,16 @@ impl Loop {
     /// Hands on what one read brought. True when the stream may have more.
     fn frames(&mut self, now: Now, mut reading: Reading) -> bool {
         let flow = reading.flow;
+        let mut guest = self.shell.streams.is_guest(flow.connection);
         loop {
-            match reading.framer.next(&self.limits) {
+            let limits = if guest { &self.guest_limits } else { &self.limits };
+            match reading.framer.next(limits) {
                 Ok(Some(Framed::Message(bytes))) => {
                     reading.messages += 1;
                     self.engine.handle(now, Input::Frame { flow, bytes });
                     self.shell.drain(&mut self.engine, now);
+                    // It may have proven with this very message who it is.
+                    guest = guest && self.shell.streams.is_guest(flow.connection);
                 }
                 Ok(Some(Framed::KeepAlivePing)) => self.shell.streams.pong(flow.connection),
                 Ok(Some(Framed::Pong)) => {}

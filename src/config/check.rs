@@ -309,10 +309,12 @@ fn limits(config: &Config) -> Vec<String> {
     ];
     if config.policy.peers.iter().flatten().any(|peer| peer.roaming) {
         out.push(format!(
-            "of them {} at most, {} from one address, of machines that no peer lists; closed unless proven within {}",
+            "of them {} at most, {} from one address, of machines that no peer lists; closed unless proven within {}, and at a \
+             message of more than {}",
             grouped(net.guests_max as u64),
             grouped(net.guests_per_source_max as u64),
-            time_text(net.guest_timeout)
+            time_text(net.guest_timeout),
+            size_text(net.guest_message_bytes_max as u64)
         ));
     }
     out.extend(resolving(config));

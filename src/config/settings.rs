@@ -105,6 +105,7 @@ pub fn net(root: &Fields<'_>) -> Option<net::Settings> {
             .unwrap_or_else(|| (connections_max / GUESTS_PART).max(1).min(connections_max.saturating_sub(1))),
         guests_per_source_max: streams.count("guests_per_source"),
         guest_timeout: streams.time("guest_timeout"),
+        guest_message_bytes_max: streams.count("guest_message_bytes"),
         connections_per_source_max: streams.count("connections_per_source"),
         head_timeout: streams.time("head_timeout"),
         body_timeout: streams.time("body_timeout"),

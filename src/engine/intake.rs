@@ -15,7 +15,7 @@ use super::{Engine, Output};
 use crate::clock::{Now, Tick};
 use crate::policy::alert::Alert;
 use crate::policy::credential::Credential;
-use crate::policy::{Guest, Located, Peer, PeerId, Policy, SourceVerdict, code};
+use crate::policy::{Full, Guest, Located, Peer, PeerId, Policy, SourceVerdict, code};
 use crate::sip::error::{Cause, Malformed};
 use crate::sip::grammar::Values;
 use crate::sip::parse::{Answerable, Limits, parse};
@@ -48,10 +48,8 @@ pub(super) enum Listed {
 enum Roams {
     /// A roaming peer's, or a guest's.
     As(Listed),
-    /// A guest's, where all of them send too much: dropped, and its stream stays, for it may be no fault of this one.
+    /// A guest's that is dropped, for it, or all of them together, send too much.
     Unread,
-    /// A guest's that sends too much itself: dropped, and its stream is closed.
-    Excess,
     /// A stranger's.
     Nobody,
 }
@@ -110,8 +108,14 @@ impl Engine {
     /// A stream that cannot be framed; the shell closes it.
     pub(super) fn broken(&mut self, now: Now, flow: &Flow, malformed: &Malformed) {
         self.counts.frames += 1;
-        if self.listed(now, flow, &[]).is_some_and(|listed| listed != Listed::Guest) {
-            self.malformed(now, flow, malformed, usize::MAX);
+        let Some(listed) = self.listed(now, flow, &[]) else { return };
+        if listed != Listed::Guest {
+            return self.malformed(now, flow, malformed, usize::MAX);
+        }
+        // It hears nothing: whatever else but a challenge were said would say what is served here.
+        self.counts.malformed(malformed.cause);
+        if malformed.cause == Cause::Oversize {
+            self.sources.full(now, Full::Message(flow.listener, flow.remote.ip()));
         }
     }
 
@@ -137,8 +141,10 @@ impl Engine {
         if listed.is_none() && !self.policy.roaming(flow.listener).is_empty() {
             match self.roams(now, flow, verdict) {
                 Roams::As(listed) => return Some(listed),
-                Roams::Unread => return None,
-                Roams::Excess => {
+                Roams::Unread => {
+                    // A datagram is sent again, a request on a stream never is (RFC 3261 §17.1.1.1), and it would wait for 32 s
+                    // in vain. No status tells it, for that would say what is served here, and cost a reading; the end of its
+                    // stream does: a client takes it for 503 (§8.1.3.1) and tries again or elsewhere.
                     self.close(flow);
                     return None;
                 }
@@ -174,8 +180,7 @@ impl Engine {
         }
         match self.sources.guest(&self.policy, now, flow) {
             Guest::Read => Roams::As(Listed::Guest),
-            Guest::Unread => Roams::Unread,
-            Guest::Excess => Roams::Excess,
+            Guest::Unread | Guest::Excess => Roams::Unread,
         }
     }
 

@@ -73,6 +73,9 @@ pub struct Settings {
     pub guests_per_source_max: usize,
     /// Such a machine must have proven who it is within. Default 30 s.
     pub guest_timeout: Duration,
+    /// The largest message of such a machine that is read on a stream; a larger one, even unfinished, ends the stream. So many
+    /// octets, and no more, one of them may have us hold. Default 16 KiB.
+    pub guest_message_bytes_max: usize,
     /// A started head must be complete within. Default 10 s.
     pub head_timeout: Duration,
     /// A started body must be complete within. Default 10 s.
@@ -101,6 +104,7 @@ impl Default for Settings {
             guests_max: 1_000,
             guests_per_source_max: 20,
             guest_timeout: Duration::from_secs(30),
+            guest_message_bytes_max: 16 << 10,
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(1800),

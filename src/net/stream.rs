@@ -235,6 +235,12 @@ impl Streams {
         self.guests.taken()
     }
 
+    /// Whether a connection is one of them.
+    #[must_use]
+    pub fn is_guest(&self, id: ConnectionId) -> bool {
+        self.connection(id).is_some_and(|connection| connection.guest)
+    }
+
     /// Running counts.
     #[must_use]
     pub fn counts(&self) -> &StreamCounts {

@@ -89,6 +89,12 @@ impl Framer {
         }
     }
 
+    /// Holds no more heap than what is unfinished takes.
+    pub fn trim(&mut self) {
+        self.compact();
+        self.buffer.shrink_to_fit();
+    }
+
     /// The next whole thing; `None` when more must be read. After an error the stream has no more messages and must be
     /// closed; the error's `answer` is there when a 400 can be sent first.
     pub fn next(&mut self, limits: &Limits) -> Result<Option<Framed<'_>>, Box<Malformed>> {

@@ -184,3 +184,34 @@ fn f1_it_says_what_it_is_in_the_middle_of_and_holds_nothing_between() {
     assert_eq!(framer.next(&limits), Ok(None));
     assert_eq!((framer.pending(), framer.buffer.capacity()), (Pending::Nothing, 0));
 }
+
+#[test]
+fn f1_a_trimmed_framer_holds_what_is_unfinished_and_goes_on_with_it() {
+    let limits = Limits::default().within(1_400);
+    assert_eq!((limits.message_bytes_max, limits.head_bytes_max), (1_400, 1_400));
+    assert_eq!(limits.within(9_999), limits, "never more");
+    let (whole, rest) = (message("hello"), message("goodbye"));
+    let mut stream = whole.repeat(300).into_bytes();
+    stream.extend_from_slice(&rest.as_bytes()[..100]);
+    let mut framer = Framer::default();
+    framer.push(&stream);
+    for n in 0..300 {
+        assert!(matches!(framer.next(&limits), Ok(Some(Framed::Message(_)))), "{n}");
+        framer.trim();
+    }
+    assert!(matches!(framer.next(&limits), Ok(None)));
+    framer.trim();
+    assert!(framer.buffer.capacity() <= 200, "{}", framer.buffer.capacity());
+    framer.push(&rest.as_bytes()[100..]);
+    assert!(matches!(framer.next(&limits), Ok(Some(Framed::Message(text))) if text == rest.as_bytes()));
+    // Limit, limit + 1.
+    let sized = |length: usize| {
+        let head = message("").len() + length.to_string().len() - 1;
+        message(&"b".repeat(length - head))
+    };
+    assert_eq!(frames_within(sized(1_400).as_bytes(), 9_999, &limits).len(), 1);
+    for (length, outcome) in [(1_400, sized(1_400)), (1_401, "Oversize 513 true".to_owned())] {
+        let text = sized(length);
+        assert_eq!((text.len(), frames_within(text.as_bytes(), 9_999, &limits)), (length, vec![outcome]));
+    }
+}

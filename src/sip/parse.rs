@@ -56,6 +56,18 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// The same for messages of so many octets at most.
+    #[must_use]
+    pub fn within(&self, message_bytes_max: usize) -> Self {
+        Self {
+            message_bytes_max: self.message_bytes_max.min(message_bytes_max),
+            head_bytes_max: self.head_bytes_max.min(message_bytes_max),
+            ..self.clone()
+        }
+    }
+}
+
 /// What a stateless reply to a message that could not be read is made of (lines copied as they came).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Answerable {

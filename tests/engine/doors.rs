@@ -7,6 +7,8 @@ use std::time::Duration;
 use ringfence::engine::{BanState, Input, Query, Reply};
 use ringfence::policy::{PeerId, PeerSide, Policy};
 use ringfence::sip::digest::Hash;
+use ringfence::sip::framing::Framer;
+use ringfence::sip::parse::Limits;
 use ringfence::sip::{ConnectionId, Flow, ListenerId, Transport};
 
 use super::credentials::{Client, OFFICE, demand, invite};
@@ -200,16 +202,18 @@ fn f1_a_flood_by_forged_datagrams_takes_nothing_of_what_guests_have_elsewhere() 
 }
 
 #[test]
-fn f1_a_flood_over_streams_closes_no_stream_but_those_that_send_too_much_themselves() {
+fn f1_in_a_flood_over_streams_no_request_is_dropped_in_silence_and_who_sends_too_much_itself_is_banned() {
     let mut edge = Edge::under(two_doors());
     let flow = |n: u32| nth(stream(u64::from(n) + 1), n);
     for n in 0..500 {
         assert_eq!(edge.hear(flow(n), &over_tcp(&ask(&format!("flood{n}")))).sent.len(), 1, "{n}");
     }
     let seen = edge.hear(flow(500), &over_tcp(&ask("one too many")));
-    assert_eq!((seen.sent.len(), seen.closed), (0, vec![]), "unread, and its stream stays");
+    let closed = vec![ConnectionId(501)];
+    assert_eq!((seen.sent.len(), seen.closed), (0, closed), "its stream says so, for it asks once alone");
+    assert_eq!(edge.count("bans"), 0, "and it is no fault of its own");
     edge.pass(Duration::from_millis(10));
-    let seen = edge.hear(flow(500), &over_tcp(&ask("again")));
+    let seen = edge.hear(flow(700), &over_tcp(&ask("again")));
     assert_eq!((seen.sent.len(), seen.closed), (1, vec![]), "it is asked when there is room again");
     edge.pass(Duration::from_secs(60));
     // One alone: ten times what a stranger may send, and its own stream is closed for the next.
@@ -217,5 +221,22 @@ fn f1_a_flood_over_streams_closes_no_stream_but_those_that_send_too_much_themsel
         .flat_map(|n| edge.hear(flow(600), &over_tcp(&ask(&format!("alone{n}")))).closed)
         .map(|connection| connection.0)
         .collect();
-    assert_eq!(closed, [601]);
+    assert_eq!((closed, edge.count("bans")), (vec![601], 1));
+}
+
+#[test]
+fn f1_a_guests_message_that_is_too_long_is_counted_told_once_and_never_answered() {
+    let mut edge = Edge::under(policy());
+    for n in 0..3 {
+        let mut framer = Framer::default();
+        framer.push(over_tcp(&ask("long")).replace("Content-Length: ", "Content-Length: 99999").as_bytes());
+        let malformed = framer.next(&Limits::default().within(16 << 10)).expect_err("too long");
+        assert!(malformed.answer.is_some(), "a peer would hear 513");
+        let seen = edge.input(Input::Broken { flow: nth(stream(1), n), malformed });
+        assert_eq!((seen.sent.len(), seen.codes()), (0, vec![]), "{n}");
+    }
+    let alerts = edge.pass(Duration::from_secs(2)).alerts;
+    let told: Vec<_> = alerts.iter().map(|alert| (alert.code.number, alert.count)).collect();
+    assert_eq!((told, edge.count("malformed_oversize")), (vec![(39102, 3)], 3));
+    assert!(alerts[0].text.contains("`streams.guest_message_bytes`"), "{}", alerts[0].text);
 }

@@ -323,3 +323,39 @@ fn e4_keys_cross_where_both_legs_run_over_tls() {
     let incoming = trunk.join().expect("the trunk was called");
     assert!(incoming.ends_with(&keyed), "{incoming}");
 }
+
+/// F1: whoever has proven nothing has us hold 16 KiB of a message and no more; a peer's may be longer.
+#[test]
+fn f1_a_guests_message_is_bounded_and_that_of_one_that_has_proven_itself_is_not() {
+    let secret = folder("road-long-secret");
+    let road = Road::start("road-long", Net(176), &credentials(&secret));
+    let lines = "a=x:abcdefghijklmnopqrstuvwxyz\r\n".repeat(600);
+    let long = |text: String| {
+        let body = format!("{SDP}{lines}");
+        let length = format!("Content-Length: {}\r\n", SDP.len());
+        assert!(text.contains(&length), "{text}");
+        text.replace(&length, &format!("Content-Length: {}\r\n", body.len())).replace(SDP, &body)
+    };
+    let mut phone = road.phone(&road.bare()).expect("anybody may try");
+    let text = long(invite(&phone, &uri(&phone), "too-long"));
+    // Its head alone says so.
+    let (head, _) = text.split_once("\r\n\r\n").expect("a head");
+    phone.say(&format!("{head}\r\n\r\n"));
+    assert_eq!(phone.message(), None, "closed, and no word");
+    wait_for("its end", PATIENCE, || road.edge.number("/net/connections") == 0);
+    let alert = road.edge.alert(39102);
+    assert!(
+        alert["alert_text"].as_str().is_some_and(|text| text.contains("guest_message_bytes")),
+        "{alert:#}"
+    );
+    let mut phone = road.phone(&road.bare()).expect("it is not banned");
+    let text = invite(&phone, &uri(&phone), "short");
+    phone.say(&text);
+    let challenged = phone.expect("SIP/2.0 401 ");
+    // The proof and a long message behind it, in one breath.
+    let proof = proven(&phone, "short", &challenged);
+    let text = long(invite(&phone, &uri(&phone), "long"));
+    phone.say(&format!("{proof}{text}"));
+    let answered = phone.expect("SIP/2.0 401 ");
+    assert!(answered.contains("long"), "{answered}");
+}

@@ -89,6 +89,12 @@ pub static STREAMS: Section = Section {
             "such a machine must have proven a password or certificate within, or its connection is closed",
         ),
         Key::value(
+            "guest_message_bytes",
+            Kind::Size(1_300, 1 << 20),
+            "16KiB",
+            "the largest message of such a machine; at a larger one its connection is closed unanswered (39102)",
+        ),
+        Key::value(
             "head_timeout",
             Kind::Time(ms(500), secs(300)),
             "10s",

@@ -97,6 +97,10 @@ impl Streams {
         let Some(connection) = slot(&mut self.slots, reading.flow.connection) else { return false };
         connection.heard(now, reading.messages, reading.framer.pending());
         connection.framer = reading.framer;
+        // Attack row F1: whoever has proven nothing has us hold what is unfinished, and no room that was needed once.
+        if connection.guest {
+            connection.framer.trim();
+        }
         let more = reading.full || connection.ended;
         self.rearm(reading.flow.connection);
         more

@@ -37,13 +37,16 @@ pub enum Full {
     Frames(ListenerId, Medium),
     /// What is read of the datagrams of one such machine, at one listener. All of them are told together, by the first.
     Datagrams(ListenerId, IpAddr),
+    /// What is read of one message of such a machine on a stream: the stream was closed. Told in the same way.
+    Message(ListenerId, IpAddr),
 }
 
 impl Full {
     /// Whether both are told by one alert.
     fn goes_with(self, other: Self) -> bool {
         match (self, other) {
-            (Self::Datagrams(here, _), Self::Datagrams(there, _)) => here == there,
+            (Self::Datagrams(here, _), Self::Datagrams(there, _))
+            | (Self::Message(here, _), Self::Message(there, _)) => here == there,
             (one, other) => one == other,
         }
     }
@@ -155,6 +158,7 @@ fn alert(policy: &Policy, untold: &Untold) -> Box<Alert> {
         }
         Full::Frames(listener, medium) => unread(policy, listener, |name| of_all(name, medium, count)),
         Full::Datagrams(listener, source) => unread(policy, listener, |name| of_one(name, source, count)),
+        Full::Message(listener, source) => too_long(policy, listener, source, count),
     };
     let mut alert = Alert::new(code, untold.first, text);
     alert.count = count;
@@ -162,7 +166,7 @@ fn alert(policy: &Policy, untold: &Untold) -> Box<Alert> {
     match untold.what {
         Full::Source(source) => alert.source = source.map(|ip| SocketAddr::new(ip, 0)),
         Full::Answer(peer) => alert.peer = policy.peer(peer).map(|peer| Arc::clone(&peer.name)),
-        Full::Datagrams(_, ip) => alert.source = Some(SocketAddr::new(ip, 0)),
+        Full::Datagrams(_, ip) | Full::Message(_, ip) => alert.source = Some(SocketAddr::new(ip, 0)),
         Full::Connections | Full::Guests | Full::Frames(..) => {}
     }
     alert.evidence.push(evidence);
@@ -179,17 +183,32 @@ fn unread(policy: &Policy, listener: ListenerId, words: impl Fn(&str) -> (&'stat
     (code::CALL_RATE_EXCEEDED, format!("{over} {name}").into(), ("listener", name.to_owned()), text)
 }
 
+/// A guest's message on a stream was longer than is read of one.
+fn too_long(policy: &Policy, listener: ListenerId, source: IpAddr, count: u64) -> Told {
+    let name = policy.listener(listener).map_or("?", |listener| &listener.name);
+    let text = format!(
+        "{source}, or more machines that no peer lists, sent {count} message(s) over TCP or TLS to listener {name} that are \
+         longer than `streams.guest_message_bytes` (or than `limits`) before a password was proven: each such connection was \
+         closed unanswered. Raise it if a phone of yours sends so much; else somebody fills the memory."
+    );
+    (code::OVERSIZE, format!("guests {name}").into(), ("listener", name.to_owned()), text)
+}
+
 /// They were more than are read of all of them.
 fn of_all(name: &str, medium: Medium, count: u64) -> (&'static str, String) {
-    let (over, whence) = match medium {
-        Medium::Datagrams => ("UDP", "their addresses may be forged"),
-        Medium::Streams => ("TCP and TLS", "`ss -tn` shows from where"),
+    let (over, end, whence) = match medium {
+        Medium::Datagrams => ("UDP", "", "their addresses may be forged"),
+        Medium::Streams => (
+            "TCP and TLS",
+            ", and their connections closed, so that they try again",
+            "`ss -tn` shows from where",
+        ),
     };
     let text = format!(
         "Machines that no peer lists sent {count} message(s) more over {over} to listener {name} than the \
-         {GUESTS_PER_SECOND_MAX} a second that are read there before a password is proven: they were dropped unread, and no \
-         connection was closed for it. Somebody floods it; {whence}. Peers, who has proven a password, other listeners and \
-         other kinds of transport are counted apart."
+         {GUESTS_PER_SECOND_MAX} a second that are read there before a password is proven: they were dropped unread{end}. \
+         Somebody floods it; {whence}. Peers, who has proven a password, other listeners and other kinds of transport are \
+         counted apart."
     );
     (over, text)
 }
@@ -271,6 +290,9 @@ mod tests {
             Full::Frames(ListenerId(0), Medium::Datagrams),
             Full::Frames(ListenerId(0), Medium::Streams),
             Full::Frames(ListenerId(1), Medium::Streams),
+            Full::Datagrams(ListenerId(0), IpAddr::from([192, 0, 2, 1])),
+            Full::Message(ListenerId(0), IpAddr::from([192, 0, 2, 1])),
+            Full::Message(ListenerId(1), IpAddr::from([192, 0, 2, 1])),
         ];
         all.into_iter().for_each(|full| fulls.note(at(10), full));
         let mut alerts: Vec<Box<Alert>> = Vec::new();
