@@ -114,8 +114,8 @@ pub trait Gate {
     ) -> Result<Place, Box<Refusal>>;
     /// The refusal of a call that waits no longer.
     fn waited(&mut self, now: Now, candidate: &Candidate, turn: Tick) -> Box<Refusal>;
-    /// A target did not answer or broke its transport: the engine may mark it.
-    fn failed(&mut self, now: Now, candidate: &Candidate, parties: Parties, failure: Failure);
+    /// A target did not answer what was sent when it `began`, or broke its transport: the engine may mark it.
+    fn failed(&mut self, now: Now, candidate: &Candidate, parties: Parties, failure: Failure, began: Tick);
     /// One transport of a target cannot be reached; another is tried.
     fn fell_back(&mut self, now: Now, candidate: &Candidate, from: Transport, to: Transport);
     /// A target asked for a pause between calls when these called; whether it has one now.

@@ -24,6 +24,7 @@ use super::reliable::{self, Caller};
 use super::session_timer::SessionTimer;
 use super::targets::{Next, Targets, pause_asked};
 use super::{Branch, Context, Effect, Event, Failure, Phase, Relays, Side, Timer};
+use crate::clock::Tick;
 use crate::policy::route::Candidate;
 use crate::policy::{Refusal, Transports, code};
 use crate::sip::{Flow, Message, Method};
@@ -47,6 +48,8 @@ struct Attempt {
     heard: Heard,
     /// Transports it was sent by, the last one waited on.
     over: Transports,
+    /// When it was sent by that one.
+    began: Tick,
 }
 
 /// The phase.
@@ -200,7 +203,8 @@ impl Setup {
         context.effects.push(Effect::Request { branch, side: Side::B, invite: true, hop, bytes });
         context.effects.push(Effect::Disarm(Timer::Progress));
         context.effects.push(Effect::Arm { timer: Timer::Try, at: context.now.tick.after(peer.try_timeout) });
-        self.attempt = Some(Attempt { branch, candidate, heard: Heard::Nothing, over });
+        let (heard, began) = (Heard::Nothing, context.now.tick);
+        self.attempt = Some(Attempt { branch, candidate, heard, over, began });
     }
 
     /// One event of this phase.
@@ -392,9 +396,8 @@ impl Setup {
             return Phase::Setup(self);
         }
         let current = self.attempt.as_ref().filter(|attempt| attempt.branch == branch);
-        let Some((heard, candidate, over)) =
-            current.map(|attempt| (attempt.heard, attempt.candidate.clone(), attempt.over.clone()))
-        else {
+        let of = |one: &Attempt| (one.heard, one.candidate.clone(), one.over.clone(), one.began);
+        let Some((heard, candidate, over, began)) = current.map(of) else {
             // Nobody answered an INVITE that was given up; its time is over.
             core.abandoned_ends(branch);
             return Phase::Setup(self);
@@ -407,7 +410,7 @@ impl Setup {
             self.call(core, candidate, over, context);
             return Phase::Setup(self);
         }
-        context.gate.failed(context.now, &candidate, core.parties(), failure);
+        context.gate.failed(context.now, &candidate, core.parties(), failure, began);
         core.b.status = Status::Idle;
         if failure == Failure::Full {
             // Another target would find the same table.

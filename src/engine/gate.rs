@@ -202,20 +202,19 @@ impl Gate for EdgeGate<'_> {
         self.too_fast(now.tick, candidate, turn, LATE)
     }
 
-    fn failed(&mut self, now: Now, candidate: &Candidate, parties: Parties, failure: Failure) {
+    fn failed(&mut self, now: Now, candidate: &Candidate, parties: Parties, failure: Failure, began: Tick) {
         let (peer, address) = (candidate.peer, candidate.target.address);
-        let patience = self.policy.peer(peer).map_or(Duration::ZERO, |peer| peer.try_timeout);
-        let (waited, what) = match failure {
+        let what = match failure {
             // The target never heard of it.
             Failure::Full | Failure::Oversize => return,
-            Failure::Timeout => (patience, "did not answer a call in time"),
-            Failure::Transport => (Duration::ZERO, "cannot be reached"),
+            Failure::Timeout => "did not answer a call in time",
+            Failure::Transport => "cannot be reached",
         };
         // Where calls go to another target of the same peer, that one shows how the peer serves them.
         if !self.peers.has_other(peer, address) {
             self.noted(now, candidate, parties, false);
         }
-        let (state, text) = match self.peers.silent(now.tick, waited, peer, address, &parties) {
+        let (state, text) = match self.peers.silent(now.tick, began, peer, address, &parties) {
             Silence::WentDown => (
                 "down",
                 "and another caller met the same at another number: no calls go there until it answers a probe. Check that it runs, its address, its transport and the way there.",

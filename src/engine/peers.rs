@@ -330,11 +330,12 @@ impl Peers {
     /// A call met silence at a target, or no way there. That may be one number's, or one caller's, so the target is asked at
     /// once whether it lives, and is down when it does not say so, or when another one meets the same before it does. One that
     /// nothing else asks is asked until it answers, if calls can go to another one meanwhile; else it stays up. What was sent
-    /// before it was heard again bears no witness: the call has `waited` so long.
+    /// before it was heard again bears no witness, neither of an answer that never came nor of a connection that was never made: the
+    /// call `began` then.
     pub fn silent(
         &mut self,
         now: Tick,
-        waited: Duration,
+        began: Tick,
         peer: PeerId,
         address: SocketAddr,
         parties: &Parties,
@@ -342,7 +343,7 @@ impl Peers {
         let Some(target) = self.find_mut(peer, address).filter(|target| target.up) else {
             return Silence::Known;
         };
-        if target.heard_at > Tick::ZERO && now.since(target.heard_at) < waited {
+        if target.heard_at > began {
             return Silence::Known;
         }
         if target.probed.is_none() && target.alone {

@@ -8,7 +8,7 @@ use ringfence::engine::Input;
 use ringfence::policy::peer::Probe;
 use ringfence::policy::route::RouteTarget;
 use ringfence::policy::{Pace, PeerId, PeerSide, Policy};
-use ringfence::sip::{Message, Transport};
+use ringfence::sip::{Flow, Message, Transport};
 
 use super::edge::{Edge, OTHER, PBX, Seen, TRUNK, alter, at, from, peer, plan};
 use super::texts::{Request, answer, header};
@@ -438,4 +438,33 @@ fn what_was_sent_before_a_target_came_back_says_nothing_of_it_after() {
     let seen = edge.pass(ms(1_001));
     assert_eq!((invites(&seen, SPARE).len(), seen.codes()), (1, vec![32011]));
     assert!(asked(&seen).is_some());
+}
+
+#[test]
+fn a_connection_begun_before_a_target_came_back_says_nothing_of_it_after() {
+    let mut edge = Edge::under(two(|trunk| {
+        trunk.probe = Some(Probe { interval: Duration::from_secs(3_600) });
+        trunk.transports = [Transport::Tcp].into_iter().collect();
+    }));
+    let tcp = Flow { transport: Transport::Tcp, ..from(TRUNK) };
+    let asked = |seen: &Seen| seen.to(TRUNK).into_iter().find(|m| m.method().as_bytes() == b"OPTIONS");
+    let first = call_of(&mut edge, 1, (101, 1));
+    assert_eq!(unsendable(&mut edge, &first, TRUNK).codes(), [32011]);
+    let options = asked(&edge.pass(ms(1))).expect("the target is asked at once");
+    let second = call_of(&mut edge, 2, (102, 2));
+    assert_eq!(invites(&second, TRUNK).len(), 1, "a connection is begun");
+    edge.pass(ms(1_000));
+    edge.hear(tcp, &answer(&options, 200, "t", TRUNK));
+    edge.pass(ms(1_000));
+    let seen = unsendable(&mut edge, &second, TRUNK);
+    assert_eq!(
+        (invites(&seen, SPARE).len(), seen.codes()),
+        (1, vec![]),
+        "it was begun when nobody was there"
+    );
+    assert!(asked(&edge.pass(ms(1))).is_none());
+    // One that is begun since does bear witness.
+    let third = call_of(&mut edge, 3, (103, 3));
+    assert_eq!(unsendable(&mut edge, &third, TRUNK).codes(), [32011]);
+    assert!(asked(&edge.pass(ms(1))).is_some());
 }

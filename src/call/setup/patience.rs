@@ -24,7 +24,8 @@ impl Setup {
             }
             Timer::Try => {
                 if let Some(attempt) = &self.attempt {
-                    context.gate.failed(context.now, &attempt.candidate, core.parties(), Failure::Timeout);
+                    let (candidate, began) = (&attempt.candidate, attempt.began);
+                    context.gate.failed(context.now, candidate, core.parties(), Failure::Timeout, began);
                 }
                 self.give_up_target(core, context)
             }
