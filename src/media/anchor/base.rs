@@ -25,6 +25,8 @@ pub(super) struct Base {
     b: Arc<LegSettings>,
     pub ends: Ends,
     words: [Wording; 2],
+    /// Whether media of either leg was encrypted at any time.
+    secured: [bool; 2],
 }
 
 /// What was said last on a leg.
@@ -39,7 +41,7 @@ struct Wording {
 
 impl Base {
     pub fn new(media: MediaId, a: Arc<LegSettings>, b: Arc<LegSettings>) -> Self {
-        Self { media, a, b, ends: Ends::new(media), words: Default::default() }
+        Self { media, a, b, ends: Ends::new(media), words: Default::default(), secured: [false; 2] }
     }
 
     pub const fn settings(&self, leg: MediaLeg) -> &Arc<LegSettings> {
@@ -49,12 +51,23 @@ impl Base {
         }
     }
 
+    /// Whether media of a leg was encrypted at any time.
+    pub const fn was_secured(&self, leg: MediaLeg) -> bool {
+        let [a, b] = self.secured;
+        match leg {
+            MediaLeg::A => a,
+            MediaLeg::B => b,
+        }
+    }
+
     /// Another target stands behind leg B: what was said there was said to somebody else.
     pub fn replace_callee(&mut self, settings: Arc<LegSettings>, means: &mut Means<'_>) -> Vec<Order> {
         let orders = self.ends.drop_leg(MediaLeg::B, means);
         self.b = settings;
         let [_, words] = &mut self.words;
         *words = Wording::default();
+        let [_, secured] = &mut self.secured;
+        *secured = false;
         orders
     }
 
@@ -95,6 +108,10 @@ impl Base {
     /// the same offer, their ports go back.
     pub fn enact(&mut self, pair: &Pair, last: bool, means: &mut Means<'_>) -> Vec<Order> {
         let mut orders = Vec::new();
+        for (secured, leg) in self.secured.iter_mut().zip([MediaLeg::A, MediaLeg::B]) {
+            let hidden = |line: &Line| line.heard.as_ref().is_some_and(|heard| !heard.secret.is_clear());
+            *secured |= pair.leg(leg).iter().any(hidden);
+        }
         for (slot, _) in (0_u8..).zip(0..STREAMS_MAX) {
             let terms = |leg| pair.terms(leg, slot, self.settings(leg));
             let both = [MediaLeg::A, MediaLeg::B];

@@ -104,6 +104,18 @@ impl Heard {
         }
     }
 
+    /// Whether an offer of the same peer says this again: what it receives where and under which key. Formats that were not
+    /// agreed on it may leave out; how long its packets are is no change.
+    pub fn repeats(&self, before: &Self, agreed: &[Format]) -> bool {
+        let known = |format: &Format| before.formats.contains(format);
+        let left = |format: &Format| self.formats.iter().any(|other| other.codec == format.codec);
+        (self.place, self.rtcp, self.mux) == (before.place, before.rtcp, before.mux)
+            && (self.profile, self.direction, &self.secret)
+                == (before.profile, before.direction, &before.secret)
+            && self.formats.iter().all(known)
+            && agreed.iter().all(left)
+    }
+
     fn placed(
         stream: &Stream,
         leg: &LegSettings,

@@ -84,7 +84,7 @@ impl Base {
             if stream.port != 0 {
                 wanted = true;
                 let slot = was.and_then(|was| was.slot).or_else(|| free(used, at));
-                match (self.judged(from, stream, was)?, slot) {
+                match (self.judged(from, stream, was, stands.is_some())?, slot) {
                     (Judged::Taken(heard), Some(slot)) => {
                         used |= 1 << slot;
                         line.slot = Some(slot);
@@ -104,7 +104,13 @@ impl Base {
         Ok(lines)
     }
 
-    fn judged(&self, from: MediaLeg, stream: &Stream, was: Option<&Line>) -> Result<Judged, Refusal> {
+    fn judged(
+        &self,
+        from: MediaLeg,
+        stream: &Stream,
+        was: Option<&Line>,
+        renews: bool,
+    ) -> Result<Judged, Refusal> {
         let (own, other) = (self.settings(from), self.settings(from.other()));
         let refusal = match &stream.kind {
             Kind::Audio => None,
@@ -116,7 +122,8 @@ impl Base {
             return Ok(Judged::Declined(refusal));
         }
         let was = was.and_then(|was| was.heard.as_ref());
-        let encrypted = was.is_some_and(|heard| !heard.secret.is_clear());
+        // A stream that is new in a call stands for one that went, whatever its place.
+        let encrypted = was.map_or(renews && self.was_secured(from), |heard| !heard.secret.is_clear());
         let mut heard = Heard::offered(stream, own, encrypted)?;
         heard.formats.retain(|format| other.lets(&format.codec));
         let speaks = heard.formats.iter().any(|format| format.codec.is_media());

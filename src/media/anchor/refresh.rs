@@ -5,12 +5,33 @@
 use super::answer::taken;
 use super::ends::Means;
 use super::heard::Heard;
+use super::pair::Line;
 use super::refusal::Refusal;
 use super::state::State;
 use super::{Anchor, MediaLeg, Order};
-use crate::media::sdp;
+use crate::media::sdp::{self, Stream};
 
 impl Anchor {
+    /// Whether an offer says what stands on its leg already: the other leg need not be asked, and [`Self::repeat`] answers
+    /// it (RFC 3264 §8). `None` where nothing is agreed, or an offer waits.
+    #[must_use]
+    pub fn knows(&self, leg: MediaLeg, sdp: &[u8]) -> Option<bool> {
+        let State::Agreed(pair) = &self.state else { return None };
+        let Ok(said) = sdp::read(sdp) else { return Some(false) };
+        let lines = pair.leg(leg);
+        let settings = self.base.settings(leg);
+        let same = |(line, stream): (&Line, &Stream)| match &line.heard {
+            None => stream.port == 0,
+            Some(before) => {
+                let encrypted = !before.secret.is_clear();
+                stream.kind == line.said.kind
+                    && Heard::offered(stream, settings, encrypted)
+                        .is_ok_and(|heard| heard.repeats(before, &line.said.formats))
+            }
+        };
+        Some(said.streams.len() == lines.len() && lines.iter().zip(&said.streams).all(same))
+    }
+
     /// What stands on a leg, for a refresh of ours; `None` while an offer waits or nothing is agreed.
     pub fn repeat(&mut self, leg: MediaLeg, means: &mut Means<'_>) -> Option<Vec<u8>> {
         let State::Agreed(pair) = &self.state else { return None };

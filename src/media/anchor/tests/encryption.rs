@@ -196,6 +196,14 @@ fn e3_what_was_encrypted_stays_so_in_re_invite_update_late_offer_and_answer() {
     call.answer(B, &sdp(TRUNK, &savp(OTHER_KEY))).unwrap();
     call.settle(1).unwrap();
     assert_eq!(call.offer(A, &sdp(PBX, AVP)).unwrap_err(), Refusal::Weaker);
+    let elsewhere = format!("m=audio 0 RTP/SAVP 0\r\n{}", AVP.replace("4000", "4002"));
+    assert_eq!(call.offer(A, &sdp(PBX, &elsewhere)).unwrap_err(), Refusal::Weaker, "in another place");
+    // Nor in two steps.
+    let off = "m=audio 0 RTP/SAVP 0\r\n";
+    call.offer(A, &sdp(PBX, off)).unwrap();
+    call.answer(B, &sdp(TRUNK, off)).unwrap();
+    assert_eq!(call.ports.out(), 0);
+    assert_eq!(call.offer(A, &sdp(PBX, &elsewhere)).unwrap_err(), Refusal::Weaker, "later");
 }
 
 #[test]

@@ -300,3 +300,63 @@ fn a_refresh_of_ours_says_what_stands_and_follows_a_peer_that_moved() {
     assert_ne!(outbound(&back.terms(A)), outbound(&answered.terms(A)));
     assert_ne!(asked.stream().crypto[0].key.expose(), outbound(&answered.terms(B)));
 }
+
+#[test]
+fn an_offer_of_what_stands_changes_nothing() {
+    let (mut call, _, answered) = agreed();
+    let hold = format!("{}a=sendonly\r\n", savp(KEY));
+    let rows = [
+        ("the same", sdp(PBX, &savp(KEY)), true),
+        ("another packet time", sdp(PBX, &format!("{}a=ptime:30\r\n", savp(KEY))), true),
+        ("hold", sdp(PBX, &hold), false),
+        ("another key", sdp(PBX, &savp(OTHER_KEY)), false),
+        ("another number for the key", sdp(PBX, &savp(KEY).replace("crypto:1", "crypto:2")), false),
+        ("another port", sdp(PBX, &savp(KEY).replace("4000", "4002")), false),
+        ("another address", sdp("192.168.77.8", &savp(KEY)), false),
+        ("a codec less", sdp(PBX, &savp(KEY).replace("SAVP 0 8", "SAVP 0")), false),
+        ("a codec more", sdp(PBX, &savp(KEY).replace("SAVP 0 8", "SAVP 0 8 9")), false),
+        ("no encryption", sdp(PBX, AVP), false),
+        ("off", sdp(PBX, "m=audio 0 RTP/SAVP 0\r\n"), false),
+        ("a stream more", sdp(PBX, &format!("{}m=image 0 udptl t38\r\n", savp(KEY))), false),
+        ("not SDP", "x".to_owned(), false),
+    ];
+    for (name, offer, same) in rows {
+        assert_eq!(call.anchor.knows(A, offer.as_bytes()), Some(same), "{name}");
+    }
+    assert_eq!(call.anchor.knows(B, sdp(TRUNK, &savp(OTHER_KEY)).as_bytes()), Some(true));
+    let said = call.step(|anchor, means| anchor.repeat(A, means)).unwrap();
+    assert_eq!(String::from_utf8(said).unwrap(), answered.text);
+    call.offer(A, &sdp(PBX, &hold)).unwrap();
+    assert_eq!(call.anchor.knows(A, sdp(PBX, &savp(KEY)).as_bytes()), None, "an offer waits");
+}
+
+#[test]
+fn a_codec_that_was_not_agreed_may_go() {
+    let mut call = Call::new(plain(pbx()), plain(trunk()));
+    call.offer(A, &sdp(PBX, AVP)).unwrap();
+    call.answer(B, &sdp(TRUNK, "m=audio 4000 RTP/AVP 8\r\n")).unwrap();
+    call.settle(1).unwrap();
+    for (formats, same) in [("0 8", true), ("8", true), ("8 0", true), ("0", false), ("8 9", false)] {
+        let offer = sdp(PBX, &format!("m=audio 4000 RTP/AVP {formats}\r\n"));
+        assert_eq!(call.anchor.knows(A, offer.as_bytes()), Some(same), "{formats}");
+    }
+}
+
+#[test]
+fn what_a_call_holds_for_its_media_is_bounded() {
+    let (call, _, _) = agreed();
+    let State::Agreed(pair) = &call.anchor.state else { panic!("not agreed") };
+    let lines = [&pair.a, &pair.b].into_iter().flatten();
+    let formats = |formats: &smallvec::SmallVec<[crate::media::sdp::Format; 4]>| {
+        if formats.spilled() { formats.capacity() * size_of::<crate::media::sdp::Format>() } else { 0 }
+    };
+    let heap: usize = lines
+        .map(|line| {
+            let heard = line.heard.as_ref().map_or(0, |heard| formats(&heard.formats));
+            size_of_val(line) + formats(&line.said.formats) + heard
+        })
+        .sum();
+    let all = size_of::<Anchor>() + heap + 2 * size_of::<LegSettings>();
+    assert!(all <= 4_096, "{all} bytes for one stream, {heap} of them for its lines");
+    println!("{all} bytes for one stream: {} fixed, {heap} in lines", size_of::<Anchor>());
+}
