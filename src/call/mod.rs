@@ -20,6 +20,7 @@ pub mod identity;
 mod invite;
 pub mod leg;
 pub mod meaning;
+pub mod media;
 mod offer;
 mod outgoing;
 pub mod passed;

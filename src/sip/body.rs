@@ -223,6 +223,27 @@ impl Message {
         bare
     }
 
+    /// The message as if it had come with another session description, which is all of its body. Its octets are copied: the
+    /// one that came stays where it was, and stands no more in what is read of this one.
+    #[must_use]
+    pub fn with_sdp(&self, sdp: &[u8]) -> Self {
+        const NAME: &[u8] = b"Content-Type";
+        const KIND: &[u8] = b"application/sdp";
+        let mut other = self.without_body();
+        let head = if self.body().is_empty() { self.bytes.len() } else { self.body.range().start };
+        let mut bytes = Vec::with_capacity(head + NAME.len() + KIND.len() + sdp.len());
+        for piece in [self.bytes.get(..head).unwrap_or_default(), NAME, KIND, sdp] {
+            bytes.extend_from_slice(piece);
+        }
+        let (name, kind) = (head + NAME.len(), head + NAME.len() + KIND.len());
+        let (name, value) = (Span::between(head, name), Span::between(name, kind));
+        other.lines.push(Line { word: HeaderName::ContentType, name, value });
+        other.seen |= HeaderName::ContentType.bit();
+        other.body = Span::between(kind, bytes.len());
+        other.bytes = bytes::Bytes::from(bytes);
+        other
+    }
+
     /// The message as if it had come with one part of its body alone, of the type on this line; both are pieces of it.
     #[must_use]
     pub fn with_part(&self, part: &[u8], kind: &[u8]) -> Self {

@@ -123,3 +123,23 @@ fn e6_what_is_no_session_is_one_thing_in_the_open() {
     }
     assert_eq!(plain(&message("c: application/sdp\r\n", "")), Ok(()));
 }
+
+#[test]
+fn a_message_with_another_description_is_the_same_but_for_it() {
+    let secret = "v=0\r\no=secret 1 1 IN IP4 192.168.0.1\r\n";
+    for (lines, body) in [("c: application/sdp\r\nContent-Disposition: session\r\n", secret), ("", "")] {
+        let came = message(&format!("X-Kept: 1\r\n{lines}"), body);
+        let other = came.with_sdp(SDP.as_bytes());
+        assert_eq!((other.body(), came.body()), (SDP.as_bytes(), body.as_bytes()));
+        assert_eq!(other.header(HeaderName::ContentType), Some(&b"application/sdp"[..]));
+        assert_eq!(other.lines(HeaderName::ContentType).count(), 1);
+        assert!(!other.has(HeaderName::ContentDisposition) && matches!(session(&other), Ok(Session::Alone)));
+        assert_eq!(
+            (other.to_tag(), other.call_id(), other.cseq()),
+            (came.to_tag(), came.call_id(), came.cseq())
+        );
+        assert_eq!(other.headers().filter(|header| header.raw_name == b"X-Kept").count(), 1);
+        assert!(memchr::memmem::find(other.bytes(), b"secret").is_none(), "nothing of it is held");
+        assert_eq!(other.with_sdp(b"v=0\r\n").body(), b"v=0\r\n");
+    }
+}
