@@ -9,7 +9,10 @@ mod site;
 
 use std::time::Duration;
 
+use ringfence::clock::Tick;
+use ringfence::media::order::{Learning, MediaId, MediaLeg, Protection, Spot, Terms};
 use ringfence::media::srtp::{Inbound, MasterKey, Mki, Outbound, Suite};
+use ringfence::media::stream::{Arrival, Port, Session, Verdict};
 use site::{Site, flow};
 
 #[global_allocator]
@@ -72,6 +75,72 @@ fn e10_a_media_packet_allocates_nothing_and_a_forged_one_leaves_nothing() {
         assert_eq!(allocated(), before, "{suite:?}");
         eprintln!("{}: a session both ways holds {held} bytes", suite.token());
         assert!(held < 4_000, "{suite:?}: {held}");
+    }
+}
+
+/// What one leg agreed on, one stream of G.711.
+fn terms(remote: &str, protection: Protection) -> Terms {
+    let remote = Some(remote.parse().expect("an address"));
+    Terms {
+        remote,
+        remote_rtcp: remote,
+        receives: true,
+        sends: true,
+        protection,
+        learning: Learning::Signalled,
+        formats: [8].into_iter().collect(),
+        events: None,
+        clock_rate: 8_000,
+        packets_per_second_max: 250,
+        dscp: 46,
+        silence: None,
+    }
+}
+
+/// Row E8: packets of strangers at a call's port, beside those of its peer; and what an anchored call holds beside its
+/// sockets, under the bound of DESIGN.md §7.
+#[test]
+fn e8_a_relayed_packet_allocates_nothing_whoever_sent_it() {
+    let key = |n: u8| MasterKey::new(Suite::AesCm128HmacSha1T80, &[n; 30]).expect("its length");
+    let keys =
+        |n| Protection::Srtp { inbound: key(n), mki: Mki::NONE, outbound: key(n + 1), lifetime: 1 << 31 };
+    let spot = |leg| Spot { media: MediaId(1), leg, stream: 0 };
+    for (name, a, b) in
+        [("RTP to RTP", Protection::Plain, Protection::Plain), ("SRTP to SRTP", keys(1), keys(3))]
+    {
+        let mut phone = matches!(a, Protection::Srtp { .. }).then(|| Outbound::new(&key(1), u64::MAX));
+        let before = live();
+        let mut session = Box::new(Session::new(MediaId(1)));
+        for (leg, remote, protection) in
+            [(MediaLeg::A, "192.0.2.1:4000", a), (MediaLeg::B, "198.51.100.2:6000", b)]
+        {
+            session.open(leg, 0, true);
+            assert!(session.set(Tick::ZERO, spot(leg), terms(remote, protection)).is_none());
+        }
+        let mut buffer = [0x5a; 2_048];
+        let mut send = |sequence: u16, source: &str| {
+            buffer[..2].copy_from_slice(&[0x80, 8]);
+            buffer[2..4].copy_from_slice(&sequence.to_be_bytes());
+            buffer[8..12].copy_from_slice(&[7; 4]);
+            let protect = |phone: &mut Outbound| phone.protect_rtp(&mut buffer, 172).expect("a new index");
+            let octets = phone.as_mut().map_or(172, protect);
+            let arrival = Arrival {
+                stream: 0,
+                leg: MediaLeg::A,
+                port: Port::Rtp,
+                source: source.parse().expect("an address"),
+            };
+            session.packet(Tick::from_micros(u64::from(sequence) * 20_000), arrival, &mut buffer, octets)
+        };
+        assert!(matches!(send(0, "192.0.2.1:4000"), Verdict::Send(_)));
+        let (held, before) = (live() - before, allocated());
+        for sequence in 1..=1_000 {
+            assert!(matches!(send(2 * sequence, "192.0.2.1:4000"), Verdict::Send(_)));
+            assert!(matches!(send(2 * sequence + 1, "203.0.113.9:4000"), Verdict::Drop(_)));
+        }
+        assert_eq!(allocated(), before, "{name}");
+        eprintln!("{name}: the media of a call holds {held} bytes beside its sockets");
+        assert!(held < 8_000, "{name}: {held}");
     }
 }
 

@@ -30,6 +30,8 @@ mod rtp;
 mod sdp;
 #[path = "../fuzz/entries/srtp.rs"]
 mod srtp;
+#[path = "../fuzz/entries/stream.rs"]
+mod stream;
 #[path = "../fuzz/entries/uri.rs"]
 mod uri;
 
@@ -275,4 +277,9 @@ fn srtp_and_its_keys_hold() {
 #[test]
 fn session_descriptions_hold() {
     run("sdp", sdp::entry, &["../shared/corpus/seeds/pjsip-sdp", "../shared/corpus/seeds/pjsip-sdes"]);
+}
+
+#[test]
+fn streams_of_a_call_hold() {
+    run("stream", stream::entry, &[]);
 }

@@ -34,7 +34,8 @@ pub struct Settings {
     pub threads: usize,
     /// Sockets open at once, of all threads; a call has two or four for each stream. Default 4,000.
     pub sockets_max: usize,
-    /// Under load a thread takes what came in so long at once; packets wait half of it on average. Zero: each at once. Default 1 ms.
+    /// While packets come this fast one behind the other, they gather for so long and are taken at once; each waits half
+    /// of it on average. Zero: never. Default 1 ms.
     pub gather: Duration,
 }
 
@@ -108,7 +109,7 @@ impl Relay {
         if !lane.order(order)
             && let Some(spot) = refused
         {
-            let why = "the media thread is too busy to take more orders".to_owned();
+            let why = "the media thread is too busy, or has ended: it takes no more orders".to_owned();
             self.refused.push_back(News::Failed { spot, why });
         }
     }
@@ -178,11 +179,14 @@ impl Lane {
         }
     }
 
-    /// Gives the order back when there is no room. A thread that has ended has no sockets, and takes anything.
+    /// Gives the order back when there is no room, or nobody to carry it out. What a thread had open ended with it.
     fn hand_on(&self, order: Order) -> Option<Order> {
         match self.orders.try_send(order) {
-            Ok(()) | Err(TrySendError::Disconnected(_)) => None,
-            Err(TrySendError::Full(order)) => Some(order),
+            Ok(()) | Err(TrySendError::Disconnected(Order::Shut { .. } | Order::Close { .. })) => None,
+            Err(
+                TrySendError::Full(order)
+                | TrySendError::Disconnected(order @ (Order::Open { .. } | Order::Set { .. })),
+            ) => Some(order),
         }
     }
 

@@ -27,6 +27,8 @@ pub(super) struct Owner {
 #[derive(Debug)]
 pub(super) struct MediaSocket {
     pub(super) owner: Owner,
+    /// It may have more, and stands in the list of those for the next turn.
+    pub(super) waits: bool,
     udp: UdpSocket,
     is_ipv6: bool,
     dscp: u8,
@@ -51,7 +53,7 @@ impl MediaSocket {
         // SO_REUSEADDR and SO_REUSEPORT stay off: nobody shares a port of a call.
         socket.bind(&address.into())?;
         registry.register(&mut SourceFd(&socket.as_raw_fd()), token, Interest::READABLE)?;
-        Ok(Self { owner, udp: socket.into(), is_ipv6: address.is_ipv6(), dscp: 0 })
+        Ok(Self { owner, waits: false, udp: socket.into(), is_ipv6: address.is_ipv6(), dscp: 0 })
     }
 
     /// For the batch.

@@ -103,6 +103,11 @@ impl Table {
         self.sockets.at(place)
     }
 
+    /// The same, to be changed.
+    pub(super) fn socket_mut(&mut self, place: Place) -> Option<&mut MediaSocket> {
+        self.sockets.at_mut(place)
+    }
+
     /// Judges a packet and sends it on; whether the system took it.
     pub(super) fn packet(
         &mut self,

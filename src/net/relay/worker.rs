@@ -1,7 +1,8 @@
 //! One thread of the relay: wait, read the clock once, take every packet that is ready, send each at once, wait again.
 //!
-//! Owns the order of a turn and its bounds. No lock and no allocation stand on a packet's path. Refuses to know what packets
-//! mean. Read first: `app/turn.rs`, which is this for signalling; epoll(7) about edges; `net/batch.rs`.
+//! Owns the order of a turn and its bounds. No lock and no allocation stand on a packet's path. To wake up for each packet
+//! costs as much as to relay it, so that under load they gather for a moment. Refuses to know what packets mean.
+//! Read first: `app/turn.rs`, which is this for signalling; epoll(7) about edges; `net/batch.rs`.
 
 use std::collections::VecDeque;
 use std::io;
@@ -31,8 +32,6 @@ const ORDERS_PER_TURN: usize = 64;
 const LOOKS_EVERY: Duration = Duration::from_secs(1);
 /// The loop takes no news: tried again after.
 const NEWS_AGAIN: Duration = Duration::from_millis(20);
-/// So many packets in a turn make it worth while to let the next ones gather.
-const GATHERS_FROM: usize = 2;
 
 /// One thread's own.
 pub(super) struct Worker {
@@ -43,6 +42,8 @@ pub(super) struct Worker {
     ring: Ring,
     table: Table,
     gather: Duration,
+    /// When a turn took packets last.
+    took: Option<Tick>,
     /// Sockets that may have more.
     again: Vec<usize>,
     /// News that found no room. While there is some, no order is carried out and nothing is looked at, so that it does
@@ -73,6 +74,7 @@ impl Worker {
             ring,
             table,
             gather,
+            took: None,
             again: Vec::new(),
             late: VecDeque::new(),
             look_at: clock.tick().after(LOOKS_EVERY),
@@ -96,20 +98,29 @@ impl Worker {
                 }
             }
             let now = self.clock.tick();
-            let packets = self.turn(now, &events, &mut inbox);
-            if packets >= GATHERS_FROM && self.again.is_empty() && !self.ordered {
-                let spent = self.clock.tick().since(now);
-                if let Some(rest) = self.gather.checked_sub(spent) {
-                    thread::sleep(rest);
-                }
+            if self.turn(now, &events, &mut inbox) > 0 {
+                self.rest(now);
             }
         }
     }
 
+    /// Lets packets gather, if they come that fast and nothing else waits to be done.
+    fn rest(&mut self, now: Tick) {
+        let apart = self.took.replace(now).map(|took| now.since(took));
+        // A turn behind a rest is that far from the one before it, and a little more.
+        let is_busy = apart.is_some_and(|apart| apart < self.gather * 2);
+        if is_busy && self.again.is_empty() && !self.ordered {
+            let spent = self.clock.tick().since(now);
+            thread::sleep(self.gather.saturating_sub(spent));
+        }
+    }
+
     fn timeout(&self) -> Option<Duration> {
-        if !self.late.is_empty() {
+        if !self.again.is_empty() {
+            Some(Duration::ZERO)
+        } else if !self.late.is_empty() {
             Some(NEWS_AGAIN)
-        } else if self.ordered || !self.again.is_empty() {
+        } else if self.ordered {
             Some(Duration::ZERO)
         } else if self.table.is_empty() {
             None
@@ -123,6 +134,9 @@ impl Worker {
         let mut packets = 0;
         // Those of the last turn first; who has more then comes behind them.
         for place in std::mem::take(&mut self.again) {
+            if let Some(socket) = self.table.socket_mut(place) {
+                socket.waits = false;
+            }
             packets += self.receive(now, place, inbox);
         }
         for event in events {
@@ -171,7 +185,11 @@ impl Worker {
                 return packets;
             }
         }
-        self.again.push(place);
+        if let Some(socket) = self.table.socket_mut(place)
+            && !std::mem::replace(&mut socket.waits, true)
+        {
+            self.again.push(place);
+        }
         packets
     }
 
