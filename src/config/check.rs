@@ -299,13 +299,6 @@ fn limits(config: &Config) -> Vec<String> {
             grouped(net.connections_per_source_max as u64),
             time_text(net.idle_timeout)
         ),
-        format!(
-            "T1 {}, T2 {}, T4 {}; a stop waits {} for live calls",
-            time_text(engine.timing.t1),
-            time_text(engine.timing.t2),
-            time_text(engine.timing.t4),
-            time_text(config.drain)
-        ),
     ];
     if config.policy.peers.iter().flatten().any(|peer| peer.roaming) {
         out.push(format!(
@@ -317,6 +310,13 @@ fn limits(config: &Config) -> Vec<String> {
             size_text(net.guest_message_bytes_max as u64)
         ));
     }
+    out.push(format!(
+        "T1 {}, T2 {}, T4 {}; a stop waits {} for live calls",
+        time_text(engine.timing.t1),
+        time_text(engine.timing.t2),
+        time_text(engine.timing.t4),
+        time_text(config.drain)
+    ));
     out.extend(resolving(config));
     out
 }

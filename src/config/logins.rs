@@ -161,7 +161,11 @@ fn user_of(fields: &Fields<'_>, written: &Fields<'_>, peer: &Peer) -> Option<Arc
     if !fits && (user.is_some() || !written.is_set("login")) {
         let cause =
             Cause::new("a registration needs a user, and no login has one that can stand in a SIP address");
-        fields.desk().error(fields.place, &fields.path, cause.cure("add user: below register"));
+        fields.desk().error(
+            fields.place,
+            &fields.path,
+            cause.cure("add user: below register, or login: with the trunk's user"),
+        );
     }
     user.filter(|_| fits)
 }

@@ -181,15 +181,10 @@ pub fn load(source: &Source, names: &mut Names, generation: u64) -> Result<Confi
         let root = Fields::open(&desk, &table::ROOT, &node, place, String::new())?;
         compose(&root, source, &mut trial, generation)
     });
+    let Some(config) = config else { return Err(errors_of(desk)) };
     let warnings = desk.close()?;
-    match config {
-        Some(config) => {
-            *names = trial;
-            Ok(Config { warnings, ..config })
-        }
-        // Whatever keeps a configuration from being built is on the desk; this says so if that should ever be untrue.
-        None => Err(Errors::whole(&source.name, Cause::new("not understood"))),
-    }
+    *names = trial;
+    Ok(Config { warnings, ..config })
 }
 
 /// The control socket that a policy file names, even if something else in the file is wrong: whoever has just broken the
@@ -239,7 +234,7 @@ fn not_utf8(name: &str, error: &FromUtf8Error) -> Errors {
     errors_of(desk)
 }
 
-/// The errors of a desk that has some.
+/// The errors of a desk that has some; should there be none, which would be a bug, the file is said to be not understood.
 fn errors_of(desk: Desk<'_>) -> Errors {
     let file = desk.file().to_owned();
     desk.close().err().unwrap_or_else(|| Errors::whole(&file, Cause::new("not understood")))

@@ -69,6 +69,12 @@ const DEFAULTS: [&str; 34] = [
 pub fn read_file(path: &Path) -> io::Result<String> {
     let file = std::fs::File::open(path)?;
     let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::Error::new(
+            io::ErrorKind::IsADirectory,
+            "it is a folder, and a password stands in a file",
+        ));
+    }
     if metadata.mode() & 0o077 != 0 {
         let text = format!("others may read it (mode {:04o})", metadata.mode() & 0o7777);
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
@@ -246,6 +252,12 @@ mod tests {
         }
         assert!(strong_hash("office", "r", &key("twelve chars")).is_ok());
         assert!(strong_hash("Office", "r", &Ha1::new(Hash::Md5, b"Office", b"r", b"office")).is_err());
+    }
+
+    #[test]
+    fn a_folder_is_told_as_one_whatever_its_mode() {
+        let told = read_file(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap_err();
+        assert!(told.to_string().contains("it is a folder"), "{told}");
     }
 
     #[test]
