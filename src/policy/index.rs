@@ -2,7 +2,7 @@
 //!
 //! Owns the tries. Refuses to know buckets and bans. Read first: DESIGN.md §4 (listed source, stranger).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -24,6 +24,8 @@ pub struct Overlap {
 
 #[derive(Debug, Default)]
 struct Lists {
+    /// Single IPv4 addresses, sorted: nothing is more exact, and most machines are listed so.
+    hosts: Vec<(Ipv4Addr, PeerId)>,
     v4: PrefixMap<Ipv4Net, PeerId>,
     v6: PrefixMap<Ipv6Net, PeerId>,
 }
@@ -104,6 +106,11 @@ impl Index {
             return Err(same);
         }
         index.find_nested(peers);
+        for lists in &mut index.listeners {
+            let hosts = lists.v4.iter().filter(|(network, _)| network.prefix_len() == 32);
+            lists.hosts = hosts.map(|(network, peer)| (network.addr(), *peer)).collect();
+            lists.hosts.sort_unstable_by_key(|(address, _)| *address);
+        }
         Ok(index)
     }
 
@@ -134,7 +141,10 @@ impl Index {
     pub fn peer(&self, listener: ListenerId, address: IpAddr) -> Option<PeerId> {
         let lists = self.listeners.get(usize::from(listener.0))?;
         match address.to_canonical() {
-            IpAddr::V4(address) => lists.v4.get_lpm(&Ipv4Net::from(address)).map(|(_, peer)| *peer),
+            IpAddr::V4(address) => match lists.hosts.binary_search_by_key(&address, |(host, _)| *host) {
+                Ok(at) => lists.hosts.get(at).map(|(_, peer)| *peer),
+                Err(_) => lists.v4.get_lpm(&Ipv4Net::from(address)).map(|(_, peer)| *peer),
+            },
             IpAddr::V6(address) => lists.v6.get_lpm(&Ipv6Net::from(address)).map(|(_, peer)| *peer),
         }
     }
@@ -174,10 +184,14 @@ mod tests {
         changed(&mut plan, SPARE, |peer| peer.sources.push("203.0.113.4/30".parse().unwrap()));
         changed(&mut plan, SPARE, |peer| peer.sources.push("2001:db8::/32".parse().unwrap()));
         changed(&mut plan, TRUNK, |peer| peer.sources.push("2001:db8:7::/48".parse().unwrap()));
+        changed(&mut plan, TRUNK, |peer| peer.sources.push("203.0.113.6/32".parse().unwrap()));
         let policy = Policy::build(plan).unwrap();
         let table = [
             ("203.0.113.3", Some(TRUNK)),
             ("203.0.113.4", Some(SPARE)),
+            ("203.0.113.5", Some(SPARE)),
+            ("203.0.113.6", Some(TRUNK)),
+            ("::ffff:203.0.113.6", Some(TRUNK)),
             ("203.0.113.7", Some(SPARE)),
             ("203.0.113.8", Some(TRUNK)),
             ("203.0.113.16", None),
@@ -195,6 +209,7 @@ mod tests {
         let network = |text: &str| text.parse::<IpNet>().unwrap();
         let expected = [
             ((network("2001:db8::/32"), SPARE), (network("2001:db8:7::/48"), TRUNK)),
+            ((network("203.0.113.4/30"), SPARE), (network("203.0.113.6/32"), TRUNK)),
             ((network("203.0.113.0/28"), TRUNK), (network("203.0.113.4/30"), SPARE)),
         ];
         assert_eq!(nested, expected);

@@ -241,15 +241,7 @@ impl Framer {
         if !head.ends_with(b"\r\n\r\n") {
             return None;
         }
-        let mut walk = Lines::new(head, 0);
-        let first = walk.physical().ok()?;
-        if first.len() > limits.uri_bytes_max.saturating_add(START_LINE_EXTRA) || !names_sip(first) {
-            return None;
-        }
-        let (length, whole) = length_of(&mut walk);
-        if !whole {
-            return None;
-        }
+        let length = length_in(head, limits)?;
         self.end_of(self.start + head.len(), length, limits).ok()
     }
 
@@ -277,6 +269,37 @@ impl Framer {
     }
 }
 
+/// What a whole head says of the body's length. `None` where its start line is none, or a line ends by anything but CRLF.
+/// Lines are told apart by their ends alone, and split where they may be the one that matters: most are neither.
+fn length_in(head: &[u8], limits: &Limits) -> Option<Length> {
+    let (mut length, mut from, mut line_ends) = (Length::Absent, 0, 0);
+    for end in memchr::memchr_iter(b'\n', head) {
+        if head.get(..end)?.last() != Some(&b'\r') {
+            return None;
+        }
+        if line_ends == 0 {
+            let first = head.get(..end - 1)?;
+            if first.len() > limits.uri_bytes_max.saturating_add(START_LINE_EXTRA) || !names_sip(first) {
+                return None;
+            }
+        } else if may_be_length(head.get(from..)?) {
+            // With its folds.
+            let line = Lines::new(head, from).header().ok().flatten()?;
+            if let Some(split) = lines::split(line).filter(|split| split.word == HeaderName::ContentLength) {
+                length = length.and(split.value);
+            }
+        }
+        (from, line_ends) = (end + 1, line_ends + 1);
+    }
+    // A CR more than there are line ends stands alone somewhere.
+    (memchr::memchr_iter(b'\r', head).count() == line_ends).then_some(length)
+}
+
+/// Whether a line may be `Content-Length` or `l`: few others are split for it.
+const fn may_be_length(line: &[u8]) -> bool {
+    matches!(line, [b'L' | b'l', ..] | [b'C' | b'c', _, _, _, _, _, _, b'-', b'L' | b'l', ..])
+}
+
 /// What the header lines say of the body's length, and whether they were walked to their end.
 fn length_of(walk: &mut Lines<'_>) -> (Length, bool) {
     let mut length = Length::Absent;
@@ -286,8 +309,7 @@ fn length_of(walk: &mut Lines<'_>) -> (Length, bool) {
             Ok(None) => return (length, true),
             Err(Broken::LineEnd | Broken::Unended) => return (length, false),
         };
-        // `Content-Length` or `l`: few other lines are split for it.
-        if matches!(line, [b'L' | b'l', ..] | [b'C' | b'c', _, _, _, _, _, _, b'-', b'L' | b'l', ..])
+        if may_be_length(line)
             && let Some(split) = lines::split(line)
             && split.word == HeaderName::ContentLength
         {

@@ -128,16 +128,40 @@ pub fn unquote(text: &[u8]) -> Cow<'_, [u8]> {
 
 /// Adds a number in decimal.
 pub fn decimal_into(value: u64, out: &mut Vec<u8>) {
-    let digit = |number: u64| b'0' + u8::try_from(number % 10).unwrap_or(0);
-    match value {
-        0..=9 => out.push(digit(value)),
-        10..=99 => out.extend_from_slice(&[digit(value / 10), digit(value)]),
-        100..=999 => out.extend_from_slice(&[digit(value / 100), digit(value / 10), digit(value)]),
-        _ => {
+    match usize::try_from(value).ok().and_then(|value| THOUSAND.get(value)) {
+        Some(digits) => {
+            let from = match value {
+                0..=9 => 2,
+                10..=99 => 1,
+                _ => 0,
+            };
+            out.extend_from_slice(digits.get(from..).unwrap_or_default());
+        }
+        None => {
             decimal_into(value / 1_000, out);
-            out.extend_from_slice(&[digit(value / 100), digit(value / 10), digit(value)]);
+            let rest = usize::try_from(value % 1_000).unwrap_or_default();
+            out.extend_from_slice(THOUSAND.get(rest).unwrap_or(b"000"));
         }
     }
+}
+
+/// The digits of each number below a thousand: octets of addresses, lengths and statuses are looked up.
+static THOUSAND: [[u8; 3]; 1_000] = thousand();
+
+#[allow(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "computed while compiling, in range"
+)]
+const fn thousand() -> [[u8; 3]; 1_000] {
+    let mut table = [[b'0'; 3]; 1_000];
+    let mut number = 0;
+    while number < 1_000 {
+        table[number] =
+            [b'0' + (number / 100) as u8, b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    table
 }
 
 /// Adds an address as `Display` writes it: thousands a second are of IPv4, and written digit by digit.
