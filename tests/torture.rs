@@ -168,14 +168,14 @@ fn play(bytes: &[u8], transport: Transport) -> Came {
     let flow = flow(&edge, transport);
     let mut came = Came::default();
     if transport == Transport::Udp {
-        edge.input(SECOND, Input::Frame { flow, bytes });
+        edge.input(SECOND, Input::Frame { flow, frame: bytes.into() });
     } else {
         let mut framer = Framer::default();
         framer.push(bytes);
         loop {
             match framer.next(&Limits::default()) {
                 Ok(Some(Framed::Message(message))) => {
-                    edge.input(SECOND, Input::Frame { flow, bytes: message })
+                    edge.input(SECOND, Input::Frame { flow, frame: message })
                 }
                 Ok(Some(Framed::KeepAlivePing | Framed::Pong)) => {}
                 Ok(None) => break,

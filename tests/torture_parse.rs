@@ -148,7 +148,7 @@ fn torture_on_a_stream_gives_the_same_octets_however_it_is_cut() {
                 for chunk in bytes.chunks(step) {
                     framer.push(chunk);
                     match framer.next(&limits) {
-                        Ok(Some(Framed::Message(message))) => return Some(message.to_vec()),
+                        Ok(Some(Framed::Message(frame))) => return Some(frame.bytes.to_vec()),
                         Ok(Some(Framed::KeepAlivePing | Framed::Pong) | None) => (),
                         Err(_) => return None,
                     }

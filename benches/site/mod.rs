@@ -107,7 +107,7 @@ impl Site {
             self.engine.handle(self.now, Input::Wake);
             self.drain();
         }
-        self.engine.handle(self.now, Input::Frame { flow, bytes });
+        self.engine.handle(self.now, Input::Frame { flow, frame: bytes.into() });
         self.drain();
     }
 

@@ -178,7 +178,7 @@ impl Play {
         {
             *came += bytes.len();
         }
-        self.input(Input::Frame { flow, bytes });
+        self.input(Input::Frame { flow, frame: bytes.into() });
     }
 
     /// Lets time pass, with every wake-up on the way.

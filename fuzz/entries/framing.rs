@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use ringfence::sip::error::Cause;
 use ringfence::sip::framing::{Framed, Framer, Pending};
-use ringfence::sip::parse::{Limits, parse};
+use ringfence::sip::parse::{Limits, parse, parse_frame};
 
 /// The first octet says how long the reads are; the rest is the stream.
 pub fn entry(data: &[u8]) {
@@ -28,7 +28,14 @@ fn frames(stream: &[u8], step: usize, limits: &Limits) -> (Vec<Vec<u8>>, Option<
         loop {
             match framer.next(limits) {
                 Ok(None) => break,
-                Ok(Some(Framed::Message(message))) => messages.push(message.to_vec()),
+                Ok(Some(Framed::Message(frame))) => {
+                    // Along the framer's line ends the same is read as without them.
+                    let along = parse_frame(frame, limits).map(|read| read.bytes().to_vec());
+                    let alone =
+                        parse(Bytes::copy_from_slice(frame.bytes), limits).map(|read| read.bytes().to_vec());
+                    assert_eq!(along, alone);
+                    messages.push(frame.bytes.to_vec());
+                }
                 Ok(Some(Framed::KeepAlivePing | Framed::Pong)) => {
                     assert_eq!(framer.pending(), Pending::Nothing)
                 }

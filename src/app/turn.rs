@@ -218,7 +218,7 @@ impl Loop {
                 let Some((remote, bytes)) = self.inbox.datagram(place) else { continue };
                 let flow =
                     Flow { listener, transport: Transport::Udp, remote, connection: ConnectionId::NONE };
-                self.engine.handle(now, Input::Frame { flow, bytes });
+                self.engine.handle(now, Input::Frame { flow, frame: bytes.into() });
                 self.shell.drain(&mut self.engine, now);
             }
             if self.inbox.is_drained() {
@@ -251,9 +251,9 @@ impl Loop {
         loop {
             let limits = if guest { &self.guest_limits } else { &self.limits };
             match reading.framer.next(limits) {
-                Ok(Some(Framed::Message(bytes))) => {
+                Ok(Some(Framed::Message(frame))) => {
                     reading.messages += 1;
-                    self.engine.handle(now, Input::Frame { flow, bytes });
+                    self.engine.handle(now, Input::Frame { flow, frame });
                     self.shell.drain(&mut self.engine, now);
                     // It may have proven with this very message who it is.
                     guest = guest && self.shell.streams.is_guest(flow.connection);

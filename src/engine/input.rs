@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::query::Query;
 use crate::policy::{Full, Policy, Resolution};
-use crate::sip::{ConnectionId, Flow, Hop, Malformed, PartyId};
+use crate::sip::{ConnectionId, Flow, Frame, Hop, Malformed, PartyId};
 
 /// One input.
 #[derive(Debug)]
@@ -14,8 +14,8 @@ pub enum Input<'a> {
     Frame {
         /// From where.
         flow: Flow,
-        /// Its bytes; copied only once the flow has passed the source screen.
-        bytes: &'a [u8],
+        /// Its octets; copied only once the flow has passed the source screen.
+        frame: Frame<'a>,
     },
     /// A stream that could not be framed; the shell closes it after the outputs are drained.
     Broken {

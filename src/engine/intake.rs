@@ -18,9 +18,9 @@ use crate::policy::credential::Credential;
 use crate::policy::{Full, Guest, Located, Peer, PeerId, Policy, SourceVerdict, code};
 use crate::sip::error::{Cause, Malformed};
 use crate::sip::grammar::Values;
-use crate::sip::parse::{Answerable, Limits, parse};
+use crate::sip::parse::{Answerable, Limits, parse, parse_frame};
 use crate::sip::write::{self, Text};
-use crate::sip::{ConnectionId, Flow, HeaderName, Hop, ListenerId, Message, Met, Method, Via};
+use crate::sip::{ConnectionId, Flow, Frame, HeaderName, Hop, ListenerId, Message, Met, Method, Via};
 
 /// The longest keep-alive: two CRLF.
 const KEEP_ALIVE_BYTES_MAX: usize = 4;
@@ -88,7 +88,8 @@ impl Arrived<'_> {
 
 impl Engine {
     /// One datagram, or one framed message of a stream.
-    pub(super) fn frame(&mut self, now: Now, flow: Flow, bytes: &[u8]) {
+    pub(super) fn frame(&mut self, now: Now, flow: Flow, frame: Frame<'_>) {
+        let bytes = frame.bytes;
         self.counts.frames += 1;
         let Some(listed) = self.listed(now, &flow, bytes) else { return };
         if is_keep_alive(bytes) {
@@ -96,9 +97,9 @@ impl Engine {
             return;
         }
         if listed == Listed::Guest {
-            return self.guest_frame(now, flow, bytes);
+            return self.guest_frame(now, flow, frame);
         }
-        match parse(Bytes::copy_from_slice(bytes), &self.settings.limits) {
+        match parse_frame(frame, &self.settings.limits) {
             Ok(message) if message.is_request() => self.arrive(now, flow, listed, &message),
             Ok(message) => self.response(now, flow, &message),
             Err(malformed) => self.malformed(now, &flow, &malformed, bytes.len()),
@@ -185,8 +186,8 @@ impl Engine {
     }
 
     /// A guest's frame: a request may be asked for a password; nothing else is answered.
-    fn guest_frame(&mut self, now: Now, flow: Flow, bytes: &[u8]) {
-        match parse(Bytes::copy_from_slice(bytes), &self.settings.limits) {
+    fn guest_frame(&mut self, now: Now, flow: Flow, frame: Frame<'_>) {
+        match parse_frame(frame, &self.settings.limits) {
             Ok(message) if message.is_request() => self.guest(now, flow, &message),
             Ok(_) => self.counts.stray_responses += 1,
             Err(malformed) => self.counts.malformed(malformed.cause),

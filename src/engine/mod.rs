@@ -209,7 +209,7 @@ impl Engine {
     /// One input. Drain `poll_output` afterwards until it says `Wait`.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
         match input {
-            Input::Frame { flow, bytes } => self.frame(now, flow, bytes),
+            Input::Frame { flow, frame } => self.frame(now, flow, frame),
             Input::Broken { flow, malformed } => self.broken(now, &flow, &malformed),
             Input::NoRoom { full } => self.sources.full(now, full),
             Input::StrangerConnection { flow, why } => self.stranger(now, &flow, why),

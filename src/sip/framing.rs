@@ -18,11 +18,27 @@ use super::refuse::{self, Fault};
 /// What a start line holds beside its URI, with room.
 const START_LINE_EXTRA: usize = 256;
 
+/// One message as it came, not read yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// Its octets.
+    pub bytes: &'a [u8],
+    /// Where the lines of its head end, each counted from its first octet, where that is known; else empty.
+    pub line_ends: &'a [u32],
+}
+
+impl<'a> From<&'a [u8]> for Frame<'a> {
+    /// A datagram's octets, of which nothing is known yet.
+    fn from(bytes: &'a [u8]) -> Self {
+        Self { bytes, line_ends: &[] }
+    }
+}
+
 /// What came off a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framed<'a> {
     /// One whole message, for `parse`. It stays valid until the framer is touched again.
-    Message(&'a [u8]),
+    Message(Frame<'a>),
     /// CRLF CRLF, or a longer run of them: answer one CRLF (RFC 5626 §4.4.1).
     KeepAlivePing,
     /// A lone CRLF: the answer to a ping of ours, or an empty line before a message.
@@ -62,6 +78,8 @@ enum Stage {
 #[derive(Debug, Default)]
 pub struct Framer {
     buffer: Vec<u8>,
+    /// Where the lines of the current message's head end, counted from its start; empty where that was not found at once.
+    ends: Vec<u32>,
     /// Where the current message starts.
     start: usize,
     stage: Stage,
@@ -102,7 +120,10 @@ impl Framer {
             Ok(Step::More) => Ok(None),
             Ok(Step::Ping) => Ok(Some(Framed::KeepAlivePing)),
             Ok(Step::Pong) => Ok(Some(Framed::Pong)),
-            Ok(Step::Message { from, to }) => Ok(self.buffer.get(from..to).map(Framed::Message)),
+            Ok(Step::Message { from, to }) => Ok(self
+                .buffer
+                .get(from..to)
+                .map(|bytes| Framed::Message(Frame { bytes, line_ends: &self.ends }))),
             Err(fault) => {
                 let refused = refuse::malformed(self.rest(), fault, limits);
                 *self = Self { stage: Stage::Broken, ..Self::default() };
@@ -121,7 +142,7 @@ impl Framer {
             return;
         }
         if self.start >= self.buffer.len() {
-            self.buffer = Vec::new();
+            (self.buffer, self.ends) = (Vec::new(), Vec::new());
         } else {
             self.buffer.drain(..self.start);
         }
@@ -195,11 +216,14 @@ impl Framer {
 
     /// Looks for the end of the head; false when more must be read.
     fn head(&mut self, mut line: usize, mut seen: usize, limits: &Limits) -> Result<bool, Fault> {
-        if seen == self.start
-            && let Some(end) = self.whole(limits)
-        {
-            self.stage = Stage::Body { end };
-            return Ok(true);
+        if seen == self.start {
+            let mut ends = std::mem::take(&mut self.ends);
+            ends.clear();
+            let whole = self.whole(&mut ends, limits);
+            if let Some(end) = whole {
+                (self.stage, self.ends) = (Stage::Body { end }, ends);
+                return Ok(true);
+            }
         }
         loop {
             let found = self.buffer.get(seen..).and_then(|rest| memchr2(b'\r', b'\n', rest));
@@ -232,7 +256,7 @@ impl Framer {
 
     /// Where the message ends whose head is here as a whole and in order, as most are: found by one search, and each line
     /// looked at once. `None` for all others, of which [`Self::head`] says what is wrong, or waits for the rest.
-    fn whole(&self, limits: &Limits) -> Option<usize> {
+    fn whole(&self, ends: &mut Vec<u32>, limits: &Limits) -> Option<usize> {
         /// In a head whose lines end by CRLF, these stand together at its end alone.
         static END: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"\n\r"));
         let rest = self.rest();
@@ -241,7 +265,7 @@ impl Framer {
         if !head.ends_with(b"\r\n\r\n") {
             return None;
         }
-        let length = length_in(head, limits)?;
+        let length = length_in(head, ends, limits)?;
         self.end_of(self.start + head.len(), length, limits).ok()
     }
 
@@ -269,30 +293,27 @@ impl Framer {
     }
 }
 
-/// What a whole head says of the body's length. `None` where its start line is none, or a line ends by anything but CRLF.
-/// Lines are told apart by their ends alone, and split where they may be the one that matters: most are neither.
-fn length_in(head: &[u8], limits: &Limits) -> Option<Length> {
-    let (mut length, mut from, mut line_ends) = (Length::Absent, 0, 0);
-    for end in memchr::memchr_iter(b'\n', head) {
-        if head.get(..end)?.last() != Some(&b'\r') {
-            return None;
-        }
-        if line_ends == 0 {
-            let first = head.get(..end - 1)?;
-            if first.len() > limits.uri_bytes_max.saturating_add(START_LINE_EXTRA) || !names_sip(first) {
-                return None;
-            }
-        } else if may_be_length(head.get(from..)?) {
+/// What a whole head says of the body's length; where its lines end is put into `ends`. `None` where its start line is
+/// none, or a line ends by anything but CRLF.
+fn length_in(head: &[u8], ends: &mut Vec<u32>, limits: &Limits) -> Option<Length> {
+    let (mut walk, mut length) = (Lines::new(head, 0), Length::Absent);
+    let first = walk.physical().ok()?;
+    if first.len() > limits.uri_bytes_max.saturating_add(START_LINE_EXTRA) || !names_sip(first) {
+        return None;
+    }
+    ends.push(u32::try_from(first.len()).ok()?);
+    while walk.at() < head.len() {
+        let from = walk.at();
+        if may_be_length(walk.physical().ok()?) {
             // With its folds.
             let line = Lines::new(head, from).header().ok().flatten()?;
             if let Some(split) = lines::split(line).filter(|split| split.word == HeaderName::ContentLength) {
                 length = length.and(split.value);
             }
         }
-        (from, line_ends) = (end + 1, line_ends + 1);
+        ends.push(u32::try_from(walk.at() - 2).ok()?);
     }
-    // A CR more than there are line ends stands alone somewhere.
-    (memchr::memchr_iter(b'\r', head).count() == line_ends).then_some(length)
+    Some(length)
 }
 
 /// Whether a line may be `Content-Length` or `l`: few others are split for it.

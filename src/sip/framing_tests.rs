@@ -2,6 +2,10 @@
 
 use proptest::prelude::*;
 
+use bytes::Bytes;
+
+use super::super::message::Message;
+use super::super::parse::{parse, parse_frame};
 use super::*;
 
 fn message(body: &str) -> String {
@@ -10,6 +14,17 @@ fn message(body: &str) -> String {
          Call-ID: x\r\nCSeq: 1 MESSAGE\r\nContent-Length:\r\n  {}\r\n\r\n{body}",
         body.len()
     )
+}
+
+/// Along the framer's line ends the same is read as without them.
+fn reads_the_same(frame: Frame<'_>) {
+    let limits = Limits::default();
+    let read = |message: Message| {
+        let lines: Vec<_> = message.headers().map(|line| (line.name, line.value.to_vec())).collect();
+        (message.bytes().to_vec(), message.body().to_vec(), lines)
+    };
+    let along = parse_frame(frame, &limits).map(read);
+    assert_eq!(along, parse(Bytes::copy_from_slice(frame.bytes), &limits).map(read));
 }
 
 /// Everything that comes out of a stream cut into reads of `step` octets; an error ends the list.
@@ -24,7 +39,10 @@ fn frames_within(stream: &[u8], step: usize, limits: &Limits) -> Vec<String> {
         loop {
             match framer.next(limits) {
                 Ok(None) => break,
-                Ok(Some(Framed::Message(bytes))) => out.push(String::from_utf8_lossy(bytes).into_owned()),
+                Ok(Some(Framed::Message(frame))) => {
+                    reads_the_same(frame);
+                    out.push(String::from_utf8_lossy(frame.bytes).into_owned());
+                }
                 Ok(Some(Framed::KeepAlivePing)) => out.push("ping".into()),
                 Ok(Some(Framed::Pong)) => out.push("pong".into()),
                 Err(refused) => {
@@ -180,7 +198,7 @@ fn f1_it_says_what_it_is_in_the_middle_of_and_holds_nothing_between() {
         assert_eq!(framer.pending(), want);
     }
     framer.push(&text[head + 4..]);
-    assert_eq!(framer.next(&limits), Ok(Some(Framed::Message(&text))));
+    assert!(matches!(framer.next(&limits), Ok(Some(Framed::Message(frame))) if frame.bytes == text));
     assert_eq!(framer.next(&limits), Ok(None));
     assert_eq!((framer.pending(), framer.buffer.capacity()), (Pending::Nothing, 0));
 }
@@ -203,7 +221,9 @@ fn f1_a_trimmed_framer_holds_what_is_unfinished_and_goes_on_with_it() {
     framer.trim();
     assert!(framer.buffer.capacity() <= 200, "{}", framer.buffer.capacity());
     framer.push(&rest.as_bytes()[100..]);
-    assert!(matches!(framer.next(&limits), Ok(Some(Framed::Message(text))) if text == rest.as_bytes()));
+    assert!(
+        matches!(framer.next(&limits), Ok(Some(Framed::Message(frame))) if frame.bytes == rest.as_bytes())
+    );
     // Limit, limit + 1.
     let sized = |length: usize| {
         let head = message("").len() + length.to_string().len() - 1;

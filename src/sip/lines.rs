@@ -29,11 +29,18 @@ pub(crate) struct Split<'a> {
 pub(crate) struct Lines<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Where the next lines end, as far as whoever framed them has found it.
+    ends: &'a [u32],
 }
 
 impl<'a> Lines<'a> {
-    pub fn new(bytes: &'a [u8], at: usize) -> Self {
-        Self { bytes, at }
+    pub const fn new(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at, ends: &[] }
+    }
+
+    /// A walk from the start along line ends that were found already.
+    pub const fn along(bytes: &'a [u8], ends: &'a [u32]) -> Self {
+        Self { bytes, at: 0, ends }
     }
 
     /// Where the next line starts; after the empty line, where the body starts.
@@ -43,6 +50,16 @@ impl<'a> Lines<'a> {
 
     /// One physical line, without its CRLF.
     pub fn physical(&mut self) -> Result<&'a [u8], Broken> {
+        if let Some((end, more)) = self.ends.split_first() {
+            let end = *end as usize;
+            if let (Some(line), Some(b"\r\n")) = (self.bytes.get(self.at..end), self.bytes.get(end..end + 2))
+            {
+                (self.at, self.ends) = (end + 2, more);
+                return Ok(line);
+            }
+            // They are not of these octets.
+            self.ends = &[];
+        }
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let end = memchr::memchr2(b'\r', b'\n', rest).ok_or(Broken::Unended)?;
         match (rest.get(end), rest.get(end + 1)) {

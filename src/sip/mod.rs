@@ -28,7 +28,7 @@ pub mod write;
 
 pub use error::{Blame, Malformed};
 pub use flow::{ConnectionId, Flow, Hop, ListenerId, Met, PartyId, Transport};
-pub use framing::{Framed, Framer, Pending};
+pub use framing::{Frame, Framed, Framer, Pending};
 pub use headers::{CSeq, HeaderName, NameAddr, Via};
 pub use message::{Message, Method, StartLine};
 pub use uri::{Host, Uri};

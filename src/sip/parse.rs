@@ -5,6 +5,7 @@
 use bytes::{Buf as _, Bytes};
 
 use super::error::{Cause, Malformed};
+use super::framing::Frame;
 use super::grammar::{self, TOKEN, Values};
 use super::headers::{CSeq, HeaderName, NameAddr, SINGLE_ALWAYS, SINGLE_IN_REQUEST, Tag, Via};
 use super::lines::{self, Broken, Length, Lines};
@@ -83,7 +84,21 @@ pub fn parse(mut bytes: Bytes, limits: &Limits) -> Result<Message, Box<Malformed
     let leading =
         bytes.iter().take(LEADING_OCTETS_MAX).take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     bytes.advance(leading);
-    match read(&bytes, limits) {
+    parse_along(bytes, &[], limits)
+}
+
+/// Reads one message as it was framed: its line ends, where they are known, are not looked for again.
+pub fn parse_frame(frame: Frame<'_>, limits: &Limits) -> Result<Message, Box<Malformed>> {
+    let bytes = Bytes::copy_from_slice(frame.bytes);
+    if frame.line_ends.is_empty() {
+        parse(bytes, limits)
+    } else {
+        parse_along(bytes, frame.line_ends, limits)
+    }
+}
+
+fn parse_along(bytes: Bytes, ends: &[u32], limits: &Limits) -> Result<Message, Box<Malformed>> {
+    match read(&bytes, ends, limits) {
         Ok(read) => Ok(read.message(bytes)),
         Err(fault) => Err(refuse::malformed(&bytes, fault, limits)),
     }
@@ -156,11 +171,11 @@ struct Essentials {
     body_end: usize,
 }
 
-fn read(bytes: &[u8], limits: &Limits) -> Result<Read, Fault> {
+fn read(bytes: &[u8], ends: &[u32], limits: &Limits) -> Result<Read, Fault> {
     if bytes.len() > limits.message_bytes_max.min(u32::MAX as usize) {
         return Err(Fault::new(Cause::Oversize, 513, "Message Too Large"));
     }
-    let mut walk = Lines::new(bytes, 0);
+    let mut walk = Lines::along(bytes, ends);
     let (start, subject) = start_line(bytes, walk.physical().map_err(first_line)?, limits)?;
     let request = matches!(start, Start::Request { .. });
     let mut found = Vec::with_capacity(LINES_USUAL.min(limits.header_lines_max));

@@ -129,14 +129,12 @@ pub fn unquote(text: &[u8]) -> Cow<'_, [u8]> {
 /// Adds a number in decimal.
 pub fn decimal_into(value: u64, out: &mut Vec<u8>) {
     match usize::try_from(value).ok().and_then(|value| THOUSAND.get(value)) {
-        Some(digits) => {
-            let from = match value {
-                0..=9 => 2,
-                10..=99 => 1,
-                _ => 0,
-            };
-            out.extend_from_slice(digits.get(from..).unwrap_or_default());
-        }
+        // Arrays: so few octets are not worth a call that copies any number of them.
+        Some([a, b, c]) => match value {
+            0..=9 => out.push(*c),
+            10..=99 => out.extend_from_slice(&[*b, *c]),
+            _ => out.extend_from_slice(&[*a, *b, *c]),
+        },
         None => {
             decimal_into(value / 1_000, out);
             let rest = usize::try_from(value % 1_000).unwrap_or_default();

@@ -278,7 +278,7 @@ impl Edge {
 
     /// One datagram.
     pub fn hear(&mut self, flow: Flow, text: &str) -> Seen {
-        self.input(Input::Frame { flow, bytes: text.as_bytes() })
+        self.input(Input::Frame { flow, frame: text.as_bytes().into() })
     }
 
     /// Whether a stream of this flow would be taken.

@@ -71,7 +71,7 @@ impl Edge {
     ) {
         let Some(listener) = self.listener(to) else { return };
         let flow = Flow { listener, transport, remote: from, connection: ConnectionId(connection) };
-        self.input(at, Input::Frame { flow, bytes });
+        self.input(at, Input::Frame { flow, frame: bytes.into() });
     }
 
     /// The listener at an address.

@@ -81,8 +81,8 @@ impl Bench {
         let id = reading.flow.connection;
         loop {
             match reading.framer.next(&Limits::default()) {
-                Ok(Some(Framed::Message(bytes))) => {
-                    seen.messages.push((id, bytes.to_vec()));
+                Ok(Some(Framed::Message(frame))) => {
+                    seen.messages.push((id, frame.bytes.to_vec()));
                     reading.messages += 1;
                 }
                 Ok(Some(Framed::KeepAlivePing)) => self.streams.pong(id),
