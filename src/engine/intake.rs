@@ -179,7 +179,8 @@ impl Engine {
         if verdict == SourceVerdict::Banned || !self.may_roam(flow) {
             return Roams::Nobody;
         }
-        match self.sources.guest(&self.policy, now, flow) {
+        let known = flow.is_shown() && self.guard.knows(now.tick, flow.listener, flow.remote.ip());
+        match self.sources.guest(&self.policy, now, flow, known) {
             Guest::Read => Roams::As(Listed::Guest),
             Guest::Unread | Guest::Excess => Roams::Unread,
         }
@@ -217,17 +218,18 @@ impl Engine {
     #[must_use]
     pub fn party_at(&self, listener: ListenerId, ip: IpAddr) -> Option<Met> {
         if let Some(peer) = self.whose(listener, ip) {
-            return Some(Met { party: peer.party, guest: false });
+            return Some(Met { party: peer.party, guest: false, known: true });
         }
         let roams = self.policy.peer(*self.policy.roaming(listener).first()?)?;
-        Some(Met { party: roams.party, guest: true })
+        Some(Met { party: roams.party, guest: true, known: false })
     }
 
     /// The same of one that connects now: whoever is banned for what it said over streams is not even shaken hands with.
     #[must_use]
     pub fn meets(&self, now: Tick, listener: ListenerId, ip: IpAddr) -> Option<Met> {
         let banned = || self.sources.bans_streams(now, ip) && self.whose(listener, ip).is_none();
-        self.party_at(listener, ip).filter(|_| !banned())
+        let met = self.party_at(listener, ip).filter(|_| !banned())?;
+        Some(Met { known: met.known || self.guard.knows(now, listener, ip), ..met })
     }
 
     /// A stream of nobody, closed already.

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::hint::black_box;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::credential::{Credential, Demand, DigestUri};
@@ -16,6 +17,7 @@ use super::sources::Settings;
 use super::table::Medium;
 use super::{Peer, PeerId, Policy};
 use crate::clock::Tick;
+use crate::sip::ListenerId;
 use crate::sip::Uri;
 use crate::sip::digest::{Authorization, Ha1, Hash, Qop, User};
 
@@ -119,6 +121,12 @@ impl Guard {
             }
         }
         self.demands = demands;
+    }
+
+    /// Whether somebody who roams has proven a password from there lately.
+    #[must_use]
+    pub fn knows(&self, now: Tick, listener: ListenerId, source: IpAddr) -> bool {
+        self.proofs.as_ref().is_some_and(|proofs| proofs.know_source(now, listener, source))
     }
 
     /// A nonce to ask with.

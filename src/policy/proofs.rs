@@ -10,7 +10,7 @@ use super::table::{Key, Secret, Table};
 use crate::clock::Tick;
 use crate::sip::ListenerId;
 
-/// Proofs that are remembered at once (32 octets each). At the limit the oldest of one set makes room, one of the same user
+/// Proofs that are remembered at once (32 octets each), and as many sources that they came from. At the limit the oldest of one set makes room, one of the same user
 /// first. Nobody but who proves a password takes any.
 pub const PROOFS_MAX: usize = 16_384;
 
@@ -22,6 +22,12 @@ struct Proven {
     last: Tick,
     /// Of which user, by a keyed hash; 0 for what is forgotten.
     whose: u32,
+}
+
+impl Proven {
+    fn holds(self, now: Tick) -> bool {
+        self.whose != 0 && now <= self.last.after(PROOF_LASTS)
+    }
 }
 
 /// Of which user of whoever roams at a listener, and from where; an IPv6 source is its /64.
@@ -40,37 +46,51 @@ pub struct Whence<'a> {
 pub struct Proofs {
     secret: Secret,
     table: Table<Proven>,
+    /// Where any of them came from.
+    sources: Table<Proven>,
 }
 
 impl Proofs {
     /// None yet. `seed` is secret to the process; at most `limit` are remembered.
     #[must_use]
     pub fn new(seed: [u8; 32], limit: usize) -> Self {
-        Self { secret: Secret::new(seed), table: Table::new(limit) }
+        Self { secret: Secret::new(seed), table: Table::new(limit), sources: Table::new(limit) }
     }
 
     /// A password was proven.
     pub fn insert(&mut self, now: Tick, whence: &Whence<'_>) {
-        let (whose, (hash, key)) = (self.tag(whence.user), self.place(whence));
+        let whose = self.tag(whence.user);
         // One user that comes from everywhere pushes out its own proofs before those of others.
         let rank = |proven: &Proven| u64::from(proven.whose != whose) << 63 | proven.last.micros() >> 1;
-        if let Some((proven, _)) = self.table.entry(hash, key, rank) {
-            *proven = Proven { last: now, whose };
+        let (place, source) = (self.place(whence), self.source(whence.listener, whence.source));
+        for (table, (hash, key)) in [(&mut self.table, place), (&mut self.sources, source)] {
+            if let Some((proven, _)) = table.entry(hash, key, rank) {
+                *proven = Proven { last: now, whose };
+            }
         }
+    }
+
+    /// Whether a password was proven from there lately, whoever's. It says that somebody rightful is there, and not that nobody
+    /// else is.
+    #[must_use]
+    pub fn know_source(&self, now: Tick, listener: ListenerId, source: IpAddr) -> bool {
+        let (hash, key) = self.source(listener, source);
+        self.sources.find(hash, key).is_some_and(|proven| proven.holds(now))
     }
 
     /// Whether it was, lately.
     #[must_use]
     pub fn know(&self, now: Tick, whence: &Whence<'_>) -> bool {
         let (hash, key) = self.place(whence);
-        let proven = self.table.find(hash, key);
-        proven.is_some_and(|proven| proven.whose != 0 && now <= proven.last.after(PROOF_LASTS))
+        self.table.find(hash, key).is_some_and(|proven| proven.holds(now))
     }
 
     /// The user's password is another one by now, or the user is no more: what was proven before is worth nothing.
     pub fn forget(&mut self, user: &[u8]) {
         let whose = self.tag(user);
-        for slot in self.table.iter_mut().filter(|slot| slot.value.whose == whose) {
+        for slot in
+            self.table.iter_mut().chain(self.sources.iter_mut()).filter(|slot| slot.value.whose == whose)
+        {
             slot.value = Proven::default();
         }
     }
@@ -78,6 +98,10 @@ impl Proofs {
     fn place(&self, whence: &Whence<'_>) -> (u64, Key) {
         let Whence { listener, user, source } = whence;
         self.secret.mixed(Some(listener.0), Some(Key::of(*source)), Some(user))
+    }
+
+    fn source(&self, listener: ListenerId, source: IpAddr) -> (u64, Key) {
+        self.secret.mixed(Some(listener.0), Some(Key::of(source)), None)
     }
 
     /// A user in 32 bits that nobody can foretell, never 0.
@@ -98,6 +122,30 @@ mod tests {
 
     fn whence(listener: u16, user: &'static str, source: &str) -> Whence<'static> {
         Whence { listener: ListenerId(listener), user: user.as_bytes(), source: source.parse().unwrap() }
+    }
+
+    #[test]
+    fn a_source_is_known_while_any_proof_from_there_holds() {
+        let mut proofs = Proofs::new([5; 32], PROOFS_MAX);
+        let known = |proofs: &Proofs, seconds, listener, source: &str| {
+            proofs.know_source(at(seconds), ListenerId(listener), source.parse().unwrap())
+        };
+        proofs.insert(at(1), &whence(1, "phone", "2001:db8::1"));
+        proofs.insert(at(9), &whence(1, "other", "2001:db8::7"));
+        let lasts = PROOF_LASTS.as_secs();
+        for (seconds, listener, source, wanted) in [
+            (9, 1, "2001:db8::2", true),
+            (9 + lasts, 1, "2001:db8::2", true),
+            (10 + lasts, 1, "2001:db8::2", false),
+            (9, 2, "2001:db8::1", false),
+            (9, 1, "2001:db8:0:1::1", false),
+        ] {
+            assert_eq!(known(&proofs, seconds, listener, source), wanted, "{seconds} {listener} {source}");
+        }
+        proofs.forget(b"phone");
+        assert!(known(&proofs, 9, 1, "2001:db8::1"), "another proved one there since");
+        proofs.forget(b"other");
+        assert!(!known(&proofs, 9, 1, "2001:db8::1"));
     }
 
     #[test]

@@ -312,7 +312,8 @@ impl Sources {
     /// A frame of an unlisted source at a listener where somebody may roam. A source whose streams bring too many is banned, and
     /// all together are bounded. Datagrams are dropped above the rate, and never earn a ban by their number: anybody can forge
     /// them, and must then go on sending to keep the source out.
-    pub fn guest(&mut self, policy: &Policy, now: Now, flow: &Flow) -> Guest {
+    /// Where a password was `known` to be proven from lately, a stream's are read whatever all the others bring.
+    pub fn guest(&mut self, policy: &Policy, now: Now, flow: &Flow, known: bool) -> Guest {
         self.counts.guests = self.counts.guests.saturating_add(1);
         let frames = self.settings.ban_after.saturating_mul(GUEST_SHARE);
         let rate = Rate::new(frames, self.settings.ban_window, frames);
@@ -326,7 +327,7 @@ impl Sources {
             }
             return Guest::Excess;
         }
-        if self.guests.take(now.tick, flow) {
+        if known || self.guests.take(now.tick, flow) {
             return Guest::Read;
         }
         self.counts.guests_unread = self.counts.guests_unread.saturating_add(1);

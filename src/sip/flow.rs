@@ -35,6 +35,8 @@ pub struct Met {
     pub party: PartyId,
     /// Its address says nothing: until it has proven who it is, it has a guest's place, for a guest's time.
     pub guest: bool,
+    /// Somebody has proven a password from there lately: no crowd of strangers takes a place of its.
+    pub known: bool,
 }
 
 /// A signalling transport.

@@ -12,7 +12,7 @@ use super::error::{Cause, Malformed};
 use super::grammar::{self, TOKEN};
 use super::headers::HeaderName;
 use super::lines::{self, Broken, Length, Lines};
-use super::parse::Limits;
+use super::parse::{LINES_USUAL, Limits};
 use super::refuse::{self, Fault};
 
 /// What a start line holds beside its URI, with room.
@@ -219,6 +219,7 @@ impl Framer {
         if seen == self.start {
             let mut ends = std::mem::take(&mut self.ends);
             ends.clear();
+            ends.reserve(LINES_USUAL);
             let whole = self.whole(&mut ends, limits);
             if let Some(end) = whole {
                 (self.stage, self.ends) = (Stage::Body { end }, ends);

@@ -22,7 +22,7 @@ pub const LEADING_OCTETS_MAX: usize = 32;
 const METHOD_BYTES_MAX: usize = 128;
 
 /// Header lines most messages stay below, so that one allocation holds them.
-const LINES_USUAL: usize = 24;
+pub(super) const LINES_USUAL: usize = 24;
 
 /// Sizes and counts the reader bears.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use ringfence::engine::{BanState, Input, Query, Reply};
 use ringfence::policy::{PeerId, PeerSide, Policy};
 use ringfence::sip::digest::Hash;
 use ringfence::sip::framing::Framer;
-use ringfence::sip::parse::Limits;
+use ringfence::sip::parse::{Limits, parse};
 use ringfence::sip::{ConnectionId, Flow, ListenerId, Transport};
 
 use super::credentials::{Client, OFFICE, demand, invite};
@@ -239,4 +239,33 @@ fn f1_a_guests_message_that_is_too_long_is_counted_told_once_and_never_answered(
     let told: Vec<_> = alerts.iter().map(|alert| (alert.code.number, alert.count)).collect();
     assert_eq!((told, edge.count("malformed_oversize")), (vec![(39102, 3)], 3));
     assert!(alerts[0].text.contains("`streams.guest_message_bytes`"), "{}", alerts[0].text);
+}
+
+/// A place where a password was proven is rightful for somebody: what crowds elsewhere bring does not silence it over streams.
+#[test]
+fn f1_in_a_flood_over_streams_who_proved_from_there_before_is_read() {
+    let mut edge = Edge::under(two_doors());
+    let flow = |n: u32| nth(stream(u64::from(n) + 1), n);
+    let request = ask("before");
+    let asked = edge.hear(flow(900), &over_tcp(&request));
+    let asked = parse(asked.sent[0].1.clone(), &Limits::default()).unwrap();
+    let proven = OFFICE.again(&request, &asked);
+    assert_eq!(edge.hear(flow(900), &over_tcp(&proven)).proven, [ConnectionId(901)]);
+    edge.input(Input::Closed { connection: ConnectionId(901) });
+    edge.pass(Duration::from_secs(60));
+    for n in 0..500 {
+        assert_eq!(edge.hear(flow(n), &over_tcp(&ask(&format!("flood{n}")))).sent.len(), 1, "{n}");
+    }
+    let stranger = edge.hear(flow(500), &over_tcp(&ask("newcomer")));
+    assert_eq!((stranger.sent.len(), stranger.closed.len()), (0, 1));
+    let again = Flow { connection: ConnectionId(950), ..flow(900) };
+    let known = edge.hear(again, &over_tcp(&ask("once-more")));
+    assert_eq!((known.sent.len(), known.closed.len()), (1, 0), "it is asked as ever");
+    let elsewhere =
+        Flow { listener: ListenerId(1 - again.listener.0), connection: ConnectionId(951), ..again };
+    assert!(edge.meets(elsewhere), "at the other listener it is one of many, and let in");
+    // It has what any source has, and no more.
+    let answered =
+        (0..201).filter(|n| edge.hear(again, &over_tcp(&ask(&format!("much{n}")))).sent.len() == 1).count();
+    assert_eq!(answered, 199);
 }

@@ -187,6 +187,11 @@ impl Connection {
         (self.flow.listener, self.flow.transport, self.flow.remote, party)
     }
 
+    /// Whether it was accepted, or begun, less than so long ago.
+    pub fn is_younger_than(&self, age: Duration, now: Tick) -> bool {
+        now < self.began.after(age)
+    }
+
     /// Whether it never brought a whole message.
     pub const fn is_silent(&self) -> bool {
         !self.greeted

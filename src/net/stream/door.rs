@@ -52,7 +52,7 @@ impl Streams {
         let ip = flow.remote.ip();
         let met = who(flow.listener, ip);
         let cover = met.and_then(|met| self.meet(flow.transport, met.party));
-        let (Some(Met { guest, .. }), Some(cover)) = (met, cover) else {
+        let (Some(Met { guest, known, .. }), Some(cover)) = (met, cover) else {
             self.counts.strangers += 1;
             self.news.push_back(News::Stranger(flow));
             return;
@@ -70,7 +70,7 @@ impl Streams {
             self.news.push_back(News::NoRoom(Room::Source(ip)));
             return;
         }
-        if guest && !self.make_way(&flow) {
+        if guest && !known && !self.make_way(now, &flow) {
             self.counts.refused_guests += 1;
             return;
         }
@@ -83,7 +83,7 @@ impl Streams {
             self.counts.accepted += 1;
             self.per_source.entry(Source::of(ip)).or_default().all += 1;
             if guest {
-                self.seat_guest(id);
+                self.seat_guest(id, known);
             } else {
                 self.note_listed(id);
             }
@@ -96,19 +96,22 @@ impl Streams {
         }
     }
 
-    fn seat_guest(&mut self, id: ConnectionId) {
+    /// One whose source is known has its place beside the share of all others: what they take, it need not give up.
+    fn seat_guest(&mut self, id: ConnectionId, known: bool) {
         let Some(connection) = slot(&mut self.slots, id) else { return };
         connection.guest = true;
         let flow = connection.flow;
         let source = Source::of(flow.remote.ip());
-        self.guests.take((flow.listener, flow.transport), source, id);
+        if !known {
+            self.guests.take((flow.listener, flow.transport), source, id);
+        }
         self.per_source.entry(source).or_default().guests += 1;
         self.rearm(id);
     }
 
     /// Whether there is a guest's place. The rest of the table is for peers: no number of guests takes a place of theirs. Where
     /// all are taken, the source that holds most gives up its oldest connection that has said nothing, or else its oldest.
-    fn make_way(&mut self, flow: &Flow) -> bool {
+    fn make_way(&mut self, now: Tick, flow: &Flow) -> bool {
         if self.guests.taken() < self.settings.guests_max {
             return true;
         }
@@ -122,6 +125,11 @@ impl Streams {
         drop(crowd);
         let Some(id) = making_way else { return false };
         self.counts.evicted_guests += 1;
+        // One that had no time to say anything is not at fault, and nothing is counted against its source.
+        let excused = self.settings.handshake_timeout;
+        if let Some(connection) = slot(&mut self.slots, id) {
+            connection.told |= connection.is_younger_than(excused, now);
+        }
         self.remove(id);
         true
     }

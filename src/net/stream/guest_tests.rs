@@ -83,7 +83,7 @@ fn f1_a_guest_whom_a_new_policy_lists_is_one_no_more() {
     bench.turn();
     let now = bench.now;
     let listed = |_: ListenerId, ip: IpAddr| {
-        Some(Met { party: PartyId(1), guest: ip == IpAddr::from([127, 0, 0, 71]) })
+        Some(Met { party: PartyId(1), guest: ip == IpAddr::from([127, 0, 0, 71]), known: false })
     };
     bench.streams.close_unknown(now, &listed);
     assert_eq!((bench.streams.guests(), bench.streams.live()), (1, 3));
@@ -101,7 +101,7 @@ fn f1_a_guest_where_a_peers_name_leads_by_now_is_not_cut_in_its_call() {
     assert_eq!((bench.streams.guests(), bench.streams.live()), (2, 2));
     bench.pass(Duration::from_secs(11));
     let led = |_: ListenerId, ip: IpAddr| {
-        Some(Met { party: PartyId(1), guest: ip == IpAddr::from([127, 0, 0, 71]) })
+        Some(Met { party: PartyId(1), guest: ip == IpAddr::from([127, 0, 0, 71]), known: false })
     };
     bench.streams.on_time(bench.now, &led);
     assert_eq!((bench.streams.guests(), bench.streams.live()), (0, 1));
@@ -125,7 +125,7 @@ fn f1_a_stream_of_a_removed_peer_is_no_guest_without_a_guests_bounds() {
     bench.turn();
     bench.turn();
     assert_eq!((bench.streams.guests(), bench.streams.live()), (1, 3));
-    let roams = |_: ListenerId, _: IpAddr| Some(Met { party: PartyId(1), guest: true });
+    let roams = |_: ListenerId, _: IpAddr| Some(Met { party: PartyId(1), guest: true, known: false });
     bench.streams.close_unknown(bench.now, &roams);
     let seen = bench.until(|seen| !seen.news.is_empty());
     assert_eq!(seen.news.len(), 1, "the listed one alone is closed: {:?}", seen.news);
@@ -174,8 +174,9 @@ fn f1_a_newcomer_finds_its_place_beside_a_crowd_and_the_silent_go_first() {
     bench.until(|seen| !seen.messages.is_empty());
     let _newcomer = bench.client_at(70);
     let seen = bench.until(|seen| !seen.news.is_empty());
-    assert_eq!((counted(&seen, 71), counted(&seen, 72)), (1, 0), "of two that hold the same, the older");
-    assert!(is_closed(&mut crowd[1]), "the first has said something");
+    assert_eq!((counted(&seen, 71), counted(&seen, 72)), (0, 0), "whoever had no time is at no fault");
+    assert!(is_closed(&mut crowd[1]), "of two that hold the same, the older; its first has said something");
+    bench.now = bench.now.after(Duration::from_secs(5));
     let mut again = bench.client_at(71);
     let seen = bench.until(|seen| !seen.news.is_empty());
     assert_eq!((counted(&seen, 71), counted(&seen, 72)), (0, 1), "72 holds most now");
@@ -207,4 +208,29 @@ fn f1_a_guest_that_never_says_anything_whole_counts_as_a_stranger() {
     drop(speaks);
     let seen = bench.until(|seen| !seen.news.is_empty());
     assert!(matches!(seen.news[..], [News::Closed(_)]), "it said something: {seen:?}");
+}
+
+/// Whoever proved a password there is not pushed aside by those who never did: nobody takes its place, and it takes nobody's.
+#[test]
+fn f1_a_crowd_takes_no_place_of_a_source_that_is_known() {
+    let mut bench = Bench::new(|settings| (settings.guests_max, settings.guests_per_source_max) = (4, 2));
+    let _crowd: Vec<TcpStream> = (71..75).map(|host| bench.client_at(host)).collect();
+    bench.turn();
+    assert_eq!(bench.streams.guests(), 4);
+    let mut known: Vec<TcpStream> = [90, 90].map(|host| bench.client_at(host)).into();
+    let _more: Vec<TcpStream> = (75..85).map(|host| bench.client_at(host)).collect();
+    bench.turn();
+    bench.turn();
+    assert_eq!(
+        (bench.streams.guests(), bench.streams.live(), bench.streams.counts().refused_guests),
+        (4, 6, 0)
+    );
+    for phone in &mut known {
+        phone.write_all(OPTIONS).unwrap();
+        assert_eq!(bench.until(|seen| !seen.messages.is_empty()).messages.len(), 1);
+    }
+    // Of its own it has no more than any other address.
+    let _third = bench.client_at(90);
+    bench.turn();
+    assert_eq!((bench.streams.live(), bench.streams.counts().refused_source), (6, 1));
 }

@@ -39,7 +39,11 @@ struct Bench {
 /// Whoever is not a stranger is met as peer 1, those from 127.0.0.70 on as guests.
 fn who(_: ListenerId, ip: IpAddr) -> Option<Met> {
     let guest = ip >= IpAddr::from([127, 0, 0, 70]);
-    (ip != IpAddr::from([127, 0, 0, 66])).then_some(Met { party: PartyId(1), guest })
+    (ip != IpAddr::from([127, 0, 0, 66])).then_some(Met {
+        party: PartyId(1),
+        guest,
+        known: ip == IpAddr::from([127, 0, 0, 90]),
+    })
 }
 
 impl Bench {
