@@ -2,7 +2,7 @@
 //!
 //! Owns that no port is out twice, that one that comes back rests before it goes out again (late packets of the call
 //! before are nobody's), and that nobody can tell which is next. Refuses to know sockets and calls.
-//! Read first: RFC 3550 §11; RFC 5761 §5; RFC 6056 §3.
+//! Read first: RFC 3550 §11; RFC 5761 §5.1; RFC 6056 §3.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -13,41 +13,35 @@ use rand_core::RngCore;
 
 use crate::clock::Tick;
 
+/// Ports of one lease.
+const LEASE_PORTS: usize = 2;
+
 /// One pool of [`Ports`], by its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PoolId(pub u8);
 
-/// A port, or two, that one stream has on one leg. It goes back with [`Ports::give_back`]; dropped, it is lost.
+/// The two ports that one stream has on one leg, whether RTCP shares the first of them or not: a peer that shares may stop
+/// with any later offer. They go back with [`Ports::give_back`]; dropped, they are lost.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "ports go back to their pool"]
 pub struct Lease {
     pool: PoolId,
     rtp: u16,
-    pair: bool,
 }
 
 impl Lease {
-    /// The port for RTP; even where RTCP has its own.
+    /// The port for RTP, an even one.
     #[must_use]
     pub const fn rtp(&self) -> u16 {
         self.rtp
     }
 
-    /// The port for RTCP; `None` where both share one.
+    /// The port for RTCP, the next one (RFC 3550 §11).
     #[must_use]
-    pub const fn rtcp(&self) -> Option<u16> {
+    pub const fn rtcp(&self) -> u16 {
         // The lower one of a pair is even, so there is one above it.
-        if self.pair { Some(self.rtp + 1) } else { None }
+        self.rtp + 1
     }
-}
-
-/// How many ports a stream needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Width {
-    /// An even one and the next.
-    Pair,
-    /// One that RTP and RTCP share (RFC 5761).
-    Single,
 }
 
 /// The pools of all addresses that media is received at.
@@ -63,8 +57,6 @@ struct Pool {
     bind: IpAddr,
     /// The even ones of pairs of which both are free.
     pairs: Vec<u16>,
-    /// Free ones whose other half is not.
-    halves: Vec<u16>,
     /// What came back, and since when it is free again; the oldest first.
     resting: VecDeque<(Tick, Lease)>,
     /// Ports that are out.
@@ -93,30 +85,21 @@ impl Ports {
     }
 
     /// Takes ports out of a pool, any of the free ones; `None` where none is free, or there is no such pool.
-    pub fn take(&mut self, pool: PoolId, width: Width, now: Tick, random: &mut dyn RngCore) -> Option<Lease> {
+    pub fn take(&mut self, pool: PoolId, now: Tick, random: &mut dyn RngCore) -> Option<Lease> {
         let found = self.pools.get_mut(usize::from(pool.0))?;
         found.wake(now);
-        let lease = match width {
-            Width::Pair => Lease { pool, rtp: drawn(&mut found.pairs, random)?, pair: true },
-            Width::Single => Lease { pool, rtp: found.single(random)?, pair: false },
-        };
-        found.out += lease.count();
-        Some(lease)
+        let rtp = drawn(&mut found.pairs, random)?;
+        found.out += LEASE_PORTS;
+        Some(Lease { pool, rtp })
     }
 
     /// Takes ports back; they rest before they go out again.
     pub fn give_back(&mut self, lease: Lease, now: Tick) {
         let free = now.after(self.rest);
         if let Some(pool) = self.pools.get_mut(usize::from(lease.pool.0)) {
-            pool.out = pool.out.saturating_sub(lease.count());
+            pool.out = pool.out.saturating_sub(LEASE_PORTS);
             pool.resting.push_back((free, lease));
         }
-    }
-}
-
-impl Lease {
-    const fn count(&self) -> usize {
-        if self.pair { 2 } else { 1 }
     }
 }
 
@@ -125,34 +108,15 @@ impl Pool {
         // Port 0 is none, and the upper one of a pair must be within too.
         let even = |port: &u16| port.is_multiple_of(2) && *port != 0;
         let pairs = range.clone().filter(even).filter(|port| range.contains(&(port + 1))).collect();
-        Self { bind, pairs, halves: Vec::new(), resting: VecDeque::new(), out: 0 }
+        Self { bind, pairs, resting: VecDeque::new(), out: 0 }
     }
 
     /// What has rested is free.
     fn wake(&mut self, now: Tick) {
         while self.resting.front().is_some_and(|(free, _)| *free <= now) {
             let Some((_, lease)) = self.resting.pop_front() else { return };
-            if lease.pair {
-                self.pairs.push(lease.rtp);
-                continue;
-            }
-            match self.halves.iter().position(|half| *half == lease.rtp ^ 1) {
-                Some(at) => {
-                    self.halves.swap_remove(at);
-                    self.pairs.push(lease.rtp & !1);
-                }
-                None => self.halves.push(lease.rtp),
-            }
+            self.pairs.push(lease.rtp);
         }
-    }
-
-    fn single(&mut self, random: &mut dyn RngCore) -> Option<u16> {
-        if let Some(half) = drawn(&mut self.halves, random) {
-            return Some(half);
-        }
-        let even = drawn(&mut self.pairs, random)?;
-        self.halves.push(even + 1);
-        Some(even)
     }
 }
 
@@ -200,17 +164,16 @@ mod tests {
         ];
         for (range, pairs) in rows {
             let (mut ports, mut random) = (ports(range.clone()), random(1));
-            let taken: Vec<_> =
-                std::iter::from_fn(|| ports.take(POOL, Width::Pair, at(0), &mut random)).collect();
+            let taken: Vec<_> = std::iter::from_fn(|| ports.take(POOL, at(0), &mut random)).collect();
             assert_eq!((taken.len(), ports.out()), (pairs, 2 * pairs), "{range:?}");
             for lease in taken {
                 assert!(lease.rtp().is_multiple_of(2) && range.contains(&lease.rtp()));
-                assert!(lease.rtcp().is_some_and(|port| port == lease.rtp() + 1 && range.contains(&port)));
+                assert!(lease.rtcp() == lease.rtp() + 1 && range.contains(&lease.rtcp()));
                 ports.give_back(lease, at(0));
             }
             assert_eq!(ports.out(), 0);
         }
-        assert_eq!(ports(20_000..=20_001).take(PoolId(1), Width::Pair, at(0), &mut random(1)), None);
+        assert_eq!(ports(20_000..=20_001).take(PoolId(1), at(0), &mut random(1)), None);
         assert_eq!(
             (ports(2..=3).bind(POOL), ports(2..=3).bind(PoolId(1))),
             (Some([127, 0, 0, 1].into()), None)
@@ -220,26 +183,12 @@ mod tests {
     #[test]
     fn what_comes_back_rests_before_it_goes_out_again() {
         let (mut ports, mut random) = (ports(20_000..=20_001), random(2));
-        let lease = ports.take(POOL, Width::Pair, at(0), &mut random).unwrap();
+        let lease = ports.take(POOL, at(0), &mut random).unwrap();
         ports.give_back(lease, at(10));
-        assert_eq!(ports.take(POOL, Width::Pair, at(14), &mut random), None);
-        assert_eq!(ports.take(POOL, Width::Single, at(14), &mut random), None);
-        let lease = ports.take(POOL, Width::Pair, at(15), &mut random).unwrap();
+        assert_eq!(ports.take(POOL, at(14), &mut random), None);
+        let lease = ports.take(POOL, at(15), &mut random).unwrap();
         assert_eq!(ports.out(), 2);
         ports.give_back(lease, at(15));
-    }
-
-    #[test]
-    fn two_streams_that_share_ports_have_one_pair_between_them() {
-        let (mut ports, mut random) = (ports(20_000..=20_001), random(3));
-        let first = ports.take(POOL, Width::Single, at(0), &mut random).unwrap();
-        let second = ports.take(POOL, Width::Single, at(0), &mut random).unwrap();
-        assert_eq!((first.rtp() ^ 1, first.rtcp(), ports.out()), (second.rtp(), None, 2));
-        assert_eq!(ports.take(POOL, Width::Single, at(0), &mut random), None);
-        ports.give_back(first, at(0));
-        assert_eq!(ports.take(POOL, Width::Pair, at(9), &mut random), None, "half of it is out");
-        ports.give_back(second, at(9));
-        assert!(ports.take(POOL, Width::Pair, at(14), &mut random).is_some());
     }
 
     #[test]
@@ -247,7 +196,7 @@ mod tests {
         let mut steps = BTreeSet::new();
         for seed in 0..64 {
             let (mut ports, mut random) = (ports(20_000..=29_999), random(seed));
-            let mut port = || ports.take(POOL, Width::Pair, at(0), &mut random).unwrap().rtp();
+            let mut port = || ports.take(POOL, at(0), &mut random).unwrap().rtp();
             steps.insert(i32::from(port()) - i32::from(port()));
         }
         assert!(steps.len() > 60, "{steps:?}");
@@ -264,11 +213,9 @@ mod tests {
             let mut back: Vec<(u16, u64)> = Vec::new();
             for (step, which, pause) in steps {
                 seconds += pause;
-                let width = if step == 0 { Width::Single } else { Width::Pair };
                 if step < 3 {
-                    if let Some(lease) = ports.take(POOL, width, at(seconds), &mut random) {
-                        prop_assert_eq!(lease.rtcp().is_some(), width == Width::Pair);
-                        for port in [Some(lease.rtp()), lease.rtcp()].into_iter().flatten() {
+                    if let Some(lease) = ports.take(POOL, at(seconds), &mut random) {
+                        for port in [lease.rtp(), lease.rtcp()] {
                             let rested = |(other, since): &(u16, u64)| *other != port || since + 5 <= seconds;
                             prop_assert!(back.iter().all(rested), "{} did not rest", port);
                         }
@@ -276,12 +223,12 @@ mod tests {
                     }
                 } else if !live.is_empty() {
                     let lease = live.swap_remove(which.index(live.len()));
-                    let both = [Some(lease.rtp()), lease.rtcp()].into_iter().flatten();
+                    let both = [lease.rtp(), lease.rtcp()].into_iter();
                     back.extend(both.map(|port| (port, seconds)));
                     ports.give_back(lease, at(seconds));
                 }
                 let out: Vec<u16> =
-                    live.iter().flat_map(|lease| [Some(lease.rtp()), lease.rtcp()]).flatten().collect();
+                    live.iter().flat_map(|lease| [lease.rtp(), lease.rtcp()]).collect();
                 let distinct: BTreeSet<u16> = out.iter().copied().collect();
                 prop_assert_eq!((out.len(), distinct.len()), (ports.out(), ports.out()));
                 prop_assert!(distinct.iter().all(|port| (20_000..=20_015).contains(port)));
@@ -291,7 +238,7 @@ mod tests {
             }
             prop_assert_eq!(ports.out(), 0);
             // All of it is whole again, however it was cut.
-            let pairs = std::iter::from_fn(|| ports.take(POOL, Width::Pair, at(seconds + 5), &mut random)).count();
+            let pairs = std::iter::from_fn(|| ports.take(POOL, at(seconds + 5), &mut random)).count();
             prop_assert_eq!(pairs, 8);
         }
     }

@@ -5,7 +5,7 @@
 
 use super::base::{Base, key};
 use super::ends::Means;
-use super::heard::{Heard, Secret};
+use super::heard::{Heard, Place, Secret};
 use super::offer::ours;
 use super::pair::{Line, Pair};
 use super::refusal::Refusal;
@@ -68,10 +68,7 @@ impl Base {
         let mut said = self.own((leg, slot), kind, peer, heard.profile).ok_or(Refusal::Ports)?;
         let settings = self.settings(leg);
         said.mux = heard.mux;
-        // RFC 3605: it asks for a port of its own now, and we have but the one that was shared.
-        let alone = self.ends.end(leg, slot).is_some_and(|end| end.lease.rtcp().is_none());
-        said.rtcp = (alone && !heard.mux).then_some((said.port, None));
-        let keyed = heard.place.or_else(|| was.and_then(|was| was.keyed));
+        let last = heard.place.or_else(|| was.and_then(|was| was.last));
         match &heard.secret {
             Secret::Clear => {}
             Secret::Sdes(crypto) => {
@@ -87,7 +84,7 @@ impl Base {
                 said.setup = Some(if *active { Setup::Active } else { Setup::Passive });
             }
         }
-        Ok(Line { slot: Some(slot), heard: Some(heard.clone()), said, keyed, stale: false })
+        Ok(Line { slot: Some(slot), heard: Some(heard.clone()), said, last, stale: false })
     }
 }
 
@@ -99,17 +96,18 @@ pub(super) fn taken(asked: &Line, heard: Heard, was: Option<&Line>) -> Line {
         line.said.crypto.retain(|ours| ours.tag == crypto.tag);
     }
     line.said.mux = heard.mux;
-    // Our key was told before the peer said that it has moved: the next description has another.
+    // Our key was told before it had served, or before the peer said that it has moved: the next description has another.
     let repeated = was.is_some_and(|was| was.said.crypto.first() == line.said.crypto.first());
-    line.stale = repeated && was.is_some_and(|was| moved(was, &heard));
-    line.keyed = heard.place.or(line.keyed);
+    line.stale = repeated && was.is_some_and(|was| was.stale || moved(was, &heard));
+    line.last = heard.place.or(line.last);
     line.heard = Some(heard);
     line
 }
 
 /// Whether the peer receives elsewhere, or is known by another key.
 fn moved(was: &Line, heard: &Heard) -> bool {
-    let elsewhere = heard.place.is_some() && was.keyed.is_some() && heard.place != was.keyed;
+    let rtp = |place: Option<Place>| place.map(|place| place.rtp);
+    let elsewhere = heard.place.is_some() && was.last.is_some() && rtp(heard.place) != rtp(was.last);
     let key = |heard: &Heard| match &heard.secret {
         Secret::Sdes(crypto) => Some(crypto.key.clone()),
         Secret::Clear | Secret::Dtls { .. } => None,

@@ -9,7 +9,7 @@ use super::refusal::Refusal;
 use super::settings::LegSettings;
 use crate::clock::Tick;
 use crate::media::order::{Local, MediaId, MediaLeg, Order, STREAMS_MAX, Spot};
-use crate::media::ports::{Lease, Ports, Width};
+use crate::media::ports::{Lease, Ports};
 
 /// What a step of a call takes from outside: ports, time, randomness.
 pub struct Means<'a> {
@@ -78,14 +78,12 @@ impl Ends {
         &mut self,
         (leg, stream): (MediaLeg, u8),
         settings: &LegSettings,
-        width: Width,
         taken: &mut Taken,
         means: &mut Means<'_>,
     ) -> Result<(), Refusal> {
         let Some(place) = self.of(leg).get_mut(usize::from(stream)) else { return Err(Refusal::Mismatch) };
         if place.is_none() {
-            let lease =
-                means.ports.take(settings.pool, width, means.now, means.random).ok_or(Refusal::Ports)?;
+            let lease = means.ports.take(settings.pool, means.now, means.random).ok_or(Refusal::Ports)?;
             *place = Some(End { lease, open: None });
             taken.push((leg, stream));
         }
@@ -104,13 +102,12 @@ impl Ends {
         let spot = self.spot(leg, stream);
         let bind = ports.bind(settings.pool)?;
         let end = self.of(leg).get_mut(usize::from(stream))?.as_mut()?;
-        let alone = end.lease.rtcp().is_none();
-        let wanted = Shares(alone || shares.unwrap_or(false));
+        let wanted = Shares(shares.unwrap_or(false));
         if end.open.is_some_and(|open| shares.is_none() || open == wanted) {
             return None;
         }
         end.open = Some(wanted);
-        let rtcp = end.lease.rtcp().filter(|_| !wanted.0);
+        let rtcp = (!wanted.0).then(|| end.lease.rtcp());
         Some(Order::Open { spot, local: Local { bind, rtp: end.lease.rtp(), rtcp } })
     }
 

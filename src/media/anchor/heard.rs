@@ -17,8 +17,7 @@ use crate::media::srtp::sdes::Crypto;
 #[derive(Debug, Clone)]
 pub(super) struct Heard {
     /// Where it receives; `None` where it says that it does not, in the old way of holding.
-    pub place: Option<SocketAddr>,
-    pub rtcp: Option<SocketAddr>,
+    pub place: Option<Place>,
     pub mux: bool,
     pub profile: Profile,
     pub direction: Direction,
@@ -26,6 +25,13 @@ pub(super) struct Heard {
     pub ptime: Option<u16>,
     pub maxptime: Option<u16>,
     pub secret: Secret,
+}
+
+/// Where a peer receives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub rtp: SocketAddr,
+    pub rtcp: Option<SocketAddr>,
 }
 
 /// By what the peer's packets are known.
@@ -69,7 +75,7 @@ impl Heard {
                 handshake(stream, leg, active)?
             }
         };
-        Self::placed(stream, leg, profile, secret, stream.direction)
+        Self::placed(stream, leg, (profile, secret), stream.direction, stream.mux)
     }
 
     /// A stream of an answer to what we asked.
@@ -94,8 +100,10 @@ impl Heard {
             }
         };
         // RFC 3264 §6.1: an answer gives no more than was asked.
-        let mut heard = Self::placed(stream, leg, profile, secret, stream.direction.with(asked.direction))?;
-        heard.mux &= asked.mux;
+        let direction = stream.direction.with(asked.direction);
+        // RFC 5761 §5.1.1: an answer shares a port only where it was asked to.
+        let mux = stream.mux && asked.mux;
+        let mut heard = Self::placed(stream, leg, (profile, secret), direction, mux)?;
         heard.formats.retain(|format| asked.formats.iter().any(|other| other.codec == format.codec));
         if heard.formats.iter().any(|format| format.codec.is_media()) {
             Ok(heard)
@@ -109,7 +117,7 @@ impl Heard {
     pub fn repeats(&self, before: &Self, agreed: &[Format]) -> bool {
         let known = |format: &Format| before.formats.contains(format);
         let left = |format: &Format| self.formats.iter().any(|other| other.codec == format.codec);
-        (self.place, self.rtcp, self.mux) == (before.place, before.rtcp, before.mux)
+        (self.place, self.mux) == (before.place, before.mux)
             && (self.profile, self.direction, &self.secret)
                 == (before.profile, before.direction, &before.secret)
             && self.formats.iter().all(known)
@@ -119,29 +127,17 @@ impl Heard {
     fn placed(
         stream: &Stream,
         leg: &LegSettings,
-        profile: Profile,
-        secret: Secret,
+        (profile, secret): (Profile, Secret),
         direction: Direction,
+        mux: bool,
     ) -> Result<Self, Refusal> {
-        let place = stream.place().ok_or(Refusal::NoStream)?;
+        let rtp = stream.place().ok_or(Refusal::NoStream)?;
         // RFC 3264 §8.4: the old way of holding. It sends on, and is sent nothing.
-        let held = place.ip().is_unspecified();
-        let place = Some(place).filter(|_| !held);
-        if let Some(place) = place {
-            leg.judge(place).map_err(Refusal::Place)?;
-        }
-        let mut rtcp = if stream.mux { place } else { stream.rtcp_place().filter(|_| !held) };
-        if let Some(rtcp) = rtcp {
-            leg.judge(rtcp).map_err(Refusal::Place)?;
-        }
-        // RFC 5761 §4: they do not share a port unless it is said.
-        if !stream.mux && rtcp == place {
-            rtcp = None;
-        }
+        let held = rtp.ip().is_unspecified();
+        let place = if held { None } else { Some(placed(stream, leg, rtp, mux)?) };
         Ok(Self {
             place,
-            rtcp,
-            mux: stream.mux,
+            mux,
             profile,
             direction: if held { Direction::of(direction.sends(), false) } else { direction },
             formats: stream.formats.iter().filter(|format| leg.lets(&format.codec)).cloned().collect(),
@@ -152,9 +148,22 @@ impl Heard {
     }
 }
 
+/// Where a peer receives, judged.
+fn placed(stream: &Stream, leg: &LegSettings, rtp: SocketAddr, mux: bool) -> Result<Place, Refusal> {
+    leg.judge(rtp).map_err(Refusal::Place)?;
+    let rtcp = if mux { Some(rtp) } else { stream.rtcp_place() };
+    if let Some(rtcp) = rtcp {
+        leg.judge(rtcp).map_err(Refusal::Place)?;
+    }
+    // RFC 5761 §4: they do not share a port unless it is said.
+    Ok(Place { rtp, rtcp: rtcp.filter(|rtcp_at| mux || *rtcp_at != rtp) })
+}
+
 /// RTP without encryption, offered.
 fn clear_offer(stream: &Stream, leg: &LegSettings, encrypted: bool) -> Result<Secret, Refusal> {
-    let keyed = !stream.crypto.is_empty() || stream.unusable.is_some();
+    // RFC 8643 §3: SDES and DTLS alike may stand beside RTP/AVP, for the other side to take or leave.
+    let sdes = !stream.crypto.is_empty() || stream.unusable.is_some();
+    let keyed = sdes || stream.fingerprint.is_some() || stream.setup.is_some();
     match leg.demand {
         Demand::Emergency => Ok(Secret::Clear),
         Demand::Required | Demand::Plain if keyed => Err(Refusal::BestEffort),

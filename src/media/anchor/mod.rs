@@ -24,6 +24,7 @@ pub use settings::{CODECS, Demand, Keying, LegSettings, SUITES};
 pub use state::FORKS_MAX;
 
 use self::base::Base;
+use self::pair::Line;
 use self::state::State;
 use super::order::{MediaId, MediaLeg, Order};
 use super::sdp::{self, Description};
@@ -54,13 +55,15 @@ pub struct Passed {
 pub struct Anchor {
     base: Base,
     state: State,
+    /// What a refresh of ours told on a leg with keys that are new, until its answer is taken.
+    refreshing: [Option<Vec<Line>>; 2],
 }
 
 impl Anchor {
     /// The media of a call that nobody has described yet.
     #[must_use]
     pub fn new(media: MediaId, caller: Arc<LegSettings>, callee: Arc<LegSettings>) -> Self {
-        Self { base: Base::new(media, caller, callee), state: State::Fresh }
+        Self { base: Base::new(media, caller, callee), state: State::Fresh, refreshing: [const { None }; 2] }
     }
 
     /// Its number.
@@ -83,12 +86,15 @@ impl Anchor {
     /// # Errors
     /// Why it is not taken; what stood before stands.
     pub fn offer(&mut self, whence: Whence, sdp: &[u8], means: &mut Means<'_>) -> Result<Passed, Refusal> {
-        if self.is_pending() {
+        if self.is_pending() || self.state.waits_in(whence.fork) {
             // RFC 3264 §4: no offer while another one waits.
             return Err(Refusal::Pending);
         }
         let said = sdp::read(sdp)?;
-        self.propose(whence, said, means)
+        let passed = self.propose(whence, said, means)?;
+        // What a refresh told and nobody answered is past.
+        self.refreshing = [const { None }; 2];
+        Ok(passed)
     }
 
     fn propose(

@@ -3,6 +3,9 @@
 //! Owns which streams cross, and our half of the other leg's description. Refuses to know what comes of it.
 //! Read first: RFC 3264 §5, §8; RFC 4568 §5.1.1, §7.1; RFC 5763 §5.
 
+use rand_core::RngCore;
+use smallvec::SmallVec;
+
 use super::base::{Base, key};
 use super::ends::{Means, Taken};
 use super::heard::{Heard, keys_may_be_told};
@@ -10,7 +13,6 @@ use super::pair::{Line, Pair};
 use super::refusal::Refusal;
 use super::settings::{Demand, Keying, LegSettings};
 use crate::media::order::{MediaLeg, STREAMS_MAX};
-use crate::media::ports::Width;
 use crate::media::sdp::{Description, Kind, Profile, Security, Setup, Stream};
 use crate::media::srtp::Mki;
 use crate::media::srtp::sdes::Crypto;
@@ -143,10 +145,8 @@ impl Base {
         let mut lines: Vec<Line> = before.iter().map(|line| Line::off(&line.said)).collect();
         for line in theirs {
             let (Some(slot), Some(heard)) = (line.slot, &line.heard) else { continue };
-            let width = if heard.mux { Width::Single } else { Width::Pair };
-            self.ensure((to.other(), slot), width, taken, means)?;
-            // Whoever asks cannot know whether the ports will be shared.
-            self.ensure((to, slot), Width::Pair, taken, means)?;
+            self.ensure((to.other(), slot), taken, means)?;
+            self.ensure((to, slot), taken, means)?;
             let kept = before.iter().position(|was| was.slot == Some(slot));
             let was = kept.and_then(|at| before.get(at));
             let asks = self.ask((to, slot), &line.said.kind, heard, was, means)?;
@@ -181,10 +181,7 @@ impl Base {
             Security::Sdes => {
                 keys_may_be_told(settings)?;
                 said.crypto = match was {
-                    Some(was) if was.stale => {
-                        let fresh = |crypto: &Crypto| ours(crypto.tag, key(crypto.key.suite(), means.random));
-                        was.said.crypto.iter().map(fresh).collect()
-                    }
+                    Some(was) if was.stale => was.fresh_keys(means.random),
                     // RFC 4568 §7.1.4: a key that stays is repeated.
                     Some(was) => was.said.crypto.clone(),
                     None => (1..)
@@ -202,8 +199,7 @@ impl Base {
                 said.setup = Some(Setup::Either);
             }
         }
-        let (keyed, stale) = was.map_or((None, false), |was| (was.keyed, false));
-        Ok(Line { slot: Some(slot), heard: None, said, keyed, stale })
+        Ok(Line { slot: Some(slot), heard: None, said, last: was.and_then(|was| was.last), stale: false })
     }
 
     /// What we say of a stream on a leg, but for its secrets: what the other side says of it, with our address and port.
@@ -224,20 +220,18 @@ impl Base {
         said.formats = formats;
         said.ptime = other.ptime;
         said.maxptime = other.maxptime;
-        // One port for both is all there is, where the peer once shared it.
-        said.mux = other.mux || lease.rtcp().is_none();
+        said.mux = other.mux;
         Some(said)
     }
 
     fn ensure(
         &mut self,
         at: (MediaLeg, u8),
-        width: Width,
         taken: &mut Taken,
         means: &mut Means<'_>,
     ) -> Result<(), Refusal> {
         let settings = std::sync::Arc::clone(self.settings(at.0));
-        self.ends.ensure(at, &settings, width, taken, means)
+        self.ends.ensure(at, &settings, taken, means)
     }
 }
 
@@ -270,6 +264,12 @@ fn protection(settings: &LegSettings) -> Result<Profile, Refusal> {
 }
 
 impl Line {
+    /// Other keys of ours of the same suites, under the same numbers.
+    pub fn fresh_keys(&self, random: &mut dyn RngCore) -> SmallVec<[Crypto; 1]> {
+        let fresh = |crypto: &Crypto| ours(crypto.tag, key(crypto.key.suite(), random));
+        self.said.crypto.iter().map(fresh).collect()
+    }
+
     /// The protocol's and the kind's words of a line that is refused.
     pub fn refused(&self) -> Self {
         Self::off(&self.said)

@@ -3,12 +3,11 @@
 //! Owns which `m=` line of one leg is which of the other, and the terms that follow for the relay. Refuses to know how
 //! it came to hold. Read first: RFC 3264 §5, §6, §8.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::heard::{Heard, Secret};
+use super::heard::{Heard, Place, Secret};
 use super::settings::LegSettings;
 use crate::media::order::{Learning, MediaLeg, Protection, Terms};
 use crate::media::sdp::Stream;
@@ -23,8 +22,8 @@ pub(super) struct Line {
     pub heard: Option<Heard>,
     /// What we say of it.
     pub said: Stream,
-    /// Where our key goes.
-    pub keyed: Option<SocketAddr>,
+    /// Where the peer was last: our key goes there, and while it holds in the old way its media comes from there.
+    pub last: Option<Place>,
     /// Whether the peer moved since our key was told: the next description has another.
     pub stale: bool,
 }
@@ -32,7 +31,7 @@ pub(super) struct Line {
 impl Line {
     /// A line where nothing crosses.
     pub fn off(stream: &Stream) -> Self {
-        Self { slot: None, heard: None, said: stream.off(), keyed: None, stale: false }
+        Self { slot: None, heard: None, said: stream.off(), last: None, stale: false }
     }
 }
 
@@ -96,10 +95,13 @@ impl Pair {
         let events = said.iter().find(|format| format.codec.is_events());
         let media = said.iter().find(|format| format.codec.is_media());
         let formats: SmallVec<[u8; 8]> = said.iter().map(|format| format.number).collect();
+        // RFC 3264 §8.4: who holds in the old way names no place, and plays on from where it was. Its direction says that
+        // it is sent nothing.
+        let place = heard.place.or(line.last);
         Some(Terms {
-            remote: heard.place,
-            remote_rtcp: heard.rtcp,
-            receives: heard.direction.sends() && peer.direction.receives(),
+            remote: place.map(|place| place.rtp),
+            remote_rtcp: place.and_then(|place| place.rtcp),
+            receives: place.is_some() && heard.direction.sends() && peer.direction.receives(),
             sends: heard.direction.receives() && peer.direction.sends(),
             protection,
             learning,

@@ -19,6 +19,10 @@ impl Anchor {
         let State::Agreed(pair) = &self.state else { return None };
         let Ok(said) = sdp::read(sdp) else { return Some(false) };
         let lines = pair.leg(leg);
+        if lines.iter().any(|line| line.stale) {
+            // Our answer would say another key than stands: that is an exchange as any other.
+            return Some(false);
+        }
         let settings = self.base.settings(leg);
         let same = |(line, stream): (&Line, &Stream)| match &line.heard {
             None => stream.port == 0,
@@ -32,11 +36,18 @@ impl Anchor {
         Some(said.streams.len() == lines.len() && lines.iter().zip(&said.streams).all(same))
     }
 
-    /// What stands on a leg, for a refresh of ours; `None` while an offer waits or nothing is agreed.
+    /// What stands on a leg, for a refresh of ours, or for the answer to an offer that it [knows](Self::knows); `None` while
+    /// an offer waits or nothing is agreed. Where a key of ours has served, a refresh tells a new one, which holds from
+    /// [`Self::repeated`] on; one that is tried again tells the same.
     pub fn repeat(&mut self, leg: MediaLeg, means: &mut Means<'_>) -> Option<Vec<u8>> {
         let State::Agreed(pair) = &self.state else { return None };
-        let lines = pair.leg(leg).to_vec();
-        Some(self.base.write(leg, (0, 0), &lines, means.random))
+        let lines = pair.leg(leg);
+        let place = refreshing(&mut self.refreshing, leg);
+        if place.is_none() && lines.iter().any(|line| line.stale) {
+            *place = Some(lines.iter().map(|line| fresh(line, means)).collect());
+        }
+        let lines = place.as_deref().unwrap_or(lines);
+        Some(self.base.write(leg, (0, 0), lines, means.random))
     }
 
     /// The answer to [`Self::repeat`]: the peer may have moved or taken another key. What it says of codecs and directions
@@ -56,18 +67,21 @@ impl Anchor {
         if said.streams.len() != pair.leg(leg).len() {
             return Err(Refusal::Mismatch);
         }
+        let place = refreshing(&mut self.refreshing, leg);
+        let told = place.as_deref().unwrap_or(pair.leg(leg));
         let mut lines = Vec::with_capacity(said.streams.len());
-        for (line, stream) in pair.leg(leg).iter().zip(&said.streams) {
+        for ((line, was), stream) in told.iter().zip(pair.leg(leg)).zip(&said.streams) {
             let on = line.slot.is_some();
             if stream.kind != line.said.kind || on != (stream.port != 0) {
                 return Err(Refusal::Mismatch);
             }
             lines.push(if on {
-                taken(line, Heard::answered(stream, settings, &line.said)?, Some(line))
+                taken(line, Heard::answered(stream, settings, &line.said)?, Some(was))
             } else {
                 line.clone()
             });
         }
+        *place = None;
         *pair.leg_mut(leg) = lines;
         let pair = pair.clone();
         Ok(self.base.enact(&pair, true, means))
@@ -75,10 +89,28 @@ impl Anchor {
 
     /// A key has served its lifetime: the next description on that leg has another of ours.
     pub fn renew(&mut self, leg: MediaLeg) {
-        if let State::Agreed(pair) = &mut self.state {
+        if let State::Agreed(pair) | State::Offered { stands: Some(pair), .. } = &mut self.state {
             for line in pair.leg_mut(leg).iter_mut().filter(|line| !line.said.crypto.is_empty()) {
                 line.stale = true;
             }
         }
     }
+}
+
+/// What a refresh of ours told on a leg.
+const fn refreshing(both: &mut [Option<Vec<Line>>; 2], leg: MediaLeg) -> &mut Option<Vec<Line>> {
+    let [a, b] = both;
+    match leg {
+        MediaLeg::A => a,
+        MediaLeg::B => b,
+    }
+}
+
+/// A line with a key of ours that nobody had before, where the one that it has is not to be told again.
+fn fresh(line: &Line, means: &mut Means<'_>) -> Line {
+    let mut line = line.clone();
+    if line.stale {
+        line.said.crypto = line.fresh_keys(means.random);
+    }
+    line
 }

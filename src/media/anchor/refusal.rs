@@ -112,7 +112,7 @@ impl fmt::Display for Refusal {
             Self::Description(fault) => fault.fmt(f),
             Self::Clear => f.write_str("RTP without encryption, and SRTP is required"),
             Self::BestEffort => {
-                f.write_str("RTP/AVP with a=crypto: encrypted only at the other side's pleasure")
+                f.write_str("RTP/AVP with a=crypto, a=fingerprint or a=setup: encrypted only at the other side's pleasure")
             }
             Self::NoKey(Some(cause)) => write!(f, "SRTP without a usable key: {cause}"),
             Self::NoKey(None) => f.write_str("SRTP without a key of a suite that is allowed"),

@@ -89,6 +89,14 @@ impl Early {
 }
 
 impl State {
+    /// Whether the first offer is answered in other dialogs, but not in this one: RFC 3264 §4 counts for each.
+    pub fn waits_in(&self, fork: u64) -> bool {
+        match self {
+            Self::Early(early) | Self::EarlyOffered(early, _) => early.branch(fork).is_none(),
+            Self::Fresh | Self::Offered { .. } | Self::Agreed(_) => false,
+        }
+    }
+
     /// What holds before a new offer in this dialog.
     pub fn stands(&self, fork: u64) -> Option<&Pair> {
         match self {

@@ -5,6 +5,7 @@ mod exchange;
 mod forks;
 mod places;
 mod rebuilt;
+mod refresh;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -24,6 +24,7 @@ fn e1_e2_e4_e5_what_is_not_encrypted_is_refused_in_an_offer() {
     let crypto = |rest: &str| format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}{rest}\r\n");
     let savp = |lines: &str| format!("m=audio 4000 RTP/SAVP 0\r\n{lines}");
     let video = "m=video 4002 RTP/AVP 34\r\n";
+    let print = format!("a=fingerprint:sha-256 {}\r\n", hash("AB"));
     let clear = LegSettings { private: false, ..pbx() };
     let few = LegSettings { suites: [crate::media::srtp::Suite::AeadAes256Gcm].into(), ..pbx() };
     let seen = LegSettings { video: true, ..pbx() };
@@ -65,6 +66,20 @@ fn e1_e2_e4_e5_what_is_not_encrypted_is_refused_in_an_offer() {
             "E2 AVP and a=crypto, plain peer",
             plain(pbx()),
             format!("{AVP}{}", crypto("")),
+            Refusal::BestEffort,
+        ),
+        ("E2 AVP and a fingerprint", pbx(), format!("{AVP}{print}"), Refusal::BestEffort),
+        ("E2 AVP and a fingerprint, plain peer", plain(pbx()), format!("{AVP}{print}"), Refusal::BestEffort),
+        (
+            "E2 AVP and a fingerprint of the session, plain peer",
+            plain(pbx()),
+            format!("{print}{AVP}"),
+            Refusal::BestEffort,
+        ),
+        (
+            "E2 AVP and a=setup, plain peer",
+            plain(pbx()),
+            format!("{AVP}a=setup:actpass\r\n"),
             Refusal::BestEffort,
         ),
         ("E4 keys on plain signalling", clear.clone(), savp(&crypto("")), Refusal::KeysInClear),

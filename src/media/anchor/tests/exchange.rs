@@ -188,6 +188,8 @@ fn hold_crosses_both_ways_in_the_new_way_and_the_old() {
         let answered = call.answer(other, &held(far, "sendrecv")).unwrap();
         assert_eq!(answered.stream().direction, Direction::Receive);
         let (holder, other_terms) = (answered.terms(leg), answered.terms(other));
+        let before = holder.clone();
+        assert_eq!(before.remote.map(|at| at.ip().to_string()).as_deref(), Some(place));
         assert_eq!((holder.receives, holder.sends), (true, false));
         assert_eq!((other_terms.receives, other_terms.sends), (false, true));
         // The old way: an address of zeros.
@@ -195,12 +197,27 @@ fn hold_crosses_both_ways_in_the_new_way_and_the_old() {
         assert_eq!(asked.stream().direction, Direction::Send);
         assert!(!asked.text.contains("0.0.0.0"), "{}", asked.text);
         let answered = call.answer(other, &held(far, "recvonly")).unwrap();
-        assert_eq!((answered.terms(leg).remote, answered.terms(leg).sends), (None, false));
+        // What it plays meanwhile comes from where it was, and nothing is sent there.
+        let holder = answered.terms(leg);
+        assert_eq!((holder.remote, holder.remote_rtcp), (before.remote, before.remote_rtcp));
+        assert_eq!((holder.receives, holder.sends), (true, false));
         // And back.
         call.offer(leg, &held(place, "sendrecv")).unwrap();
         let answered = call.answer(other, &held(far, "sendrecv")).unwrap();
         assert_eq!((answered.terms(leg).sends, answered.terms(leg).receives), (true, true));
     }
+}
+
+#[test]
+fn a_caller_that_names_no_place_in_its_first_offer_is_off_until_it_does() {
+    let mut call = Call::new(pbx(), trunk());
+    call.offer(A, &sdp("0.0.0.0", &savp(KEY))).unwrap();
+    let terms = call.answer(B, &sdp(TRUNK, &savp(OTHER_KEY))).unwrap().terms(A);
+    assert_eq!((terms.remote, terms.remote_rtcp, terms.receives, terms.sends), (None, None, false, false));
+    call.settle(1).unwrap();
+    call.offer(A, &sdp(PBX, &savp(KEY))).unwrap();
+    let terms = call.answer(B, &sdp(TRUNK, &savp(OTHER_KEY))).unwrap().terms(A);
+    assert_eq!((terms.remote.is_some(), terms.receives, terms.sends), (true, true, true));
 }
 
 #[test]

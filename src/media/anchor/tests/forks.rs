@@ -129,3 +129,21 @@ fn an_offer_that_nobody_takes_gives_its_ports_back() {
     assert_eq!(call.ports.out(), 0);
     call.offer(A, &sdp(PBX, &savp(KEY))).unwrap();
 }
+
+#[test]
+fn a_dialog_that_has_not_answered_takes_no_other_offer() {
+    for (leg, address) in [(A, PBX), (B, TRUNK)] {
+        let mut call = Call::new(pbx(), trunk());
+        call.offer(A, &sdp(PBX, &savp(KEY))).unwrap();
+        call.answer_in(B, 1, &sdp(TRUNK, &savp(OTHER_KEY))).unwrap();
+        let update = sdp(address, &savp(KEY));
+        let ask = |call: &mut Call| {
+            let whence = Whence { leg, fork: 2 };
+            call.step(|anchor, means| anchor.offer(whence, update.as_bytes(), means)).map(|_| ())
+        };
+        assert_eq!(ask(&mut call), Err(Refusal::Pending), "the INVITE's own waits there");
+        assert!(!call.anchor.is_pending());
+        call.answer_in(B, 2, &sdp("203.0.113.81", &savp(OTHER_KEY))).unwrap();
+        assert_eq!(ask(&mut call), Ok(()));
+    }
+}
