@@ -314,7 +314,8 @@ fn of_baresip(log: &str, edge: &str) -> Vec<Message> {
     let way = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
-            ["UDP" | "TCP" | "TLS", source, "->", to] => {
+            // Another of its threads may have written between the transport and this.
+            [.., source, "->", to] => {
                 (source.starts_with(edge) || to.starts_with(edge)).then_some(source.starts_with(edge))
             }
             _ => None,
