@@ -9,15 +9,17 @@
 
 #![allow(clippy::print_stdout, clippy::panic, reason = "a bench prints what it found")]
 
+mod options;
+
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::net::{IpAddr, SocketAddr};
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64ct::{Base64, Encoding as _};
+use options::{option, options};
 use ringfence::clock::Clock;
 use ringfence::media::order::{Learning, Local, MediaId, MediaLeg, News, Order, Protection, Spot, Terms};
 use ringfence::media::srtp::{MasterKey, Mki, Suite};
@@ -30,22 +32,6 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 const PORTS_FROM: u16 = 20_000;
 /// How long the loop may take to hear of everything.
 const PATIENCE: Duration = Duration::from_millis(5);
-
-/// `--name value` pairs; what cargo adds itself stands alone and is passed over.
-fn options() -> HashMap<String, String> {
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    assert!(words.len().is_multiple_of(2), "--name value, and not {words:?}");
-    let pair = |pair: &[String]| {
-        let name = pair[0].strip_prefix("--").unwrap_or_else(|| panic!("--name value, and not {pair:?}"));
-        (name.to_owned(), pair[1].clone())
-    };
-    words.chunks_exact(2).map(pair).collect()
-}
-
-fn option<T: FromStr>(options: &HashMap<String, String>, name: &str, default: &str) -> T {
-    let text = options.get(name).map_or(default, String::as_str);
-    text.parse().unwrap_or_else(|_| panic!("--{name} {text:?} is none"))
-}
 
 /// A key that no other leg has.
 fn key(call: u16, leg: u8) -> MasterKey {

@@ -7,36 +7,20 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::panic, reason = "a bench prints what it found")]
 
+mod options;
 #[path = "../tests/rig/mod.rs"]
 mod rig;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use options::{option, options};
 use rig::callers::{Load, Own, play};
 use rig::wire::Lab;
 use rustls::client::Resumption;
 use rustls::version::{TLS12, TLS13};
 use serde_json::json;
-
-/// `--name value` pairs; what cargo adds itself stands alone and is passed over.
-fn options() -> HashMap<String, String> {
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    assert!(words.len().is_multiple_of(2), "--name value, and not {words:?}");
-    let pair = |pair: &[String]| {
-        let name = pair[0].strip_prefix("--").unwrap_or_else(|| panic!("--name value, and not {pair:?}"));
-        (name.to_owned(), pair[1].clone())
-    };
-    words.chunks_exact(2).map(pair).collect()
-}
-
-fn option<T: FromStr>(options: &HashMap<String, String>, name: &str, default: &str) -> T {
-    let text = options.get(name).map_or(default, String::as_str);
-    text.parse().unwrap_or_else(|_| panic!("--{name} {text:?} is none"))
-}
 
 fn main() {
     let options = options();

@@ -218,7 +218,7 @@ impl Engine {
     #[must_use]
     pub fn party_at(&self, listener: ListenerId, ip: IpAddr) -> Option<Met> {
         if let Some(peer) = self.whose(listener, ip) {
-            return Some(Met { party: peer.party, guest: false, known: true });
+            return Some(Met { party: peer.party, guest: false, known: false });
         }
         let roams = self.policy.peer(*self.policy.roaming(listener).first()?)?;
         Some(Met { party: roams.party, guest: true, known: false })
@@ -229,7 +229,7 @@ impl Engine {
     pub fn meets(&self, now: Tick, listener: ListenerId, ip: IpAddr) -> Option<Met> {
         let banned = || self.sources.bans_streams(now, ip) && self.whose(listener, ip).is_none();
         let met = self.party_at(listener, ip).filter(|_| !banned())?;
-        Some(Met { known: met.known || self.guard.knows(now, listener, ip), ..met })
+        Some(Met { known: met.guest && self.guard.knows(now, listener, ip), ..met })
     }
 
     /// A stream of nobody, closed already.

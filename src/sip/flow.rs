@@ -35,7 +35,7 @@ pub struct Met {
     pub party: PartyId,
     /// Its address says nothing: until it has proven who it is, it has a guest's place, for a guest's time.
     pub guest: bool,
-    /// Somebody has proven a password from there lately: no crowd of strangers takes a place of its.
+    /// A guest, from whose address somebody has proven a password lately: no crowd of strangers takes a place of its.
     pub known: bool,
 }
 

@@ -23,7 +23,7 @@ const START_LINE_EXTRA: usize = 256;
 pub struct Frame<'a> {
     /// Its octets.
     pub bytes: &'a [u8],
-    /// Where the lines of its head end, each counted from its first octet, where that is known; else empty.
+    /// Where the first lines of its head end, each counted from its first octet, as far as that is known.
     pub line_ends: &'a [u32],
 }
 
@@ -78,7 +78,8 @@ enum Stage {
 #[derive(Debug, Default)]
 pub struct Framer {
     buffer: Vec<u8>,
-    /// Where the lines of the current message's head end, counted from its start; empty where that was not found at once.
+    /// Where the first lines of the current message's head end (`LINES_USUAL` at most), counted from its start; empty where that
+    /// was not found at once.
     ends: Vec<u32>,
     /// Where the current message starts.
     start: usize,
@@ -294,7 +295,7 @@ impl Framer {
     }
 }
 
-/// What a whole head says of the body's length; where its lines end is put into `ends`. `None` where its start line is
+/// What a whole head says of the body's length; where its first lines end is put into `ends`. `None` where its start line is
 /// none, or a line ends by anything but CRLF.
 fn length_in(head: &[u8], ends: &mut Vec<u32>, limits: &Limits) -> Option<Length> {
     let (mut walk, mut length) = (Lines::new(head, 0), Length::Absent);
@@ -312,7 +313,10 @@ fn length_in(head: &[u8], ends: &mut Vec<u32>, limits: &Limits) -> Option<Length
                 length = length.and(split.value);
             }
         }
-        ends.push(u32::try_from(walk.at() - 2).ok()?);
+        // Of a head with more lines the reader looks for the rest itself: what is remembered of a message stays small.
+        if ends.len() < LINES_USUAL {
+            ends.push(u32::try_from(walk.at() - 2).ok()?);
+        }
     }
     Some(length)
 }

@@ -235,3 +235,21 @@ fn f1_a_trimmed_framer_holds_what_is_unfinished_and_goes_on_with_it() {
         assert_eq!((text.len(), frames_within(text.as_bytes(), 9_999, &limits)), (length, vec![outcome]));
     }
 }
+
+/// However many lines a head has, a few ends of them are remembered while its body is waited for, and the reader finds the rest.
+#[test]
+fn f3_a_head_of_many_lines_makes_the_framer_remember_no_more() {
+    let text = message("").replace("Call-ID: x", &format!("{}Call-ID: x", "X-Y: z\r\n".repeat(180)));
+    let whole = text.replace("\r\n  0\r\n", "\r\n  5\r\n");
+    let mut framer = Framer::default();
+    framer.push(whole.as_bytes());
+    assert!(matches!(framer.next(&Limits::default()), Ok(None)));
+    assert_eq!(
+        (framer.pending(), framer.ends.len(), framer.ends.capacity()),
+        (Pending::Body, LINES_USUAL, LINES_USUAL)
+    );
+    framer.push(b"hello");
+    let Ok(Some(Framed::Message(frame))) = framer.next(&Limits::default()) else { panic!("no message") };
+    reads_the_same(frame);
+    assert_eq!(frame.bytes.len(), whole.len() + 5);
+}
