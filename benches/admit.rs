@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ringfence::clock::{Now, Tick};
 use ringfence::policy::identity::Identity;
+use ringfence::policy::media::PeerMedia;
 use ringfence::policy::peer::{Advertised, CalledFrom, Extensions, Methods};
 use ringfence::policy::route::{Pattern, Route, RouteTarget};
 use ringfence::policy::rules::{Blocklist, ConcurrentCalls, Entry, MaxDuration, Rule, Rules};
@@ -42,6 +43,7 @@ fn peer(id: PeerId, name: &str, side: PeerSide, address: [u8; 4]) -> Option<Arc<
         identity: Identity::default(),
         plain_signalling: true,
         plain_media: true,
+        media: Arc::new(PeerMedia::of(Arc::from([address.ip().into()]))),
         methods: Methods::default(),
         extensions: Extensions::ALL,
         called_from: CalledFrom::RequestUri,
@@ -123,6 +125,7 @@ fn policy() -> Policy {
         routes: vec![route],
         rules: Rules { outbound, ..Rules::default() },
         sources: sources::Settings::default(),
+        media: None,
     };
     Policy::build(plan).expect("the two peers have an address each")
 }

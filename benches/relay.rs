@@ -67,6 +67,7 @@ fn leg(
         receives: true,
         sends: true,
         protection,
+        early: false,
         learning: Learning::Signalled,
         formats: [8].into_iter().collect(),
         events: None,
@@ -110,7 +111,7 @@ fn main() {
     let gather = Duration::from_micros(option(&options, "gather-us", "1000"));
     let settings = Settings { threads: option(&options, "threads", "1"), sockets_max: 60_000, gather };
     let ring: Ring = Arc::new(|| {});
-    let mut relay = Relay::start(&settings, Clock::start(), &ring).expect("threads");
+    let mut relay = Relay::start(&settings, None, Clock::start(), &ring).expect("threads");
     let Some(file) = options.get("file") else {
         println!("--file FILE says where the calls are to be written; see the head of benches/relay.rs");
         return relay.stop();

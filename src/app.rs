@@ -8,6 +8,8 @@ mod banner;
 mod beside;
 mod certificates;
 mod command;
+mod media;
+pub mod number;
 mod refused;
 mod reload;
 pub mod secret;
@@ -32,12 +34,14 @@ use crate::engine::Engine;
 use crate::net::files::FileLimit;
 use crate::net::tls::Book;
 use crate::net::{Outbox, Streams, UdpPort};
+use crate::policy::media::SiteMedia;
 use crate::policy::{Listener, Names};
 use crate::sinks::{Sinks, log};
 use crate::sip::Transport;
 
 use beside::Beside;
 use command::Doorbell;
+use media::Media;
 use shell::{DatagramCounts, Shell};
 use turn::{Loop, Parts};
 
@@ -73,8 +77,10 @@ pub fn run(file: &Path) -> Result<Ended, Failed> {
 }
 
 fn serve(file: &Path, source: &Source, mut config: Config, names: Names) -> Result<Ended, Failed> {
-    let limit = FileLimit::raise(config.net.connections_max);
-    limit.check(config.net.connections_max).map_err(Failed)?;
+    let (connections_max, sockets_max) =
+        (config.net.connections_max, config.policy.media.as_ref().map_or(0, SiteMedia::ports_max));
+    let limit = FileLimit::raise(connections_max.saturating_add(sockets_max));
+    limit.check(connections_max, sockets_max).map_err(Failed)?;
     let control = match &config.admin.socket {
         Some(path) => Some(ControlSocket::bind(path).map_err(Failed::new)?),
         None => None,
@@ -83,6 +89,9 @@ fn serve(file: &Path, source: &Source, mut config: Config, names: Names) -> Resu
     let (mut shell, clock) = (open(&poll, &config)?, Clock::start());
     let waker = turn::bell(&poll).map_err(|error| Failed(format!("the system gives no wake-up: {error}")))?;
     let waker = Arc::new(waker);
+    if let Some(site) = &config.policy.media {
+        shell.media = Media::start(site, clock, &waker).map_err(Failed)?;
+    }
     let book = Arc::new(config.tls.book(&Book::default()).map_err(Failed)?);
     shell
         .streams
@@ -90,7 +99,10 @@ fn serve(file: &Path, source: &Source, mut config: Config, names: Names) -> Resu
         .map_err(|error| Failed(format!("the system gives no thread: {error}")))?;
     let (sender, commands) = channel();
     let doorbell = Doorbell::new(sender, Arc::clone(&waker));
-    let engine = Engine::new(clock.now(), config.engine.clone(), Arc::clone(&config.policy), random()?);
+    let mut engine = Engine::new(clock.now(), config.engine.clone(), Arc::clone(&config.policy), random()?);
+    if let Some(fingerprint) = shell.media.fingerprint.take() {
+        engine.prove_media_by(fingerprint);
+    }
     banner::say(file, &config);
     let meter = shell.sinks.meter();
     let parts = Parts {
@@ -142,6 +154,7 @@ fn open(poll: &Poll, config: &Config) -> Result<Shell, Failed> {
         asked: HashMap::new(),
         wait: None,
         drained: None,
+        media: Media::default(),
         unsendable: Vec::new(),
     })
 }

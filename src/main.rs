@@ -17,6 +17,7 @@ use serde_json::Value;
 use ringfence::admin::ask::{Unanswered, ask};
 use ringfence::admin::certs::{self, KeyKind, Order};
 use ringfence::admin::{Request, record, table, unlocked, wrap};
+use ringfence::app::number;
 use ringfence::clock::Clock;
 use ringfence::config::{self, Source};
 use ringfence::sinks::GATHER;
@@ -56,6 +57,8 @@ Examples:
   ringfence unlock office                     let a user that wrong passwords locked out try again
   ringfence secret new                        a strong password for a peer
   ringfence ladder                            the last call as a ladder: who sent what, and the verdict
+  ringfence number --plans plans.yaml --plan office sip:0012125550100@pbx
+                                              how a number is read: who is dialled, where that is, how risky
   ringfence certs sip.example.com 192.0.2.1   a lab's own authority, and certificates for these names
 
 Exit codes:
@@ -143,6 +146,28 @@ enum Command {
         #[arg(long, value_name = "N")]
         width: Option<usize>,
         /// For machines: the record itself
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read numbers as a dial plan reads them: who is dialled, where that is, and how risky it is; or why nothing is read
+    ///
+    /// Plans stand in a file of their own, `plans:` with a name for each. With --cases, a table of numbers with what is
+    /// expected of each is run: every row that differs is printed, then how many were as expected, and the exit code is 1
+    /// if one differs.
+    Number {
+        /// The file of plans
+        #[arg(long, value_name = "FILE")]
+        plans: PathBuf,
+        /// The plan of the peer that dials
+        #[arg(long, value_name = "NAME", required_unless_present = "cases")]
+        plan: Option<String>,
+        /// URIs as they are dialled: sip:0012125550100@pbx, tel:+12125550100, urn:service:sos
+        #[arg(value_name = "URI", required_unless_present = "cases")]
+        uris: Vec<String>,
+        /// A table with the columns plan, uri, kind, value and risk_tier, tabs between them
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "uris"])]
+        cases: Option<PathBuf>,
+        /// For machines
         #[arg(long)]
         json: bool,
     },
@@ -236,6 +261,10 @@ fn main() -> ExitCode {
         Command::Ladder { record: name, file, width, json } => {
             let wanted = name.map_or(record::Wanted::Last, record::Wanted::Named);
             ladder(file, &config, &wanted, width, json)
+        }
+        Command::Number { plans, cases: Some(table), json, .. } => run_cases(&plans, &table, json),
+        Command::Number { plans, plan, uris, cases: None, json } => {
+            read_numbers(&plans, &plan.unwrap_or_default(), &uris, json)
         }
         Command::Secret { what } => {
             // Hashes are pasted into a policy file, which the service reads; a password has a file to itself.
@@ -379,6 +408,43 @@ fn records_of(file: &Path) -> Result<PathBuf, String> {
     config::records_of(&source)
         .map_err(|errors| format!("{errors}; {instead}"))?
         .ok_or_else(|| format!("{} sends call records to no file; {instead}", file.display()))
+}
+
+fn read_numbers(plans: &Path, plan: &str, uris: &[String], json: bool) -> ExitCode {
+    let reader = match number::Reader::open(plans) {
+        Ok(reader) => reader,
+        Err(failed) => return fail(&failed),
+    };
+    match reader.read(plan, uris) {
+        Ok(lines) if json => {
+            let lines: Vec<Value> = lines.iter().map(number::Line::json).collect();
+            print(&format!("{:#}", Value::Array(lines)))
+        }
+        Ok(lines) => print(&wrap::wrap(number::draw(&lines).trim_end(), width_of(&io::stdout()))),
+        Err(failed) => fail(&failed),
+    }
+}
+
+fn run_cases(plans: &Path, table: &Path, json: bool) -> ExitCode {
+    let run = number::Reader::open(plans).and_then(|reader| {
+        let source = Source::read(table).map_err(number::Failed::Errors)?;
+        reader.cases(&source.name, &source.text)
+    });
+    let cases = match run {
+        Ok(cases) => cases,
+        Err(failed) => return fail(&failed),
+    };
+    let as_expected = cases.count - cases.differ.len();
+    let printed = if json {
+        let told =
+            serde_json::json!({ "count": cases.count, "as_expected": as_expected, "differ": cases.differ });
+        print(&format!("{told:#}"))
+    } else {
+        let mut page: String = cases.differ.iter().map(|told| format!("{told}\n")).collect();
+        page.push_str(&format!("{as_expected} of {} as expected", cases.count));
+        print(&page)
+    };
+    if cases.differ.is_empty() { printed } else { ExitCode::from(FAILED) }
 }
 
 fn tell_reload(answer: &Value) -> String {

@@ -2,17 +2,25 @@
 //!
 //! Owns the list of packets that an outsider can send as many of as he likes, and the bound of DESIGN.md §7.
 
-#![allow(clippy::print_stderr, reason = "a measurement says what it measured")]
+#![allow(
+    clippy::print_stderr,
+    clippy::panic,
+    reason = "a measurement says what it measured, and why it could not"
+)]
 
 #[path = "../benches/site/mod.rs"]
 mod site;
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use ringfence::clock::Tick;
+use ringfence::clock::{Clock, Tick};
+use ringfence::media::dtls::{Handshake, PROFILES, Step};
 use ringfence::media::order::{Learning, MediaId, MediaLeg, Protection, Spot, Terms};
 use ringfence::media::srtp::{Inbound, MasterKey, Mki, Outbound, Suite};
 use ringfence::media::stream::{Arrival, Port, Session, Verdict};
+use ringfence::net::relay::certificate;
 use site::{Site, flow};
 
 #[global_allocator]
@@ -87,6 +95,7 @@ fn terms(remote: &str, protection: Protection) -> Terms {
         receives: true,
         sends: true,
         protection,
+        early: false,
         learning: Learning::Signalled,
         formats: [8].into_iter().collect(),
         events: None,
@@ -110,7 +119,7 @@ fn e8_a_relayed_packet_allocates_nothing_whoever_sent_it() {
     {
         let mut phone = matches!(a, Protection::Srtp { .. }).then(|| Outbound::new(&key(1), u64::MAX));
         let before = live();
-        let mut session = Box::new(Session::new(MediaId(1)));
+        let mut session = Box::new(Session::new(MediaId(1), None));
         for (leg, remote, protection) in
             [(MediaLeg::A, "192.0.2.1:4000", a), (MediaLeg::B, "198.51.100.2:6000", b)]
         {
@@ -151,6 +160,22 @@ fn live() -> u64 {
     allocated() - freed
 }
 
+/// DESIGN.md §7: what the engine keeps of a call whose media is anchored. What the relay keeps of it stands in
+/// `e8_a_relayed_packet_allocates_nothing_whoever_sent_it`, and the two are one call's.
+#[test]
+fn a_held_call_whose_media_is_anchored_keeps_less_than_eight_kilobytes() {
+    const CALLS: u64 = 5_000;
+    let mut site = Site::anchored();
+    site.call();
+    site.pass(Duration::from_secs(40));
+    let before = live();
+    (0..CALLS).for_each(|_| site.hold());
+    site.pass(Duration::from_secs(40));
+    let each = (live() - before) / CALLS;
+    eprintln!("a held call with anchored media: {each} bytes");
+    assert!(each <= 8_000, "{each} bytes");
+}
+
 /// DESIGN.md §7. Both peers know neither session timers nor UPDATE, so that both session descriptions are kept.
 #[test]
 fn a_held_call_keeps_less_than_six_kilobytes() {
@@ -164,4 +189,66 @@ fn a_held_call_keeps_less_than_six_kilobytes() {
     let each = (live() - before) / CALLS;
     eprintln!("a held call: {each} bytes");
     assert!(each <= 6_000, "{each} bytes");
+}
+
+/// What a call holds whose one leg has its keys from handshakes: until both have keys, while the last flight may be asked for
+/// again, and then.
+#[test]
+fn a_call_with_dtls_holds_little_once_nobody_asks_for_its_last_flight() {
+    let clock = Clock::start();
+    let somebody = || Arc::new(certificate(clock).expect("a certificate"));
+    let (edge, peer, suites): (_, _, Arc<[Suite]>) = (somebody(), somebody(), PROFILES[..].into());
+    let source: SocketAddr = "192.0.2.1:4000".parse().expect("an address");
+    let spot = Spot { media: MediaId(1), leg: MediaLeg::A, stream: 0 };
+    let started = std::time::Instant::now();
+    let mut shaken = |_| {
+        let before = live();
+        let mut session = Box::new(Session::new(MediaId(1), Some(Arc::clone(&edge))));
+        session.open(MediaLeg::A, 0, true);
+        let (fingerprint, suites) = (peer.fingerprint().clone(), Arc::clone(&suites));
+        let dtls = Protection::Dtls { active: false, fingerprint, suites: Arc::clone(&suites) };
+        assert!(session.set(Tick::ZERO, spot, terms("192.0.2.1:4000", dtls)).is_none());
+        let mut phone = Handshake::new(&peer, (edge.fingerprint(), &suites), true, Tick::ZERO);
+        let (mut buffer, mut most, mut flight) = (vec![0; 4_096], 0, Vec::new());
+        loop {
+            match phone.step(&mut buffer) {
+                Step::Send(octets) => {
+                    let arrival = Arrival { stream: 0, leg: MediaLeg::A, port: Port::Rtp, source };
+                    session.packet(Tick::ZERO, arrival, &mut buffer, octets);
+                }
+                Step::Wait(_) => {
+                    session.shake(
+                        Tick::ZERO,
+                        &mut buffer,
+                        |_, _, packet| flight.push(packet.to_vec()),
+                        |news| panic!("{news:?}"),
+                    );
+                    most = most.max(live() - before);
+                    if flight.is_empty() {
+                        break;
+                    }
+                    flight.drain(..).for_each(|packet| phone.take(Tick::ZERO, &packet));
+                }
+                Step::Keys(_) => {}
+                Step::Broken(broken) => panic!("{broken}"),
+            }
+        }
+        drop((phone, buffer, flight));
+        let held = live() - before;
+        let nothing = |_, _, _: &[u8]| panic!("nothing is said");
+        let later = Tick::ZERO.after(Duration::from_secs(30));
+        let wakes = session.shake(later, &mut [0; 2_048], nothing, |news| panic!("{news:?}"));
+        assert_eq!(wakes, None);
+        let rest = live() - before;
+        drop(session);
+        (most, held, rest)
+    };
+    (0..20).map(&mut shaken).for_each(drop);
+    let each = started.elapsed() / 20;
+    let (most, held, rest) = shaken(0);
+    eprintln!(
+        "a leg with DTLS: {most} bytes amid the handshake with the phone's, {held} behind it, {rest} in the end"
+    );
+    eprintln!("a handshake of both sides: {each:?}");
+    assert!(held < 40_000 && rest < 8_000, "{held} {rest}");
 }

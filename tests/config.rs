@@ -12,6 +12,8 @@ mod examples;
 mod files;
 #[path = "config/logins.rs"]
 mod logins;
+#[path = "config/media.rs"]
+mod media;
 #[path = "config/peers.rs"]
 mod peers;
 

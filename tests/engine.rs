@@ -21,6 +21,14 @@ mod doors;
 mod life;
 #[path = "engine/locks.rs"]
 mod locks;
+#[path = "engine/media.rs"]
+mod media;
+#[path = "engine/media_news.rs"]
+mod media_news;
+#[path = "engine/media_renewals.rs"]
+mod media_renewals;
+#[path = "engine/media_rig.rs"]
+mod media_rig;
 #[path = "engine/messages.rs"]
 mod messages;
 #[path = "engine/names.rs"]

@@ -22,6 +22,8 @@ mod differential;
 mod engine;
 #[path = "../fuzz/entries/framing.rs"]
 mod framing;
+#[path = "../fuzz/entries/number.rs"]
+mod number;
 #[path = "../fuzz/entries/parse.rs"]
 mod parse;
 #[path = "../fuzz/entries/rtp.rs"]
@@ -247,6 +249,11 @@ fn the_framer_holds() {
 #[test]
 fn uris_hold() {
     run("uri", uri::entry, &["../shared/corpus/seeds/pjsip-uri"]);
+}
+
+#[test]
+fn numbers_hold() {
+    run("number", number::entry, &[]);
 }
 
 #[test]

@@ -11,6 +11,8 @@ mod rig;
 mod calls;
 #[path = "peers/extensions.rs"]
 mod extensions;
+#[path = "peers/media.rs"]
+mod media;
 #[path = "peers/pairing.rs"]
 mod pairing;
 #[path = "peers/timers.rs"]

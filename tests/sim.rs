@@ -159,6 +159,26 @@ fn every_flow_draws_its_ladder_on_a_calm_wire() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+#[test]
+fn every_flow_ends_as_it_must_where_media_is_anchored() {
+    let mut faults = Vec::new();
+    let only = std::env::var("SIM_FLOW").ok();
+    for mut flow in sim::flows::all() {
+        if only.as_ref().is_some_and(|only| only != flow.name) {
+            continue;
+        }
+        flow.shape.anchored = true;
+        // Where its media goes is told to nobody but this edge.
+        flow.diary.retain(|line| *line != "new offer");
+        match catch_unwind(AssertUnwindSafe(|| play::calm(&flow))) {
+            Ok(outcome) if outcome.faults.is_empty() => {}
+            Ok(outcome) => faults.push(report(flow.name, &outcome)),
+            Err(_) => faults.push(format!("{} panicked", flow.name)),
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
 /// The endpoints complain about the edge, so they must not give each other reason to.
 #[test]
 fn endpoints_are_sound_without_the_edge() {

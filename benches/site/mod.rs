@@ -65,9 +65,20 @@ pub fn flow(inside: bool, remote: &str) -> Flow {
 impl Site {
     /// An edge with a small policy.
     pub fn new() -> Self {
+        Self::under(POLICY)
+    }
+
+    /// The same with media anchored.
+    pub fn anchored() -> Self {
+        let media = "media: { inside: { address: 192.0.2.1, ports: 10000-39999 }, outside: { address: 198.51.100.1, ports: 10000-39999 } }";
+        let peers = POLICY.replace("plain_media: allow", "media: { srtp: plain, networks: [192.0.2.0/24] }");
+        Self::under(&format!("{media}{peers}"))
+    }
+
+    fn under(policy: &str) -> Self {
         let mut names = Names::default();
         let config =
-            config::load(&Source::of_text("bench", POLICY), &mut names, 1).expect("the policy loads");
+            config::load(&Source::of_text("bench", policy), &mut names, 1).expect("the policy loads");
         let now = Now { tick: Tick::from_micros(1), wall: Wall::from_micros(1_790_000_000_000_000) };
         let engine = Engine::new(now, config.engine, config.policy, Random::new([7; 32]));
         Self {
@@ -95,6 +106,7 @@ impl Site {
                 | Output::Record(_)
                 | Output::Alert(_)
                 | Output::Reply { .. }
+                | Output::Media(_)
                 | Output::Drained { .. } => {}
             }
         }

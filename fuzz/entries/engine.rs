@@ -1,10 +1,11 @@
 //! Engine operations: bytes decide who sends what when, and in the end nothing may be left behind.
 //!
 //! Owns one play of the engine: frames from a few mutated messages and sources, answers to what it sent, time, reloads,
-//! broken streams, proofs of passwords right and wrong. What must hold: no panic, nothing sent to an address that is no peer,
+//! broken streams, proofs of passwords right and wrong; each play once with media anchored. What must hold: no panic, nothing sent to an address that is no peer,
 //! over UDP no more octets to whoever has proven nothing than came from there, and an empty engine 64*T1 after it was stopped.
 //! Read first: RFC 3261 §17, §22; RFC 6026; attack row A10.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use ringfence::call::Random;
 use ringfence::clock::{Now, Tick, Wall};
 use ringfence::config::{self, Source};
 use ringfence::engine::{Engine, Gauges, Input, Output, Query, Reply, Settings};
+use ringfence::media::order::{MediaLeg, Order, Spot};
 use ringfence::policy::locate::Found;
 use ringfence::policy::located::domains;
 use ringfence::policy::{Names, Policy, Resolution};
@@ -60,14 +62,29 @@ const KEY: &str = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
 const METHODS: [&str; 8] = ["INVITE", "BYE", "CANCEL", "ACK", "INFO", "OPTIONS", "MESSAGE", "UPDATE"];
 const STATUSES: [u16; 12] = [100, 180, 183, 200, 200, 202, 302, 408, 486, 491, 503, 603];
 
-/// The settings, the policy and its reload, read once.
-fn loaded() -> &'static [(Settings, Arc<Policy>)] {
-    static LOADED: OnceLock<Vec<(Settings, Arc<Policy>)>> = OnceLock::new();
-    LOADED.get_or_init(|| {
+/// What anchors media, before the site.
+const ANCHORED: &str = "media: { inside: { address: 10.1.0.1, ports: 20000-20019 }, outside: { address: 203.0.113.1, ports: 30000-30019 } }";
+/// Where peers receive it, and what no other peer is told then.
+const MEDIA: &str = "IP4 192.0.2.9";
+
+/// The settings, the policy and its reload, read once; with media anchored, or not.
+fn loaded(anchored: bool) -> &'static [(Settings, Arc<Policy>)] {
+    type Loaded = OnceLock<Vec<(Settings, Arc<Policy>)>>;
+    static PLAIN: Loaded = OnceLock::new();
+    static ANCHORS: Loaded = OnceLock::new();
+    let loaded = if anchored { &ANCHORS } else { &PLAIN };
+    loaded.get_or_init(|| {
         let mut names = Names::default();
         let hex = |hash| String::from_utf8_lossy(key(hash, PASSWORDS[0]).expose()).into_owned();
         let site = SITE.replace("{sha_256}", &hex(Hash::Sha256));
         let site = site.replace("{sha_512_256}", &hex(Hash::Sha512T256));
+        let site = if anchored {
+            let peers =
+                site.replace("plain_media: allow", "media: { srtp: plain, networks: [192.0.2.0/24] }");
+            format!("{ANCHORED}{peers}")
+        } else {
+            site
+        };
         let lesser = site.replace("to: [trunk, trunk2]", "to: [trunk]");
         [site.as_str(), lesser.as_str(), site.as_str()]
             .iter()
@@ -100,6 +117,9 @@ impl Choices<'_> {
 /// The play.
 struct Play {
     engine: Engine,
+    /// Whether media is anchored, and how many ends of it are open.
+    anchored: bool,
+    open: BTreeSet<(u64, bool, u8)>,
     at: u64,
     until: Option<u64>,
     listeners: Vec<ListenerId>,
@@ -140,6 +160,10 @@ impl Play {
                     let is_key = |line: &str| line.trim().starts_with("a=crypto:") && line.contains(KEY);
                     let told = text.split(['\r', '\n']).any(is_key);
                     assert!(!told, "a key of encrypted speech went to {}", hop.remote);
+                    let negotiates = !line(&text, "CSeq: ").ends_with("INFO")
+                        && !line(&text, "CSeq: ").ends_with("MESSAGE");
+                    let shown = self.anchored && negotiates && text.contains(MEDIA);
+                    assert!(!shown, "an address of the other side went to {}", hop.remote);
                     if self.sent.len() >= 16 {
                         self.sent.remove(0);
                     }
@@ -149,6 +173,7 @@ impl Play {
                     Reply::Status { gauges, .. } => self.gauges = gauges,
                     Reply::Unlocked { .. } => {}
                 },
+                Output::Media(order) => self.relay(order),
                 Output::Close { .. }
                 | Output::Proven { .. }
                 | Output::Record(_)
@@ -159,6 +184,17 @@ impl Play {
                     return;
                 }
             }
+        }
+    }
+
+    fn relay(&mut self, order: Order) {
+        match order {
+            Order::Open { spot, .. } => drop(self.open.insert(key_of(spot))),
+            Order::Set { spot, .. } => {
+                assert!(self.open.contains(&key_of(spot)), "terms for what is not open")
+            }
+            Order::Shut { spot } => drop(self.open.remove(&key_of(spot))),
+            Order::Close { media } => self.open.retain(|(of, ..)| *of != media.0),
         }
     }
 
@@ -192,6 +228,10 @@ impl Play {
         assert!(self.until.is_none_or(|until| until > end), "the engine wants to be woken for ever");
         self.at = end;
     }
+}
+
+fn key_of(spot: Spot) -> (u64, bool, u8) {
+    (spot.media.0, spot.leg == MediaLeg::B, spot.stream)
 }
 
 fn address(text: &str) -> SocketAddr {
@@ -288,7 +328,9 @@ fn body(draw: u8) -> String {
     } else {
         String::new()
     };
-    format!("v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n{keys}")
+    format!(
+        "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 9002 RTP/AVP 0\r\n{keys}"
+    )
 }
 
 /// A response to the last request the edge sent.
@@ -356,7 +398,7 @@ fn operate(play: &mut Play, choices: &mut Choices<'_>) {
         10 => play.pass(Duration::from_millis(u64::from(choices.byte()) * 40)),
         11 => play.pass(Duration::from_secs(u64::from(choices.byte()))),
         12 => {
-            let reload = loaded().get(1 + source % 2).map(|(_, policy)| Arc::clone(policy));
+            let reload = loaded(play.anchored).get(1 + source % 2).map(|(_, policy)| Arc::clone(policy));
             if let Some(policy) = reload {
                 play.input(Input::Reload(policy));
             }
@@ -369,7 +411,7 @@ fn operate(play: &mut Play, choices: &mut Choices<'_>) {
         }
         14 if source % 2 == 0 => play.input(Input::Closed { connection: ConnectionId(1 + source as u64) }),
         14 => {
-            if let Some((party, resolution)) = resolved(choices) {
+            if let Some((party, resolution)) = resolved(play.anchored, choices) {
                 play.input(Input::Resolved { party, resolution });
             }
         }
@@ -392,8 +434,8 @@ const LED: [&str; 6] = [
 ];
 
 /// What DNS says of the one name, as the bytes will have it.
-fn resolved(choices: &mut Choices<'_>) -> Option<(PartyId, Resolution)> {
-    let (_, policy) = loaded().first()?;
+fn resolved(anchored: bool, choices: &mut Choices<'_>) -> Option<(PartyId, Resolution)> {
+    let (_, policy) = loaded(anchored).first()?;
     let (_, domain) = domains(policy).next()?;
     let resolution = match choices.byte() & 3 {
         0 => Resolution::Stale,
@@ -412,14 +454,22 @@ fn resolved(choices: &mut Choices<'_>) -> Option<(PartyId, Resolution)> {
     Some((domain.party, resolution))
 }
 
-/// One play.
+/// One play, and the same with media anchored.
 pub fn entry(data: &[u8]) {
-    let Some((settings, policy)) = loaded().first().cloned() else { return };
+    play(data, false);
+    play(data, true);
+}
+
+fn play(data: &[u8], anchored: bool) {
+    assert_eq!(loaded(anchored).len(), 3, "a site that cannot be read proves nothing");
+    let Some((settings, policy)) = loaded(anchored).first().cloned() else { return };
     let listeners = policy.listeners.iter().flatten().map(|listener| listener.id).collect();
     let zero = Now { tick: Tick::ZERO, wall: Wall::from_micros(1_767_225_600_000_000) };
     let engine = Engine::new(zero, settings, policy, Random::new([9; 32]));
     let mut play = Play {
         engine,
+        anchored,
+        open: BTreeSet::new(),
         at: 0,
         until: None,
         listeners,
@@ -443,4 +493,6 @@ pub fn entry(data: &[u8]) {
     let Gauges { calls, dialogs, server_transactions, client_transactions, timers, reserved } = &play.gauges;
     let left = calls + dialogs + server_transactions + client_transactions + timers + reserved.len();
     assert_eq!(left, 0, "left behind: {:?}", play.gauges);
+    let media = (play.engine.media_ports_out(), play.open.len());
+    assert_eq!(media, (0, 0), "media left behind");
 }

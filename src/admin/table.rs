@@ -36,6 +36,14 @@ pub fn draw(status: &Value) -> String {
             bytes(status.pointer("/resident_bytes").and_then(Value::as_u64)),
         ),
     );
+    if let Some(ports) = status.pointer("/media/ports") {
+        let media = format!(
+            "media of {} calls on {} of {ports} ports",
+            text("/media/calls"),
+            text("/media/ports_out")
+        );
+        line(&mut page, &media);
+    }
     policy(&mut page, status);
     peers(&mut page, status);
     locks(&mut page, status);
@@ -331,12 +339,14 @@ mod tests {
             "certificates": [{ "at": "listeners.office.certificate", "days_left": 28, "file": "/etc/x.pem" }],
             "certificates_refused": { "at": "2026-11-21T11:40:00.000Z", "count": 1, "errors":
               ["/etc/ringfence/policy.yaml:12:20: listeners.office.certificate: the key does not belong to the certificate"] },
+            "media": { "calls": 11, "ports_out": 44, "ports": 10_000 },
             "net": { "connections": 2 }, "heap_bytes": 12_345_678, "resident_bytes": 23_456_789,
         });
         let page = draw(&status);
         insta::assert_snapshot!(page, @r#"
         ringfence 0.1.0  up 1d02h  policy 3, draining
         calls 12  connections 2  heap 12 MB  resident 23 MB
+        media of 11 calls on 44 of 10000 ports
         policy in force since 2026-11-20T10:00:00.000Z from /etc/ringfence/policy.yaml
           the file was REFUSED at 2026-11-21T11:30:00.000Z (1 error):
           /etc/ringfence/policy.yaml:42:7: peers.trunk.sources[1]: "10.0.0.0/33" is not

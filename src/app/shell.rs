@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use super::media::{self, Media};
 use super::refused;
 use crate::clock::{Now, Tick};
 use crate::engine::{Engine, Input, Output, Reply};
@@ -71,6 +72,8 @@ pub struct Shell {
     pub wait: Option<Tick>,
     /// Draining is over; so many calls were cut.
     pub drained: Option<usize>,
+    /// The relay of media; none where the policy anchors none.
+    pub media: Media,
     /// Hops whose datagrams the system refused; the engine is told after the flush.
     pub unsendable: Vec<Hop>,
 }
@@ -89,6 +92,7 @@ impl Shell {
                 Output::Record(record) => self.sinks.record(record),
                 Output::Alert(alert) => self.sinks.alert(alert),
                 Output::Reply { id, reply } => self.answer(id, *reply),
+                Output::Media(order) => self.media.order(order),
                 Output::Drained { cut } => self.drained = Some(cut),
                 Output::Wait { until, reason: _ } => {
                     self.wait = until;
@@ -135,6 +139,15 @@ impl Shell {
             }
         }
         self.streams.flush(now);
+    }
+
+    /// Tells the engine what the relay told, so much of it in one turn.
+    pub fn tell_media(&mut self, engine: &mut Engine, now: Now) {
+        for _ in 0..media::NEWS_PER_TURN {
+            let Some(news) = self.media.news() else { return };
+            engine.handle(now, Input::Media(news));
+            self.drain(engine, now);
+        }
     }
 
     /// Tells the engine what became of sockets. False when there was nothing to tell.

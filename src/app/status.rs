@@ -39,6 +39,7 @@ pub fn status(answer: Answer, sinks: SinkCounts, uptime_s: u64, draining: bool) 
         banned,
         bans,
         unanswered,
+        media,
         generation,
     } = answer.reply
     else {
@@ -76,6 +77,7 @@ pub fn status(answer: Answer, sinks: SinkCounts, uptime_s: u64, draining: bool) 
         "banned": banned,
         "bans": bans,
         "unanswered": unanswered,
+        "media": media,
         "counts": counts,
         "net": net,
         "streams": answer.streams,

@@ -120,6 +120,13 @@ impl Loop {
 
     /// Runs until draining is over. Gives the sinks back, which have lines to write.
     pub fn run(mut self) -> (io::Result<Ended>, crate::sinks::Sinks) {
+        let ended = self.serve();
+        // By now every call has closed its media; what a stop at once left open is closed here.
+        self.shell.media.stop();
+        (ended, self.shell.sinks)
+    }
+
+    fn serve(&mut self) -> io::Result<Ended> {
         let mut events = Events::with_capacity(EVENTS);
         // The engine may have something to say before anything happens (probes).
         let now = self.clock.now();
@@ -131,25 +138,26 @@ impl Loop {
             match self.poll.poll(&mut events, timeout) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return (Err(error), self.shell.sinks),
+                Err(error) => return Err(error),
             }
             let now = self.clock.now();
             self.turn(now, &events);
             if let Some(cut) = self.shell.drained {
-                return (Ok(Ended { cut, whole: true }), self.shell.sinks);
+                return Ok(Ended { cut, whole: true });
             }
             if self.stop_by.is_some_and(|by| by <= now.tick) {
-                return (Ok(Ended { cut: 0, whole: false }), self.shell.sinks);
+                return Ok(Ended { cut: 0, whole: false });
             }
         }
     }
 
     fn timeout(&self) -> Option<Duration> {
-        if self.ready.contains(&true) {
+        if self.ready.contains(&true) || self.shell.media.has_more() {
             return Some(Duration::ZERO);
         }
         let now = self.clock.tick();
-        let blocked = self.shell.is_blocked().then(|| now.after(BLOCKED_AGAIN));
+        let blocked = self.shell.is_blocked() || self.shell.media.is_behind();
+        let blocked = blocked.then(|| now.after(BLOCKED_AGAIN));
         let deadlines = [self.shell.wait, self.shell.streams.next_deadline(), blocked, self.stop_by];
         deadlines.into_iter().flatten().min().map(|at| at.since(now))
     }
@@ -187,6 +195,7 @@ impl Loop {
         if self.shell.wait.is_some_and(|at| at <= now.tick) {
             self.input(now, Input::Wake);
         }
+        self.shell.tell_media(&mut self.engine, now);
         if rung {
             self.commands(now);
         }

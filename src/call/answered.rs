@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::anchored::Described;
 use super::answer::{Answer, Body, Pending};
 use super::core::Core;
 use super::leg::{Carried, Status};
@@ -72,6 +73,12 @@ impl Setup {
         if let Some(ending) = self.amiss(core, message, readable, context) {
             return self.end(core, &ending, None, context);
         }
+        let crossed = match core.cross_final(message, context) {
+            Ok(crossed) => crossed,
+            Err(ending) => return self.end(core, &ending, None, context),
+        };
+        let message = crossed.as_ref().unwrap_or(message);
+        let offered = self.described();
         let Self { forks, relays, .. } = *self;
         // RFC 3262 §5, RFC 3261 §13.2.1: an answer that came before need not stand in the 2xx, or does not; this caller has not
         // had it reliably, so here it does.
@@ -88,13 +95,7 @@ impl Setup {
         core.answered_at = context.now.tick;
         core.accept(Side::A, server, &invite, bytes, context);
         core.session_heard(Side::B, message, context);
-        // What was said since in PRACK or UPDATE stands.
-        if core.a.offer != Offer::Agreed {
-            core.keep_sdp(Side::A, before.unwrap_or(message));
-        }
-        if core.b.sdp.is_none() {
-            core.keep_sdp(Side::B, &invite);
-        }
+        core.keep_first(before.unwrap_or(message), &invite, offered);
         if described || message.body().is_empty() {
             core.agree();
         } else {
@@ -108,5 +109,21 @@ impl Setup {
             .effects
             .push(Effect::Arm { timer: Timer::Duration, at: context.now.tick.after(core.duration_max) });
         Phase::Talk(Talk::after(relays, forks.reliable.into_sent(), context))
+    }
+}
+
+impl Core {
+    /// Keeps the descriptions that both legs' peers have heard in the end.
+    fn keep_first(&mut self, answer: &Message, invite: &Message, offered: Option<Described>) {
+        // What was said since in PRACK or UPDATE stands.
+        if self.a.offer != Offer::Agreed {
+            self.keep_sdp(Side::A, answer);
+        }
+        if self.b.sdp.is_none() {
+            match offered {
+                Some(offered) => self.b.sdp = Some(offered.sdp[..].into()),
+                None => self.keep_sdp(Side::B, invite),
+            }
+        }
     }
 }

@@ -100,6 +100,10 @@ impl Core {
             let leaves = is_response || *message.method() == Method::Bye;
             return leaves.then(|| message.without_body());
         }
+        if self.is_anchored() && is_response && message.status().is_some_and(|status| status >= 300) {
+            // RFC 3261 §21.4.26: it may say what its sender would have taken, and where.
+            return Some(message.without_body());
+        }
         match narrowed(message) {
             Ok(_) if !self.bears_keys() && keys::carried(message) => {
                 // An INVITE and an UPDATE were refused; an ACK cannot be and a PRACK is not, and what they bring does not cross either.
@@ -121,7 +125,7 @@ impl Core {
         }
     }
 
-    fn threw_away(&mut self, code: Code, why: &str, context: &mut Context<'_>) {
+    pub fn threw_away(&mut self, code: Code, why: &str, context: &mut Context<'_>) {
         self.spoilt = Spoilt { now: true, before: self.spoilt.before || self.story.answered.is_none() };
         self.alert(code, &format!("in a response, {why}; it did not cross"), None, context);
     }

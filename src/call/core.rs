@@ -14,6 +14,7 @@ use super::record::{CallRecord, Disposition, EndedBy, LegRecord};
 use super::stray::declined;
 use super::{Branch, Context, Effect, LocalTag, ServerId, Side, Timer};
 use crate::clock::{Tick, Wall};
+use crate::media::anchor::Anchor;
 use crate::policy::code::Code;
 use crate::policy::verdict::Step;
 use crate::policy::{Alert, Direction, PeerId, PeerSide, Policy, Refusal, Reservation, Trail, Unproven};
@@ -144,6 +145,8 @@ pub(super) struct Core {
     pub spoilt: super::content::Spoilt,
     /// Why the challenge that just came was not answered.
     pub unproven: Option<Unproven>,
+    /// Its media, where that is anchored and was described.
+    pub media: Option<Box<Anchor>>,
 }
 
 impl Side {
@@ -487,6 +490,7 @@ impl Core {
             code: ending.code,
             trail: Trail::from_vec(std::mem::take(&mut story.trail).into_vec()),
             messages: std::mem::take(&mut story.messages),
+            media: Vec::new(),
         })));
     }
 }

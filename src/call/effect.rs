@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::{Branch, CallRecord, LocalTag, ServerId, Side, Timer};
 use crate::clock::Tick;
+use crate::media::order::Order;
 use crate::policy::Alert;
 use crate::sip::Hop;
 
@@ -13,6 +14,8 @@ pub type Effects = Vec<Effect>;
 /// One effect.
 #[derive(Debug)]
 pub enum Effect {
+    /// Order something of the media relay. Those of one transition stand before the message that tells of their ports.
+    Media(Order),
     /// Start a client transaction (INVITE or not, by `invite`); responses come back as `Event::Response` with this branch.
     Request {
         /// Its branch.

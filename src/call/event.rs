@@ -1,7 +1,7 @@
 //! What can happen to a call.
 
 use super::{Branch, ServerId, Side};
-use crate::policy::{PeerId, Unproven};
+use crate::policy::{PeerId, Unproven, code};
 use crate::sip::{Flow, Hop, Message};
 
 /// Why a client transaction ended without a final response.
@@ -137,13 +137,23 @@ pub enum EndCause {
     Stopping,
     /// An admin's command.
     Command,
+    /// No media came from either side for too long.
+    Silent,
+    /// There is no socket for its media.
+    NoSocket,
+    /// A key of its media has served its lifetime, and no other was agreed.
+    KeySpent,
+    /// A handshake for its media has proven nobody.
+    Unproven,
 }
 
 impl EndCause {
     pub(super) const fn status(self) -> u16 {
         match self {
             // Never 503 to a listed peer: it would dial out another way.
-            Self::Stopping | Self::Command => 480,
+            Self::Stopping | Self::Command | Self::Silent | Self::KeySpent => 480,
+            Self::NoSocket => 500,
+            Self::Unproven => 488,
         }
     }
 
@@ -151,6 +161,19 @@ impl EndCause {
         match self {
             Self::Stopping => "the edge is stopping",
             Self::Command => "ended by command",
+            Self::Silent => "no media came from either side",
+            Self::NoSocket => "no socket for its media",
+            Self::KeySpent => "a key of its media is spent",
+            Self::Unproven => "a DTLS handshake for its media proved nobody",
+        }
+    }
+
+    pub(super) const fn code(self) -> Option<u32> {
+        match self {
+            Self::Stopping | Self::Command => None,
+            Self::Silent => Some(code::NO_AUDIO.number),
+            Self::Unproven => Some(code::SECURE_MEDIA_NOT_ACCEPTED.number),
+            Self::NoSocket | Self::KeySpent => Some(code::CALLS_CUT.number),
         }
     }
 }

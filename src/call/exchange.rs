@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::answer::{Answer, Body, Pending};
-use super::core::{Core, RETRY_AFTER_BELOW};
+use super::core::{Core, Ending, RETRY_AFTER_BELOW};
 use super::leg::{Carried, Leg};
 use super::meaning;
 use super::offer::Offer;
@@ -76,6 +76,11 @@ impl Talk {
         message: &Message,
         context: &mut Context<'_>,
     ) {
+        let crossed = match core.cross_offer(side, message, context) {
+            Ok(crossed) => crossed,
+            Err(cause) => return core.decline_offer_of((side, server), flow, message, cause, context),
+        };
+        let message = crossed.as_ref().unwrap_or(message);
         let branch = send(core, side.other(), &Method::Invite, message, &[], context);
         if !message.body().is_empty() {
             core.leg_mut(side).offer = Offer::Received;
@@ -167,6 +172,18 @@ impl Talk {
         if core.misses_answer(message) {
             return self.exchange_misses(core, (from, &pending), (branch, flow), message, context);
         }
+        let crossed = match core.exchange_crosses((from, &pending), status, message, context) {
+            Ok(crossed) => crossed,
+            Err(ending) => {
+                let answer = Answer::bare(ending.status);
+                core.answer(from, pending.server, &pending.message, pending.source, &answer, context);
+                let policy = Arc::clone(&core.policy);
+                core.leg_mut(other).refresh(message, flow, &policy);
+                core.acknowledge_late(other, branch, message, context);
+                return self.end(core, &ending, None, context);
+            }
+        };
+        let (came, message) = (message, crossed.as_ref().unwrap_or(message));
         let crosses = crossing_status(status);
         let answer = Answer { carried: Some(message), ..Answer::bare(crosses) };
         let bytes = core.answer(from, pending.server, &pending.message, pending.source, &answer, context);
@@ -175,11 +192,11 @@ impl Talk {
         }
         if status < 300 {
             let policy = Arc::clone(&core.policy);
-            core.leg_mut(other).refresh(message, flow, &policy);
+            core.leg_mut(other).refresh(came, flow, &policy);
             // RFC 3261 §12.2: the remote target of who asked changes now, and would not by a refusal.
             core.leg_mut(from).refresh(&pending.message, &came_by, &policy);
             if pending.message.body().is_empty() {
-                core.await_answer(other, branch, message, context);
+                core.await_answer(other, branch, came, context);
                 core.leg_mut(other).offer = Offer::Received;
                 core.leg_mut(from).offer = Offer::Sent;
             } else {
@@ -211,6 +228,8 @@ impl Talk {
     ) -> Phase {
         let other = exchange.from.other();
         core.agree();
+        // Whoever asked was told that nothing has changed.
+        core.media_withdrawn(context);
         if status >= 300 {
             return self.after_refusal(core, other, status, context);
         }
@@ -232,6 +251,7 @@ impl Talk {
     ) -> Phase {
         let Exchange { from, pending, refused, .. } = exchange;
         core.agree();
+        core.media_withdrawn(context);
         if matches!(failure, Failure::Full | Failure::Oversize) {
             // The peer never heard of it, so the call stands as it did.
             if !refused {
@@ -257,6 +277,7 @@ fn answer_alone(
     message: &Message,
     context: &mut Context<'_>,
 ) {
+    core.say_again(side, context);
     let body = core.leg(side).sdp.as_deref().map_or(Body::Left, Body::Ours);
     let answer = Answer { body, ..Answer::bare(200) };
     let bytes = core.answer(side, server, message, flow.remote, &answer, context);
@@ -265,4 +286,26 @@ fn answer_alone(
     leg.refresh(message, flow, &policy);
     leg.refreshing.told();
     core.accept(side, server, message, bytes, context);
+}
+
+impl Core {
+    /// What crosses of the final answer to a re-INVITE; `None` as it came.
+    fn exchange_crosses(
+        &mut self,
+        (from, pending): (Side, &Pending),
+        status: u16,
+        message: &Message,
+        context: &mut Context<'_>,
+    ) -> Result<Option<Message>, Ending> {
+        match (pending.message.body().is_empty(), status < 300) {
+            (false, true) => self.cross_renewal(from.other(), message, context),
+            // RFC 3261 §13.2.1: no offer was made, so this is one.
+            (true, true) => self.cross_late(from.other(), message, context),
+            (false, false) => {
+                self.media_withdrawn(context);
+                Ok(None)
+            }
+            (true, false) => Ok(None),
+        }
+    }
 }

@@ -51,6 +51,8 @@ pub(super) fn begin(
     told: Option<&Message>,
     context: &mut Context<'_>,
 ) -> Phase {
+    // Media stops when the call is ended, and not when its BYE is answered.
+    core.media_closed(context);
     if let Some(invite) = core.invite.take() {
         refuse_caller(core, &invite, ending, context);
     }

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use super::core::{Core, MAX_FORWARDS};
 use super::leg::{self, text};
 use super::reliable::{OPTION, is_offered};
+use super::session_timer::SDP_TYPE;
 use super::{Branch, Settings, caller};
 use crate::policy::form::Unwritable;
 use crate::policy::route::Candidate;
@@ -42,12 +43,14 @@ pub(super) fn name(core: &mut Core, candidate: &Candidate) -> Result<(), Box<Ref
     Ok(())
 }
 
-/// Writes the INVITE for a candidate that leg B is named for; empty when A's INVITE was answered already.
+/// Writes the INVITE for a candidate that leg B is named for, with a description of ours where there is one; empty when A's
+/// INVITE was answered already.
 pub(super) fn write(
     core: &mut Core,
     branch: Branch,
     cseq: u32,
     transport: Transport,
+    described: Option<&[u8]>,
     settings: &Settings,
 ) -> bytes::Bytes {
     let Core { invite: Some(pending), a, b, policy, story, .. } = core else { return bytes::Bytes::new() };
@@ -74,9 +77,12 @@ pub(super) fn write(
     }
     b.timer.write_request(&mut writer, &b.peer.session_timers);
     leg::product(&mut writer, HeaderName::UserAgent, settings);
-    let body = invite.body();
-    b.cross(&mut writer, policy, invite, Some(&story.from), !body.is_empty());
-    writer.finish(body)
+    let carried = described.is_none() && !invite.body().is_empty();
+    b.cross(&mut writer, policy, invite, Some(&story.from), carried);
+    if described.is_some() {
+        writer.header(HeaderName::ContentType, text(SDP_TYPE));
+    }
+    writer.finish(described.unwrap_or(invite.body()))
 }
 
 /// The host of Request-URI and To towards a target: the policy's, else the name that led there, else its address.

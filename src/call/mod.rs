@@ -3,6 +3,7 @@
 //! Owns the back-to-back user agent. Refuses to know sockets, the transaction tables and how a verdict is reached.
 //! Read first: RFC 3261 §9, §12-15; RFC 6026; RFC 7332; RFC 3326.
 
+mod anchored;
 pub mod answer;
 mod answered;
 pub mod asserted;
@@ -37,6 +38,7 @@ mod standing;
 mod stray;
 mod talk;
 mod targets;
+mod untaken;
 mod update;
 pub mod visits;
 mod way;
@@ -45,6 +47,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::clock::{Now, Tick};
+use crate::media::order::Fingerprint;
+use crate::media::ports::Ports;
 use crate::policy::{Parties, Peer, Place, Policy, Refusal, Reservation, Trail, code, route::Candidate};
 use crate::sip::{Flow, ListenerId, Message, Transport};
 
@@ -139,6 +143,19 @@ pub struct Context<'a> {
     pub gate: &'a mut dyn Gate,
     /// Where effects go, in order.
     pub effects: &'a mut Effects,
+    /// What media is anchored with; `None` where descriptions cross as they come.
+    pub media: Option<MediaMeans<'a>>,
+}
+
+/// What media is anchored with.
+#[derive(Debug)]
+pub struct MediaMeans<'a> {
+    /// The ports of all calls.
+    pub ports: &'a mut Ports,
+    /// The number of the next call's media.
+    pub next: &'a mut u64,
+    /// What our certificate hashes to; none where there is nobody to shake hands.
+    pub fingerprint: Option<&'a Fingerprint>,
 }
 
 /// Settings shared by all calls.
@@ -210,8 +227,8 @@ pub struct Call {
 }
 
 impl Call {
-    /// Begins: builds leg B towards the first open candidate.
-    pub fn begin(begin: Begin<'_>, context: &mut Context<'_>) -> Self {
+    /// A call that has turned to nobody yet, and whether what its INVITE says of the caller can be read: [`Self::open`] follows.
+    pub fn born(begin: Begin<'_>, context: &mut Context<'_>) -> (Self, bool) {
         let Begin { invite, flow, server, peer, policy, mut candidates, reservations, trail, .. } = begin;
         context.gate.prefer(context.now, &mut candidates);
         let story = core::Story {
@@ -252,6 +269,7 @@ impl Call {
             invite: None,
             spoilt: content::Spoilt::default(),
             unproven: None,
+            media: None,
         });
         core.b.other = (core.a.peer.id, begin.hidden);
         // The engine has refused what is no session description.
@@ -259,18 +277,27 @@ impl Call {
         core.invite = Some(Box::new(answer::Pending { server, message, source: flow.remote }));
         core.note_came(Side::A, invite, None, context.now.tick);
         core.begin_keep_alive(&candidates, context);
-        let phase = match readable.map(|()| core.session_refuses(Side::A, invite)) {
-            Ok(None) => Box::new(setup::Setup::new(candidates)).next_target(&mut core, context),
-            Ok(Some(status)) => core.refuse_session(status, context),
-            Err(_) => {
+        let phase = Phase::Setup(Box::new(setup::Setup::new(candidates)));
+        (Self { core, phase }, readable.is_ok())
+    }
+
+    /// Builds leg B towards the first open candidate.
+    pub fn open(&mut self, readable: bool, context: &mut Context<'_>) {
+        let Phase::Setup(setup) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
+        let core = &mut self.core;
+        let invite = core.invite.as_deref().map(|pending| &pending.message);
+        let refused = invite.and_then(|invite| core.session_refuses(Side::A, invite));
+        self.phase = match refused {
+            _ if !readable => {
                 let why = "Contact, Record-Route or Call-ID is too long or cannot be read";
                 core.alert(code::HEADER_VALUE_INVALID, why, Some(400), context);
                 let ending = core::Ending::new(record::EndedBy::Edge, record::Disposition::Refused, 400, why);
-                hangup::begin(&mut core, hangup::Unanswered::default(), &ending, None, context)
+                hangup::begin(core, hangup::Unanswered::default(), &ending, None, context)
             }
+            Some(status) => core.refuse_session(status, context),
+            None => setup.next_target(core, context),
         };
         core.note_sent(context);
-        Self { core, phase }
     }
 
     /// The user whose password its INVITE proved.
@@ -329,6 +356,28 @@ impl Call {
             Phase::Over => Phase::Over,
         };
         self.core.note_sent(context);
+    }
+
+    /// Gives back the ports of a call that can no longer be asked how it ends.
+    pub fn forsake(&mut self, context: &mut Context<'_>) {
+        self.core.media_closed(context);
+    }
+
+    /// An alert about it.
+    pub fn tell(&mut self, code: code::Code, text: &str, context: &mut Context<'_>) {
+        self.core.noted = passed::count(context.effects);
+        self.core.alert(code, text, None, context);
+    }
+
+    /// A key of its media with one peer has served its lifetime: that leg is refreshed with another. False where no call is
+    /// up that could be.
+    pub fn renew_key(&mut self, side: Side, context: &mut Context<'_>) -> bool {
+        self.core.noted = passed::count(context.effects);
+        let Phase::Talk(talk) = &self.phase else { return false };
+        self.core.media_spent(side);
+        talk.restore(&mut self.core, side, context);
+        self.core.note_sent(context);
+        true
     }
 
     /// After a panic inside `on`: ends both legs from what the legs still know; never uses the broken phase.

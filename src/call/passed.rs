@@ -239,7 +239,8 @@ impl Core {
                     let leg = self.story.messages.invited().unwrap_or(1);
                     (leg, 0, Word::Cancel, &b""[..])
                 }
-                Effect::Resend { .. }
+                Effect::Media(_)
+                | Effect::Resend { .. }
                 | Effect::KeepAlive { .. }
                 | Effect::Bind { .. }
                 | Effect::Unbind { .. }

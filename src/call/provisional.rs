@@ -39,7 +39,7 @@ impl Setup {
         self.forks.reliable.say(core, message, behind, context);
     }
 
-    /// A provisional response of the callee other than 100.
+    /// A provisional response of the callee other than 100. `Err`: it holds an answer that cannot be taken, and no other comes.
     pub(super) fn provisional(
         &mut self,
         core: &mut Core,
@@ -47,11 +47,20 @@ impl Setup {
         flow: &Flow,
         message: &Message,
         context: &mut Context<'_>,
-    ) {
+    ) -> Result<(), Ending> {
         if self.held.is_some() || !self.forks.hear(core, branch, message, flow, context) {
-            return;
+            return Ok(());
         }
         let behind = reliable::read(message).filter(|_| self.acknowledges && !core.b.remote_tag.is_empty());
+        if behind.is_some_and(|behind| !self.forks.reliable.takes(behind.rseq)) {
+            return Ok(());
+        }
+        // Whatever is said of it later, and when, is what is said anew here.
+        let crossed = match core.cross_first(message, behind.is_some(), context) {
+            Ok(crossed) => crossed,
+            Err(cause) => Some(core.spoilt_first(cause, message, behind.is_some(), context)?),
+        };
+        let message = crossed.as_ref().unwrap_or(message);
         match (behind, self.caller) {
             (None, Caller::Unaware | Caller::Supports) => {
                 // RFC 3261 §13.2.1: the caller takes the first description that it hears as the answer; phones follow the last.
@@ -62,9 +71,6 @@ impl Setup {
             }
             (None, Caller::Requires) => self.say(core, message, None, context),
             (Some(behind), caller) => {
-                if !self.forks.reliable.takes(behind.rseq) {
-                    return;
-                }
                 if !message.body().is_empty() {
                     core.b.offer = core.b.offer.heard();
                 }
@@ -80,6 +86,7 @@ impl Setup {
             }
         }
         self.arm(context);
+        Ok(())
     }
 
     fn arm(&mut self, context: &mut Context<'_>) {
@@ -170,7 +177,10 @@ impl Setup {
         };
         match sent {
             Ok(sent) => {
-                acknowledged(&mut self.relays, core, &sent, server, flow, message, context);
+                let relays = &mut self.relays;
+                if let Err(ending) = acknowledged(relays, core, &sent, server, flow, message, context) {
+                    return self.end(core, &ending, None, context);
+                }
                 self.forks.reliable.go_on(core, context);
             }
             Err(status) => {
@@ -212,7 +222,7 @@ impl Setup {
         self.end(core, &ending, Some(message), context)
     }
 
-    /// An answer to a request that crossed in an early dialog; false when it was none.
+    /// An answer to a request that crossed in an early dialog; false when it was none. `Err`: it cannot be taken.
     pub(super) fn early_answer(
         &mut self,
         core: &mut Core,
@@ -221,20 +231,20 @@ impl Setup {
         flow: &Flow,
         message: &Message,
         context: &mut Context<'_>,
-    ) -> bool {
+    ) -> Result<bool, Ending> {
         if status < 200 {
-            return self.relays.has(branch);
+            return Ok(self.relays.has(branch));
         }
-        let Some(mut relay) = self.relays.take(branch) else { return false };
+        let Some(mut relay) = self.relays.take(branch) else { return Ok(false) };
         if !self.forks.turn_to_caller(core, relay.tag) {
-            return true;
+            return Ok(true);
         }
         if relay.goes_again(core, status, message, context) {
             self.relays.put_back(relay);
         } else {
-            relay.answered(core, status, flow, message, context);
+            relay.answered(core, status, flow, message, context)?;
         }
-        true
+        Ok(true)
     }
 
     /// Nothing more can come for an INVITE of ours. If it is the one that the caller waits for, all that answered it were
@@ -276,7 +286,8 @@ pub(super) fn read_rack(prack: &Message) -> Result<RAck<'_>, u16> {
     prack.header(HeaderName::RAck).and_then(|value| RAck::read(value).ok()).ok_or(400)
 }
 
-/// A PRACK that names a response of ours: it crosses where the callee's was reliable too, else it is answered here.
+/// A PRACK that names a response of ours: it crosses where the callee's was reliable too, else it is answered here. `Err`: it
+/// answers the callee's offer by what cannot be taken.
 pub(super) fn acknowledged(
     relays: &mut Relays,
     core: &mut Core,
@@ -285,7 +296,7 @@ pub(super) fn acknowledged(
     flow: &Flow,
     message: &Message,
     context: &mut Context<'_>,
-) {
+) -> Result<(), Ending> {
     let from = (Side::A, server);
     let described = !message.body().is_empty();
     // RFC 3262 §5: the answer to the offer in the response, or an offer of its own.
@@ -293,27 +304,38 @@ pub(super) fn acknowledged(
     let untimely =
         if described && !answers { core.a.offer.takes().and(core.b.offer.takes()) } else { Ok(()) };
     let Some(behind) = sent.behind else {
-        return acknowledged_here(relays, core, from, flow, message, context);
+        acknowledged_here(relays, core, from, flow, message, context);
+        return Ok(());
     };
     if let Err(untimely) = untimely {
         // The response is acknowledged all the same, or it would be repeated for ever.
         reliable::acknowledge(core, behind, context);
-        return decline(core, from, flow, message, untimely.status(), context);
+        decline(core, from, flow, message, untimely.status(), context);
+        return Ok(());
     }
     let value = behind.value();
     let adds = [(HeaderName::RAck, value.as_bytes())];
     if relays.is_full(context) {
         reliable::acknowledge(core, behind, context);
-        return decline(core, from, flow, message, (500, true), context);
-    }
-    if answers {
-        core.agree();
+        decline(core, from, flow, message, (500, true), context);
+        return Ok(());
     }
     if described && !answers {
-        relays.cross_offer(core, from, flow, message, &adds, context);
-    } else {
-        relays.cross(core, from, flow, message, &adds, context);
+        if let Err(cause) = relays.cross_offer(core, from, flow, message, &adds, context) {
+            reliable::acknowledge(core, behind, context);
+            core.decline_offer_of(from, flow, message, cause, context);
+        }
+        return Ok(());
     }
+    let crossed = if answers {
+        core.agree();
+        let crossed = core.cross_renewal(Side::A, message, context);
+        crossed.inspect_err(|ending| decline(core, from, flow, message, (ending.status, false), context))?
+    } else {
+        None
+    };
+    relays.cross(core, from, flow, crossed.as_ref().unwrap_or(message), &adds, context);
+    Ok(())
 }
 
 /// A PRACK of what the callee did not say reliably is answered here. An offer in it crosses as an UPDATE where the callee
@@ -330,7 +352,10 @@ fn acknowledged_here(
         Ok(()) | Err(_) if message.body().is_empty() => (200, false),
         Err(untimely) => untimely.status(),
         Ok(()) if core.b.offer.takes().is_ok() && core.b.allows_update => {
-            return relays.cross_as_update(core, from, flow, message, context);
+            if let Err(cause) = relays.cross_as_update(core, from, flow, message, context) {
+                core.decline_offer_of(from, flow, message, cause, context);
+            }
+            return;
         }
         Ok(()) => (488, false),
     };

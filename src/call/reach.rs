@@ -32,9 +32,9 @@ impl Core {
     }
 
     /// Whether keys of encrypted speech may cross: whoever may listen on one of the legs would have them (RFC 4568 §8.3; attack
-    /// row E4).
+    /// row E4). Where media is anchored none cross: each leg has keys of its own, or none.
     pub fn bears_keys(&self) -> bool {
-        self.a.hop.transport.is_encrypted() && self.b.hop.transport.is_encrypted()
+        self.is_anchored() || self.a.hop.transport.is_encrypted() && self.b.hop.transport.is_encrypted()
     }
 
     /// A request within a dialog that brings keys, and one of the legs is in the clear: refused like the call that would begin

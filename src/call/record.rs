@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::passed::Messages;
 use crate::clock::Wall;
+use crate::media::order::StreamReport;
 use crate::policy::{Direction, Trail};
 use crate::sip::Transport;
 
@@ -48,7 +49,7 @@ pub struct LegRecord {
 }
 
 /// One attempt from beginning to end.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CallRecord {
     /// Unique: 128 random bits.
     pub id: u128,
@@ -84,4 +85,6 @@ pub struct CallRecord {
     pub trail: Trail,
     /// What passed on both legs until the record was written; empty for an attempt refused before it became a call.
     pub messages: Messages,
+    /// What came from each side's peer on each stream; empty where media did not pass here, or nothing was told of it.
+    pub media: Vec<StreamReport>,
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::core::{Core, Ending};
 use super::hangup::{self, Unanswered};
 use super::leg::{Carried, Leg, Outgoing};
+use super::media::Saying;
 use super::offer::Offer;
 use super::record::{Disposition, EndedBy};
 use super::session_timer::{Asked, Role, grant};
@@ -225,6 +226,7 @@ impl Core {
     /// Refreshes a leg: by UPDATE where the peer takes it and there is nothing to tell, else by the session description
     /// that stands. Where there is neither, the session is left to expire.
     fn refresh(&mut self, side: Side, context: &mut Context<'_>) {
+        self.say_again(side, context);
         let branch = Branch(context.random.bits());
         let policy = Arc::clone(&self.policy);
         let leg = self.leg_mut(side);
@@ -392,7 +394,13 @@ impl Talk {
                 core.session_heard(side, message, context);
                 // RFC 3264 §8: what it answers to news of the other leg is news to that one too, or the two would talk by
                 // different words.
-                if let Some(told) = means.told_on()
+                if core.is_anchored() && means != Means::Update {
+                    // What it says of codecs and directions stays on its leg; where it is, and its key, the anchor takes.
+                    if let Err(cause) = core.media_repeated(side, message, context) {
+                        let ending = core.untaken(cause, Saying::Renewing, context);
+                        return self.end(core, &ending, None, context);
+                    }
+                } else if let Some(told) = means.told_on()
                     && core.is_news(side, message)
                 {
                     core.keep_sdp(side.other(), message);

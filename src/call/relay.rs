@@ -4,10 +4,11 @@
 //! Read first: RFC 3261 §12.2; RFC 3311 §5; RFC 4320 §4.2; RFC 6086.
 
 use super::answer::{Answer, Pending};
-use super::core::{Core, RETRY_AFTER_BELOW};
+use super::core::{Core, Ending, RETRY_AFTER_BELOW};
 use super::leg::{Carried, Outgoing, Status};
 use super::offer::Offer;
 use super::{Branch, Context, Effect, Failure, LocalTag, ServerId, Side};
+use crate::media::anchor::Refusal as Cause;
 use crate::policy::peer::Methods;
 use crate::sip::{Flow, HeaderName, Message, Method};
 
@@ -117,7 +118,7 @@ impl Relays {
         self.start(core, (from, server), flow, message, (message.method(), adds), false, context);
     }
 
-    /// The same with an offer in it.
+    /// The same with an offer in it. `Err`: it cannot be taken, and nothing was done.
     pub fn cross_offer(
         &mut self,
         core: &mut Core,
@@ -126,11 +127,12 @@ impl Relays {
         message: &Message,
         adds: &[(HeaderName, &[u8])],
         context: &mut Context<'_>,
-    ) {
+    ) -> Result<(), Cause> {
         if self.is_full(context) {
-            return decline(core, (from, server), flow, message, (500, true), context);
+            decline(core, (from, server), flow, message, (500, true), context);
+            return Ok(());
         }
-        self.offer(core, (from, server), flow, message, (message.method(), adds), context);
+        self.offer(core, (from, server), flow, message, (message.method(), adds), context)
     }
 
     /// A PRACK whose response was not reliable at the callee: the offer in it crosses as an UPDATE, whose answer comes back
@@ -142,12 +144,13 @@ impl Relays {
         flow: &Flow,
         message: &Message,
         context: &mut Context<'_>,
-    ) {
+    ) -> Result<(), Cause> {
         // RFC 3311 §5.2: one UPDATE of a side at a time.
         if self.is_full(context) || self.updates(core, from.0) {
-            return decline(core, from, flow, message, (500, true), context);
+            decline(core, from, flow, message, (500, true), context);
+            return Ok(());
         }
-        self.offer(core, from, flow, message, (&Method::Update, &[]), context);
+        self.offer(core, from, flow, message, (&Method::Update, &[]), context)
     }
 
     fn offer(
@@ -158,10 +161,13 @@ impl Relays {
         message: &Message,
         means: (&Method, &[(HeaderName, &[u8])]),
         context: &mut Context<'_>,
-    ) {
+    ) -> Result<(), Cause> {
+        let crossed = core.cross_offer(from, message, context)?;
+        let message = crossed.as_ref().unwrap_or(message);
         core.leg_mut(from).offer = Offer::Received;
         core.leg_mut(from.other()).offer = Offer::Sent;
         self.start(core, (from, server), flow, message, means, true, context);
+        Ok(())
     }
 
     #[allow(
@@ -238,19 +244,22 @@ impl Relays {
     }
 
     /// Takes out those of the dialogs that lost to the ones the legs stand for, and answers them.
-    pub fn lose(&mut self, core: &Core, context: &mut Context<'_>) {
+    pub fn lose(&mut self, core: &mut Core, context: &mut Context<'_>) {
         let winner = core.a.local_tag;
         self.drop_those(|relay| relay.tag != winner, core, context);
     }
 
     /// The same for the early dialog that a BYE of the caller named.
-    pub fn lose_ended(&mut self, core: &Core, bye: &Message, context: &mut Context<'_>) {
+    pub fn lose_ended(&mut self, core: &mut Core, bye: &Message, context: &mut Context<'_>) {
         let ended = bye.to_tag().and_then(LocalTag::read);
         self.drop_those(|relay| Some(relay.tag) == ended, core, context);
     }
 
-    fn drop_those(&mut self, lost: impl Fn(&Relay) -> bool, core: &Core, context: &mut Context<'_>) {
-        for Relay { from, pending, .. } in self.0.extract_if(.., |relay| lost(relay)) {
+    fn drop_those(&mut self, lost: impl Fn(&Relay) -> bool, core: &mut Core, context: &mut Context<'_>) {
+        for Relay { from, pending, offer, .. } in self.0.extract_if(.., |relay| lost(relay)) {
+            if offer {
+                core.media_withdrawn(context);
+            }
             core.answer(from, pending.server, &pending.message, pending.source, &Answer::bare(481), context);
         }
     }
@@ -280,7 +289,7 @@ impl Relay {
         true
     }
 
-    /// Its final answer crosses back. The legs must stand for its dialogs.
+    /// Its final answer crosses back. The legs must stand for its dialogs. `Err`: it answers an offer by what cannot be taken.
     pub fn answered(
         self,
         core: &mut Core,
@@ -288,11 +297,17 @@ impl Relay {
         flow: &Flow,
         message: &Message,
         context: &mut Context<'_>,
-    ) {
+    ) -> Result<(), Ending> {
         let Self { from, pending, flow: came_by, method, offer, .. } = self;
-        if offer {
+        let crossed = if offer {
             core.agree();
-        }
+            core.settle_offer((from, &pending), status, message, context)?
+        } else {
+            // What answers nothing says nothing.
+            (core.is_anchored() && !message.body().is_empty()).then(|| message.without_body())
+        };
+        let came = message;
+        let message = crossed.as_ref().unwrap_or(message);
         if status < 300 && *pending.message.method() == Method::Update {
             // RFC 3311 §5.2: UPDATE refreshes the remote target of who is asked too, once it is accepted.
             let policy = std::sync::Arc::clone(&core.policy);
@@ -301,7 +316,7 @@ impl Relay {
         if status < 300 && method == Method::Update {
             // RFC 3311 §5.1: a 2xx to UPDATE refreshes the remote target.
             let policy = std::sync::Arc::clone(&core.policy);
-            core.leg_mut(from.other()).refresh(message, flow, &policy);
+            core.leg_mut(from.other()).refresh(came, flow, &policy);
             if core.a.status == Status::Up {
                 if *pending.message.method() == Method::Update {
                     core.session_answered(from, &pending.message, context);
@@ -317,6 +332,7 @@ impl Relay {
         }
         let answer = Answer { carried: Some(message), ..Answer::bare(crossing_status(status)) };
         core.answer(from, pending.server, &pending.message, pending.source, &answer, context);
+        Ok(())
     }
 
     /// Nobody answered it.
@@ -324,6 +340,7 @@ impl Relay {
         let Self { from, pending, offer, .. } = self;
         if offer {
             core.agree();
+            core.media_withdrawn(context);
         }
         // RFC 4320 §4.2: never 408 for a non-INVITE; when the time is over the transaction drops this anyway.
         // And never 504: the PBX would take its trunk for down, when one peer was silent once.

@@ -5,24 +5,22 @@
 mod again;
 mod memory;
 mod patience;
-
-use std::sync::Arc;
+mod turn;
 
 use smallvec::SmallVec;
 
+use super::anchored::Described;
 use super::answer::Answer;
 use super::content::amiss;
 use super::core::{Core, Ending, reason_text};
 use super::early::Forks;
 use super::hangup::{self, Unanswered};
-use super::invite;
-use super::leg::{self, Status, cannot_serve};
+use super::leg::{Status, cannot_serve};
 use super::provisional::{Held, named_tag};
-use super::record::{Disposition, EndedBy, LegRecord};
+use super::record::{Disposition, EndedBy};
 use super::relay::decline;
-use super::reliable::{self, Caller};
-use super::session_timer::SessionTimer;
-use super::targets::{Next, Targets, pause_asked};
+use super::reliable::Caller;
+use super::targets::{Targets, pause_asked};
 use super::{Branch, Context, Effect, Event, Failure, Phase, Relays, Side, Timer};
 use crate::clock::Tick;
 use crate::policy::route::Candidate;
@@ -50,6 +48,8 @@ struct Attempt {
     over: Transports,
     /// When it was sent by that one.
     began: Tick,
+    /// What it is offered, where descriptions are said anew.
+    described: Option<Described>,
 }
 
 /// The phase.
@@ -90,45 +90,9 @@ impl Setup {
         self.attempt.as_ref().map(|attempt| attempt.branch)
     }
 
-    /// Turns to the next candidate whose gate opens, waits for its turn, or refuses the caller.
-    pub fn next_target(mut self: Box<Self>, core: &mut Core, context: &mut Context<'_>) -> Phase {
-        self.attempt = None;
-        core.b.reservations.clear();
-        core.b.status = Status::Idle;
-        let next = self.targets.next(core, context);
-        self.turn_to(core, next, context)
-    }
-
-    fn turn_to(mut self: Box<Self>, core: &mut Core, next: Next, context: &mut Context<'_>) -> Phase {
-        match next {
-            Next::Call(candidate, reservation) => {
-                core.b.reservations.push(reservation);
-                if let Some(peer) = core.policy.peer(candidate.peer) {
-                    core.b.timer = SessionTimer::new(&peer.session_timers);
-                }
-                self.call(core, candidate, Transports::new(), context);
-                Phase::Setup(self)
-            }
-            Next::Wait => {
-                context.effects.push(Effect::Disarm(Timer::Try));
-                context.effects.push(Effect::Disarm(Timer::Progress));
-                Phase::Setup(self)
-            }
-            Next::Nothing => self.nothing_left(core, context),
-        }
-    }
-
-    fn nothing_left(self: Box<Self>, core: &mut Core, context: &mut Context<'_>) -> Phase {
-        let (refusal, disposition) = match self.targets.refused {
-            Some(ref refusal) => (Refusal::clone(refusal), Disposition::Refused),
-            None => {
-                let words = "no target of the route answered; look at alert 32011 and `ringfence status`";
-                let presets = &core.a.peer.refusal;
-                let refusal = Refusal::new(code::NO_TARGET_AVAILABLE, presets, words.to_owned());
-                (refusal, Disposition::Failed)
-            }
-        };
-        self.refuse(core, &refusal, disposition, context)
+    /// What it offers, where that was said anew.
+    pub(super) fn described(&mut self) -> Option<Described> {
+        self.attempt.as_mut().and_then(|attempt| attempt.described.take())
     }
 
     /// Refuses the caller with a refusal of ours, its alert and its words.
@@ -157,56 +121,6 @@ impl Setup {
         hangup::begin(core, Unanswered { others, ..Unanswered::default() }, ending, told, context)
     }
 
-    /// Sends our INVITE to a candidate by the first transport that it was not sent by.
-    fn call(
-        &mut self,
-        core: &mut Core,
-        candidate: Candidate,
-        mut over: Transports,
-        context: &mut Context<'_>,
-    ) {
-        let policy = Arc::clone(&core.policy);
-        let Some(peer) = policy.peer(candidate.peer) else { return };
-        let Some(transport) = candidate.target.next_transport(&over) else { return };
-        core.b.peer = Arc::clone(peer);
-        core.a.other = (peer.id, false);
-        core.b.hop = leg::hop_of(peer, &candidate.target, transport);
-        core.b.name = candidate.target.name.clone();
-        self.forks.clear(core, context);
-        let Some(asked) = core.invite.as_ref().map(|pending| &pending.message) else { return };
-        self.caller = Caller::of(asked, &core.a.peer);
-        self.acknowledges = reliable::is_offered(asked, &core.a.peer, peer);
-        core.b.late_offer = asked.body().is_empty();
-        let mut fresh = core.b.fresh_dialog(!core.b.late_offer);
-        fresh.local_cseq = core.b.local_cseq;
-        core.b.turn_dialog(&mut fresh);
-        let branch = Branch(context.random.bits());
-        let cseq = core.b.next_cseq();
-        let mut hop = core.b.hop;
-        let mut bytes = invite::write(core, branch, cseq, hop.transport, context.settings);
-        let grown = core.b.hop_for(hop, bytes.len(), context.settings).transport;
-        let may_grow = candidate.target.transports.contains(&grown) && !over.contains(&grown);
-        if grown != hop.transport && may_grow {
-            hop.transport = grown;
-            bytes = invite::write(core, branch, cseq, hop.transport, context.settings);
-        }
-        over.push(hop.transport);
-        core.b.hop = hop;
-        core.b.status = Status::Calling(branch);
-        core.story.tried.push(LegRecord {
-            peer: Arc::clone(&peer.name),
-            call_id: String::from_utf8_lossy(&core.b.call_id).into_owned(),
-            remote: hop.remote,
-            transport: hop.transport,
-            status: None,
-        });
-        context.effects.push(Effect::Request { branch, side: Side::B, invite: true, hop, bytes });
-        context.effects.push(Effect::Disarm(Timer::Progress));
-        context.effects.push(Effect::Arm { timer: Timer::Try, at: context.now.tick.after(peer.try_timeout) });
-        let (heard, began) = (Heard::Nothing, context.now.tick);
-        self.attempt = Some(Attempt { branch, candidate, heard, over, began });
-    }
-
     /// One event of this phase.
     pub fn on(self: Box<Self>, core: &mut Core, event: Event<'_>, context: &mut Context<'_>) -> Phase {
         match event {
@@ -221,6 +135,7 @@ impl Setup {
             Event::Timer(timer) => self.timer(core, timer, context),
             Event::End(cause) => {
                 let ending = Ending {
+                    code: cause.code(),
                     reason: reason_text(cause.why()),
                     ..Ending::new(EndedBy::Edge, Disposition::Failed, cause.status(), cause.why())
                 };
@@ -244,8 +159,10 @@ impl Setup {
         if self.relays.misses(core, branch, message, context) {
             return self.end(core, &amiss(false), None, context);
         }
-        if self.early_answer(core, branch, status, flow, message, context) {
-            return Phase::Setup(self);
+        match self.early_answer(core, branch, status, flow, message, context) {
+            Ok(true) => return Phase::Setup(self),
+            Ok(false) => {}
+            Err(ending) => return self.end(core, &ending, None, context),
         }
         let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.branch == branch) else {
             // A target that was given up answers after all.
@@ -282,8 +199,10 @@ impl Setup {
                         .effects
                         .push(Effect::Arm { timer: Timer::Ring, at: context.now.tick.after(patience) });
                 }
-                if self.keeps_response(core, message, context) {
-                    self.provisional(core, branch, flow, message, context);
+                if self.keeps_response(core, message, context)
+                    && let Err(ending) = self.provisional(core, branch, flow, message, context)
+                {
+                    return self.end(core, &ending, None, context);
                 }
                 Phase::Setup(self)
             }
@@ -343,28 +262,6 @@ impl Setup {
         }
     }
 
-    /// RFC 4028 §7.3: the same target is asked again with the interval that it wants. The caller never hears of it: its
-    /// own interval is another.
-    fn interval_too_small(
-        mut self: Box<Self>,
-        core: &mut Core,
-        message: &Message,
-        context: &mut Context<'_>,
-    ) -> Phase {
-        let Some(Attempt { candidate, mut over, .. }) =
-            self.attempt.take().filter(|attempt| attempt.heard != Heard::Progress)
-        else {
-            return self.nothing_left(core, context);
-        };
-        if !core.b.timer.raise(message) {
-            return self.next_target(core, context);
-        }
-        // By the transport that brought the 422.
-        over.pop();
-        self.call(core, candidate, over, context);
-        Phase::Setup(self)
-    }
-
     /// The far side's own refusal goes to the caller as it is.
     fn pass_refusal(
         self: Box<Self>,
@@ -396,8 +293,10 @@ impl Setup {
             return Phase::Setup(self);
         }
         let current = self.attempt.as_ref().filter(|attempt| attempt.branch == branch);
-        let of = |one: &Attempt| (one.heard, one.candidate.clone(), one.over.clone(), one.began);
-        let Some((heard, candidate, over, began)) = current.map(of) else {
+        let of = |one: &Attempt| {
+            (one.heard, one.candidate.clone(), one.over.clone(), one.began, one.described.clone())
+        };
+        let Some((heard, candidate, over, began, described)) = current.map(of) else {
             // Nobody answered an INVITE that was given up; its time is over.
             core.abandoned_ends(branch);
             return Phase::Setup(self);
@@ -407,8 +306,7 @@ impl Setup {
             && let (Some(from), Some(to)) = (over.last(), candidate.target.next_transport(&over))
         {
             context.gate.fell_back(context.now, &candidate, *from, to);
-            self.call(core, candidate, over, context);
-            return Phase::Setup(self);
+            return self.ask(core, candidate, over, described, context);
         }
         context.gate.failed(context.now, &candidate, core.parties(), failure, began);
         core.b.status = Status::Idle;

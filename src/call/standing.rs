@@ -26,7 +26,11 @@ impl Core {
     /// Whether a request of this leg's peer offers what stands already, and says nothing else that would cross: RFC 3264
     /// §8, nothing is changed, so that the answer stands too.
     pub fn repeats(&self, side: Side, request: &Message) -> bool {
-        is_sdp(request) && !names_somebody(request) && self.is_known(side, request.body()) == Some(true)
+        if !is_sdp(request) || names_somebody(request) {
+            return false;
+        }
+        let known = || self.is_known(side, request.body()) == Some(true);
+        self.media_knows(side, request).unwrap_or_else(known)
     }
 
     /// Whether an answer of this leg's peer says something else than what stands.

@@ -9,7 +9,7 @@ use super::content::amiss;
 use super::core::{Core, Ending, reason_text};
 use super::exchange::Exchange;
 use super::hangup::{self, Unanswered};
-use super::leg::Carried;
+use super::leg::{Carried, Offered};
 use super::provisional::{acknowledged, read_rack};
 use super::record::{Disposition, EndedBy};
 use super::relay::decline;
@@ -56,10 +56,7 @@ impl Talk {
                 if core.acked(side, peer, message, context).is_some()
                     && let Some(offered) = core.leg_mut(side.other()).awaiting_ack.take()
                 {
-                    // The late offer's answer crosses in the ACK.
-                    let (cseq, branch) = (offered.cseq, offered.branch);
-                    core.agree();
-                    core.acknowledge(side.other(), cseq, branch, Carried::Of(message), context);
+                    return self.late_answer(core, side, *offered, message, context);
                 }
                 Phase::Talk(self)
             }
@@ -78,9 +75,35 @@ impl Talk {
             Event::Timer(timer) => self.timer(core, timer, context),
             Event::End(cause) => {
                 let ending = Ending {
+                    code: cause.code(),
                     reason: reason_text(cause.why()),
                     ..Ending::new(EndedBy::Edge, Disposition::Answered, 200, cause.why())
                 };
+                self.end(core, &ending, None, context)
+            }
+        }
+    }
+
+    /// The late offer's answer crosses in the ACK.
+    fn late_answer(
+        self,
+        core: &mut Core,
+        side: Side,
+        offered: Offered,
+        message: &Message,
+        context: &mut Context<'_>,
+    ) -> Phase {
+        let Offered { cseq, branch, decline } = offered;
+        core.agree();
+        match core.cross_renewal(side, message, context) {
+            Ok(crossed) => {
+                let message = crossed.as_ref().unwrap_or(message);
+                core.acknowledge(side.other(), cseq, branch, Carried::Of(message), context);
+                Phase::Talk(self)
+            }
+            Err(ending) => {
+                // RFC 3264 §5: an offer is answered, even if only to take nothing.
+                core.acknowledge(side.other(), cseq, branch, Carried::Sdp(&decline), context);
                 self.end(core, &ending, None, context)
             }
         }
@@ -212,7 +235,11 @@ impl Talk {
         match self.ringing.take_if(named) {
             Some(sent) => {
                 context.effects.push(Effect::Disarm(Timer::Reliable));
-                acknowledged(&mut self.relays, core, &sent, server, flow, message, context);
+                let acknowledged =
+                    acknowledged(&mut self.relays, core, &sent, server, flow, message, context);
+                if let Err(ending) = acknowledged {
+                    return self.end(core, &ending, None, context);
+                }
             }
             None => {
                 let status = rack.err().unwrap_or(481);
@@ -250,7 +277,9 @@ impl Talk {
                 return Phase::Talk(self);
             }
             let (from, ends) = (relay.from, relay.ends_dialog(status));
-            relay.answered(core, status, flow, message, context);
+            if let Err(ending) = relay.answered(core, status, flow, message, context) {
+                return self.end(core, &ending, None, context);
+            }
             return if ends {
                 self.after_refusal(core, from.other(), status, context)
             } else {

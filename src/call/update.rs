@@ -95,6 +95,7 @@ pub(super) fn carry(
         // A re-INVITE is the business of Talk; no early dialog can have one (RFC 3261 §14.2).
         Course::Reinvites => decline(core, from, flow, message, (488, false), context),
         Course::Alone => {
+            core.say_again(side, context);
             let stands = core.leg(side).sdp.as_deref().filter(|_| !message.body().is_empty());
             let answer = Answer { body: stands.map_or(Body::Left, Body::Ours), ..Answer::bare(200) };
             core.answer(side, server, message, flow.remote, &answer, context);
@@ -111,6 +112,10 @@ pub(super) fn carry(
         Course::Crosses if message.body().is_empty() => {
             relays.cross(core, from, flow, message, &[], context);
         }
-        Course::Crosses => relays.cross_offer(core, from, flow, message, &[], context),
+        Course::Crosses => {
+            if let Err(cause) = relays.cross_offer(core, from, flow, message, &[], context) {
+                core.decline_offer_of(from, flow, message, cause, context);
+            }
+        }
     }
 }

@@ -20,7 +20,7 @@ pub enum PhaseName {
 const PHASES: [&str; 3] = ["Setup", "Talk", "Hangup"];
 
 /// Events in the order of the table: requests, responses, what failed or went, ends, timers.
-const KINDS: [&str; 36] = [
+const KINDS: [&str; 37] = [
     "INVITE",
     "BYE",
     "INFO",
@@ -57,6 +57,7 @@ const KINDS: [&str; 36] = [
     "timer SessionB",
     "timer KeepAlive",
     "timer Linger",
+    "end: media",
 ];
 
 /// How often each event met each phase.
@@ -113,6 +114,7 @@ fn column(event: &Event<'_>) -> usize {
         Event::Gone { .. } => 19,
         Event::End(EndCause::Stopping) => 20,
         Event::End(EndCause::Command) => 21,
+        Event::End(EndCause::Silent | EndCause::NoSocket | EndCause::KeySpent | EndCause::Unproven) => 36,
         Event::Timer(timer) => of_timer(*timer),
     }
 }

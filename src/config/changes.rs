@@ -7,6 +7,9 @@ use super::tree::{self, Entry, Node, Value};
 use super::{Config, Source};
 use crate::policy::{self, Listener, Policy};
 
+/// What to do about what is fixed at the start.
+const RESTART: &str = "restart the edge for this, or leave it as it was";
+
 /// The difference between the configuration in force and the one just read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Changes {
@@ -71,11 +74,11 @@ fn listeners(old: &Config, new: &Config) -> Vec<String> {
     out
 }
 
-/// Whether a policy listens where the running one does. Sockets are opened at the start: one that speaks of others would
+/// Whether a policy listens, and receives media, where the running one does. Sockets are opened at the start: one that speaks of others would
 /// promise what is not there.
 ///
 /// # Errors
-/// Each listener that is new or elsewhere, by its place in the file that the new policy was read from.
+/// Each listener that is new or elsewhere, and media that is, by its place in the file that the new policy was read from.
 pub fn moved(old: &Policy, new: &Policy, source: &Source) -> Result<(), Errors> {
     let desk = Desk::new(&source.name, &source.text);
     let file = tree::read(&source.text, &desk);
@@ -92,7 +95,21 @@ pub fn moved(old: &Policy, new: &Policy, source: &Source) -> Result<(), Errors> 
             Some(_) => continue,
         };
         let (place, path) = place_of(file.as_ref(), &listener.name, key);
-        desk.error(place, &path, Cause::new(cause).cure("restart the edge for this, or leave it as it was"));
+        desk.error(place, &path, Cause::new(cause).cure(RESTART));
+    }
+    if old.media != new.media {
+        let entry = file.as_ref().and_then(|file| entry(file, "media"));
+        let (place, cause) = match (&old.media, &new.media) {
+            (_, None) => (Place::default(), "is left out, and live calls have media here"),
+            (None, Some(_)) => {
+                (entry.map(|entry| entry.place).unwrap_or_default(), "is new: no port is open for it")
+            }
+            (Some(_), Some(_)) => (
+                entry.map(|entry| entry.place).unwrap_or_default(),
+                "says other places than when the edge started",
+            ),
+        };
+        desk.error(place, "media", Cause::new(cause).cure(RESTART));
     }
     desk.close().map(drop)
 }

@@ -97,6 +97,7 @@ fn chapters(config: &Config) -> Vec<(&'static str, Vec<String>)> {
     let policy = &config.policy;
     vec![
         ("Where it listens", listeners(policy)),
+        ("Where media passes", super::media::sentences(policy.media.as_ref())),
         ("Who is known", peers::peers(config)),
         ("Who owns what", policy.sites.iter().map(|site| owned(policy, site)).collect()),
         ("Who may call whom", routes(policy)),
@@ -127,7 +128,7 @@ fn transports<'a>(transports: impl Iterator<Item = &'a Transport>) -> String {
 }
 
 /// Words in a sentence; of many, the first and how many more.
-fn several<'a>(words: impl ExactSizeIterator<Item = &'a str>, last: &str) -> String {
+pub(super) fn several<'a>(words: impl ExactSizeIterator<Item = &'a str>, last: &str) -> String {
     let more = words.len().saturating_sub(LISTED_MAX);
     let mut words: Vec<String> = words.take(LISTED_MAX).map(str::to_owned).collect();
     if more > 0 {
@@ -141,7 +142,7 @@ fn several<'a>(words: impl ExactSizeIterator<Item = &'a str>, last: &str) -> Str
 }
 
 /// `20,000`.
-fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {

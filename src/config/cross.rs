@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use super::Source;
 use super::credentials::{demand, roaming};
 use super::fields::{Fields, Item};
+use super::media::{self, Written};
 use super::peers::Read;
 use super::problem::{Cause, quoted};
 use super::values::{self, network_text};
@@ -29,6 +30,8 @@ pub struct Cast<'a> {
     pub sites: Vec<Read<'a, Site>>,
     /// Routes.
     pub routes: Vec<Read<'a, Route>>,
+    /// Where media is received.
+    pub media: Option<Written<'a>>,
     /// Peers that could not be read whole: what follows from that is not told.
     flawed_peers: Vec<PeerId>,
     /// Whether the sites could not be read whole.
@@ -58,12 +61,13 @@ impl<'a> Cast<'a> {
         peers: Vec<Read<'a, Peer>>,
         sites: Vec<Read<'a, Site>>,
         routes: Vec<Read<'a, Route>>,
+        media: Option<Written<'a>>,
     ) -> Self {
         let desk = root.desk();
         let flawed = |peer: &&Read<'a, Peer>| desk.is_flawed(&peer.fields.path);
         let flawed_peers = peers.iter().filter(flawed).map(|peer| peer.value.id).collect();
         let flawed_sites = desk.is_flawed("sites") || sites.is_empty();
-        Self { listeners, peers, sites, routes, flawed_peers, flawed_sites }
+        Self { listeners, peers, sites, routes, media, flawed_peers, flawed_sites }
     }
 
     /// Runs every check and gives peers their sites.
@@ -254,24 +258,10 @@ impl<'a> Cast<'a> {
                     Cause::new(cause).cure("write plain_signalling: allow if the network between is trusted"),
                 );
             }
-            if peer.plain_media {
-                let cause = format!("speech with {} may run in the clear", quoted(&peer.name));
-                fields.warning(
-                    "plain_media",
-                    Cause::new(cause).cure("keep this to a network that nobody else can listen on"),
-                );
-            } else if peer.plain_signalling || peer.proof.is_some() {
-                // Speech crosses unchanged: a promise that it is encrypted could not be kept.
-                let cause = format!(
-                    "calls of {} would pass, and this version cannot see to it that their speech is encrypted",
-                    quoted(&peer.name)
-                );
-                fields.error(
-                    "plain_media",
-                    Cause::new(cause)
-                        .cure("write plain_media: allow if the network between is trusted, else leave out plain_signalling"),
-                );
-            }
+            media::told(peer, fields, self.media.as_ref(), &spoken);
+        }
+        if let Some(media) = &self.media {
+            media.fits(&self.listeners, &self.sites);
         }
     }
 

@@ -284,6 +284,27 @@ impl<'a> Fields<'a> {
         self.read(name, |text, _| choose(text, meanings))
     }
 
+    /// A mapping of the admin's own keys to words; what is none, or more than there may be, is told.
+    #[must_use]
+    pub fn pairs(&self, name: &str) -> Vec<(&'a Entry, Word<'a>)> {
+        let Some(Kind::Words(kind, most)) = self.key(name).map(|key| key.kind) else { return Vec::new() };
+        let Some(node) = self.node(name) else { return Vec::new() };
+        let Value::Map(entries) = &node.value else {
+            let cause = format!("{} stands where a mapping is wanted", node.value.kind());
+            self.error(name, Cause::new(cause).cure("write {KEY: WORD}"));
+            return Vec::new();
+        };
+        if entries.len() > most {
+            self.error(name, Cause::new(format!("{} entries: at most {most}", entries.len())));
+            return Vec::new();
+        }
+        let word = |entry: &'a Entry| {
+            let path = join(&self.path_of(name), &super::problem::printable(&entry.key));
+            word_of(self.desk, &entry.value, path, *kind).map(|word| (entry, word))
+        };
+        entries.iter().filter_map(word).collect()
+    }
+
     /// A list's entries; empty when left out.
     #[must_use]
     pub fn list(&self, name: &str) -> Vec<Item<'a>> {

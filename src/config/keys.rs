@@ -51,6 +51,10 @@ pub enum Kind {
     Size(u64, u64),
     /// One of these words.
     Word(&'static [&'static str]),
+    /// An address without a port.
+    Ip,
+    /// A range of ports.
+    Ports,
     /// An address with a port.
     Address,
     /// An address whose port may be left out (5060).
@@ -81,6 +85,8 @@ pub enum Kind {
     Section(&'static Section),
     /// Chosen names, each with a section; so many at most.
     Named(&'static Section, usize),
+    /// Keys of the admin's own, each with one of these; so many at most.
+    Words(&'static Kind, usize),
     /// Exactly one of the keys.
     OneOf(&'static Section),
     /// Written in either form.
@@ -125,6 +131,8 @@ impl Kind {
             Self::Time(..) => "a duration".to_owned(),
             Self::Size(..) => "a size".to_owned(),
             Self::Word(words) => format!("one of {}", words.join(", ")),
+            Self::Ip => "an address".to_owned(),
+            Self::Ports => "a range of ports".to_owned(),
             Self::Address => "an address with a port".to_owned(),
             Self::Target => "an address or a name".to_owned(),
             Self::Host => "a host".to_owned(),
@@ -140,6 +148,7 @@ impl Kind {
             Self::List(..) => "a list".to_owned(),
             Self::Section(_) => "a mapping".to_owned(),
             Self::Named(section, _) => format!("a mapping of names, each {}", section.name),
+            Self::Words(one, _) => format!("a mapping, each key with {}", one.takes()),
             Self::OneOf(section) => format!("a mapping with one key of {}", names(section)),
             Self::Either(kinds) => kinds.iter().map(Self::takes).collect::<Vec<_>>().join(", or "),
         }

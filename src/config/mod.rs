@@ -11,8 +11,10 @@ mod fields;
 mod keys;
 mod listeners;
 mod logins;
+mod media;
 mod numbers;
 mod peers;
+pub mod plans;
 pub mod problem;
 pub mod profiles;
 #[cfg(test)]
@@ -26,6 +28,7 @@ mod table;
 pub mod tls;
 mod tree;
 mod values;
+pub mod world;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -246,6 +249,7 @@ fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u6
         listeners.iter().map(|read| (&*read.value.name, listeners::Met::on(&read.value))).collect();
     let peers = peers::peers(root, names, &by_name, source);
     let by_name: BTreeMap<&str, _> = peers.iter().map(|read| (&*read.value.name, read.value.id)).collect();
+    let media = media::site(root);
     let sites = peers::sites(root, names, &by_name);
     let routes = routes::routes(root, &by_name);
     let rules = rules::rules(root, source);
@@ -257,7 +261,7 @@ fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u6
     let admin = settings::admin(root, &source.folder);
     let drain = root.time("drain");
     let tls = tls::read(source, &listeners, &peers);
-    let mut cast = Cast::new(root, listeners, peers, sites, routes);
+    let mut cast = Cast::new(root, listeners, peers, sites, routes, media);
     let profile = |read: &peers::Read<'_, crate::policy::Peer>| {
         Some((read.value.id, profiles::applied(&read.fields, read.value.side)?))
     };
@@ -267,7 +271,8 @@ fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u6
     if root.desk().has_errors() {
         return None;
     }
-    let mut plan = Plan { generation, rules, sources, ..Plan::default() };
+    let media = cast.media.and_then(|media| media.value);
+    let mut plan = Plan { generation, rules, sources, media, ..Plan::default() };
     plan.listeners.resize_with(names.listeners(), || None);
     plan.peers.resize_with(names.peers(), || None);
     for listener in cast.listeners {

@@ -12,6 +12,7 @@ use super::Source;
 use super::fields::{Fields, NamedFields, choose};
 use super::listeners::{Met, too_many, transports};
 use super::logins;
+use super::media;
 use super::numbers::{identity, numbers};
 use super::problem::{Cause, listed, quoted};
 use super::table::{NAMES_MAX, REFUSAL, REFUSAL_PRESETS};
@@ -74,13 +75,16 @@ fn peer(
     let (party, targets) = aims(name, fields, names, &transports);
     let sources: Vec<_> =
         fields.words("sources", values::source).into_iter().map(|(source, _)| source).collect();
+    let addresses: Vec<_> = sources.iter().copied().flatten().collect();
+    let (media, plain_media) = media::peer(fields, &addresses);
     let peer = Peer {
         id,
         name: Arc::from(name),
         side,
         site: None,
         listener: met.id,
-        sources: sources.iter().copied().flatten().collect(),
+        media: Arc::new(media),
+        sources: addresses,
         targets,
         transports: transports.into_iter().collect(),
         party,
@@ -96,7 +100,7 @@ fn peer(
         demand: None,
         proof: super::tls::proof(fields, met.tls),
         plain_signalling: allowed(fields, "plain_signalling"),
-        plain_media: allowed(fields, "plain_media"),
+        plain_media,
         methods: methods(fields),
         extensions: extensions(fields),
         called_from: called_from(fields, side),

@@ -22,7 +22,7 @@ pub enum Setting {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
     /// The peer's key, or `section.key` for one of a section that is written; `tls` counts as written where the peer's
-    /// listener serves TLS.
+    /// listener serves TLS, and `media` where media is anchored.
     pub key: &'static str,
     /// Its value.
     pub value: Setting,
@@ -96,6 +96,16 @@ pub const PROFILES: &[Profile] = &[
                 "its certificate is for *.pstn.twilio.com, which RFC 5922 has nobody take",
             ),
             word("tls.client_certificate", "none", "it shows none when it calls: its address says who it is"),
+            Row {
+                key: "media.networks",
+                value: Setting::List(&["168.86.128.0/18"]),
+                why: "its media comes from there in every region",
+            },
+            Row {
+                key: "media.suites",
+                value: Setting::List(&["AES_CM_128_HMAC_SHA1_80"]),
+                why: "the one suite that it offers",
+            },
             word("cps", "1", "calls a second of a new trunk; raise it when Twilio has"),
             word("login.realm", "sip.twilio.com", "the realm in its challenges, for every trunk the same"),
             Row {
@@ -146,10 +156,11 @@ pub struct Applied {
 /// place of the profile's name, so that whatever is said of them points there.
 pub fn fill(root: &mut Node) {
     let secure = serving_tls(root);
+    let anchored = entries_of(root).into_iter().flatten().any(|entry| entry.key == "media");
     let peers = entries_of(root).into_iter().flatten().filter(|entry| entry.key == "peers");
     for peer in peers.flat_map(|peers| entries_of(&mut peers.value)).flatten() {
         if let Some(entries) = entries_of(&mut peer.value) {
-            fill_peer(entries, &secure);
+            fill_peer(entries, &secure, anchored);
         }
     }
 }
@@ -165,7 +176,7 @@ fn serving_tls(root: &mut Node) -> Vec<String> {
     listeners.iter_mut().filter_map(|entry| has(entry).then(|| entry.key.clone())).collect()
 }
 
-fn fill_peer(entries: &mut Vec<Entry>, secure: &[String]) {
+fn fill_peer(entries: &mut Vec<Entry>, secure: &[String], anchored: bool) {
     let Some(wanted) = entries.iter().find(|entry| entry.key == "profile") else { return };
     let (place, Value::Scalar(name)) = (wanted.value.place, &wanted.value.value) else { return };
     // An unknown name is told where the key is read, and keys that the one which was meant sets are not told as missing.
@@ -177,13 +188,13 @@ fn fill_peer(entries: &mut Vec<Entry>, secure: &[String]) {
     }
     let listener = entries.iter().find(|entry| entry.key == "listener").map(|entry| &entry.value.value);
     let by_tls = matches!(listener, Some(Value::Scalar(name)) if secure.contains(name));
-    let says_of_tls = profile.rows.iter().any(|row| row.key.starts_with("tls."));
-    if by_tls && says_of_tls && !entries.iter().any(|entry| entry.key == "tls") {
-        entries.push(Entry {
-            key: "tls".to_owned(),
-            place,
-            value: Node::made(place, Value::Map(Vec::new())),
-        });
+    for (section, stands) in [("tls", by_tls), ("media", anchored)] {
+        let says =
+            profile.rows.iter().any(|row| row.key.split_once('.').is_some_and(|(name, _)| name == section));
+        if stands && says && !entries.iter().any(|entry| entry.key == section) {
+            let value = Node::made(place, Value::Map(Vec::new()));
+            entries.push(Entry { key: section.to_owned(), place, value });
+        }
     }
     for row in profile.rows {
         match row.key.split_once('.') {

@@ -127,6 +127,8 @@ fn parts(kind: Kind) -> Parts {
         | Kind::Time(..)
         | Kind::Size(..)
         | Kind::Word(_)
+        | Kind::Ip
+        | Kind::Ports
         | Kind::Address
         | Kind::Target
         | Kind::Host
@@ -138,7 +140,8 @@ fn parts(kind: Kind) -> Parts {
         | Kind::Path
         | Kind::Name
         | Kind::Filter
-        | Kind::Date => Parts::Word,
+        | Kind::Date
+        | Kind::Words(..) => Parts::Word,
     }
 }
 
@@ -185,6 +188,8 @@ fn choice(kind: Kind) -> &'static [&'static str] {
         | Kind::Count(..)
         | Kind::Time(..)
         | Kind::Size(..)
+        | Kind::Ip
+        | Kind::Ports
         | Kind::Address
         | Kind::Target
         | Kind::Host
@@ -199,6 +204,7 @@ fn choice(kind: Kind) -> &'static [&'static str] {
         | Kind::Date
         | Kind::Section(_)
         | Kind::OneOf(_)
+        | Kind::Words(..)
         | Kind::Named(..) => &[],
     }
 }
@@ -240,6 +246,8 @@ fn every_default_of_the_table_is_a_value_the_reader_takes() {
             Kind::Size(least, most) => super::values::size(text, least, most).err(),
             Kind::Word(words) => (!words.contains(&text)).then(|| super::problem::Cause::new("no such word")),
             Kind::Flag
+            | Kind::Ip
+            | Kind::Ports
             | Kind::Address
             | Kind::Target
             | Kind::Host
@@ -254,6 +262,7 @@ fn every_default_of_the_table_is_a_value_the_reader_takes() {
             | Kind::Date
             | Kind::List(..)
             | Kind::Section(_)
+            | Kind::Words(..)
             | Kind::Named(..)
             | Kind::OneOf(_)
             | Kind::Either(_) => None,

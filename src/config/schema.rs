@@ -85,7 +85,9 @@ fn kind(takes: &Kind) -> Value {
         Kind::Size(..) => json!({ "type": "string", "pattern": "^[0-9]+([kMG]?B|[KMG]iB)$" }),
         Kind::Word(words) => json!({ "enum": words }),
         Kind::Date => json!({ "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" }),
-        Kind::Address
+        Kind::Ports => json!({ "type": "string", "pattern": "^[0-9]+-[0-9]+$" }),
+        Kind::Ip
+        | Kind::Address
         | Kind::Target
         | Kind::Host
         | Kind::Network
@@ -103,6 +105,12 @@ fn kind(takes: &Kind) -> Value {
             "type": "object",
             "propertyNames": { "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$" },
             "additionalProperties": section(keys),
+            "minProperties": 1,
+            "maxProperties": most,
+        }),
+        Kind::Words(one, most) => json!({
+            "type": "object",
+            "additionalProperties": kind(one),
             "minProperties": 1,
             "maxProperties": most,
         }),

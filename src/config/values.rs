@@ -126,6 +126,16 @@ pub fn end_of_day(text: &str) -> Result<i64, Cause> {
     Ok(end.map_err(|_| unreadable())?.timestamp().as_microsecond())
 }
 
+/// An address without a port.
+pub fn ip(text: &str) -> Result<IpAddr, Cause> {
+    let Ok(ip) = text.parse::<IpAddr>() else {
+        let cause = Cause::new(format!("{} is not an address", quoted(text)));
+        return Err(cause.cure("write it alone: 192.0.2.1 or 2001:db8::1"));
+    };
+    plain(ip, text)?;
+    Ok(ip)
+}
+
 /// An address and port; the port may be left out where a default is given.
 pub fn address(text: &str, port_default: Option<u16>) -> Result<SocketAddr, Cause> {
     let ip = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text).parse::<IpAddr>();

@@ -333,6 +333,7 @@ impl Engine {
             code: Some(refusal.code.number),
             trail: judged.trail,
             messages: Messages::default(),
+            media: Vec::new(),
         }
     }
 }

@@ -16,6 +16,7 @@ use super::timers::TimerId;
 use super::transactions::CallKey;
 use crate::call::{Branch, Call, LocalTag, ServerId, Side, Timer};
 use crate::clock::Tick;
+use crate::media::order::MediaId;
 use crate::policy::{PeerId, Policy};
 use crate::sip::ListenerId;
 
@@ -61,6 +62,8 @@ pub struct Entry {
     pub unanswered: SmallVec<[ServerId; 2]>,
     /// The INVITEs it sent whose transactions live, the last one last.
     pub invited: SmallVec<[Branch; 2]>,
+    /// Its media, where the relay has some of it.
+    pub media: Option<MediaId>,
     /// How fast each side asks.
     paces: [Pace; 2],
     /// Panics that a test planted in it.
@@ -82,6 +85,7 @@ impl Entry {
             armed: SmallVec::new(),
             unanswered: SmallVec::new(),
             invited: SmallVec::new(),
+            media: None,
             paces: [Pace::default(); 2],
             #[cfg(test)]
             planted: 0,

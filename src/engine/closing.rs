@@ -120,13 +120,15 @@ impl Engine {
         }
     }
 
-    /// Nobody is left to be heard: no call, and no trunk that may still ask who gives its registration back.
+    /// Nobody is left to be heard: no call, no record that waits for its counts, and no trunk that may still ask who gives its registration back.
     fn is_done(&self) -> bool {
-        self.calls.is_empty() && self.registrations.all_left()
+        self.calls.is_empty() && self.watch.is_idle() && self.registrations.all_left()
     }
 
     fn done(&mut self, cut: usize) {
         self.closing = Closing::Done;
+        // No record is left behind for want of its counts.
+        self.records_due(Tick::from_micros(u64::MAX));
         self.outputs.push_back(Output::Drained { cut });
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::query::Query;
+use crate::media::order::News;
 use crate::policy::{Full, Policy, Resolution};
 use crate::sip::{ConnectionId, Flow, Frame, Hop, Malformed, PartyId};
 
@@ -54,6 +55,8 @@ pub enum Input<'a> {
         /// Where to.
         hop: Hop,
     },
+    /// The media relay told something.
+    Media(News),
     /// A deadline came.
     Wake,
     /// What came of resolving one name of the policy.

@@ -49,6 +49,7 @@ macro_rules! context {
             settings: &$engine.settings.call,
             gate: &mut $gate,
             effects: &mut $effects,
+            media: $engine.media.means(),
         }
     };
 }
@@ -77,12 +78,25 @@ impl Engine {
         let mut gate = gate!(self, policy, from);
         let mut context = context!(self, now, gate, effects);
         // A panic leaves nothing half done that is kept: the call is not born, its effects are dropped.
-        let born = catch_unwind(AssertUnwindSafe(|| Call::begin(begin, &mut context)));
-        let Ok(call) = born else {
-            effects.clear();
-            self.effects = effects;
-            self.counts.bugs += 1;
-            return false;
+        let mut born = None;
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            let (call, readable) = Call::born(begin, &mut context);
+            born.insert(call).open(readable, &mut context);
+            #[cfg(test)]
+            Entry::trip(&mut self.planted);
+        }));
+        let call = match (opened, born) {
+            (Ok(()), Some(call)) => call,
+            (Ok(()) | Err(_), born) => {
+                if let Some(mut call) = born {
+                    forsake(&mut call, &mut context);
+                }
+                // Nothing was opened for it, so that there is nothing to close.
+                effects.clear();
+                self.effects = effects;
+                self.counts.bugs += 1;
+                return false;
+            }
         };
         let key = self.calls.insert(Box::new(Entry::new(call, Arc::clone(policy), from)));
         self.hand_over(server, key, Side::A);
@@ -110,6 +124,30 @@ impl Engine {
         if !lives {
             self.abandon(now, key);
         }
+    }
+
+    /// An alert about a call, with what the call knows of itself.
+    pub(super) fn tell(&mut self, now: Now, key: CallKey, code: code::Code, text: &str) {
+        let Some(entry) = self.calls.at(key) else { return };
+        let mut effects = std::mem::take(&mut self.effects);
+        let mut gate = gate!(self, &entry.policy, entry.from);
+        entry.call.tell(code, text, &mut context!(self, now, gate, effects));
+        self.carry_out(now, key, effects);
+    }
+
+    /// A leg of a call is told another key of its media; false where it cannot be.
+    pub(super) fn renew_key(&mut self, now: Now, key: CallKey, side: Side) -> bool {
+        let Some(entry) = self.calls.at(key) else { return false };
+        let mut effects = std::mem::take(&mut self.effects);
+        let mut gate = gate!(self, &entry.policy, entry.from);
+        let mut context = context!(self, now, gate, effects);
+        let renewed = catch_unwind(AssertUnwindSafe(|| entry.call.renew_key(side, &mut context)));
+        self.carry_out(now, key, effects);
+        // A call that a bug has ended needs no key.
+        renewed.unwrap_or_else(|_| {
+            self.abandon(now, key);
+            true
+        })
     }
 
     /// Makes a request a call's to answer.
@@ -154,6 +192,12 @@ impl Engine {
         for branch in invited {
             self.transactions.cancel(now.tick, branch, bytes::Bytes::new(), &mut self.outcomes);
         }
+        if let Some(entry) = self.calls.at(key) {
+            let mut effects = std::mem::take(&mut self.effects);
+            let mut gate = gate!(self, &entry.policy, entry.from);
+            forsake(&mut entry.call, &mut context!(self, now, gate, effects));
+            self.carry_out(now, key, effects);
+        }
         self.remove(key);
     }
 
@@ -171,6 +215,7 @@ impl Engine {
             self.transactions.forget(*server);
         }
         self.pasts.keep(&entry, &mut self.transactions);
+        self.unwatch(entry.media);
         drop(entry);
         if !self.retired.is_empty() {
             self.forget_retired();
@@ -192,6 +237,7 @@ impl Engine {
     /// One effect; true when it was the last.
     fn effect(&mut self, now: Now, key: CallKey, effect: Effect) -> bool {
         match effect {
+            Effect::Media(order) => self.media_ordered(key, order),
             Effect::Request { branch, side, invite, hop, bytes } => {
                 let (owner, rounds) = (Owner::Call { key, side }, Rounds::default());
                 self.note_invited(key, branch, invite);
@@ -245,7 +291,7 @@ impl Engine {
                     self.calls.at(key).is_some_and(|entry| !std::mem::replace(&mut entry.recorded, true));
                 if first {
                     self.counts.records += 1;
-                    self.outputs.push_back(super::Output::Record(record));
+                    self.record(now, key, record);
                 }
             }
             Effect::Ended => return true,
@@ -311,6 +357,11 @@ impl Engine {
         }
         keys.len()
     }
+}
+
+/// Gives back the ports of a call in which a bug showed. Where they cannot be, they are lost and the other calls live.
+fn forsake(call: &mut Call, context: &mut Context<'_>) {
+    let _given_back = catch_unwind(AssertUnwindSafe(|| call.forsake(context)));
 }
 
 #[cfg(test)]

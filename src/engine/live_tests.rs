@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Entry;
+use crate::policy::media::{Place, SiteMedia};
 
 #[path = "../../tests/engine/edge.rs"]
 #[allow(dead_code, reason = "shared with the tests beside the crate")]
@@ -11,7 +12,7 @@ mod edge;
 #[allow(dead_code, reason = "shared with the tests beside the crate")]
 mod texts;
 
-use edge::{Edge, PBX, TRUNK, from};
+use edge::{Edge, PBX, TRUNK, from, plan};
 use texts::{Request, answer};
 
 fn invite(nth: u32) -> Request {
@@ -63,5 +64,38 @@ fn a_call_whose_end_has_a_bug_too_is_taken_out_with_all_it_held() {
         edge.pass(Duration::from_secs(600));
         edge.assert_empty();
         assert_eq!(edge.hear(from(PBX), &invite(2).text()).statuses(PBX), [100], "and the edge goes on");
+    }
+}
+
+#[test]
+fn a_call_with_a_bug_leaves_no_port_of_its_media_out() {
+    let place = |address: &str| {
+        let address = address.parse().unwrap();
+        Place { address, advertise: address, ports: 20_000..=20_003 }
+    };
+    let media = || SiteMedia {
+        inside: place("10.0.0.1"),
+        outside: place("192.0.2.1"),
+        rest: Duration::ZERO,
+        loopback: false,
+    };
+    let mut edge = Edge::under(plan(|plan| plan.media = Some(media())));
+    edge.engine.planted = 1;
+    let seen = edge.hear(from(PBX), &invite(1).text());
+    assert!(seen.to(TRUNK).is_empty() && seen.media.is_empty(), "{seen:?}");
+    assert_eq!((edge.count("bugs"), edge.engine.media_ports_out()), (1, 0), "before it was born");
+    for panics in 1..=4 {
+        let mut edge = Edge::under(plan(|plan| plan.media = Some(media())));
+        let seen = edge.hear(from(PBX), &invite(1).text());
+        let leaving = seen.to(TRUNK).remove(0);
+        assert_eq!(edge.engine.media_ports_out(), 4);
+        plant(&mut edge, panics);
+        let seen = edge.hear(from(TRUNK), &answer(&leaving, 180, "b-1", TRUNK));
+        assert_eq!(edge.engine.media_ports_out(), 0, "{panics} panics");
+        assert!(
+            matches!(seen.media.last(), Some(crate::media::order::Order::Close { .. })),
+            "{:?}",
+            seen.media
+        );
     }
 }

@@ -8,7 +8,8 @@
 //! outside: `challenge` (who must prove a password), then `admission` (INVITE), `standalone` (MESSAGE), or an answer of our own -> `refuse`. What a call asks for in
 //! return is carried out in `live`, and what it asks before it turns to a target is answered by `gate`; what is left of
 //! it when it is over stands in `past`. `logins` shows a trunk that asks who we are, `registrations` ask it for its calls; `resolved` takes in where names lead;
-//! `peers` and `probe` know which targets are up, `trouble` which fail their calls; `closing` ends it all.
+//! `peers` and `probe` know which targets are up, `trouble` which fail their calls; `closing` ends it all. What
+//! calls ask of the media relay, and what it tells of them, is in `watching`.
 
 mod addresses;
 mod admission;
@@ -24,6 +25,7 @@ pub mod input;
 mod intake;
 mod live;
 mod logins;
+mod media;
 pub mod output;
 mod past;
 mod peers;
@@ -43,6 +45,7 @@ pub mod timers;
 pub mod transactions;
 mod trouble;
 mod unregistered;
+mod watching;
 mod witness;
 
 use std::collections::VecDeque;
@@ -51,6 +54,7 @@ use std::sync::Arc;
 use crate::call::visits::Visits;
 use crate::call::{Effects, Failure, Random, Timer};
 use crate::clock::{Now, Tick};
+use crate::media::order::Fingerprint;
 use crate::policy::guard::Guard;
 use crate::policy::{Alert, Counters, Located, Policy, Sources};
 
@@ -61,6 +65,7 @@ use fullness::{Nearness, Shedding};
 use gate::Traffic;
 use live::Happened;
 use logins::Logins;
+use media::Media;
 use past::Pasts;
 use peers::Peers;
 use registrations::Registrations;
@@ -68,10 +73,11 @@ use roaming::{ROAMERS_MAX, Roamers};
 use standalone::Carried;
 use timers::Wheel;
 use transactions::{CallKey, Outcome, Transactions};
+use watching::Watch;
 
 pub use input::Input;
 pub use output::{Output, WaitReason};
-pub use query::{BanState, Gauges, LockState, NameState, Query, RegistrationState, Reply};
+pub use query::{BanState, Gauges, LockState, MediaState, NameState, Query, RegistrationState, Reply};
 
 /// Settings of the engine: sizes of its tables, limits of the reader, timing.
 #[derive(Debug, Clone)]
@@ -134,6 +140,11 @@ pub struct Engine {
     counts: Counts,
     /// Which events met which phases of calls.
     visits: Visits,
+    media: Media,
+    watch: Watch,
+    /// Panics that a test planted in calls that are yet to be born.
+    #[cfg(test)]
+    planted: u8,
     servers_near: Nearness,
     clients_near: Nearness,
     calls_near: Nearness,
@@ -171,6 +182,8 @@ impl Engine {
         guard.follow(&policy);
         let logins = Logins::new(&policy);
         let registrations = Registrations::new(now.tick, &policy, &mut random);
+        let media = Media::new(policy.media.as_ref());
+        let watch = Watch::new(policy.media.as_ref());
         Self {
             tag_seed: random.bits(),
             settings,
@@ -195,6 +208,10 @@ impl Engine {
             closing: Closing::Serving,
             counts: Counts::default(),
             visits: Visits::default(),
+            media,
+            watch,
+            #[cfg(test)]
+            planted: 0,
             servers_near: Nearness::default(),
             clients_near: Nearness::default(),
             calls_near: Nearness::default(),
@@ -204,6 +221,11 @@ impl Engine {
             effects: Effects::new(),
             happened: VecDeque::new(),
         }
+    }
+
+    /// What the certificate of our media relay hashes to: from now on calls may shake hands.
+    pub fn prove_media_by(&mut self, fingerprint: Fingerprint) {
+        self.media.prove_by(fingerprint);
     }
 
     /// One input. Drain `poll_output` afterwards until it says `Wait`.
@@ -222,6 +244,7 @@ impl Engine {
                 self.counts.unsendable += 1;
                 self.transactions.unsendable(&hop, &mut self.outcomes);
             }
+            Input::Media(news) => self.media_news(now, news),
             Input::Wake => self.wake(now),
             Input::Resolved { party, resolution } => self.resolved(now, party, resolution),
             Input::Reload(policy) => self.reload(now, policy),
@@ -265,6 +288,7 @@ impl Engine {
             self.sources.drain_alerts(&self.policy, now, &mut alerts);
             self.outputs.extend(alerts.into_iter().map(Output::Alert));
         }
+        self.records_due(now.tick);
         self.closing_time(now);
     }
 
@@ -308,6 +332,7 @@ impl Engine {
             (self.next_probe(), WaitReason::Probe),
             (self.registrations.due(), WaitReason::Registration),
             (self.sources.due(), WaitReason::Sources),
+            (self.watch.due(), WaitReason::Record),
             (self.closing.deadline(), WaitReason::Drain),
         ];
         let nearest = deadlines.into_iter().filter_map(|(at, reason)| at.map(|at: Tick| (at, reason)));

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::query::Reply;
 use crate::call::CallRecord;
 use crate::clock::Tick;
+use crate::media::order::Order;
 use crate::policy::Alert;
 use crate::sip::{ConnectionId, Hop};
 
@@ -18,6 +19,8 @@ pub enum Output {
         /// What.
         bytes: Bytes,
     },
+    /// Order something of the media relay.
+    Media(Order),
     /// Close a stream after what was sent is written.
     Close {
         /// Which.
@@ -68,6 +71,8 @@ pub enum WaitReason {
     Registration,
     /// Folding of strangers' alerts, expiry of bans.
     Sources,
+    /// A record that waits for what was counted of its media.
+    Record,
     /// The end of draining.
     Drain,
 }

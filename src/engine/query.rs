@@ -77,6 +77,17 @@ pub struct Gauges {
     pub reserved: Vec<(String, u32)>,
 }
 
+/// The ports for media.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct MediaState {
+    /// Calls whose media passes here.
+    pub calls: usize,
+    /// Ports that calls hold.
+    pub ports_out: usize,
+    /// Ports that there are.
+    pub ports: usize,
+}
+
 /// A name among a peer's targets.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct NameState {
@@ -141,6 +152,8 @@ pub enum Reply {
         bans: Vec<BanState>,
         /// Peers that do not answer when they are asked for a password, and how often they were asked.
         unanswered: Vec<(String, u64)>,
+        /// The ports for media; `None` where it is not anchored.
+        media: Option<MediaState>,
         /// Policy generation in force.
         generation: u64,
     },
@@ -161,6 +174,12 @@ pub enum Reply {
 const INSTEAD_MAX: usize = 8;
 
 impl Engine {
+    /// Media ports that calls hold.
+    #[must_use]
+    pub fn media_ports_out(&self) -> usize {
+        self.media.ports_out()
+    }
+
     /// Which events met which phases of calls since the start.
     #[must_use]
     pub const fn visits(&self) -> &Visits {
@@ -229,6 +248,7 @@ impl Engine {
             unanswered: self
                 .named(|peer| Some(self.sources.unanswered(peer)).filter(|asked| *asked > 0))
                 .collect(),
+            media: self.media_state(),
             generation: self.policy.generation,
         }
     }

@@ -7,10 +7,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use smallvec::SmallVec;
 
-use super::srtp::{MasterKey, Mki};
+use super::reach::Reach;
+use super::srtp::{MasterKey, Mki, Suite};
 
 /// Streams of one call at most.
 pub const STREAMS_MAX: usize = 4;
@@ -103,6 +103,8 @@ pub struct Terms {
     pub sends: bool,
     /// How packets of this leg are protected.
     pub protection: Protection,
+    /// Whether no early dialog has won yet: then they take turns, and a key that comes back is no old one.
+    pub early: bool,
     /// From where packets are taken.
     pub learning: Learning,
     /// Payload types that the peer may send; others are dropped and counted.
@@ -132,7 +134,7 @@ pub enum Protection {
         mki: Mki,
         /// Ours.
         outbound: MasterKey,
-        /// Packets that the peer lets our key serve at most.
+        /// Packets that the peer's key serves at most: the lifetime on its line is that of its own key (RFC 4568 §6.1).
         lifetime: u64,
     },
     /// Keys come from a handshake on the stream's own path (RFC 5763, 5764).
@@ -141,6 +143,8 @@ pub enum Protection {
         active: bool,
         /// What the peer's certificate must hash to.
         fingerprint: Fingerprint,
+        /// Suites that may come of it; no other does.
+        suites: Arc<[Suite]>,
     },
 }
 
@@ -158,10 +162,11 @@ pub struct Fingerprint {
 pub enum Learning {
     /// The signalled address and port alone.
     Signalled,
-    /// The first packet that authenticates says where the peer is, once for each set of terms (SRTP alone).
-    Authenticated,
-    /// The first packet from these networks says it (RTP, for a peer behind NAT whose policy says so).
-    Networks(Arc<[IpNet]>),
+    /// A packet that authenticates says where the peer is, and a later one that it has moved, within these bounds: who
+    /// has a key is no master of the source that it writes (SRTP alone).
+    Authenticated(Reach),
+    /// The first packet from within these bounds says it (RTP, for a peer behind NAT whose policy says so).
+    Networks(Reach),
 }
 
 /// What the relay tells.
@@ -174,12 +179,19 @@ pub enum News {
         /// What the system said.
         why: String,
     },
+    /// A handshake of DTLS has proven nobody in its time: this call has no media there.
+    Unproven {
+        /// Which.
+        spot: Spot,
+        /// What its last word was.
+        why: String,
+    },
     /// Nothing came from the peer for as long as its terms say; told again only after something came.
     Silent {
         /// Which.
         spot: Spot,
     },
-    /// Something came again after [`News::Silent`].
+    /// Something came again after [`News::Silent`], or other terms have the silence begin anew or count no more.
     Heard {
         /// Which.
         spot: Spot,
@@ -220,7 +232,7 @@ pub struct StreamReport {
     pub lost: u64,
     /// Interarrival jitter at the end (RFC 3550 §A.8).
     pub jitter: Duration,
-    /// Older than the replay window remembers.
+    /// Older than the replay window remembers, or far from the sequence with none behind it (RFC 3550 A.1).
     pub late: u64,
     /// There before.
     pub replayed: u64,

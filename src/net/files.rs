@@ -15,11 +15,11 @@ pub struct FileLimit {
 }
 
 impl FileLimit {
-    /// Raises the soft limit to the hard one, and the hard one too where so many connections need more and this user may
+    /// Raises the soft limit to the hard one, and the hard one too where so many streams and media sockets need more and this user may
     /// (root may). Says what holds now.
     #[must_use]
-    pub fn raise(connections_max: usize) -> Self {
-        let needed = needed(connections_max);
+    pub fn raise(streams: usize) -> Self {
+        let needed = needed(streams);
         let before = getrlimit(Resource::Nofile);
         let raise =
             |maximum: Option<u64>| setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
@@ -30,14 +30,14 @@ impl FileLimit {
         Self { granted: getrlimit(Resource::Nofile).current }
     }
 
-    /// Whether so many streams fit; if not, one sentence with the cure.
-    pub fn check(self, connections_max: usize) -> Result<(), String> {
-        let needed = needed(connections_max);
+    /// Whether so many connections and media sockets fit; if not, one sentence with the cure.
+    pub fn check(self, connections_max: usize, media: usize) -> Result<(), String> {
+        let needed = needed(connections_max.saturating_add(media));
         match self.granted {
             Some(granted) if granted < needed => Err(format!(
-                "the system grants {granted} open files, but `streams` allows {connections_max} connections, which \
-                 needs {needed}; raise the limit (`LimitNOFILE=` of systemd, `ulimit -Hn`) or lower \
-                 `connections_max`"
+                "the system grants {granted} open files, but `streams` allows {connections_max} connections and \
+                 `media` has {media} ports, which needs {needed}; raise the limit (`LimitNOFILE=` of systemd, \
+                 `ulimit -Hn`) or lower `streams.connections` or the ranges of `media`"
             )),
             Some(_) | None => Ok(()),
         }
@@ -55,10 +55,10 @@ mod tests {
     #[test]
     fn the_limit_is_checked_to_the_file() {
         let limit = FileLimit { granted: Some(10_000 + OTHER_FILES) };
-        assert_eq!(limit.check(10_000), Ok(()));
-        let text = limit.check(10_001).unwrap_err();
-        assert!(text.contains("LimitNOFILE") && text.contains("10001"), "{text}");
-        assert_eq!(FileLimit { granted: None }.check(usize::MAX), Ok(()));
+        assert_eq!(limit.check(8_000, 2_000), Ok(()));
+        let text = limit.check(8_001, 2_000).unwrap_err();
+        assert!(text.contains("LimitNOFILE") && text.contains("8001"), "{text}");
+        assert_eq!(FileLimit { granted: None }.check(usize::MAX, usize::MAX), Ok(()));
     }
 
     #[test]

@@ -78,6 +78,7 @@ fn peers(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
         weaker,
     );
     opened(&format!("media of peer {name} may be in the clear"), old.plain_media, new.plain_media, weaker);
+    new.media.weaker_than(&old.media, name, weaker);
     super::credential::weaker(name, old.demand.as_deref(), new.demand.as_deref(), weaker);
     opened(&format!("peer {name} may send INFO"), old.methods.info, new.methods.info, weaker);
     opened(&format!("peer {name} may send MESSAGE"), old.methods.message, new.methods.message, weaker);

@@ -50,6 +50,7 @@ pub(crate) fn peer(id: PeerId, name: &str, side: PeerSide, source: &str, target:
         demand: None,
         plain_signalling: false,
         plain_media: false,
+        media: Arc::new(super::media::PeerMedia::of(Arc::from([source.parse().unwrap()]))),
         methods: Methods::default(),
         extensions: crate::policy::peer::Extensions::ALL,
         called_from: CalledFrom::RequestUri,
@@ -120,6 +121,7 @@ pub(crate) fn plan() -> Plan {
         ],
         rules: Rules::default(),
         sources: super::sources::Settings::default(),
+        media: None,
     }
 }
 

@@ -11,7 +11,7 @@ pub mod credential;
 pub mod facts;
 #[cfg(test)]
 #[path = "fixture_tests.rs"]
-mod fixture;
+pub(crate) mod fixture;
 pub mod form;
 pub mod guard;
 pub mod identity;
@@ -20,8 +20,10 @@ pub mod locate;
 pub mod located;
 pub mod lockout;
 pub mod login;
+pub mod media;
 pub mod names;
 pub mod nonce;
+pub mod number;
 pub mod pace;
 pub mod parties;
 pub mod peer;
@@ -79,6 +81,8 @@ pub struct Plan {
     pub rules: rules::Rules,
     /// What is done with strangers and bursts, before parsing.
     pub sources: sources::Settings,
+    /// Where media is received; `None` carries descriptions as they come.
+    pub media: Option<media::SiteMedia>,
 }
 
 /// A whole, checked policy: built once by `config`, shared read-only; a reload builds another.
@@ -98,6 +102,8 @@ pub struct Policy {
     pub rules: rules::Rules,
     /// What is done with strangers and bursts, before parsing.
     pub sources: sources::Settings,
+    /// Where media is received; `None` carries descriptions as they come.
+    pub media: Option<media::SiteMedia>,
     /// Longest-prefix index from (listener, address) to peer.
     pub index: Index,
     own_addresses: Vec<IpAddr>,
@@ -112,7 +118,7 @@ impl Policy {
     /// Builds a policy. Peers whose identical sources meet on one listener are an error; nested ones stand in
     /// `Policy::index.nested()`.
     pub fn build(plan: Plan) -> Result<Self, Vec<Overlap>> {
-        let Plan { generation, listeners, peers, mut sites, mut routes, mut rules, sources } = plan;
+        let Plan { generation, listeners, peers, mut sites, mut routes, mut rules, sources, media } = plan;
         let index = Index::build(&peers)?;
         rules.complete();
         for route in &mut routes {
@@ -138,6 +144,7 @@ impl Policy {
             routes,
             rules,
             sources,
+            media,
             index,
             own_addresses,
             own_names,

@@ -343,6 +343,8 @@ pub struct Peer {
     pub plain_signalling: bool,
     /// Whether its media may be in the clear (default no; judged when media is anchored).
     pub plain_media: bool,
+    /// What its media may, where media is anchored.
+    pub media: Arc<super::media::PeerMedia>,
     /// Extra methods.
     pub methods: Methods,
     /// SIP extensions; all by default.

@@ -39,10 +39,12 @@ pub(super) fn keep(
     if facts.keys && !facts.transport.is_encrypted() {
         return Err(keys_in_the_clear(policy, facts));
     }
+    // Where media is anchored the callee hears of other keys, if of any; whether it may is asked when they are made.
+    let keys = facts.keys && policy.media.is_none();
     let mut refused = None;
     candidates.retain(|candidate| {
         let Some(peer) = policy.peer(candidate.peer) else { return false };
-        if facts.secure || facts.keys || !peer.plain_signalling {
+        if facts.secure || keys || !peer.plain_signalling {
             candidate.target.transports.retain(|transport| transport.is_encrypted());
         }
         let reached = !candidate.target.transports.is_empty();
@@ -58,7 +60,7 @@ pub(super) fn keep(
             format!("{name} is not reached by TLS, and sips:{} asks for it on every leg.", facts.called);
         return Err(sips(NOT_BY_TLS, "a sips URI, and no target takes TLS", text));
     }
-    if facts.keys && peer.plain_signalling {
+    if keys && peer.plain_signalling {
         let told = format!("keys of encrypted speech, and {name} is reached in the clear alone");
         let text = format!(
             "{told}: whoever listens there would have them. Let {name} speak TLS, or let the caller's machine offer speech \

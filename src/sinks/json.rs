@@ -115,6 +115,12 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// A number with two decimals.
+    pub fn decimal(&mut self, key: Word, value: f32) {
+        // A vector takes whatever is written.
+        drop(write!(self.key(key), "{value:.2}"));
+    }
+
     fn null(&mut self, key: Word) {
         self.key(key).extend_from_slice(b"null");
     }

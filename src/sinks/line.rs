@@ -10,6 +10,7 @@ use crate::call::CallRecord;
 use crate::call::passed::Passed;
 use crate::call::record::{Disposition, EndedBy, LegRecord};
 use crate::clock::Wall;
+use crate::media::order::{MediaLeg, StreamReport};
 use crate::policy::verdict::{Saw, Step};
 use crate::policy::{Alert, Direction};
 use crate::sip::text::decimal_into;
@@ -75,8 +76,38 @@ pub fn write_record(out: &mut Vec<u8>, record: &CallRecord) {
         let passed = record.messages.list().iter().map(Told::One);
         line.list("messages", passed.chain(more.map(Told::More)), write_told);
     }
+    if !record.media.is_empty() {
+        let last = record.legs.len().saturating_sub(1);
+        line.list("media", &record.media, |out, stream| write_stream(out, stream, last));
+    }
     line.close();
     out.push(b'\n');
+}
+
+/// What one leg's peer sent on one stream; the called leg is the last of the record's legs.
+fn write_stream(out: &mut Vec<u8>, stream: &StreamReport, last: usize) {
+    let mut object = Object::open(out);
+    let leg = match stream.spot.leg {
+        MediaLeg::A => 0,
+        MediaLeg::B => last,
+    };
+    object.number("leg", leg as u64);
+    object.number("stream", stream.spot.stream);
+    object.number("packets", stream.packets);
+    object.number("bytes", stream.octets);
+    object.number("lost", stream.lost);
+    object.number("jitter_us", u64::try_from(stream.jitter.as_micros()).unwrap_or(u64::MAX));
+    object.number("late", stream.late);
+    object.number("replayed", stream.replayed);
+    object.number("unauthenticated", stream.unauthentic);
+    object.number("foreign", stream.foreign);
+    object.number("refused", stream.refused);
+    object.number("dtmf", stream.events);
+    match stream.opinion {
+        Some(opinion) => object.decimal("mos", opinion),
+        None => object.number_if("mos", None::<u64>),
+    }
+    object.close();
 }
 
 /// What a record tells of its messages.

@@ -8,6 +8,7 @@ use smallvec::smallvec;
 use super::super::json::is_obeyed;
 use super::*;
 use crate::call::passed::Messages;
+use crate::media::order::{MediaId, Spot};
 use crate::policy::code;
 use crate::policy::verdict::Said;
 use crate::sip::Transport;
@@ -48,6 +49,7 @@ fn record() -> CallRecord {
             Step { rule: Arc::from("routes[0]"), saw: Saw::Nothing, said: Said::Match },
         ],
         messages: Messages::default(),
+        media: Vec::new(),
     }
 }
 
@@ -81,6 +83,40 @@ fn a_record_tells_the_whole_call() {
     write_record(&mut out, &record());
     let text = String::from_utf8(out).unwrap();
     insta::assert_snapshot!(text.trim_end(), @r#"{"id":"00000000000000000000000000000abc","direction":"outbound","from":"+12125550100","to":"+37127913000","disposition":"answered","status":200,"ended_by":"callee","why":"bye","code":null,"began":"2026-09-21T14:13:20.000Z","rang":"2026-09-21T14:13:21.000Z","answered":"2026-09-21T14:13:23.000Z","ended":"2026-09-21T14:14:23.000Z","ring_delay_ms":1000,"answer_delay_ms":3000,"talk_ms":60000,"total_ms":63000,"legs":[{"peer":"office-pbx","call_id":"a@b","remote":"127.0.0.1:5080","transport":"udp","status":200}],"trail":[{"rule":"peers.office-pbx.concurrent_calls","said":"pass","value":3,"limit":30},{"rule":"routes[0]","said":"match"}]}"#);
+}
+
+#[test]
+fn a_record_tells_what_came_from_each_side() {
+    let stream = |leg, opinion| StreamReport {
+        spot: Spot { media: MediaId(1), leg, stream: 0 },
+        packets: 500,
+        octets: 80_000,
+        lost: 3,
+        jitter: Duration::from_micros(1_250),
+        late: 1,
+        replayed: 2,
+        unauthentic: 4,
+        foreign: 5,
+        refused: 6,
+        events: 7,
+        opinion,
+    };
+    let mut whole = record();
+    whole.media = vec![stream(MediaLeg::A, Some(4.375)), stream(MediaLeg::B, None)];
+    let mut out = Vec::new();
+    write_record(&mut out, &whole);
+    let text = std::str::from_utf8(&out).unwrap();
+    let (_, media) = text.split_once("\"media\":").unwrap();
+    insta::assert_snapshot!(media.trim_end(), @r#"[{"leg":0,"stream":0,"packets":500,"bytes":80000,"lost":3,"jitter_us":1250,"late":1,"replayed":2,"unauthenticated":4,"foreign":5,"refused":6,"dtmf":7,"mos":4.38},{"leg":0,"stream":0,"packets":500,"bytes":80000,"lost":3,"jitter_us":1250,"late":1,"replayed":2,"unauthenticated":4,"foreign":5,"refused":6,"dtmf":7,"mos":null}]}"#);
+    assert_eq!(line_of(&out)["media"][0]["mos"], 4.38);
+    // The called leg is the last one that was tried.
+    whole.legs = vec![whole.legs[0].clone(), whole.legs[0].clone(), whole.legs[0].clone()];
+    out.clear();
+    write_record(&mut out, &whole);
+    assert_eq!(
+        (&line_of(&out)["media"][0]["leg"], &line_of(&out)["media"][1]["leg"]),
+        (&0.into(), &2.into())
+    );
 }
 
 #[test]

@@ -10,7 +10,9 @@ use bytes::Bytes;
 use ringfence::call::{self, CallRecord, Random};
 use ringfence::clock::{Now, Tick, Wall};
 use ringfence::engine::{Engine, Gauges, Input, Output, Query, Reply, Settings};
+use ringfence::media::order::{News, Order};
 use ringfence::policy::identity::Identity;
+use ringfence::policy::media::PeerMedia;
 use ringfence::policy::peer::{CalledFrom, Extensions, Methods, Probe};
 use ringfence::policy::route::{Pattern, Route, RouteTarget};
 use ringfence::policy::{
@@ -73,6 +75,7 @@ pub fn peer(id: u16, name: &str, side: PeerSide, listener: u16, address: &str) -
         demand: None,
         plain_signalling: true,
         plain_media: true,
+        media: Arc::new(PeerMedia::of(Arc::from([address.ip().into()]))),
         methods: Methods::default(),
         extensions: Extensions::ALL,
         called_from: CalledFrom::RequestUri,
@@ -180,6 +183,8 @@ pub struct Seen {
     pub alerts: Vec<Alert>,
     /// Records.
     pub records: Vec<CallRecord>,
+    /// What the media relay is to do.
+    pub media: Vec<Order>,
     /// The end of draining.
     pub drained: Option<usize>,
     /// Streams that are no guest's any more.
@@ -220,6 +225,7 @@ impl Seen {
         self.sent.extend(more.sent);
         self.alerts.extend(more.alerts);
         self.records.extend(more.records);
+        self.media.extend(more.media);
         self.replies.extend(more.replies);
         self.proven.extend(more.proven);
         self.closed.extend(more.closed);
@@ -258,7 +264,7 @@ impl Edge {
     /// One input.
     pub fn input(&mut self, input: Input<'_>) -> Seen {
         self.engine.handle(self.now, input);
-        let mut seen = Seen::default();
+        let (mut seen, mut closed) = (Seen::default(), Vec::new());
         loop {
             match self.engine.poll_output() {
                 Output::Send { hop, bytes } => seen.sent.push((hop, bytes)),
@@ -267,11 +273,25 @@ impl Edge {
                 Output::Record(record) => seen.records.push(*record),
                 Output::Alert(alert) => seen.alerts.push(*alert),
                 Output::Reply { reply, .. } => seen.replies.push(*reply),
-                Output::Drained { cut } => seen.drained = Some(cut),
-                Output::Wait { until, .. } => {
-                    self.wait = until;
-                    return seen;
+                Output::Media(order) => {
+                    closed.extend(match &order {
+                        Order::Close { media } => Some(*media),
+                        Order::Open { .. } | Order::Set { .. } | Order::Shut { .. } => None,
+                    });
+                    seen.media.push(order);
                 }
+                Output::Drained { cut } => seen.drained = Some(cut),
+                Output::Wait { until, .. } => match closed.pop() {
+                    // As the relay does, which had nothing to count here.
+                    Some(media) => {
+                        let report = News::Report { media, streams: Vec::new() };
+                        self.engine.handle(self.now, Input::Media(report));
+                    }
+                    None => {
+                        self.wait = until;
+                        return seen;
+                    }
+                },
             }
         }
     }

@@ -5,11 +5,15 @@
 EDGE is where it sends its calls, host:port; TRANSPORT is udp, or tls with a folder of certificates and the version that it is to
 speak, which is whatever both know. Its connections come from whatever address the system picks.
 
+In the environment, PHONE_TONE is the pitch in Hz of what it says, and PHONE_ENCRYPTION how it is protected: none, srtp or dtls; what
+it hears then goes to dump-*-dec.wav in its folder. Without a tone it says nothing.
+
 Owns no scenario: those lie in tests/peers.rs. Writes baresip's configuration, starts it, and speaks with it over its
 ctrl_tcp module (netstrings of JSON). baresip's own log, every SIP message in it, goes to stderr.
 """
 
 import json
+import math
 import os
 import select
 import signal
@@ -18,11 +22,15 @@ import subprocess
 import sys
 import tempfile
 import time
+import wave
 
+tone, encryption = os.environ.get("PHONE_TONE"), os.environ.get("PHONE_ENCRYPTION", "none")
 address, port, edge, user, over, *tls = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
 if over == "tcp":
     sys.exit("over TCP its address says who it is, and it connects from whatever address the system picks")
 
+# How long it has something to say.
+TONE_SECONDS = 30
 CONFIG = """
 poll_method epoll
 sip_listen {address}:{listen}
@@ -30,19 +38,22 @@ sip_listen {address}:{listen}
 call_local_timeout 120
 call_max_calls 4
 audio_player aubridge,quiet
-audio_source aubridge,quiet
+audio_source {source}
 audio_alert aubridge,quiet
 net_interface {address}
 ctrl_tcp_listen {address}:4444
 ringback_disabled yes
 module_path /usr/lib/baresip/modules
+{modules}
 module g711.so
 module aubridge.so
 module_tmp account.so
 module_app menu.so
 module_app ctrl_tcp.so
 """
-ACCOUNT = "<sip:{user}@{address};transport={over}>;regint=0;answermode=manual;audio_codecs=PCMU/8000/1,PCMA/8000/1\n"
+ACCOUNT = "<sip:{user}@{address};transport={over}>;regint=0;answermode=manual;audio_codecs=PCMU/8000/1,PCMA/8000/1{media}\n"
+# Its modules and its account's word for each way of protecting speech.
+ENCRYPTION = {"none": ("", ""), "srtp": ("module srtp.so", "srtp-mand"), "dtls": ("module srtp.so\nmodule dtls_srtp.so", "dtls_srtp")}
 # Its events in the words that both phones share, with the status that they stand for where they name none.
 STATES = {
     "CALL_INCOMING": ("incoming", 0),
@@ -123,10 +134,19 @@ if tls:
             with open(f"{tls[0]}/{name}", encoding="ascii") as file:
                 own.write(file.read())
     listen, files = port - 1, f"sip_certificate {folder}/own.pem\nsip_cafile {tls[0]}/ca.pem"
+modules, word = ENCRYPTION[encryption]
+source = "aubridge,quiet"
+if tone:
+    source, modules = f"aufile,{folder}/tone.wav", f"{modules}\nmodule aufile.so\nmodule sndfile.so\nsnd_path {os.getcwd()}"
+    with wave.open(f"{folder}/tone.wav", "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        samples = (round(8000 * math.sin(2 * math.pi * int(tone) * at / 8000)) for at in range(8000 * TONE_SECONDS))
+        file.writeframes(b"".join(sample.to_bytes(2, "little", signed=True) for sample in samples))
 with open(f"{folder}/config", "w", encoding="ascii") as file:
-    file.write(CONFIG.format(address=address, listen=listen, files=files))
+    file.write(CONFIG.format(address=address, listen=listen, files=files, source=source, modules=modules))
 with open(f"{folder}/accounts", "w", encoding="ascii") as file:
-    file.write(ACCOUNT.format(user=user, address=address, over=over))
+    media = f";mediaenc={word}" if word else ""
+    file.write(ACCOUNT.format(user=user, address=address, over=over, media=media))
 # Line by line, or its log would come in blocks of some kilobytes.
 baresip = subprocess.Popen(["stdbuf", "-oL", "baresip", "-4", "-s", "-f", folder], stdin=subprocess.DEVNULL, stdout=2)
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

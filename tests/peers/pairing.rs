@@ -64,6 +64,7 @@ impl Pairing {
             user: user.to_owned(),
             over,
             tls,
+            sound: None,
         };
         let at_pbx = place(net.pbx(), 5080, net.inside(), PBX_USER, pbx_tls);
         let pbx = Phone::start(pbx, edge.folder(), "pbx", at_pbx);

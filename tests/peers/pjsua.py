@@ -5,10 +5,14 @@
 EDGE is where it sends its calls, host:port; TRANSPORT is udp, tcp or tls, the last with a folder of certificates and the version
 of TLS that it speaks.
 
+In the environment, PHONE_TONE is the pitch in Hz of what it says, and PHONE_ENCRYPTION how that is protected: none or srtp; what it
+hears then goes to heard-*-dec.wav in its folder. Without a tone it says nothing.
+
 Owns no scenario: those lie in tests/peers.rs. Its own log, every SIP message in it, goes to stderr.
 """
 
 import ctypes
+import gc
 import json
 import os
 import select
@@ -19,6 +23,7 @@ os.dup2(2, 1)  # PJSIP's log is printed by C to the first descriptor
 
 import pjsua2 as pj  # noqa: E402  (after the descriptors are sorted)
 
+tone, encryption = os.environ.get("PHONE_TONE"), os.environ.get("PHONE_ENCRYPTION", "none")
 address, port, edge, user, over, *tls = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
 libc = ctypes.CDLL(None)
 
@@ -47,6 +52,17 @@ class Call(pj.Call):
             tell(state, status=info.lastStatusCode, reason=info.lastReason)
         if state == "over" and phone.call is self:
             phone.call = None
+
+    def onCallMediaState(self, prm):
+        info = self.getInfo()  # its list of media lives no longer than it does
+        for media in info.media:
+            if tone and media.type == pj.PJMEDIA_TYPE_AUDIO and media.status == pj.PJSUA_CALL_MEDIA_ACTIVE:
+                audio = self.getAudioMedia(media.index)
+                phone.voice.startTransmit(audio)
+                if not phone.ear:
+                    phone.ear = pj.AudioMediaRecorder()
+                    phone.ear.createRecorder(f"heard-{os.getpid()}-dec.wav")
+                audio.startTransmit(phone.ear)
 
     def onCallTransferStatus(self, prm):
         tell("transfer", status=prm.statusCode, reason=prm.reason)
@@ -88,6 +104,8 @@ class Phone:
         config.logConfig.level = 5
         config.logConfig.consoleLevel = 5
         config.medConfig.noVad = True
+        if tone:
+            config.medConfig.clockRate = 8000
         self.endpoint.libInit(config)
         transport = pj.TransportConfig()
         transport.boundAddress = address
@@ -109,9 +127,30 @@ class Phone:
         # A re-INVITE of its own as soon as an answer has two codecs comes where a scenario asks for it.
         self.config.mediaConfig.lockCodecEnabled = False
         self.config.callConfig.timerUse = pj.PJSUA_SIP_TIMER_INACTIVE
+        if encryption == "srtp":
+            self.config.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_MANDATORY
+            self.config.mediaConfig.srtpSecureSignaling = 1
         self.account = Account()
         self.account.create(self.config)
         self.codecs("PCMU,PCMA")
+        if tone:
+            self.speak(int(tone))
+
+    def speak(self, pitch):
+        """A tone without an end, for every call."""
+        self.voice, self.ear = pj.ToneGenerator(), None
+        self.voice.createToneGenerator(8000)
+        desc = pj.ToneDesc()
+        desc.freq1, desc.freq2, desc.on_msec, desc.off_msec = pitch, 0, 1000, 0
+        tones = pj.ToneDescVector()
+        tones.append(desc)
+        self.voice.play(tones, True)
+
+    def hush(self):
+        """What it has heard is written."""
+        del self.ear
+        self.ear = None
+        gc.collect()
 
     def flags(self, flag=0):
         param = pj.CallOpParam(True)

@@ -14,21 +14,21 @@ use crate::rig::wire::Lab;
 use crate::rig::{Net, folder};
 
 /// What the edge and its phones show, of one authority.
-struct Certs {
+pub struct Certs {
     net: Net,
     place: PathBuf,
-    edge: Lab,
+    pub edge: Lab,
 }
 
 impl Certs {
-    fn make(net: Net) -> Self {
+    pub fn make(net: Net) -> Self {
         let place = folder(&format!("phones-tls-{}", net.0));
         let edge = Lab::make(&place.join("edge"), &[&net.edge()]);
         Self { net, place, edge }
     }
 
     /// A phone's own, under the edge's authority.
-    fn phone(&self, address: &str, name: &str) -> Option<Tls> {
+    pub fn phone(&self, address: &str, name: &str) -> Option<Tls> {
         let certs = self.place.join(name);
         fs::create_dir_all(&certs).expect("the folder is writable");
         for file in ["ca.pem", "ca.key"] {
@@ -100,6 +100,7 @@ fn is_refused(pairing: &Pairing, net: Net, name: &str, over: Over, tls: Option<T
         user: "+12125550101".to_owned(),
         over,
         tls,
+        sound: None,
     };
     let mut phone = Phone::start(Kind::Pjsua, pairing.edge.folder(), name, place);
     // PJSUA may know at once, or hear of it as the end of its call.

@@ -5,8 +5,12 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use ringfence::media::order::{Learning, Local, MediaId, MediaLeg, Order, Protection, Spot, Terms};
+use ringfence::media::order::{
+    Fingerprint, Learning, Local, MediaId, MediaLeg, Order, Protection, Spot, Terms,
+};
 use ringfence::media::srtp::{Inbound, MasterKey, Mki, Outbound, Suite};
+
+use super::shaker::Shaker;
 
 /// Octets of a plain packet: 20 ms of G.711.
 pub const PLAIN: usize = 172;
@@ -18,6 +22,10 @@ const PORTS_FROM: u16 = 40_000;
 pub enum Kind {
     Rtp,
     Srtp,
+    /// Whether the phone begins the handshakes.
+    Dtls {
+        active: bool,
+    },
 }
 
 /// A socket of a phone, or of anybody.
@@ -39,11 +47,18 @@ impl Phones {
     }
 }
 
+/// What a phone sends under, and what it opens with.
+type Keys = (Box<Outbound>, Box<Inbound>);
+
 /// One phone: its sockets, its keys and the edge's.
 struct Phone {
     rtp: UdpSocket,
     rtcp: UdpSocket,
-    keys: Option<(MasterKey, MasterKey, Box<Outbound>, Box<Inbound>)>,
+    protection: Protection,
+    shaker: Option<Shaker>,
+    keys: Option<Keys>,
+    /// Those of its reports, where they are others.
+    report_keys: Option<Keys>,
     /// Where the edge takes its packets.
     edge: SocketAddr,
     edge_rtcp: SocketAddr,
@@ -67,32 +82,49 @@ fn key(first: u8, n: u16) -> MasterKey {
 impl Phone {
     fn new(address: &str, edge: &str, port: u16, kind: Kind, seed: u8, n: u16) -> Self {
         let at = |port| SocketAddr::new(edge.parse().expect("an address"), port);
-        let (own, edges) = (key(seed, n), key(seed + 1, n));
-        let keys = (kind == Kind::Srtp).then(|| {
-            let (speaks, hears) = (Outbound::new(&own, u64::MAX), Inbound::new(&edges, Mki::NONE));
-            (own, edges, Box::new(speaks), Box::new(hears))
-        });
-        let (rtp, rtcp) = (socket(address), socket(address));
-        Self { rtp, rtcp, keys, edge: at(port), edge_rtcp: at(port + 1), sequence: 65_500 }
+        let (mut keys, mut shaker) = (None, None);
+        let protection = match kind {
+            Kind::Rtp => Protection::Plain,
+            Kind::Srtp => {
+                let (inbound, outbound) = (key(seed, n), key(seed + 1, n));
+                let hears = Inbound::new(&outbound, Mki::NONE);
+                keys = Some((Box::new(Outbound::new(&inbound, u64::MAX)), Box::new(hears)));
+                Protection::Srtp { inbound, mki: Mki::NONE, outbound, lifetime: 1 << 31 }
+            }
+            Kind::Dtls { active } => {
+                let shaker = shaker.insert(Shaker::new(active));
+                let (fingerprint, suites) = (shaker.identity.fingerprint().clone(), shaker.suites.clone());
+                Protection::Dtls { active: !active, fingerprint, suites }
+            }
+        };
+        let (rtp, rtcp, edge, edge_rtcp) = (socket(address), socket(address), at(port), at(port + 1));
+        Self { rtp, rtcp, protection, shaker, keys, report_keys: None, edge, edge_rtcp, sequence: 65_500 }
+    }
+
+    /// Has the keys that it is to have.
+    fn shake(&mut self, edge: &Fingerprint) {
+        if let Some(shaker) = &self.shaker {
+            self.keys = Some(shaker.shake(&self.rtp, self.edge, edge));
+            self.report_keys = Some(shaker.shake(&self.rtcp, self.edge_rtcp, edge));
+        }
+    }
+
+    const fn for_reports(&mut self) -> Option<&mut Keys> {
+        match &mut self.report_keys {
+            Some(keys) => Some(keys),
+            None => self.keys.as_mut(),
+        }
     }
 
     fn terms(&self) -> Terms {
         let address = |socket: &UdpSocket| socket.local_addr().ok();
-        let protection = match &self.keys {
-            None => Protection::Plain,
-            Some((own, edges, ..)) => Protection::Srtp {
-                inbound: own.clone(),
-                mki: Mki::NONE,
-                outbound: edges.clone(),
-                lifetime: 1 << 31,
-            },
-        };
         Terms {
             remote: address(&self.rtp),
             remote_rtcp: address(&self.rtcp),
             receives: true,
             sends: true,
-            protection,
+            protection: self.protection.clone(),
+            early: false,
             learning: Learning::Signalled,
             formats: [8].into_iter().collect(),
             events: None,
@@ -115,7 +147,7 @@ impl Phone {
 
     fn says(&mut self, packet: &[u8]) {
         let mut sent = packet.to_vec();
-        if let Some((_, _, speaks, _)) = &mut self.keys {
+        if let Some((speaks, _)) = &mut self.keys {
             sent.resize(packet.len() + 40, 0);
             let octets = speaks.protect_rtp(&mut sent, packet.len()).expect("a new index");
             sent.truncate(octets);
@@ -125,11 +157,17 @@ impl Phone {
 
     fn hears(&mut self) -> Option<Vec<u8>> {
         let mut packet = vec![0; 4_096];
-        let (octets, from) = self.rtp.recv_from(&mut packet).ok()?;
-        assert_eq!(from, self.edge, "media comes from where it goes to");
+        let octets = loop {
+            let (octets, from) = self.rtp.recv_from(&mut packet).ok()?;
+            assert_eq!(from, self.edge, "media comes from where it goes to");
+            // RFC 7983 §7: what is of a handshake still is none.
+            if !matches!(packet[0], 20..=63) {
+                break octets;
+            }
+        };
         packet.truncate(octets);
-        if let Some((_, _, _, hears)) = &mut self.keys {
-            assert_eq!(octets, PLAIN + 10, "protected");
+        if let Some((_, hears)) = &mut self.keys {
+            assert!(octets >= PLAIN + 10, "protected");
             let octets = hears.unprotect_rtp(&mut packet).expect("of the edge's key");
             packet.truncate(octets);
         }
@@ -160,6 +198,18 @@ impl Call {
             orders.push(Order::Set { spot, terms: Box::new(phone.terms()) });
         }
         orders
+    }
+
+    /// Its phones have the keys that they are to have, with an edge whose certificate has this hash.
+    pub fn shake(&mut self, edge: &Fingerprint) {
+        self.a.shake(edge);
+        self.b.shake(edge);
+    }
+
+    /// A's phone shows another certificate than its terms say.
+    pub fn lies(&mut self, edge: &Fingerprint) {
+        let Some(shaker) = &self.a.shaker else { return };
+        Shaker::new(shaker.active).says_hello(&self.a.rtp, self.a.edge, edge);
     }
 
     /// Every port of the edge that it has.
@@ -211,18 +261,23 @@ impl Call {
     /// A report of A arrives at B, on the ports for it.
     pub fn report_crosses(&mut self) {
         let mut report = vec![0x80, 201, 0, 1, 0xca, 0xfe, 0xba, 0xbe];
-        if let Some((_, _, speaks, _)) = &mut self.a.keys {
+        if let Some((speaks, _)) = self.a.for_reports() {
             report.resize(60, 0);
             let octets = speaks.protect_rtcp(&mut report, 8).expect("a new index");
             report.truncate(octets);
         }
         self.a.rtcp.send_to(&report, self.a.edge_rtcp).expect("loopback takes it");
         let mut heard = vec![0; 4_096];
-        let (octets, from) = self.b.rtcp.recv_from(&mut heard).expect("the report arrives");
-        assert_eq!(from, self.b.edge_rtcp);
-        let octets = match &mut self.b.keys {
+        let octets = loop {
+            let (octets, from) = self.b.rtcp.recv_from(&mut heard).expect("the report arrives");
+            assert_eq!(from, self.b.edge_rtcp);
+            if !matches!(heard[0], 20..=63) {
+                break octets;
+            }
+        };
+        let octets = match self.b.for_reports() {
             None => octets,
-            Some((_, _, _, hears)) => hears.unprotect_rtcp(&mut heard[..octets]).expect("of the edge's key"),
+            Some((_, hears)) => hears.unprotect_rtcp(&mut heard[..octets]).expect("of the edge's key"),
         };
         assert_eq!(heard[..octets], [0x80, 201, 0, 1, 0xca, 0xfe, 0xba, 0xbe]);
     }

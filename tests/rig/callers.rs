@@ -380,7 +380,7 @@ pub struct Held {
 impl Held {
     /// Opens so many connections of the PBX of a load, each of which has asked and been answered once.
     pub fn open(load: &Load, count: usize) -> Self {
-        FileLimit::raise(count).check(count).expect("a file for each connection");
+        FileLimit::raise(count).check(count, 0).expect("a file for each connection");
         let runtime = runtime();
         let lines = runtime.block_on(async {
             let mut opening = JoinSet::new();

@@ -12,6 +12,7 @@ pub mod names;
 pub mod office;
 pub mod phone;
 pub mod sipp;
+pub mod tone;
 pub mod wire;
 
 use std::path::PathBuf;

@@ -39,6 +39,38 @@ pub struct Place {
     pub over: Over,
     /// How it makes itself known over TLS.
     pub tls: Option<Tls>,
+    /// What it says, and how that is protected; nothing otherwise.
+    pub sound: Option<Sound>,
+}
+
+/// What a phone says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sound {
+    /// Its pitch in Hz.
+    pub tone: u16,
+    /// How it is protected.
+    pub encryption: Encryption,
+}
+
+/// How a phone protects what it says, without giving way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encryption {
+    /// RTP.
+    None,
+    /// SRTP, its keys in SDP.
+    Srtp,
+    /// SRTP, its keys by DTLS.
+    Dtls,
+}
+
+impl Encryption {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Srtp => "srtp",
+            Self::Dtls => "dtls",
+        }
+    }
 }
 
 /// What a phone shows and speaks over TLS.
@@ -144,6 +176,10 @@ impl Phone {
         if let Some(tls) = &place.tls {
             command.arg(&tls.certs).arg(tls.version);
         }
+        if let Some(sound) = place.sound {
+            command.env("PHONE_TONE", sound.tone.to_string());
+            command.env("PHONE_ENCRYPTION", sound.encryption.name());
+        }
         let mut child = command
             .current_dir(&folder)
             .stdin(Stdio::piped())
@@ -165,6 +201,22 @@ impl Phone {
     /// Which user agent it is.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// What it has heard in the call that it was in last, as samples of 16 bits, 8,000 a second.
+    pub fn heard(&self) -> Vec<i16> {
+        let files = fs::read_dir(&self.folder).expect("its folder is readable").flatten();
+        let mut names: Vec<PathBuf> = files.map(|file| file.path()).collect();
+        names.retain(|path| path.to_string_lossy().ends_with("-dec.wav"));
+        names.sort();
+        let Some(last) = names.last() else { return Vec::new() };
+        let wav = fs::read(last).expect("its file is readable");
+        // RIFF with one chunk of format; what follows is sound.
+        wav.get(44..)
+            .unwrap_or_default()
+            .chunks_exact(2)
+            .map(|two| i16::from_le_bytes([two[0], two[1]]))
+            .collect()
     }
 
     /// Everything it wrote, for a failure.

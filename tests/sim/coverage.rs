@@ -13,6 +13,7 @@ const IMPOSSIBLE: &[(&str, &str, &str)] = &[
     ("*", "REFER", "the rule about methods lets REFER of no peer in, whatever `allow` says"),
     ("*", "table full", "no play has so many calls"),
     ("*", "end: command", "no command ends a call yet"),
+    ("*", "end: media", "the relay here has a socket for everybody, and hears no silence"),
     ("Setup", "timer Retransmit2xxA", ACCEPTED),
     ("Setup", "timer Retransmit2xxB", ACCEPTED),
     ("Setup", "timer AckA", ACCEPTED),

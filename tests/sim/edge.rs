@@ -13,6 +13,7 @@ use ringfence::engine::{Engine, Gauges, Input, Output, Query, Reply, Settings};
 use ringfence::policy::{Alert, Policy};
 use ringfence::sip::{ConnectionId, Flow, Hop, ListenerId, Transport};
 
+use super::relay::Relay;
 use super::wire::Micros;
 
 /// Everything the engine said since it was last asked.
@@ -33,6 +34,10 @@ pub struct Edge {
     pub until: Option<Micros>,
     /// Outputs not yet taken.
     pub said: Said,
+    /// What media the edge has open.
+    pub relay: Relay,
+    /// Whether media is anchored.
+    pub anchored: bool,
     gauges: Gauges,
 }
 
@@ -46,17 +51,18 @@ impl Edge {
     /// An edge under a policy, its randomness from `seed`.
     pub fn new(settings: Settings, policy: Arc<Policy>, seed: [u8; 32]) -> Self {
         let listeners = policy.listeners.iter().flatten().map(|known| (known.bind, known.id)).collect();
+        let anchored = policy.media.is_some();
         let engine = Engine::new(now(0), settings, policy, Random::new(seed));
-        let mut edge =
-            Self { engine, listeners, until: None, said: Said::default(), gauges: Gauges::default() };
-        edge.drain();
+        let (said, relay, gauges) = (Said::default(), Relay::default(), Gauges::default());
+        let mut edge = Self { engine, listeners, until: None, said, relay, anchored, gauges };
+        edge.drain(0);
         edge
     }
 
     /// One input.
     pub fn input(&mut self, at: Micros, input: Input<'_>) {
         self.engine.handle(now(at), input);
-        self.drain();
+        self.drain(at);
     }
 
     /// A frame that arrived at one of the edge's addresses.
@@ -95,7 +101,13 @@ impl Edge {
         self.engine.visits()
     }
 
-    fn drain(&mut self) {
+    /// What is wrong with what it holds of media, if anything.
+    pub fn media_fault(&self) -> Option<String> {
+        self.relay.fault(self.gauges.calls, self.engine.media_ports_out())
+    }
+
+    fn drain(&mut self, at: Micros) {
+        let mut closed = Vec::new();
         loop {
             match self.engine.poll_output() {
                 Output::Send { hop, bytes } => self.said.sends.push((hop, bytes)),
@@ -108,11 +120,15 @@ impl Edge {
                     Reply::Status { gauges, .. } => self.gauges = gauges,
                     Reply::Unlocked { .. } => {}
                 },
+                Output::Media(order) => closed.extend(self.relay.order(&order)),
                 Output::Drained { cut } => self.said.drained = Some(cut),
-                Output::Wait { until, reason: _ } => {
-                    self.until = until.map(Tick::micros);
-                    return;
-                }
+                Output::Wait { until, reason: _ } => match closed.pop() {
+                    Some(report) => self.engine.handle(now(at), Input::Media(report)),
+                    None => {
+                        self.until = until.map(Tick::micros);
+                        return;
+                    }
+                },
             }
         }
     }

@@ -22,6 +22,7 @@ pub mod play;
 pub mod policy;
 pub mod proven;
 pub mod registered;
+pub mod relay;
 pub mod session_flows;
 pub mod text;
 pub mod wire;

@@ -45,6 +45,10 @@ pub fn storm(seed: u64) -> Outcome {
             cast.extend(dice.pick(&all).filter(|flow| !flow.alone).cloned());
         }
     }
+    // Whoever plays the first flow has the policy.
+    if let Some(first) = cast.first_mut() {
+        first.shape.anchored = Dice::new(seed, 6).percent(50);
+    }
     play(&cast, Weather::STORM, seed, is_attacked(seed))
 }
 
@@ -52,8 +56,15 @@ pub fn storm(seed: u64) -> Outcome {
 pub fn again(seed: u64, names: &[&str]) -> Outcome {
     let all = flows::all();
     let find = |name: &&str| all.iter().find(|flow| flow.name == *name).cloned();
-    let cast: Vec<Flow> = names.iter().filter_map(find).collect();
+    let mut cast: Vec<Flow> = names.iter().filter_map(find).collect();
     assert_eq!(cast.len(), names.len(), "a flow of {names:?} is not in the table");
+    let outcome = play(&cast, Weather::STORM, seed, is_attacked(seed));
+    if !outcome.faults.is_empty() {
+        return outcome;
+    }
+    if let Some(first) = cast.first_mut() {
+        first.shape.anchored = true;
+    }
     play(&cast, Weather::STORM, seed, is_attacked(seed))
 }
 

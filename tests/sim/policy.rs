@@ -74,6 +74,8 @@ pub struct Shape {
     pub proven: &'static str,
     /// Whether that one may call from anywhere.
     pub roams: bool,
+    /// Whether media is anchored.
+    pub anchored: bool,
 }
 
 impl Default for Shape {
@@ -95,6 +97,7 @@ impl Default for Shape {
             register: "",
             proven: "",
             roams: false,
+            anchored: false,
         }
     }
 }
@@ -154,12 +157,13 @@ pub fn yaml(shape: &Shape) -> String {
         };
         let sources = if roams { "any".to_owned() } else { format!("[{host}]") };
         let targets = if roams { String::new() } else { format!("    targets: [\"{address}\"]\n") };
+        let media = if shape.anchored { "    media: { networks: [192.168.77.0/24] }\n" } else { "" };
         let session = match shape.session_timer {
             "" => String::new(),
             keys => format!("    session_timer: {{ {keys} }}\n"),
         };
         peers.push_str(&format!(
-            "  {name}:\n    side: {side}\n    listener: {side}\n    sources: {sources}\n{targets}    \
+            "  {name}:\n{media}    side: {side}\n    listener: {side}\n    sources: {sources}\n{targets}    \
              transports: [{}]\n    plain_signalling: allow\n    plain_media: allow\n    concurrent_calls: {}\n    \
              ring_max: {}\n    post_dial_max: {}\n    allow: [{}]\n{}{session}{key}{login}{register}{proven}",
             shape.transport, shape.concurrent_calls, shape.ring_max, shape.post_dial_max, shape.allow, pace
@@ -177,8 +181,16 @@ pub fn yaml(shape: &Shape) -> String {
         (true, false) => "trunk",
     };
     let (from, kind) = if shape.roams && !shape.second { (inside, "outbound") } else { (outside, "inbound") };
+    let place = |face: &str| {
+        let address = face.split(':').next().unwrap_or_default();
+        format!("{{ address: {address}, ports: 30000-31999 }}")
+    };
+    let media = match shape.anchored {
+        true => format!("media: {{ inside: {}, outside: {} }}\n", place(EDGE_INSIDE), place(EDGE_OUTSIDE)),
+        false => String::new(),
+    };
     format!(
-        "listeners:\n  inside: {{ bind: \"{EDGE_INSIDE}\", transports: [{0}] }}\n  \
+        "{media}listeners:\n  inside: {{ bind: \"{EDGE_INSIDE}\", transports: [{0}] }}\n  \
          outside: {{ bind: \"{EDGE_OUTSIDE}\", transports: [{0}] }}\n\
          peers:\n{peers}\
          sites:\n  lab: {{ peers: [{all}], dids: [\"+4930*\"], channels: 1000 }}\n\

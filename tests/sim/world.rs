@@ -181,6 +181,9 @@ impl World {
         let at = self.at;
         let gauges = self.edge.gauges(at).clone();
         self.ledger.gauges(at, &gauges);
+        if let Some(fault) = self.edge.media_fault() {
+            self.ledger.violate(at, fault);
+        }
     }
 
     fn happen(&mut self, event: Event) {
@@ -269,6 +272,11 @@ impl World {
         for (hop, bytes) in said.sends {
             let peer = PEERS.iter().position(|(_, known, _)| address(known).ip() == hop.remote.ip());
             self.ledger.sent(self.at, hop.remote, peer, &bytes);
+            if let Some((_, _, inside)) = peer.and_then(|peer| PEERS.get(peer)).filter(|_| self.edge.anchored)
+                && let Some(fault) = self.edge.relay.told(*inside, &bytes)
+            {
+                self.ledger.violate(self.at, fault);
+            }
             if let Some(attacker) = &mut self.attacker {
                 attacker.overhear(&bytes);
             }

@@ -8,7 +8,7 @@ use super::{grouped, several, transports};
 use crate::clock::time_text;
 use crate::config::Config;
 use crate::config::values::network_text;
-use crate::config::{logins, numbers, tls};
+use crate::config::{logins, media, numbers, tls};
 use crate::policy::credential::{Credential, Demand};
 use crate::policy::peer::{CalledFrom, Refreshes, SessionTimers};
 use crate::policy::route::Pattern;
@@ -57,6 +57,9 @@ pub(super) fn peers(config: &Config) -> Vec<String> {
         out.push(format!("    {}", timed(&peer.session_timers)));
         out.extend(kept(peer));
         out.push(format!("    {}", secrecy(peer)));
+        if policy.media.is_some() {
+            out.extend(media::peer_sentences(peer).into_iter().map(|sentence| format!("    {sentence}")));
+        }
         out.extend(tls::sentences(peer).into_iter().map(|sentence| format!("    {sentence}")));
         let profile = config.profiles.iter().find(|(id, _)| *id == peer.id);
         let profile = profile.map(|(_, applied)| applied.told()).unwrap_or_default();

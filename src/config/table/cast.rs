@@ -3,6 +3,7 @@
 //! Owns no reading. Read first: `mod.rs`.
 
 use super::super::keys::{Key, Kind, Section};
+use super::media::PEER_MEDIA;
 use super::secret::{CREDENTIAL, LOGIN};
 use super::standing::{REGISTER, SESSION_TIMER};
 use super::{
@@ -215,7 +216,13 @@ pub static PEER: Section = Section {
             "plain_media",
             Kind::Word(ALLOW_REFUSE),
             "refuse",
-            "whether its speech may be heard by others on the way",
+            "the old word for media.srtp: allow is plain, refuse is required",
+        ),
+        Key::means(
+            "media",
+            Kind::Section(&PEER_MEDIA),
+            "SRTP is required, and its media is where it sends its requests from",
+            "what its media may; all of it but srtp needs media: at the top",
         ),
         Key::means(
             "allow",

@@ -4,6 +4,7 @@
 //! Refuses to know how values are read. Read first: `keys.rs`.
 
 mod cast;
+mod media;
 mod rules;
 mod secret;
 mod shell;
@@ -40,11 +41,13 @@ const TRANSPORTS: Kind = Kind::List(&Kind::Word(&["udp", "tcp", "tls"]), 3);
 const SINK: Kind = Kind::Either(&[Kind::Word(&["stdout", "discard"]), Kind::Section(&FILE_SINK)]);
 
 pub use cast::{CERTIFICATE, REFUSAL, REFUSAL_PRESETS, ROUTE, ROUTE_TARGET};
+pub use media::PEER_MEDIA;
 pub use rules::{CALL_RULES, OBSERVE, SCREEN_RULES};
 pub use secret::{CREDENTIAL, HA1, PASSWORD};
 pub use shell::FILE_SINK;
 
 use cast::{LISTENER, PEER, SITE};
+use media::MEDIA;
 
 /// The names of a peer's keys.
 #[cfg(test)]
@@ -74,6 +77,12 @@ pub static ROOT: Section = Section {
             "routes",
             Kind::List(&Kind::Section(&ROUTE), ENTRIES_MAX),
             "which calls may go where; a call that no route matches is refused",
+        ),
+        Key::means(
+            "media",
+            Kind::Section(&MEDIA),
+            "media is not anchored: what two peers agree on crosses past this edge, unseen",
+            "where media is received, so that every stream passes this edge; another place waits for a restart",
         ),
         Key::means(
             "policy",

@@ -104,16 +104,16 @@ impl Base {
         text
     }
 
-    /// The orders that make a pair true. Ends of streams that do not cross are shut; where nothing else may come of
+    /// The orders that make a pair true; `early` while dialogs may take turns. Ends of streams that do not cross are shut; where nothing else may come of
     /// the same offer, their ports go back.
-    pub fn enact(&mut self, pair: &Pair, last: bool, means: &mut Means<'_>) -> Vec<Order> {
+    pub fn enact(&mut self, pair: &Pair, (early, last): (bool, bool), means: &mut Means<'_>) -> Vec<Order> {
         let mut orders = Vec::new();
         for (secured, leg) in self.secured.iter_mut().zip([MediaLeg::A, MediaLeg::B]) {
             let hidden = |line: &Line| line.heard.as_ref().is_some_and(|heard| !heard.secret.is_clear());
             *secured |= pair.leg(leg).iter().any(hidden);
         }
         for (slot, _) in (0_u8..).zip(0..STREAMS_MAX) {
-            let terms = |leg| pair.terms(leg, slot, self.settings(leg));
+            let terms = |leg| pair.terms(leg, slot, self.settings(leg), early);
             let both = [MediaLeg::A, MediaLeg::B];
             match (terms(MediaLeg::A), terms(MediaLeg::B)) {
                 (Some(a), Some(b)) => {

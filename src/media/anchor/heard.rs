@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use super::refusal::Refusal;
 use super::settings::{Demand, LegSettings};
+use crate::media::dtls::PROFILES;
 use crate::media::order::Fingerprint;
 use crate::media::sdp::{Direction, Format, Profile, Security, Setup, Stream};
 use crate::media::srtp::sdes::Crypto;
@@ -49,11 +50,24 @@ impl Secret {
     pub const fn is_clear(&self) -> bool {
         matches!(self, Self::Clear)
     }
+
+    /// Whether we open the handshake, where there is one.
+    const fn begins(&self) -> Option<bool> {
+        match self {
+            Self::Clear | Self::Sdes(_) => None,
+            Self::Dtls { active, .. } => Some(*active),
+        }
+    }
 }
 
 impl Heard {
-    /// A stream of an offer. `encrypted` says whether it was until now.
-    pub fn offered(stream: &Stream, leg: &LegSettings, encrypted: bool) -> Result<Self, Refusal> {
+    /// A stream of an offer. `encrypted` says whether it was until now, `was` what the peer said of it before.
+    pub fn offered(
+        stream: &Stream,
+        leg: &LegSettings,
+        encrypted: bool,
+        was: Option<&Self>,
+    ) -> Result<Self, Refusal> {
         let profile = stream.profile().ok_or(Refusal::NoStream)?;
         let secret = match profile.security {
             Security::Clear => clear_offer(stream, leg, encrypted)?,
@@ -66,9 +80,11 @@ impl Heard {
                 Secret::Sdes(Box::new(chosen.ok_or(Refusal::NoKey(stream.unusable))?.clone()))
             }
             Security::Dtls => {
-                // RFC 5763 §5: an answerer that may choose is active.
                 let active = match stream.setup {
-                    Some(Setup::Either | Setup::Passive) => true,
+                    // RFC 8842 §5.3: roles stay, or it would be another association. RFC 5763 §5: an answerer that may
+                    // choose is active; but who is behind NAT is reached after it spoke.
+                    Some(Setup::Either) => was.and_then(|was| was.secret.begins()).unwrap_or(!leg.behind_nat),
+                    Some(Setup::Passive) => true,
                     Some(Setup::Active) => false,
                     Some(Setup::Hold) | None => return Err(Refusal::NoFingerprint),
                 };
@@ -185,7 +201,7 @@ pub(super) const fn keys_may_be_told(leg: &LegSettings) -> Result<(), Refusal> {
 }
 
 fn handshake(stream: &Stream, leg: &LegSettings, active: bool) -> Result<Secret, Refusal> {
-    if leg.fingerprint.is_none() {
+    if leg.fingerprint.is_none() || !leg.suites.iter().any(|suite| PROFILES.contains(suite)) {
         return Err(Refusal::NoDtls);
     }
     // RFC 8122 §7: a fingerprint is worth what the way is worth by which it came.

@@ -19,7 +19,7 @@ mod state;
 use std::sync::Arc;
 
 pub use ends::Means;
-pub use refusal::{Misplaced, Refusal};
+pub use refusal::Refusal;
 pub use settings::{CODECS, Demand, Keying, LegSettings, SUITES};
 pub use state::FORKS_MAX;
 
@@ -27,6 +27,7 @@ use self::base::Base;
 use self::pair::Line;
 use self::state::State;
 use super::order::{MediaId, MediaLeg, Order};
+pub use super::reach::Misplaced;
 use super::sdp::{self, Description};
 
 /// Where something was said: on which leg, and in which of its early dialogs. Once a call is answered there is but one,
@@ -144,7 +145,7 @@ impl Anchor {
         means: &mut Means<'_>,
     ) -> Passed {
         let sdp = self.base.write(leg, time, pair.leg(leg), means.random);
-        let orders = self.base.enact(pair, last, means);
+        let orders = self.base.enact(pair, (self.state.is_early(), last), means);
         Passed { sdp, orders, exposed: self.base.is_exposed(pair) }
     }
 
@@ -157,6 +158,7 @@ impl Anchor {
             State::Early(early) | State::EarlyOffered(early, _) if early.branch(fork).is_none() => {
                 Err(Refusal::Unasked)
             }
+            State::Offered { offer, stands: None } if offer.from == MediaLeg::A => Err(Refusal::Unasked),
             State::Fresh => Err(Refusal::Unasked),
             State::Early(_) | State::EarlyOffered(..) => {
                 let (state, pair, gone) = std::mem::take(&mut self.state).settled(fork);
@@ -165,7 +167,7 @@ impl Anchor {
                 // What waits for an answer may still need an end that is off at the moment.
                 let last = !self.is_pending();
                 if let Some(pair) = pair {
-                    orders.extend(self.base.enact(&pair, last, means));
+                    orders.extend(self.base.enact(&pair, (self.state.is_early(), last), means));
                 }
                 Ok(orders)
             }

@@ -126,7 +126,7 @@ impl Base {
         let was = was.and_then(|was| was.heard.as_ref());
         // A stream that is new in a call stands for one that went, whatever its place.
         let encrypted = was.map_or(renews && self.was_secured(from), |heard| !heard.secret.is_clear());
-        let mut heard = Heard::offered(stream, own, encrypted)?;
+        let mut heard = Heard::offered(stream, own, encrypted, was)?;
         heard.formats.retain(|format| other.lets(&format.codec));
         let speaks = heard.formats.iter().any(|format| format.codec.is_media());
         Ok(if speaks { Judged::Taken(Box::new(heard)) } else { Judged::Declined(Refusal::Codecs) })

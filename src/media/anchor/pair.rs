@@ -70,8 +70,8 @@ impl Pair {
         self.leg(leg).iter().find(|line| line.slot == Some(slot))
     }
 
-    /// The terms of a stream on a leg, where it crosses.
-    pub fn terms(&self, leg: MediaLeg, slot: u8, settings: &LegSettings) -> Option<Terms> {
+    /// The terms of a stream on a leg, where it crosses; `early` while dialogs may take turns.
+    pub fn terms(&self, leg: MediaLeg, slot: u8, settings: &LegSettings, early: bool) -> Option<Terms> {
         let (line, other) = (self.line(leg, slot)?, self.line(leg.other(), slot)?);
         let (heard, peer) = (line.heard.as_ref()?, other.heard.as_ref()?);
         let protection = match &heard.secret {
@@ -83,13 +83,14 @@ impl Pair {
                 lifetime: crypto.lifetime.unwrap_or(SRTP_PACKETS_MAX),
             },
             Secret::Dtls { fingerprint, active } => {
-                Protection::Dtls { active: *active, fingerprint: fingerprint.clone() }
+                let suites = Arc::clone(&settings.suites);
+                Protection::Dtls { active: *active, fingerprint: fingerprint.clone(), suites }
             }
         };
         let learning = match (settings.behind_nat, heard.secret.is_clear()) {
             (false, _) => Learning::Signalled,
-            (true, false) => Learning::Authenticated,
-            (true, true) => Learning::Networks(Arc::clone(&settings.networks)),
+            (true, false) => Learning::Authenticated(settings.reach()),
+            (true, true) => Learning::Networks(settings.reach()),
         };
         let said = &line.said.formats;
         let events = said.iter().find(|format| format.codec.is_events());
@@ -104,6 +105,7 @@ impl Pair {
             receives: place.is_some() && heard.direction.sends() && peer.direction.receives(),
             sends: heard.direction.receives() && peer.direction.sends(),
             protection,
+            early,
             learning,
             formats,
             events: events.map(|format| format.number),

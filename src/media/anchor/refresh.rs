@@ -29,7 +29,7 @@ impl Anchor {
             Some(before) => {
                 let encrypted = !before.secret.is_clear();
                 stream.kind == line.said.kind
-                    && Heard::offered(stream, settings, encrypted)
+                    && Heard::offered(stream, settings, encrypted, Some(before))
                         .is_ok_and(|heard| heard.repeats(before, &line.said.formats))
             }
         };
@@ -84,7 +84,7 @@ impl Anchor {
         *place = None;
         *pair.leg_mut(leg) = lines;
         let pair = pair.clone();
-        Ok(self.base.enact(&pair, true, means))
+        Ok(self.base.enact(&pair, (false, true), means))
     }
 
     /// A key has served its lifetime: the next description on that leg has another of ours.

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::media::reach::Misplaced;
 use crate::media::sdp::Fault;
 use crate::media::srtp::sdes::Unusable;
 
@@ -23,7 +24,7 @@ pub enum Refusal {
     KeysInClear,
     /// What was encrypted would not be any more.
     Weaker,
-    /// It wants DTLS, and we have no certificate for it.
+    /// It wants DTLS, and we have no certificate for it, or no suite that DTLS could agree on.
     NoDtls,
     /// It wants DTLS, and does not say by what its certificate is known or who begins.
     NoFingerprint,
@@ -43,27 +44,6 @@ pub enum Refusal {
     Unasked,
     /// No port is left.
     Ports,
-}
-
-/// Why media may not go to a place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Misplaced {
-    /// Another address family than that of the leg.
-    Family,
-    /// No address.
-    Unspecified,
-    /// This machine.
-    Loopback,
-    /// The link's own addresses.
-    LinkLocal,
-    /// A group.
-    Multicast,
-    /// Everybody, or nobody yet.
-    Broadcast,
-    /// Where we receive ourselves.
-    Own,
-    /// Outside the peer's networks.
-    Foreign,
 }
 
 impl Refusal {
@@ -88,21 +68,6 @@ impl Refusal {
             | Self::Unasked
             | Self::Ports => false,
         }
-    }
-}
-
-impl fmt::Display for Misplaced {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Family => "of the other address family",
-            Self::Unspecified => "no address",
-            Self::Loopback => "a loopback address",
-            Self::LinkLocal => "a link-local address",
-            Self::Multicast => "a multicast address",
-            Self::Broadcast => "a broadcast or reserved address",
-            Self::Own => "one of our own media ports",
-            Self::Foreign => "outside the peer's media networks",
-        })
     }
 }
 

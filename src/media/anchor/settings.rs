@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::refusal::Misplaced;
 use crate::media::order::Fingerprint;
 use crate::media::ports::PoolId;
+use crate::media::reach::{Misplaced, Reach};
 use crate::media::sdp::Codec;
 use crate::media::srtp::Suite;
 
@@ -100,48 +100,17 @@ impl LegSettings {
     /// # Errors
     /// Why not.
     pub fn judge(&self, place: SocketAddr) -> Result<(), Misplaced> {
-        let address = place.ip();
-        if address.is_ipv4() != self.advertise.is_ipv4() {
-            return Err(Misplaced::Family);
-        }
-        if address.is_unspecified() {
-            return Err(Misplaced::Unspecified);
-        }
-        if address.is_multicast() {
-            return Err(Misplaced::Multicast);
-        }
-        if is_link_local(address) {
-            return Err(Misplaced::LinkLocal);
-        }
-        if is_reserved(address) {
-            return Err(Misplaced::Broadcast);
-        }
-        if address.is_loopback() && !self.loopback {
-            return Err(Misplaced::Loopback);
-        }
-        if self.own.iter().any(|(own, ports)| *own == address && ports.contains(&place.port())) {
-            return Err(Misplaced::Own);
-        }
-        if self.networks.iter().any(|network| network.contains(&address)) {
-            Ok(())
-        } else {
-            Err(Misplaced::Foreign)
-        }
+        self.reach().judge(place)
     }
-}
 
-/// The link's own addresses, where clouds keep their metadata too.
-fn is_link_local(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
-    }
-}
-
-/// RFC 6890: "this network", what is reserved, and the broadcast address among it.
-const fn is_reserved(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => matches!(address.octets(), [0 | 240..=255, ..]),
-        IpAddr::V6(_) => false,
+    /// Where its peer may be, for the relay to hold what it learns against.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        Reach {
+            is_ipv4: self.advertise.is_ipv4(),
+            networks: Arc::clone(&self.networks),
+            loopback: self.loopback,
+            own: Arc::clone(&self.own),
+        }
     }
 }

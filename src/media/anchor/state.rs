@@ -97,6 +97,14 @@ impl State {
         }
     }
 
+    /// Whether no dialog has won yet of those that may answer.
+    pub const fn is_early(&self) -> bool {
+        match self {
+            Self::Early(_) | Self::EarlyOffered(..) => true,
+            Self::Fresh | Self::Offered { .. } | Self::Agreed(_) => false,
+        }
+    }
+
     /// What holds before a new offer in this dialog.
     pub fn stands(&self, fork: u64) -> Option<&Pair> {
         match self {

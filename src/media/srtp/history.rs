@@ -14,6 +14,9 @@ use super::key::MasterKey;
 /// timer of half an hour, they last ten days.
 pub const KEYS_MAX: usize = 1_024;
 
+/// Keys of other early dialogs that are kept beside the one in use.
+pub(super) const TURNS_MAX: usize = 8;
+
 /// What a key that was agreed on, perhaps once more, came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rekeyed {

@@ -6,11 +6,11 @@
 use std::fmt;
 
 use super::derive::Stream;
-use super::history::{History, Print, Rekeyed};
+use super::history::{History, Print, Rekeyed, TURNS_MAX};
 use super::key::{MasterKey, Mki};
 use super::sources::Sources;
 use super::transform::Transform;
-use super::{Refused, Suite};
+use super::{Refused, SRTP_PACKETS_MAX, Suite};
 use crate::media::rtcp::RtcpHeader;
 use crate::media::rtp::RtpHeader;
 
@@ -20,6 +20,9 @@ pub struct Inbound {
     current: Box<Reception>,
     /// The key that was agreed last, until its first packet: up to then the peer may still send under the old one.
     next: Option<Box<Reception>>,
+    /// Keys of other early dialogs with their windows, the oldest first.
+    #[allow(clippy::vec_box, reason = "a key that is moved leaves its octets where it was")]
+    parked: Vec<Box<Reception>>,
     /// A packet as it came, while there is more than one way to open it. Holds ciphertext alone.
     spare: Vec<u8>,
     history: History,
@@ -36,6 +39,9 @@ struct Reception {
     reports: Sources,
     /// Where sources stood under the key before, until they are heard under this one.
     before: Sources,
+    /// Packets opened, RTP and RTCP, and how many of each it may be.
+    opened: [u64; 2],
+    opens_max: u64,
 }
 
 impl Inbound {
@@ -45,6 +51,7 @@ impl Inbound {
         Self {
             current: Box::new(Reception::new(key, mki)),
             next: None,
+            parked: Vec::new(),
             spare: Vec::new(),
             history: History::default(),
         }
@@ -62,7 +69,7 @@ impl Inbound {
     /// The key in use, which a re-INVITE mostly repeats, calls a waiting change off and keeps its windows; so does the
     /// waiting key. Another identifier or suite beside such a key holds at once: packets still on their way with the
     /// old one are lost. A key that opened packets and was replaced is refused, for with windows from nothing what was
-    /// captured under it would open again: early dialogs that take turns need a session each.
+    /// captured under it would open again: early dialogs take turns with [`Self::turn`].
     ///
     /// # Errors
     /// [`Refused::Retired`] and [`Refused::Keys`]; the session is as it was.
@@ -82,6 +89,51 @@ impl Inbound {
         Ok(Rekeyed::Changed)
     }
 
+    /// Opens packets under the key of another early dialog, and of no other, at once. The key in use is parked with its
+    /// windows and goes on with them when its turn comes again. Beyond [`TURNS_MAX`] the oldest ends.
+    ///
+    /// # Errors
+    /// [`Refused::Retired`] and [`Refused::Keys`]; the session is as it was.
+    pub fn turn(&mut self, key: &MasterKey, mki: Mki) -> Result<Rekeyed, Refused> {
+        let print = Print::of(key);
+        if print == self.current.print {
+            return self.rekey(key, mki);
+        }
+        let parked = self.parked.iter().position(|parked| parked.print == print);
+        let mut next = match parked {
+            Some(at) => self.parked.remove(at),
+            None => {
+                self.history.admit(print)?;
+                Box::new(Reception::new(key, mki))
+            }
+        };
+        next.renew(key, mki);
+        self.next = None;
+        self.spare = Vec::new();
+        let old = std::mem::replace(&mut self.current, next);
+        if old.served() {
+            if self.parked.len() >= TURNS_MAX {
+                let oldest = self.parked.remove(0);
+                self.history.retire(oldest.print);
+            }
+            self.parked.push(old);
+        }
+        Ok(Rekeyed::Changed)
+    }
+
+    /// One dialog has won: the keys of the others end.
+    pub fn settle(&mut self) {
+        for parked in std::mem::take(&mut self.parked) {
+            self.history.retire(parked.print);
+        }
+    }
+
+    /// The newest key opens so many packets of each kind at most (RFC 4568 §6.1); the lower bound holds.
+    pub fn limit(&mut self, lifetime: u64) {
+        let newest = self.next.as_deref_mut().unwrap_or(&mut self.current);
+        newest.opens_max = newest.opens_max.min(lifetime);
+    }
+
     /// Whether a new key still waits for its first packet.
     #[must_use]
     pub const fn is_changing(&self) -> bool {
@@ -92,7 +144,7 @@ impl Inbound {
     pub fn finish_change(&mut self) {
         let Some(next) = self.next.take() else { return };
         let mut old = std::mem::replace(&mut self.current, next);
-        if !(old.packets.is_empty() && old.reports.is_empty()) {
+        if old.served() {
             self.history.retire(old.print);
         }
         self.current.before = std::mem::take(&mut old.packets);
@@ -106,7 +158,7 @@ impl Inbound {
     /// Why it is dropped.
     pub fn unprotect_rtp(&mut self, packet: &mut [u8]) -> Result<usize, Refused> {
         let header = RtpHeader::read(packet)?;
-        let Self { current, next, spare, history: _ } = self;
+        let Self { current, next, spare, .. } = self;
         if let Some(next) = next {
             let before = current.packets.peek(header.ssrc).or_else(|| current.before.peek(header.ssrc));
             // The old key is tried after it, so that the packet has to be whole.
@@ -146,7 +198,7 @@ impl Inbound {
     /// Why it is dropped.
     pub fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, Refused> {
         let header = RtcpHeader::read(packet)?;
-        let Self { current, next, spare, history: _ } = self;
+        let Self { current, next, spare, .. } = self;
         if let Some(next) = next {
             let opened = next.open_rtcp(packet, header.ssrc, Some(spare));
             if opened.is_ok() {
@@ -184,7 +236,13 @@ impl Reception {
             packets: Sources::default(),
             reports: Sources::default(),
             before: Sources::default(),
+            opened: [0; 2],
+            opens_max: SRTP_PACKETS_MAX,
         }
+    }
+
+    fn served(&self) -> bool {
+        !(self.packets.is_empty() && self.reports.is_empty())
     }
 
     /// Takes suite and identifier of the same key; whether one is another. The windows stay, for tags alone may differ:
@@ -228,11 +286,18 @@ impl Reception {
         index: u64,
         spare: Option<&mut Vec<u8>>,
     ) -> Result<usize, Refused> {
+        let [count, _] = self.opened;
+        // RFC 3711 §9.2: what comes under a key that has served is not taken.
+        if count >= self.opens_max {
+            return Err(Refused::Exhausted);
+        }
         let spare = keep(packet, spare, &self.srtp);
         let opened = self.srtp.open_rtp(packet, header.octets, self.mki, header.ssrc, index);
         give_back(packet, spare, opened.is_err());
         let octets = opened?;
         self.packets.accept(header.ssrc, index)?;
+        let [count, _] = &mut self.opened;
+        *count += 1;
         Ok(octets)
     }
 
@@ -246,11 +311,17 @@ impl Reception {
         if let Some(window) = self.reports.find(ssrc) {
             window.judge(u64::from(index))?;
         }
+        let [_, count] = self.opened;
+        if count >= self.opens_max {
+            return Err(Refused::Exhausted);
+        }
         let spare = keep(packet, spare, &self.srtcp);
         let opened = self.srtcp.open_rtcp(packet, self.mki, ssrc, index);
         give_back(packet, spare, opened.is_err());
         let octets = opened?;
         self.reports.accept(ssrc, u64::from(index))?;
+        let [_, count] = &mut self.opened;
+        *count += 1;
         Ok(octets)
     }
 }

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::derive::Stream;
-use super::history::{History, Print, Rekeyed};
+use super::history::{History, Print, Rekeyed, TURNS_MAX};
 use super::key::MasterKey;
 use super::sources::Sources;
 use super::transform::{Transform, WORD_OCTETS};
@@ -33,6 +33,9 @@ pub struct Outbound {
     /// Where sources stood under the keys before, until they are heard under this one: they take no place of its own.
     before: Sources,
     history: History,
+    /// Keys of other early dialogs with their indices, the oldest first; none of them has a history or more parked.
+    #[allow(clippy::vec_box, reason = "a key that is moved leaves its octets where it was")]
+    parked: Vec<Box<Outbound>>,
     /// SRTP packets under this key.
     packets: u64,
     /// SRTCP packets under this key.
@@ -56,6 +59,7 @@ impl Outbound {
             sources: Sources::default(),
             before: Sources::default(),
             history: History::default(),
+            parked: Vec::new(),
             packets: 0,
             reports: 0,
             report_index: 0,
@@ -85,11 +89,12 @@ impl Outbound {
             return Ok(if self.renew(key, lifetime) { Rekeyed::Kept } else { Rekeyed::Same });
         }
         self.history.admit(print)?;
-        if self.packets > 0 || self.reports > 0 {
+        if self.served() {
             self.history.retire(self.print);
         }
         let mut fresh = Self::new(key, lifetime);
         fresh.history = std::mem::take(&mut self.history);
+        fresh.parked = std::mem::take(&mut self.parked);
         match roll_over {
             // RFC 3711 §3.3.1: re-keying does not set the counter to zero.
             RollOver::Kept => {
@@ -101,6 +106,50 @@ impl Outbound {
         }
         *self = fresh;
         Ok(Rekeyed::Changed)
+    }
+
+    /// Protects under the key of another early dialog from the next packet on. The key in use is parked, and goes on with its
+    /// indices when its turn comes again. Beyond so many the oldest ends.
+    ///
+    /// # Errors
+    /// [`Refused::Retired`] and [`Refused::Keys`]; the session is as it was.
+    pub fn turn(&mut self, key: &MasterKey, lifetime: u64) -> Result<Rekeyed, Refused> {
+        let print = Print::of(key);
+        if print == self.print {
+            return Ok(if self.renew(key, lifetime) { Rekeyed::Kept } else { Rekeyed::Same });
+        }
+        let parked = self.parked.iter().position(|parked| parked.print == print);
+        let mut next = match parked {
+            Some(at) => self.parked.remove(at),
+            None => {
+                self.history.admit(print)?;
+                Box::new(Self::new(key, lifetime))
+            }
+        };
+        next.renew(key, lifetime);
+        next.history = std::mem::take(&mut self.history);
+        next.parked = std::mem::take(&mut self.parked);
+        std::mem::swap(self, &mut next);
+        let old = next;
+        if old.served() {
+            if self.parked.len() >= TURNS_MAX {
+                let oldest = self.parked.remove(0);
+                self.history.retire(oldest.print);
+            }
+            self.parked.push(old);
+        }
+        Ok(Rekeyed::Changed)
+    }
+
+    /// One dialog has won: the keys of the others end.
+    pub fn settle(&mut self) {
+        for parked in std::mem::take(&mut self.parked) {
+            self.history.retire(parked.print);
+        }
+    }
+
+    const fn served(&self) -> bool {
+        self.packets > 0 || self.reports > 0
     }
 
     /// Takes suite and lifetime of the same key; whether that changed anything.

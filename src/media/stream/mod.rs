@@ -2,14 +2,16 @@
 //!
 //! Owns the way of a packet from one leg to the other in the caller's buffer, what is counted on it, and what is told
 //! of it. Refuses to know sockets, calls and clocks: `now` is an argument. Nothing is remembered of a packet that its leg's terms do not
-//! allow but its count. Read first: `order.rs`; RFC 3550 §11; RFC 3711 §3; RFC 5761 §4.
+//! allow but its count. Read first: `order.rs`; RFC 3550 §11; RFC 3711 §3; RFC 5761 §4; RFC 5764 §5.
 
+mod course;
 mod guard;
 mod opinion;
 mod pace;
 mod press;
 mod reports;
 mod session;
+mod shaking;
 mod side;
 #[cfg(test)]
 mod tests;
@@ -49,11 +51,13 @@ pub struct Arrival {
 pub enum Verdict {
     /// It goes on, on the other leg.
     Send(Departure),
+    /// It was of a handshake, and is taken: [`Session::shake`] is to be asked what there is to say.
+    Shake,
     /// It ends here, and was counted.
     Drop(Cause),
 }
 
-/// How a packet goes on: the first `octets` of the buffer it came in.
+/// How a packet goes on, or one of ours leaves: the first `octets` of the buffer it stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Departure {
     /// On which leg.
@@ -77,7 +81,7 @@ pub enum Cause {
     Moved,
     /// STUN: there is no ICE here, and nobody is answered.
     Stun,
-    /// DTLS, where keys were agreed on otherwise.
+    /// DTLS, where keys were agreed on otherwise, nobody waits for it, or it is none that begins one.
     Handshake,
     /// Nothing that this socket takes.
     Alien,
@@ -87,7 +91,7 @@ pub enum Cause {
     Unauthentic,
     /// It was there before.
     Replayed,
-    /// It is older than the replay window.
+    /// It is older than the replay window, or so far from the one before that another must follow it first.
     Late,
     /// The key has served: another must be agreed on.
     Worn,

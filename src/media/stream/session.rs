@@ -3,12 +3,15 @@
 //! Owns which leg a packet crosses to, and how often strangers are told of. Refuses to know sockets.
 //! Read first: `order.rs`; `side.rs`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::guard::Trouble;
-use super::side::{Side, Silence, Strange};
-use super::{Arrival, Cause, Verdict};
+use super::shaking::Shaken;
+use super::side::{Side, Silence, Strange, Taken};
+use super::{Arrival, Cause, Departure, Verdict};
 use crate::clock::Tick;
+use crate::media::dtls::Identity;
 use crate::media::order::{MediaId, MediaLeg, News, STREAMS_MAX, Spot, Terms};
 
 /// Strangers are told of once in so long for a call.
@@ -36,15 +39,16 @@ impl Stream {
 #[derive(Debug)]
 pub struct Session {
     id: MediaId,
+    identity: Option<Arc<Identity>>,
     streams: [Option<Box<Stream>>; STREAMS_MAX],
     intruders_told: Option<Tick>,
 }
 
 impl Session {
-    /// Without any stream yet.
+    /// Without any stream yet. Without an `identity` no handshake is had.
     #[must_use]
-    pub fn new(id: MediaId) -> Self {
-        Self { id, streams: [const { None }; STREAMS_MAX], intruders_told: None }
+    pub fn new(id: MediaId, identity: Option<Arc<Identity>>) -> Self {
+        Self { id, identity, streams: [const { None }; STREAMS_MAX], intruders_told: None }
     }
 
     /// A stream has sockets on one leg, one for both RTP and RTCP where it `shares_port`. Nothing passes before its terms stand.
@@ -60,10 +64,13 @@ impl Session {
         }
     }
 
-    /// From now on these terms hold. Gives what must be told when nothing can pass under them.
+    /// From now on these terms hold. Gives what must be told when nothing can pass under them. [`Self::shake`] is to be asked
+    /// then: a handshake may begin with it.
     #[must_use]
     pub fn set(&mut self, now: Tick, spot: Spot, terms: Terms) -> Option<News> {
-        match self.side(spot.leg, spot.stream)?.set(now, terms) {
+        let Self { identity, streams, .. } = self;
+        let side = streams.get_mut(usize::from(spot.stream))?.as_mut()?.side(spot.leg).as_mut()?;
+        match side.set(now, terms, identity.as_ref()) {
             Ok(()) => None,
             Err(Trouble::Failed(why)) => Some(News::Failed { spot, why }),
             Err(Trouble::Exhausted) => Some(News::Exhausted { spot }),
@@ -85,6 +92,9 @@ impl Session {
             Ok(taken) => taken,
             Err(cause) => return Verdict::Drop(cause),
         };
+        if taken == Taken::Handshake {
+            return Verdict::Shake;
+        }
         let Some(to) = to else { return Verdict::Drop(Cause::Nowhere) };
         match to.give(leg.other(), taken, buffer) {
             Ok(departure) => Verdict::Send(departure),
@@ -125,6 +135,40 @@ impl Session {
             self.intruders_told = Some(now);
             told(News::Intruder { spot, source: strange.source, packets: strange.packets });
         }
+    }
+
+    /// What handshakes have to say: what is to be sent, each with its stream, in `buffer`; what is to be told. Gives when it
+    /// is to be asked again, if neither a packet nor other terms come before; `None` where no handshake wants to be.
+    pub fn shake(
+        &mut self,
+        now: Tick,
+        buffer: &mut [u8],
+        mut send: impl FnMut(u8, Departure, &[u8]),
+        mut told: impl FnMut(News),
+    ) -> Option<Tick> {
+        let media = self.id;
+        let mut again: Option<Tick> = None;
+        for (index, stream) in (0_u8..).zip(&mut self.streams) {
+            let Some(stream) = stream else { continue };
+            for leg in LEGS {
+                let Some(side) = stream.side(leg) else { continue };
+                while let Some(shaken) = side.shake(now, buffer) {
+                    match shaken {
+                        Shaken::Send { port, to, octets } => {
+                            let packet = buffer.get(..octets).unwrap_or_default();
+                            send(index, Departure { leg, port, to, octets }, packet);
+                        }
+                        Shaken::Failed(why) => {
+                            let spot = Spot { media, leg, stream: index };
+                            told(News::Unproven { spot, why });
+                        }
+                        Shaken::Keyed { .. } | Shaken::Stranger(_) => {}
+                    }
+                }
+                again = [again, side.wakes()].into_iter().flatten().min();
+            }
+        }
+        again
     }
 
     /// What was counted of every stream that had both legs.

@@ -4,21 +4,29 @@
 //! them all. Read first: `order.rs`; RFC 3550 A.1, A.2; RFC 3711 §3.3; RFC 5761 §4.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::guard::{Guard, Trouble};
+use super::course::Courses;
+use super::guard::{self, Guard, Trouble};
 use super::opinion::opinion;
 use super::pace::Pace;
 use super::press::Presses;
+use super::shaking::Shaken;
 use super::watch::Watch;
 use super::{Cause, Departure, Port, reports};
 use crate::clock::Tick;
+use crate::media::dtls::Identity;
 use crate::media::order::{Learning, MediaLeg, Spot, StreamReport, Terms};
+use crate::media::reach::Reach;
 use crate::media::rtp::{BadPacket, Kind, PACKET_OCTETS_MAX, RtpHeader};
 use crate::media::srtp::Rekeyed;
 
 /// Packets of where a peer was before are no intruder's for so long: they were on their way.
 const MOVE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Reports a second from one peer: RFC 3550 §6.2 wants one in five seconds, feedback on pictures (RFC 4585) many more.
+const REPORTS_PER_SECOND_MAX: u32 = 50;
 
 /// What a packet that was taken is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +35,8 @@ pub(super) enum Taken {
     Media(usize),
     /// RTCP of so many octets.
     Report(usize),
+    /// Of a handshake; it ends here, and may have an answer.
+    Handshake,
 }
 
 /// Terms without their secrets, in the form the checks want.
@@ -74,11 +84,14 @@ pub(super) struct Side {
     shares_port: bool,
     agreed: Option<Agreed>,
     guard: Guard,
+    /// How what leaves under our key is numbered.
+    courses: Courses,
     /// Where the peer was heard, by socket.
     learned: [Option<SocketAddr>; 2],
     /// Where the peer was before it moved, and until when that is of interest.
     before: Option<([Option<SocketAddr>; 2], Tick)>,
     pace: Pace,
+    reports_pace: Pace,
     watch: Watch,
     presses: Presses,
     late: u64,
@@ -98,9 +111,11 @@ impl Side {
             shares_port: false,
             agreed: None,
             guard: Guard::new(),
+            courses: Courses::default(),
             learned: [None; 2],
             before: None,
             pace: Pace::default(),
+            reports_pace: Pace::default(),
             watch: Watch::default(),
             presses: Presses::default(),
             late: 0,
@@ -123,6 +138,7 @@ impl Side {
     /// It has none. Keys stay with their windows: the same may be agreed on again.
     pub(super) fn shut(&mut self) {
         self.agreed = None;
+        self.guard.shut();
         self.learned = [None; 2];
         self.before = None;
     }
@@ -131,9 +147,16 @@ impl Side {
     ///
     /// # Errors
     /// When nothing can pass under them, or only under another key; the rest holds.
-    pub(super) fn set(&mut self, now: Tick, terms: Terms) -> Result<(), Trouble> {
+    pub(super) fn set(
+        &mut self,
+        now: Tick,
+        terms: Terms,
+        identity: Option<&Arc<Identity>>,
+    ) -> Result<(), Trouble> {
         let Terms { remote, remote_rtcp, receives, sends, protection, learning, formats, .. } = terms;
-        let rekeyed = self.guard.agree(now, &protection);
+        let remotes = [remote, remote_rtcp.filter(|_| remote.is_some() && !self.shares_port)];
+        let (protection, early) = (&protection, terms.early);
+        let rekeyed = self.guard.agree(now, &guard::Agreed { protection, early, remotes, identity });
         let agreed = Agreed {
             remote,
             remote_rtcp,
@@ -161,13 +184,10 @@ impl Side {
                 let [remote, remote_rtcp] = known;
                 ([rtp.or(remote), rtcp.or(remote_rtcp)], now.after(MOVE_PATIENCE))
             });
-            self.learned = [None; 2];
+            self.learned = self.guard.sources();
         }
         if !stays || !last.as_ref().is_some_and(counts) {
             self.heard = now;
-            self.silent = false;
-        } else if !counts(agreed) {
-            self.silent = false;
         }
         rekeyed.map(|_| ())
     }
@@ -186,7 +206,9 @@ impl Side {
     ) -> Result<Taken, Cause> {
         let taken = self.judge(now, port, source, buffer, octets);
         match taken {
-            Ok(_) => self.heard = now,
+            // Who shakes hands says nothing yet.
+            Ok(Taken::Handshake) => {}
+            Ok(Taken::Media(_) | Taken::Report(_)) => self.heard = now,
             Err(cause) => self.count(cause, source),
         }
         taken
@@ -208,10 +230,13 @@ impl Side {
         // RFC 5761 §4: on a shared port the payload type tells.
         let taken = match (Kind::of(packet), port) {
             (Kind::Rtp, Port::Rtp) => self.media(now, packet)?,
-            (Kind::Rtcp, Port::Rtcp) => self.report(packet)?,
-            (Kind::Rtcp, Port::Rtp) if self.shares_port => self.report(packet)?,
+            (Kind::Rtcp, Port::Rtcp) => self.report(now, port, packet)?,
+            (Kind::Rtcp, Port::Rtp) if self.shares_port => self.report(now, port, packet)?,
             (Kind::Stun, Port::Rtp | Port::Rtcp) => return Err(Cause::Stun),
-            (Kind::Dtls, Port::Rtp | Port::Rtcp) => return Err(Cause::Handshake),
+            // It proves nothing of its source yet: where the peer is, the end of it says.
+            (Kind::Dtls, Port::Rtp | Port::Rtcp) => {
+                return self.guard.shake(now, port, source, packet).map(|()| Taken::Handshake);
+            }
             (Kind::Rtp | Kind::Rtcp | Kind::Other, Port::Rtp | Port::Rtcp) => return Err(Cause::Alien),
         };
         if standing == Standing::Candidate
@@ -230,18 +255,24 @@ impl Side {
             Port::Rtp => agreed.remote,
             Port::Rtcp => agreed.remote_rtcp,
         };
+        let within = |reach: &Reach| source.port() != 0 && reach.judge(source).is_ok();
         let standing = match (&agreed.learning, learned) {
+            // It may move: what authenticates is taken, and from then on alone.
+            (Learning::Authenticated(reach), Some(learned)) if learned != source => {
+                (self.guard.authenticates() && within(reach)).then_some(Standing::Candidate)
+            }
             (_, Some(learned)) => (learned == source).then_some(Standing::Known),
             // A stream that is off takes nothing, wherever it would have come from.
             (_, None) if signalled.is_none() => None,
-            (Learning::Authenticated, None) if self.guard.authenticates() => Some(Standing::Candidate),
+            // RFC 3711 §3.3: a tag proves what is in the packet, and nothing of the address it says it comes from.
+            (Learning::Authenticated(reach), None) if self.guard.authenticates() => {
+                within(reach).then_some(Standing::Candidate)
+            }
             // Nothing authenticates here: there is only what was signalled.
-            (Learning::Signalled | Learning::Authenticated, None) => {
+            (Learning::Signalled | Learning::Authenticated(_), None) => {
                 (signalled == Some(source)).then_some(Standing::Known)
             }
-            (Learning::Networks(networks), None) => {
-                networks.iter().any(|network| network.contains(&source.ip())).then_some(Standing::Candidate)
-            }
+            (Learning::Networks(reach), None) => within(reach).then_some(Standing::Candidate),
         };
         let moved =
             |(before, until): ([Option<SocketAddr>; 2], Tick)| now < until && before.contains(&Some(source));
@@ -272,8 +303,11 @@ impl Side {
         Ok(Taken::Media(octets))
     }
 
-    fn report(&mut self, packet: &mut [u8]) -> Result<Taken, Cause> {
-        let octets = self.guard.open_rtcp(packet)?;
+    fn report(&mut self, now: Tick, port: Port, packet: &mut [u8]) -> Result<Taken, Cause> {
+        let octets = self.guard.open_rtcp(port, packet)?;
+        if !self.reports_pace.admits(now, REPORTS_PER_SECOND_MAX) {
+            return Err(Cause::Pace);
+        }
         reports::rewrite(packet, octets).map(Taken::Report).map_err(Cause::Malformed)
     }
 
@@ -294,15 +328,43 @@ impl Side {
             Taken::Media(_) => (Port::Rtp, rtp.or(agreed.remote)),
             Taken::Report(_) if self.shares_port => (Port::Rtp, rtp.or(agreed.remote_rtcp)),
             Taken::Report(_) => (Port::Rtcp, rtcp.or(agreed.remote_rtcp)),
+            Taken::Handshake => return Err(Cause::Nowhere),
         };
         // A stream that is off has no address, though it may have had one; to the system the unspecified one is our own.
         let is_somewhere = |to: &SocketAddr| agreed.remote.is_some() && !to.ip().is_unspecified();
         let to = to.filter(is_somewhere).ok_or(Cause::Nowhere)?;
         let octets = match taken {
-            Taken::Media(octets) => self.guard.protect_rtp(buffer, octets)?,
-            Taken::Report(octets) => self.guard.protect_rtcp(buffer, octets)?,
+            Taken::Media(octets) => {
+                if self.guard.authenticates() {
+                    self.courses
+                        .number(buffer.get_mut(..octets).ok_or(Cause::Malformed(BadPacket::Short))?)?;
+                }
+                self.guard.protect_rtp(buffer, octets)?
+            }
+            Taken::Report(octets) => self.guard.protect_rtcp(port, buffer, octets)?,
+            Taken::Handshake => return Err(Cause::Nowhere),
         };
         Ok(Departure { leg, port, to, octets })
+    }
+
+    /// The next thing to do for a handshake of this leg: `None` until a packet comes, or [`Self::wakes`] says so.
+    pub(super) fn shake(&mut self, now: Tick, buffer: &mut [u8]) -> Option<Shaken> {
+        let shaken = self.guard.shaken(now, buffer)?;
+        match &shaken {
+            Shaken::Keyed { port, source } => {
+                if let Some(place) = self.learned.get_mut(*port as usize) {
+                    *place = Some(*source);
+                }
+            }
+            Shaken::Stranger(source) => self.count(Cause::Unauthentic, *source),
+            Shaken::Send { .. } | Shaken::Failed(_) => {}
+        }
+        Some(shaken)
+    }
+
+    /// When [`Self::shake`] is to be asked again, if no packet comes before.
+    pub(super) fn wakes(&self) -> Option<Tick> {
+        self.guard.wakes()
     }
 
     /// Counts a packet of the peer that was dropped, here or on the other leg.
@@ -349,9 +411,10 @@ impl Side {
     /// Looks at the time: ends what has had its time, and says what became of a silence.
     pub(super) fn pass(&mut self, now: Tick) -> Option<Silence> {
         self.guard.pass(now);
-        let agreed = self.agreed.as_ref().filter(|agreed| agreed.receives && agreed.remote.is_some())?;
-        let silence = agreed.silence?;
-        let silent = now.since(self.heard) >= silence;
+        let agreed = self.agreed.as_ref().filter(|agreed| agreed.receives && agreed.remote.is_some());
+        // Where it counts no more, that is told as well.
+        let silence = agreed.and_then(|agreed| agreed.silence);
+        let silent = silence.is_some_and(|silence| now.since(self.heard) >= silence);
         if silent == self.silent {
             return None;
         }

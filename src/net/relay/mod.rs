@@ -4,6 +4,7 @@
 //! bounded, and what happens when it is full is said where it is sent to. Refuses to know calls, SDP and policy.
 //! Read first: `media/order.rs`; `media/stream`; `worker.rs`.
 
+mod certificate;
 mod socket;
 mod table;
 mod worker;
@@ -18,7 +19,10 @@ use std::time::Duration;
 
 use mio::{Poll, Waker};
 
+pub use certificate::certificate;
+
 use crate::clock::Clock;
+use crate::media::dtls::Identity;
 use crate::media::order::{MediaId, News, Order, Spot};
 use worker::{BELL, Worker};
 
@@ -51,8 +55,9 @@ pub type Ring = Arc<dyn Fn() + Send + Sync>;
 /// The loop's end of the relay.
 pub struct Relay {
     lanes: Vec<Lane>,
-    news: Receiver<News>,
-    /// Of orders that found no room.
+    /// `None` once it ends.
+    news: Option<Receiver<News>>,
+    /// Of orders that found no room, or no thread.
     refused: VecDeque<News>,
 }
 
@@ -73,11 +78,17 @@ enum Late {
 }
 
 impl Relay {
-    /// Starts the threads.
+    /// Starts the threads. Who we are in handshakes is the `identity`, as [`certificate`] makes it with the same clock; without
+    /// one, terms that want DTLS are refused with [`News::Failed`].
     ///
     /// # Errors
     /// When the system gives no thread or no poll.
-    pub fn start(settings: &Settings, clock: Clock, ring: &Ring) -> io::Result<Self> {
+    pub fn start(
+        settings: &Settings,
+        identity: Option<&Arc<Identity>>,
+        clock: Clock,
+        ring: &Ring,
+    ) -> io::Result<Self> {
         let threads = settings.threads.max(1);
         let (sender, news) = sync_channel(NEWS_MAX);
         let mut lanes = Vec::with_capacity(threads);
@@ -85,14 +96,13 @@ impl Relay {
             let poll = Poll::new()?;
             let bell = Waker::new(poll.registry(), BELL)?;
             let (orders, receiver) = sync_channel(ORDERS_MAX);
-            let share = settings.sockets_max.checked_div(threads).unwrap_or(0);
-            let worker =
-                Worker::new(poll, clock, receiver, sender.clone(), Arc::clone(ring), share, settings.gather)?;
+            let (ring, identity) = (Arc::clone(ring), identity.cloned());
+            let worker = Worker::new(poll, clock, receiver, sender.clone(), ring, settings, identity)?;
             let thread =
                 thread::Builder::new().name(format!("media-{number}")).spawn(move || worker.run())?;
             lanes.push(Lane { orders, bell, late: VecDeque::new(), thread });
         }
-        Ok(Self { lanes, news, refused: VecDeque::new() })
+        Ok(Self { lanes, news: Some(news), refused: VecDeque::new() })
     }
 
     /// Hands on an order, without waiting. Where a thread has no room for it, what opens or sets is refused with
@@ -106,7 +116,7 @@ impl Relay {
         let lanes = self.lanes.len() as u64;
         let place = media.0.checked_rem(lanes).and_then(|place| usize::try_from(place).ok());
         let Some(lane) = place.and_then(|place| self.lanes.get_mut(place)) else { return };
-        if !lane.order(order)
+        if !lane.order(order, &mut self.refused)
             && let Some(spot) = refused
         {
             let why = "the media thread is too busy, or has ended: it takes no more orders".to_owned();
@@ -118,14 +128,14 @@ impl Relay {
     pub fn news(&mut self) -> Option<News> {
         for lane in &mut self.lanes {
             if !lane.late.is_empty() {
-                lane.catch_up();
+                lane.catch_up(&mut self.refused);
                 lane.ring();
             }
         }
         if let Some(news) = self.refused.pop_front() {
             return Some(news);
         }
-        self.news.try_recv().ok()
+        self.news.as_ref()?.try_recv().ok()
     }
 
     /// Whether something waits to be handed on: [`Relay::news`] is to be called again soon.
@@ -134,9 +144,17 @@ impl Relay {
         !self.refused.is_empty() || self.lanes.iter().any(|lane| !lane.late.is_empty())
     }
 
-    /// Ends the threads and closes every socket.
+    /// Ends the threads and closes every socket; so does dropping it.
     pub fn stop(self) {
-        for lane in self.lanes {
+        drop(self);
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        // First: a thread whose news nobody takes carries out no order, and would not see that there are no more.
+        drop(self.news.take());
+        for lane in std::mem::take(&mut self.lanes) {
             let Lane { orders, bell, late: _, thread } = lane;
             drop(orders);
             if let Err(error) = bell.wake() {
@@ -149,10 +167,10 @@ impl Relay {
 }
 
 impl Lane {
-    /// False when an order that opens or sets found no room.
-    fn order(&mut self, order: Order) -> bool {
-        self.catch_up();
-        let left = if self.late.is_empty() { self.hand_on(order) } else { Some(order) };
+    /// False when an order that opens or sets found no room or no thread.
+    fn order(&mut self, order: Order, told: &mut VecDeque<News>) -> bool {
+        self.catch_up(told);
+        let left = if self.late.is_empty() { self.hand_on(order, told) } else { Some(order) };
         self.ring();
         let late = match left {
             None => return true,
@@ -166,23 +184,31 @@ impl Lane {
         true
     }
 
-    fn catch_up(&mut self) {
+    fn catch_up(&mut self, told: &mut VecDeque<News>) {
         while let Some(late) = self.late.front() {
             let order = match late {
                 Late::Shut(spot) => Order::Shut { spot: *spot },
                 Late::Close(media) => Order::Close { media: *media },
             };
-            if self.hand_on(order).is_some() {
+            if self.hand_on(order, told).is_some() {
                 return;
             }
             self.late.pop_front();
         }
     }
 
-    /// Gives the order back when there is no room, or nobody to carry it out. What a thread had open ended with it.
-    fn hand_on(&self, order: Order) -> Option<Order> {
+    /// Gives the order back when there is no room, or nobody to carry it out. What a thread had open ended with it, and
+    /// what it counted too: of a call that is closed then nothing is reported, and that is told.
+    fn hand_on(&self, order: Order, told: &mut VecDeque<News>) -> Option<Order> {
         match self.orders.try_send(order) {
-            Ok(()) | Err(TrySendError::Disconnected(Order::Shut { .. } | Order::Close { .. })) => None,
+            Ok(()) | Err(TrySendError::Disconnected(Order::Shut { .. })) => None,
+            Err(TrySendError::Disconnected(Order::Close { media })) => {
+                tracing::error!(
+                    "a media thread has ended: its calls have no media, and nothing is reported of them"
+                );
+                told.push_back(News::Report { media, streams: Vec::new() });
+                None
+            }
             Err(
                 TrySendError::Full(order)
                 | TrySendError::Disconnected(order @ (Order::Open { .. } | Order::Set { .. })),
@@ -200,5 +226,68 @@ impl Lane {
 impl fmt::Debug for Relay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Relay").field("threads", &self.lanes.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::media::order::{Local, MediaLeg};
+
+    /// A relay whose one thread does as it is told, with so much room for news.
+    fn rig(
+        news_max: usize,
+        run: impl FnOnce(Receiver<Order>, SyncSender<News>, Poll) + Send + 'static,
+    ) -> Relay {
+        let poll = Poll::new().unwrap();
+        let bell = Waker::new(poll.registry(), BELL).unwrap();
+        let ((orders, receiver), (sender, news)) = (sync_channel(ORDERS_MAX), sync_channel(news_max));
+        let thread = thread::spawn(move || run(receiver, sender, poll));
+        let lanes = vec![Lane { orders, bell, late: VecDeque::new(), thread }];
+        Relay { lanes, news: Some(news), refused: VecDeque::new() }
+    }
+
+    const SPOT: Spot = Spot { media: MediaId(7), leg: MediaLeg::A, stream: 0 };
+
+    #[test]
+    fn a_thread_that_ended_is_told_of_by_every_order_that_wants_an_answer() {
+        let mut relay = rig(1, |orders, _, _| drop(orders));
+        while !relay.lanes[0].thread.is_finished() {
+            thread::yield_now();
+        }
+        let local = Local { bind: IpAddr::from([127, 0, 0, 1]), rtp: 40_000, rtcp: None };
+        relay.order(Order::Open { spot: SPOT, local });
+        assert!(matches!(relay.news(), Some(News::Failed { spot: SPOT, .. })));
+        relay.order(Order::Shut { spot: SPOT });
+        assert!(relay.news().is_none());
+        relay.order(Order::Close { media: SPOT.media });
+        let news = relay.news();
+        assert!(
+            matches!(&news, Some(News::Report { media, streams }) if *media == SPOT.media && streams.is_empty())
+        );
+        assert!(relay.news().is_none());
+    }
+
+    #[test]
+    fn a_relay_whose_news_nobody_took_ends_and_so_does_one_that_is_dropped() {
+        for stops in [true, false] {
+            let (ended, end) = std::sync::mpsc::channel();
+            let mut relay = rig(1, move |orders, news, poll| {
+                let (ring, settings): (Ring, _) = (Arc::new(|| {}), Settings::default());
+                let worker = Worker::new(poll, Clock::start(), orders, news, ring, &settings, None);
+                worker.unwrap().run();
+                ended.send(()).unwrap_or_default();
+            });
+            // An address that is nobody's here: three failures, and room for one.
+            let local = Local { bind: IpAddr::from([192, 0, 2, 1]), rtp: 40_000, rtcp: None };
+            for _ in 0..3 {
+                relay.order(Order::Open { spot: SPOT, local });
+            }
+            thread::sleep(Duration::from_millis(100));
+            thread::spawn(move || if stops { relay.stop() } else { drop(relay) });
+            assert_eq!(end.recv_timeout(Duration::from_secs(10)), Ok(()), "stops: {stops}");
+        }
     }
 }

@@ -6,12 +6,14 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use mio::{Registry, Token};
 
 use super::socket::{MediaSocket, Owner};
 use crate::clock::Tick;
-use crate::media::order::{Local, MediaId, MediaLeg, News, Order, STREAMS_MAX, Spot, Terms};
+use crate::media::dtls::Identity;
+use crate::media::order::{Local, MediaId, MediaLeg, News, Order, Protection, STREAMS_MAX, Spot, Terms};
 use crate::media::stream::{Arrival, Departure, Port, Session, Verdict};
 
 /// A place in a list that other places are remembered by.
@@ -85,17 +87,21 @@ pub(super) struct Table {
     calls: Places<Call>,
     sockets: Places<MediaSocket>,
     sockets_max: usize,
+    identity: Option<Arc<Identity>>,
+    /// Calls with handshakes that want to be looked at, and when; a call that has ended wants nothing.
+    shaking: Vec<(Place, Tick)>,
+    /// Where their datagrams are written.
+    buffer: Vec<u8>,
 }
 
-impl Table {
-    pub(super) fn new(registry: Registry, sockets_max: usize) -> Self {
-        let (calls, sockets) = (Places::new(), Places::new());
-        Self { registry, places: HashMap::new(), calls, sockets, sockets_max }
-    }
+/// Octets that a datagram of a handshake may have.
+const HANDSHAKE_OCTETS_MAX: usize = 2_048;
 
-    /// Whether no call has media.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.calls.count() == 0
+impl Table {
+    pub(super) fn new(registry: Registry, sockets_max: usize, identity: Option<Arc<Identity>>) -> Self {
+        let (places, calls, sockets) = (HashMap::new(), Places::new(), Places::new());
+        let (shaking, buffer) = (Vec::new(), vec![0; HANDSHAKE_OCTETS_MAX]);
+        Self { registry, places, calls, sockets, sockets_max, identity, shaking, buffer }
     }
 
     /// The socket at this place.
@@ -117,12 +123,16 @@ impl Table {
         buffer: &mut [u8],
         octets: usize,
     ) -> io::Result<()> {
-        let Owner { call, stream, leg, port } = owner;
-        let Some(call) = self.calls.at_mut(call) else { return Ok(()) };
+        let Owner { call: place, stream, leg, port } = owner;
+        let Some(call) = self.calls.at_mut(place) else { return Ok(()) };
         let arrival = Arrival { stream, leg, port, source };
         match call.session.packet(now, arrival, buffer, octets) {
             // It was counted.
             Verdict::Drop(_) => Ok(()),
+            Verdict::Shake => {
+                self.look_at(place, now);
+                Ok(())
+            }
             Verdict::Send(Departure { leg, port, to, octets }) => {
                 let end = call.end(leg, stream, port).copied().flatten();
                 let socket = end.and_then(|place| self.sockets.at(place));
@@ -153,6 +163,42 @@ impl Table {
     pub(super) fn tell(&mut self, now: Tick, mut told: impl FnMut(News)) {
         for call in self.calls.list.iter_mut().flatten() {
             call.session.tell(now, &mut told);
+        }
+    }
+
+    /// When handshakes want to be looked at.
+    pub(super) fn shakes_at(&self) -> Option<Tick> {
+        self.shaking.iter().map(|(_, at)| *at).min()
+    }
+
+    /// Looks at those whose time it is: sends what they say, and tells what came of them.
+    pub(super) fn shake(&mut self, now: Tick, mut told: impl FnMut(News)) {
+        let Self { calls, sockets, shaking, buffer, .. } = self;
+        shaking.retain_mut(|(place, at)| {
+            if now < *at {
+                return true;
+            }
+            let Some(Call { session, ends, .. }) = calls.at_mut(*place) else { return false };
+            let send = |stream: u8, departure: Departure, packet: &[u8]| {
+                let Departure { leg, port, to, .. } = departure;
+                let end = ends.get(usize::from(stream)).map(|legs| legs[leg as usize][port as usize]);
+                let socket = end.flatten().and_then(|place| sockets.at(place));
+                if let Some(Err(error)) = socket.map(|socket| socket.send(packet, to)) {
+                    // It is sent again when no answer comes.
+                    tracing::debug!(%error, "a datagram of a handshake cannot be sent");
+                }
+            };
+            let again = session.shake(now, buffer, send, &mut told);
+            *at = again.unwrap_or(*at);
+            again.is_some()
+        });
+    }
+
+    /// Has the handshakes of a call looked at.
+    fn look_at(&mut self, place: Place, now: Tick) {
+        match self.shaking.iter_mut().find(|(known, _)| *known == place) {
+            Some((_, at)) => *at = now,
+            None => self.shaking.push((place, now)),
         }
     }
 
@@ -200,13 +246,17 @@ impl Table {
     fn begin(&mut self, id: MediaId) -> Place {
         let place = self.calls.next();
         let ends = [[[None; 2]; 2]; STREAMS_MAX];
-        self.calls.put(Call { id, session: Session::new(id), ends });
+        self.calls.put(Call { id, session: Session::new(id, self.identity.clone()), ends });
         self.places.insert(id, place);
         place
     }
 
     fn set(&mut self, now: Tick, spot: Spot, terms: Terms) -> Option<News> {
-        let call = self.calls.at_mut(*self.places.get(&spot.media)?)?;
+        let place = *self.places.get(&spot.media)?;
+        if matches!(terms.protection, Protection::Dtls { .. }) {
+            self.look_at(place, now);
+        }
+        let call = self.calls.at_mut(place)?;
         for port in [Port::Rtp, Port::Rtcp] {
             let end = call.end(spot.leg, spot.stream, port).copied().flatten();
             if let Some(socket) = end.and_then(|place| self.sockets.at_mut(place)) {

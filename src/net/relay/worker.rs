@@ -6,15 +6,17 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError};
 use std::thread;
 use std::time::Duration;
 
 use mio::{Events, Poll, Token};
 
-use super::Ring;
 use super::table::Table;
+use super::{Ring, Settings};
 use crate::clock::{Clock, Tick};
+use crate::media::dtls::Identity;
 use crate::media::order::{News, Order};
 use crate::media::rtp::PACKET_OCTETS_MAX;
 use crate::net::Inbox;
@@ -28,7 +30,7 @@ const EVENTS: usize = 1_024;
 const BATCHES_PER_TURN: usize = 2;
 /// Orders of one turn: each may open sockets, and packets wait meanwhile.
 const ORDERS_PER_TURN: usize = 64;
-/// How often silences and strangers are looked at.
+/// How often silences, strangers and orders whose bell did not ring are looked at.
 const LOOKS_EVERY: Duration = Duration::from_secs(1);
 /// The loop takes no news: tried again after.
 const NEWS_AGAIN: Duration = Duration::from_millis(20);
@@ -62,10 +64,13 @@ impl Worker {
         orders: Receiver<Order>,
         news: SyncSender<News>,
         ring: Ring,
-        sockets_max: usize,
-        gather: Duration,
+        settings: &Settings,
+        identity: Option<Arc<Identity>>,
     ) -> io::Result<Self> {
-        let table = Table::new(poll.registry().try_clone()?, sockets_max);
+        // Each thread has its share.
+        let sockets_max = settings.sockets_max.checked_div(settings.threads.max(1)).unwrap_or(0);
+        let table = Table::new(poll.registry().try_clone()?, sockets_max, identity);
+        let gather = settings.gather;
         Ok(Self {
             poll,
             clock,
@@ -89,7 +94,7 @@ impl Worker {
         // One octet more than a packet may have, so that a longer one is known as such.
         let mut inbox = Inbox::sized(PACKET_OCTETS_MAX + 1);
         while !self.ended {
-            match self.poll.poll(&mut events, self.timeout()) {
+            match self.poll.poll(&mut events, Some(self.timeout())) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
@@ -115,17 +120,16 @@ impl Worker {
         }
     }
 
-    fn timeout(&self) -> Option<Duration> {
+    fn timeout(&self) -> Duration {
         if !self.again.is_empty() {
-            Some(Duration::ZERO)
+            Duration::ZERO
         } else if !self.late.is_empty() {
-            Some(NEWS_AGAIN)
+            NEWS_AGAIN
         } else if self.ordered {
-            Some(Duration::ZERO)
-        } else if self.table.is_empty() {
-            None
+            Duration::ZERO
         } else {
-            Some(self.look_at.since(self.clock.tick()))
+            let at = self.table.shakes_at().map_or(self.look_at, |at| at.min(self.look_at));
+            at.since(self.clock.tick())
         }
     }
 
@@ -150,10 +154,17 @@ impl Worker {
             self.look_at = now.after(LOOKS_EVERY);
             let Self { table, news, ring, late, .. } = self;
             table.tell(now, |told| tell(news, ring, late, told));
+            // Whether the bell rang or not.
+            self.ordered = true;
         }
         // Last: a socket that is closed has no event left in this turn that could meet another in its place.
         if self.ordered {
             self.carry_out(now);
+        }
+        // Behind orders and packets, which have something for them.
+        if self.late.is_empty() {
+            let Self { table, news, ring, late, .. } = self;
+            table.shake(now, |told| tell(news, ring, late, told));
         }
         packets
     }

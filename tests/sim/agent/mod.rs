@@ -95,6 +95,8 @@ pub struct Agent {
     pub complaints: Vec<String>,
 }
 
+/// Where endpoints receive media.
+pub const MEDIA: &str = "192.168.77.7";
 /// A body with everything in it that text code breaks on.
 pub const BINARY: &[u8] = b"\x00\x01\r\n\r\nSIP/2.0 200 OK\r\n\xff\xfe\x00end";
 
@@ -222,7 +224,7 @@ impl Agent {
         let port = 20_000 + 2 * index + 100 * moved;
         let more = if talkative { "a=candidate:no one ever asks for\r\n".repeat(150) } else { String::new() };
         let mut sdp = format!(
-            "v=0\r\no=- 77 {version} IN IP4 192.168.77.7\r\ns=-\r\nc=IN IP4 192.168.77.7\r\nt=0 0\r\n\
+            "v=0\r\no=- 77 {version} IN IP4 {MEDIA}\r\ns=-\r\nc=IN IP4 {MEDIA}\r\nt=0 0\r\n\
              m=audio {port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n{more}"
         );
         if let Some(dialog) = self.dialogs.get_mut(index) {

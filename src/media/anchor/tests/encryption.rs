@@ -269,11 +269,38 @@ fn dtls_is_answered_with_our_certificate_and_whoever_begins_is_agreed() {
         assert!(answered.text.contains(&format!("a=setup:{ours}\r\n")), "{}", answered.text);
         assert!(answered.text.contains(&format!("a=fingerprint:sha-256 {}\r\n", hash("07"))));
         assert!(!answered.text.contains("crypto") && answered.text.contains("UDP/TLS/RTP/SAVPF"));
-        let Protection::Dtls { active: found, fingerprint } = answered.terms(A).protection else {
+        let Protection::Dtls { active: found, fingerprint, .. } = answered.terms(A).protection else {
             panic!("no DTLS")
         };
         assert_eq!((found, &fingerprint.octets[..]), (active, &[0xab; 32][..]));
     }
+}
+
+#[test]
+fn who_begins_a_handshake_stays_so_and_who_is_behind_nat_begins() {
+    let answered = |settings: LegSettings, theirs: &str, again: &str| {
+        let mut call = Call::new(with_dtls(settings), trunk());
+        let mut roles = Vec::new();
+        for setup in [theirs, again] {
+            call.offer(A, &sdp(PBX, &dtls(setup))).unwrap();
+            let answered = call.answer(B, &sdp(TRUNK, &savp(OTHER_KEY))).unwrap();
+            let Protection::Dtls { active, .. } = answered.terms(A).protection else { panic!("no DTLS") };
+            assert_eq!(answered.text.contains("a=setup:active\r\n"), active, "{}", answered.text);
+            roles.push(active);
+        }
+        roles
+    };
+    let behind_nat = || LegSettings { behind_nat: true, ..pbx() };
+    assert_eq!(answered(pbx(), "actpass", "actpass"), [true, true]);
+    assert_eq!(answered(pbx(), "active", "actpass"), [false, false], "RFC 8842 §5.3");
+    assert_eq!(answered(pbx(), "actpass", "active"), [true, false], "another association");
+    assert_eq!(answered(behind_nat(), "actpass", "actpass"), [false, false]);
+    assert_eq!(answered(behind_nat(), "passive", "actpass"), [true, true]);
+    // No suite of the leg is one that a handshake could agree on.
+    let long = [crate::media::srtp::Suite::AesCm256HmacSha1T80].into();
+    let none = with_dtls(LegSettings { suites: long, ..pbx() });
+    let refused = Call::new(none, trunk()).offer(A, &sdp(PBX, &dtls("actpass")));
+    assert_eq!(refused.unwrap_err(), Refusal::NoDtls);
 }
 
 #[test]

@@ -147,3 +147,58 @@ fn a_dialog_that_has_not_answered_takes_no_other_offer() {
         assert_eq!(ask(&mut call), Ok(()));
     }
 }
+
+// Whoever wins has media, though another one spoke since: the orders of a call through the streams they are for.
+#[test]
+fn a_fork_that_wins_after_another_one_spoke_is_heard() {
+    use crate::media::srtp::{MasterKey, Outbound, Suite};
+    use crate::media::stream::{Arrival, Port, Session, Verdict};
+
+    let mut session = Session::new(MediaId(7), None);
+    let carry_out = |session: &mut Session, orders: Vec<Order>| {
+        for order in orders {
+            match order {
+                Order::Open { spot, local } => session.open(spot.leg, spot.stream, local.rtcp.is_none()),
+                Order::Set { spot, terms } => {
+                    let news = session.set(Tick::ZERO, spot, *terms);
+                    assert!(news.is_none(), "{news:?}");
+                }
+                Order::Shut { spot } => session.shut(spot.leg, spot.stream),
+                Order::Close { .. } => {}
+            }
+        }
+    };
+    let phone = |octets: std::ops::RangeInclusive<u8>| {
+        let octets: Vec<u8> = octets.collect();
+        Outbound::new(&MasterKey::new(Suite::AesCm128HmacSha1T80, &octets).unwrap(), u64::MAX)
+    };
+    let speaks = |session: &mut Session, phone: &mut Outbound, leg, from: &str, sequence: u16| {
+        let mut packet = vec![0xd5; 2_100];
+        packet[..4].copy_from_slice(&[0x80, 0, 0, sequence as u8]);
+        let octets = phone.protect_rtp(&mut packet, 172).unwrap();
+        let source = format!("{from}:4000").parse().unwrap();
+        let verdict = session.packet(
+            Tick::ZERO,
+            Arrival { stream: 0, leg, port: Port::Rtp, source },
+            &mut packet,
+            octets,
+        );
+        assert!(matches!(verdict, Verdict::Send(_)), "{leg:?} {from} {sequence}: {verdict:?}");
+    };
+    // The keys of the two descriptions.
+    let (mut pbx_phone, mut first, mut second) = (phone(1..=30), phone(0..=29), phone(1..=30));
+    let mut call = Call::new(pbx(), trunk());
+    carry_out(&mut session, call.offer(A, &sdp(PBX, &savp(KEY))).unwrap().orders);
+    let (one, other) = (sdp(TRUNK, &savp(OTHER_KEY)), sdp("203.0.113.81", &savp(KEY)));
+    for round in 0..3 {
+        carry_out(&mut session, call.answer_in(B, 1, &one).unwrap().orders);
+        speaks(&mut session, &mut first, B, TRUNK, 2 * round + 1);
+        speaks(&mut session, &mut pbx_phone, A, PBX, 2 * round + 1);
+        carry_out(&mut session, call.answer_in(B, 2, &other).unwrap().orders);
+        speaks(&mut session, &mut second, B, "203.0.113.81", 2 * round + 2);
+        speaks(&mut session, &mut pbx_phone, A, PBX, 2 * round + 2);
+    }
+    carry_out(&mut session, call.settle(1).unwrap());
+    speaks(&mut session, &mut first, B, TRUNK, 9);
+    speaks(&mut session, &mut pbx_phone, A, PBX, 9);
+}

@@ -88,14 +88,15 @@ fn a_peer_behind_nat_is_known_by_what_authenticates_or_by_its_networks() {
     let nat = |settings: LegSettings| LegSettings { behind_nat: true, ..settings };
     for (caller, lines) in [(nat(pbx()), savp(KEY)), (nat(plain(pbx())), AVP.to_owned()), (pbx(), savp(KEY))]
     {
-        let networks = Arc::clone(&caller.networks);
+        let reach = caller.reach();
+        assert_eq!((&reach.networks, &reach.own), (&caller.networks, &caller.own));
         let (behind, srtp) = (caller.behind_nat, caller.private);
         let mut call = Call::new(caller, trunk());
         call.offer(A, &sdp(PBX, &lines)).unwrap();
         let answered = call.answer(B, &sdp(TRUNK, &savp(KEY))).unwrap();
         let expected = match (behind, srtp) {
-            (true, true) => Learning::Authenticated,
-            (true, false) => Learning::Networks(networks),
+            (true, true) => Learning::Authenticated(reach),
+            (true, false) => Learning::Networks(reach),
             (false, _) => Learning::Signalled,
         };
         assert_eq!(answered.terms(A).learning, expected);

@@ -1,6 +1,5 @@
 //! Rows E8 to E12 of the attack matrix.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -8,10 +7,11 @@ use smallvec::smallvec;
 
 use super::*;
 use crate::media::order::Fingerprint;
+use crate::media::srtp::Inbound;
 
 #[test]
 fn e8_packets_are_taken_from_where_the_terms_allow_and_from_nowhere_else() {
-    let lan: Learning = Learning::Networks(Arc::new(["192.0.2.0/24".parse().unwrap()]));
+    let lan = Learning::Networks(reach(&["192.0.2.0/24"]));
     let learning = |terms: Terms, learning: &Learning| Terms { learning: learning.clone(), ..terms };
     let sent = to(MediaLeg::B, B, 172);
     let foreign = Verdict::Drop(Cause::Foreign);
@@ -21,11 +21,17 @@ fn e8_packets_are_taken_from_where_the_terms_allow_and_from_nowhere_else() {
         ("signalled, another port", Learning::Signalled, "192.0.2.1:4002", foreign),
         ("signalled, its RTCP port", Learning::Signalled, A_RTCP, foreign),
         ("signalled, another address", Learning::Signalled, ATTACKER, foreign),
-        ("plain has nothing to authenticate by", Learning::Authenticated, ATTACKER, foreign),
-        ("plain, as signalled", Learning::Authenticated, A, sent),
+        (
+            "plain has nothing to authenticate by",
+            Learning::Authenticated(reach(&["0.0.0.0/0"])),
+            ATTACKER,
+            foreign,
+        ),
+        ("plain, as signalled", Learning::Authenticated(reach(&["0.0.0.0/0"])), A, sent),
         ("its network", lan.clone(), "192.0.2.99:9", sent),
         ("its network, as signalled", lan.clone(), A, sent),
         ("no network of its", lan.clone(), ATTACKER, foreign),
+        ("our own port in its network", lan.clone(), OWN, foreign),
     ];
     for (what, rule, source, expected) in rows {
         let mut session = call(learning(plain(A), &rule), plain(B));
@@ -48,7 +54,7 @@ fn e8_packets_are_taken_from_where_the_terms_allow_and_from_nowhere_else() {
 
 #[test]
 fn e8_a_source_is_learned_once_and_only_from_a_packet_that_passed_every_check() {
-    let lan = Learning::Networks(Arc::new(["192.0.2.0/24".parse().unwrap()]));
+    let lan = Learning::Networks(reach(&["192.0.2.0/24"]));
     let mut session = call(Terms { learning: lan, ..plain(A) }, plain(B));
     let (first, second_one) = ("192.0.2.50:9000", "192.0.2.51:9000");
     for (what, packet, cause) in [
@@ -71,7 +77,8 @@ fn e8_a_source_is_learned_once_and_only_from_a_packet_that_passed_every_check() 
 #[test]
 fn e8_srtp_learns_from_the_first_packet_that_authenticates() {
     let nat = "203.0.113.7:31234";
-    let terms = || Terms { learning: Learning::Authenticated, ..srtp(A, 1, 2) };
+    let learning = Learning::Authenticated(reach(&["192.0.2.0/24", "203.0.113.0/28"]));
+    let terms = || Terms { learning: learning.clone(), ..srtp(A, 1, 2) };
     let mut session = call(terms(), plain(B));
     let (mut phone, mut other) = (Phone::new(1), Phone::new(9));
     let first = phone.rtp(1);
@@ -81,12 +88,12 @@ fn e8_srtp_learns_from_the_first_packet_that_authenticates() {
         assert!(matches!(reply, Verdict::Send(Departure { to, .. }) if to == at(A)), "{reply:?}");
     }
     assert_eq!(from_a(&mut session, nat, &first), to(MediaLeg::B, B, 172));
-    let reply = pass(&mut session, second(2), MediaLeg::B, Port::Rtp, B, &rtp(900)).0;
+    let reply = pass(&mut session, second(2), MediaLeg::B, Port::Rtp, B, &rtp(4)).0;
     assert_eq!(reply, to(MediaLeg::A, nat, 182));
     assert_eq!(
         from_a(&mut session, ATTACKER, &phone.rtp(2)),
         Verdict::Drop(Cause::Foreign),
-        "once for each terms"
+        "a key opens its packets, and not every place"
     );
     // The peer moves: terms say another address. What was heard before teaches nothing.
     assert!(
@@ -94,8 +101,93 @@ fn e8_srtp_learns_from_the_first_packet_that_authenticates() {
             .set(second(3), spot(MediaLeg::A), Terms { remote: Some(at("192.0.2.1:4444")), ..terms() })
             .is_none()
     );
-    assert_eq!(from_a(&mut session, ATTACKER, &first), Verdict::Drop(Cause::Replayed));
+    assert_eq!(from_a(&mut session, "203.0.113.8:4000", &first), Verdict::Drop(Cause::Replayed));
     assert_eq!(from_a(&mut session, "203.0.113.7:40000", &phone.rtp(3)), to(MediaLeg::B, B, 172));
+}
+
+#[test]
+fn e7_a_peer_with_a_key_says_where_it_is_within_its_bounds_and_that_it_moved() {
+    let everywhere = ["0.0.0.0/0", "::/0"];
+    let terms = || Terms { learning: Learning::Authenticated(reach(&everywhere)), ..srtp(A, 1, 2) };
+    let mut session = call(terms(), plain(B));
+    let mut phone = Phone::new(1);
+    // Before anything was learned and after; nothing of it moves what B says.
+    let forged = [
+        OWN,
+        "127.0.0.1:4000",
+        "169.254.169.254:80",
+        "224.0.0.1:4000",
+        "255.255.255.255:9",
+        "0.0.0.0:4000",
+        "203.0.113.7:0",
+        "[2001:db8::1]:4000",
+    ];
+    let mut sequence = 0;
+    for (n, at_first) in [A, "203.0.113.7:31234", "203.0.113.7:40000"].into_iter().enumerate() {
+        for source in forged {
+            sequence += 1;
+            assert_eq!(
+                from_a(&mut session, source, &phone.rtp(sequence)),
+                Verdict::Drop(Cause::Foreign),
+                "{source}"
+            );
+        }
+        sequence += 1;
+        assert_eq!(from_a(&mut session, at_first, &phone.rtp(sequence)), to(MediaLeg::B, B, 172));
+        let reply = pass(&mut session, second(2), MediaLeg::B, Port::Rtp, B, &rtp(n as u16)).0;
+        assert_eq!(reply, to(MediaLeg::A, at_first, 182));
+        // What was heard before moves nothing, wherever it comes from.
+        let captured = phone.rtp(sequence + 1);
+        sequence += 1;
+        assert!(matches!(from_a(&mut session, at_first, &captured), Verdict::Send(_)));
+        assert_eq!(from_a(&mut session, ATTACKER, &captured), Verdict::Drop(Cause::Replayed));
+    }
+    // Only RTP with a key may move: in the clear the first one stays.
+    let mut session = call(Terms { learning: Learning::Networks(reach(&everywhere)), ..plain(A) }, plain(B));
+    assert!(matches!(from_a(&mut session, A, &rtp(1)), Verdict::Send(_)));
+    assert_eq!(from_a(&mut session, ATTACKER, &rtp(2)), Verdict::Drop(Cause::Foreign));
+}
+
+#[test]
+fn e8_one_forged_number_mutes_nobody_and_who_begins_anew_is_heard() {
+    let mut session = call(plain(A), srtp(B, 3, 4));
+    let mut listener = Inbound::new(&key(4), Mki::NONE);
+    let mut heard = |session: &mut Session, sequence: u16| {
+        let (verdict, mut packet) = pass(session, second(2), MediaLeg::A, Port::Rtp, A, &rtp(sequence));
+        let Verdict::Send(departure) = verdict else { return None };
+        assert_eq!(listener.unprotect_rtp(&mut packet[..departure.octets]), Ok(172));
+        Some(u16::from_be_bytes([packet[2], packet[3]]))
+    };
+    assert_eq!(heard(&mut session, 1_000), Some(1_000));
+    for forged in [31_000, 1_500, 60_000] {
+        assert_eq!(heard(&mut session, forged), None);
+    }
+    assert_eq!(heard(&mut session, 1_001), Some(1_001), "the peer is heard at once");
+    // Two in sequence move it, and two of the peer move it back.
+    assert_eq!(
+        [31_000, 31_001, 1_002, 1_003, 1_004].map(|n| heard(&mut session, n)),
+        [None, Some(1_002), None, Some(1_003), Some(1_004)]
+    );
+    // A PBX that begins anew under one SSRC, behind and ahead.
+    assert_eq!([500, 501, 502].map(|n| heard(&mut session, n)), [None, Some(1_005), Some(1_006)]);
+    assert_eq!([50_000, 50_001, 50_002].map(|n| heard(&mut session, n)), [None, Some(1_007), Some(1_008)]);
+    assert_eq!(reports(&session)[0].late, 7);
+}
+
+#[test]
+fn e10_reports_have_a_pace_of_their_own() {
+    let mut session = call(plain(A), plain(B));
+    let mut crosses = |now| {
+        (0..1_000)
+            .filter(|_| {
+                let (verdict, _) = pass(&mut session, now, MediaLeg::A, Port::Rtcp, A_RTCP, &RTCP);
+                matches!(verdict, Verdict::Send(_))
+            })
+            .count()
+    };
+    assert_eq!([second(2), second(3), second(9)].map(&mut crosses), [50; 3]);
+    assert!(matches!(from_a(&mut session, A, &rtp(1)), Verdict::Send(_)), "RTP has its own");
+    assert_eq!(reports(&session)[0].refused, 3 * 950);
 }
 
 #[test]
@@ -218,9 +310,10 @@ fn e11_stun_and_handshakes_are_ignored_wherever_they_come_from() {
         }
     }
     let fingerprint = Fingerprint { hash: "sha-256".into(), octets: smallvec![7; 32] };
-    let mut session = Session::new(MediaId(7));
+    let mut session = Session::new(MediaId(7), None);
     session.open(MediaLeg::A, 0, true);
-    let terms = Terms { protection: Protection::Dtls { active: false, fingerprint }, ..plain(A) };
+    let terms =
+        Terms { protection: Protection::Dtls { active: false, fingerprint, suites: [].into() }, ..plain(A) };
     let failed = session.set(second(1), spot(MediaLeg::A), terms);
     assert!(matches!(failed, Some(News::Failed { spot: found, .. }) if found == spot(MediaLeg::A)));
     assert_eq!(
@@ -254,6 +347,7 @@ fn e12_silence_counts_while_the_peer_may_send_and_rtcp_is_a_sign_of_life() {
     assert_eq!(from_a(&mut session, ATTACKER, &rtp(1)), Verdict::Drop(Cause::Foreign));
     assert_eq!(told(&mut session, second(79))[..1], ["silent A"]);
     hold(&mut session, 80, false);
+    assert_eq!(told(&mut session, second(81)), ["heard A"], "it counts no more");
     assert_eq!(told(&mut session, second(200)), none, "a hold is exempt");
     assert_eq!(send(&mut session, 200, Port::Rtp, &rtp(2)), Verdict::Drop(Cause::Muted));
     hold(&mut session, 200, true);
@@ -284,7 +378,7 @@ proptest! {
         packets in prop::collection::vec(hostile(), 1..120),
         learns in any::<bool>(),
     ) {
-        let learning = if learns { Learning::Authenticated } else { Learning::Signalled };
+        let learning = if learns { Learning::Authenticated(reach(&["192.0.2.0/24"])) } else { Learning::Signalled };
         let terms = || Terms { learning: learning.clone(), ..srtp(A, 1, 2) };
         let (mut aimed_at, mut twin) = (call(terms(), srtp(B, 3, 4)), call(terms(), srtp(B, 3, 4)));
         let (mut phone, mut other) = (Phone::new(1), Phone::new(3));

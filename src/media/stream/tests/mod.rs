@@ -1,6 +1,7 @@
 //! What the tables of streams share: a call of two peers, what they send, what becomes of it.
 
 mod attacks;
+mod handshakes;
 mod terms;
 
 use std::net::SocketAddr;
@@ -10,12 +11,15 @@ use smallvec::smallvec;
 use super::*;
 use crate::clock::Tick;
 use crate::media::order::{Learning, MediaId, News, Protection, Spot, StreamReport, Terms};
+use crate::media::reach::Reach;
 use crate::media::srtp::{MasterKey, Mki, Outbound, Suite};
 
 pub(super) const A: &str = "192.0.2.1:4000";
 pub(super) const A_RTCP: &str = "192.0.2.1:4001";
 pub(super) const B: &str = "198.51.100.2:6000";
 pub(super) const ATTACKER: &str = "203.0.113.66:4000";
+/// A port of ours, in the network of A.
+pub(super) const OWN: &str = "192.0.2.250:20000";
 pub(super) const ROOM: usize = 2_100;
 
 pub(super) fn at(text: &str) -> SocketAddr {
@@ -30,6 +34,16 @@ pub(super) fn key(first: u8) -> MasterKey {
     MasterKey::new(Suite::AesCm128HmacSha1T80, &[first; 30]).unwrap()
 }
 
+/// These networks of a peer, and all that no peer may be.
+pub(super) fn reach(networks: &[&str]) -> Reach {
+    Reach {
+        is_ipv4: true,
+        networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
+        loopback: false,
+        own: [(at(OWN).ip(), 20_000..=20_999)].into(),
+    }
+}
+
 pub(super) fn plain(remote: &str) -> Terms {
     let remote = at(remote);
     Terms {
@@ -38,6 +52,7 @@ pub(super) fn plain(remote: &str) -> Terms {
         receives: true,
         sends: true,
         protection: Protection::Plain,
+        early: false,
         learning: Learning::Signalled,
         formats: smallvec![8, 101],
         events: Some(101),
@@ -60,7 +75,7 @@ pub(super) fn spot(leg: MediaLeg) -> Spot {
 }
 
 pub(super) fn call(a: Terms, b: Terms) -> Session {
-    let mut session = Session::new(MediaId(7));
+    let mut session = Session::new(MediaId(7), None);
     for (leg, terms) in [(MediaLeg::A, a), (MediaLeg::B, b)] {
         session.open(leg, 0, false);
         assert!(session.set(second(1), spot(leg), terms).is_none());
@@ -140,6 +155,7 @@ pub(super) fn reports(session: &Session) -> Vec<StreamReport> {
     match session.report() {
         News::Report { streams, .. } => streams,
         News::Failed { .. }
+        | News::Unproven { .. }
         | News::Silent { .. }
         | News::Heard { .. }
         | News::Exhausted { .. }
@@ -157,7 +173,7 @@ pub(super) fn told(session: &mut Session, now: Tick) -> Vec<String> {
             News::Heard { spot } => format!("heard {:?}", spot.leg),
             News::Exhausted { spot } => format!("exhausted {:?}", spot.leg),
             News::Intruder { spot, source, packets } => format!("intruder {:?} {source} {packets}", spot.leg),
-            News::Failed { why, .. } => why,
+            News::Failed { why, .. } | News::Unproven { why, .. } => why,
             News::Report { .. } => "report".to_owned(),
         });
     });

@@ -57,20 +57,100 @@ fn an_old_key_ends_when_the_peer_has_had_its_time() {
 
 #[test]
 fn a_key_that_has_served_its_lifetime_is_told_once_and_a_new_one_serves() {
-    let worn = |ours| {
-        let Terms { protection, .. } = srtp(B, 3, ours);
+    let worn = |theirs| {
+        let Terms { protection, .. } = srtp(A, theirs, 2);
         let Protection::Srtp { inbound, mki, outbound, .. } = protection else { panic!("SRTP") };
-        Terms { protection: Protection::Srtp { inbound, mki, outbound, lifetime: 3 }, ..plain(B) }
+        Terms { protection: Protection::Srtp { inbound, mki, outbound, lifetime: 3 }, ..plain(A) }
     };
-    let mut session = call(plain(A), worn(4));
+    let mut session = call(worn(1), plain(B));
+    let mut phone = Phone::new(1);
+    // RFC 4568 §6.1: the lifetime on the peer's line is of its own key; ours serves on.
     for sequence in 1..=6 {
-        let sends = matches!(from_a(&mut session, A, &rtp(sequence)), Verdict::Send(_));
+        let sends = matches!(from_a(&mut session, A, &phone.rtp(sequence)), Verdict::Send(_));
         assert_eq!(sends, sequence <= 3);
+        let reply = pass(&mut session, second(2), MediaLeg::B, Port::Rtp, B, &rtp(sequence)).0;
+        assert!(matches!(reply, Verdict::Send(_)));
     }
-    assert_eq!(told(&mut session, second(3)), ["exhausted B"]);
+    assert_eq!(told(&mut session, second(3)), ["exhausted A"]);
     assert_eq!(told(&mut session, second(4)), [""; 0]);
-    assert!(session.set(second(4), spot(MediaLeg::B), worn(5)).is_none());
-    assert!(matches!(from_a(&mut session, A, &rtp(7)), Verdict::Send(_)));
+    assert!(session.set(second(4), spot(MediaLeg::A), worn(1)).is_none());
+    assert_eq!(
+        from_a(&mut session, A, &phone.rtp(7)),
+        Verdict::Drop(Cause::Worn),
+        "repeated, it is no other key"
+    );
+    assert!(session.set(second(4), spot(MediaLeg::A), worn(5)).is_none());
+    let mut phone = Phone::new(5);
+    for sequence in 8..=12 {
+        let sends = matches!(from_a(&mut session, A, &phone.rtp(sequence)), Verdict::Send(_));
+        assert_eq!(sends, sequence <= 10);
+    }
+}
+
+#[test]
+fn early_dialogs_that_take_turns_keep_their_windows_until_one_wins() {
+    let early = |theirs, ours| Terms { early: true, ..srtp(B, theirs, ours) };
+    let mut session = call(plain(A), early(3, 4));
+    let (mut first, mut second_one) = (Phone::new(3), Phone::new(5));
+    let mut listeners = [Inbound::new(&key(4), Mki::NONE), Inbound::new(&key(6), Mki::NONE)];
+    let from_b =
+        |session: &mut Session, packet: &[u8]| pass(session, second(2), MediaLeg::B, Port::Rtp, B, packet).0;
+    let mut hears = |session: &mut Session, which: usize, sequence: u16| {
+        let (verdict, mut sent) = pass(session, second(2), MediaLeg::A, Port::Rtp, A, &rtp(sequence));
+        assert_eq!(verdict, to(MediaLeg::B, B, 182), "{sequence}");
+        assert_eq!(listeners[which].unprotect_rtp(&mut sent), Ok(172), "{sequence}");
+    };
+    let captured = first.rtp(1);
+    assert!(matches!(from_b(&mut session, &captured), Verdict::Send(_)));
+    hears(&mut session, 0, 1);
+    for round in 0..20 {
+        assert!(session.set(second(2), spot(MediaLeg::B), early(5, 6)).is_none(), "{round}");
+        assert!(matches!(from_b(&mut session, &second_one.rtp(2 * round + 2)), Verdict::Send(_)));
+        assert_eq!(from_b(&mut session, &first.rtp(900 + round)), Verdict::Drop(Cause::Unauthentic));
+        hears(&mut session, 1, 2 * round + 2);
+        assert!(session.set(second(2), spot(MediaLeg::B), early(3, 4)).is_none(), "{round}");
+        assert_eq!(from_b(&mut session, &captured), Verdict::Drop(Cause::Replayed));
+        hears(&mut session, 0, 2 * round + 3);
+    }
+    // The second wins: the first one's key is over for good.
+    assert!(session.set(second(2), spot(MediaLeg::B), srtp(B, 5, 6)).is_none());
+    hears(&mut session, 1, 60);
+    let refused = session.set(second(2), spot(MediaLeg::B), srtp(B, 3, 4));
+    assert!(matches!(refused, Some(News::Exhausted { .. })), "{refused:?}");
+}
+
+#[test]
+fn turns_are_bounded_and_the_oldest_key_ends() {
+    let early = |n| Terms { early: true, ..srtp(B, n, 100 + n) };
+    let mut session = call(plain(A), early(1));
+    for n in 1..=10 {
+        assert!(session.set(second(2), spot(MediaLeg::B), early(n)).is_none());
+        let packet = Phone::new(n).rtp(1);
+        assert!(matches!(
+            pass(&mut session, second(2), MediaLeg::B, Port::Rtp, B, &packet).0,
+            Verdict::Send(_)
+        ));
+    }
+    assert!(session.set(second(2), spot(MediaLeg::B), early(2)).is_none(), "eight beside the one in use");
+    let refused = session.set(second(2), spot(MediaLeg::B), early(1));
+    assert!(matches!(refused, Some(News::Exhausted { .. })), "{refused:?}");
+}
+
+#[test]
+fn a_silence_that_other_terms_end_is_told_to_have_ended() {
+    let silence = |silence| Terms { silence, ..plain(A) };
+    let ten = Some(std::time::Duration::from_secs(10));
+    for next in [
+        silence(None),
+        Terms { receives: false, ..silence(ten) },
+        Terms { remote: Some(at(ATTACKER)), ..silence(ten) },
+    ] {
+        let mut session = call(silence(ten), plain(B));
+        assert_eq!(told(&mut session, second(11)), ["silent A"]);
+        assert!(session.set(second(12), spot(MediaLeg::A), next).is_none());
+        assert_eq!(told(&mut session, second(13)), ["heard A"]);
+        assert_eq!(told(&mut session, second(14)), [""; 0]);
+    }
 }
 
 #[test]
@@ -85,7 +165,7 @@ fn what_a_plain_peer_sends_twice_leaves_once_under_a_key() {
 
 #[test]
 fn directions_rates_and_missing_legs_decide_what_crosses() {
-    let mut early = Session::new(MediaId(7));
+    let mut early = Session::new(MediaId(7), None);
     assert_eq!(from_a(&mut early, A, &rtp(1)), Verdict::Drop(Cause::Early));
     early.open(MediaLeg::A, 0, false);
     assert_eq!(from_a(&mut early, A, &rtp(1)), Verdict::Drop(Cause::Early));
