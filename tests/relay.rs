@@ -179,7 +179,7 @@ fn e11_another_certificate_fails_its_leg_alone() {
     }
     until_bound(edge, 8);
     liar.lies(rig.identity.fingerprint());
-    let News::Failed { spot, why } = rig.news() else { panic!("it is told") };
+    let News::Unproven { spot, why } = rig.news() else { panic!("it is told") };
     assert_eq!((spot.media, spot.leg), (liar.media, MediaLeg::A));
     assert!(why.contains("certificate"), "{why}");
     call.shake(rig.identity.fingerprint());
