@@ -110,44 +110,46 @@ impl Engine {
         if let Some(phase) = entry.call.phase() {
             self.visits.note(phase, &event);
         }
-        let mut effects = std::mem::take(&mut self.effects);
-        let mut gate = gate!(self, &entry.policy, entry.from);
-        let mut context = context!(self, now, gate, effects);
-        // What was asked for before a panic is carried out: the legs already count on it.
-        let lives = catch_unwind(AssertUnwindSafe(|| {
-            entry.call.on(event, &mut context);
-            #[cfg(test)]
-            Entry::trip(&mut entry.planted);
-        }))
-        .is_ok();
-        self.carry_out(now, key, effects);
-        if !lives {
-            self.abandon(now, key);
-        }
+        self.asked(now, key, |call, context| call.on(event, context));
     }
 
     /// An alert about a call, with what the call knows of itself.
     pub(super) fn tell(&mut self, now: Now, key: CallKey, code: code::Code, text: &str) {
-        let Some(entry) = self.calls.at(key) else { return };
-        let mut effects = std::mem::take(&mut self.effects);
-        let mut gate = gate!(self, &entry.policy, entry.from);
-        entry.call.tell(code, text, &mut context!(self, now, gate, effects));
-        self.carry_out(now, key, effects);
+        self.asked(now, key, |call, context| call.tell(code, text, context));
     }
 
     /// A leg of a call is told another key of its media; false where it cannot be.
     pub(super) fn renew_key(&mut self, now: Now, key: CallKey, side: Side) -> bool {
-        let Some(entry) = self.calls.at(key) else { return false };
+        if self.calls.at(key).is_none() {
+            return false;
+        }
+        // A call that a bug has ended needs no key.
+        self.asked(now, key, |call, context| call.renew_key(side, context)).unwrap_or(true)
+    }
+
+    /// Asks a call something and carries out what it wants; `None` where there is none, or a bug has ended it.
+    fn asked<T>(
+        &mut self,
+        now: Now,
+        key: CallKey,
+        ask: impl FnOnce(&mut Call, &mut Context<'_>) -> T,
+    ) -> Option<T> {
+        let entry = self.calls.at(key)?;
         let mut effects = std::mem::take(&mut self.effects);
         let mut gate = gate!(self, &entry.policy, entry.from);
         let mut context = context!(self, now, gate, effects);
-        let renewed = catch_unwind(AssertUnwindSafe(|| entry.call.renew_key(side, &mut context)));
+        // What was asked for before a panic is carried out: the legs already count on it.
+        let said = catch_unwind(AssertUnwindSafe(|| {
+            let said = ask(&mut entry.call, &mut context);
+            #[cfg(test)]
+            Entry::trip(&mut entry.planted);
+            said
+        }));
         self.carry_out(now, key, effects);
-        // A call that a bug has ended needs no key.
-        renewed.unwrap_or_else(|_| {
+        if said.is_err() {
             self.abandon(now, key);
-            true
-        })
+        }
+        said.ok()
     }
 
     /// Makes a request a call's to answer.

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::Entry;
+use crate::engine::Input;
+use crate::media::order::{MediaLeg, News, Order, Spot};
 use crate::policy::media::{Place, SiteMedia};
 
 #[path = "../../tests/engine/edge.rs"]
@@ -67,18 +69,21 @@ fn a_call_whose_end_has_a_bug_too_is_taken_out_with_all_it_held() {
     }
 }
 
-#[test]
-fn a_call_with_a_bug_leaves_no_port_of_its_media_out() {
+fn media() -> SiteMedia {
     let place = |address: &str| {
         let address = address.parse().unwrap();
         Place { address, advertise: address, ports: 20_000..=20_003 }
     };
-    let media = || SiteMedia {
+    SiteMedia {
         inside: place("10.0.0.1"),
         outside: place("192.0.2.1"),
         rest: Duration::ZERO,
         loopback: false,
-    };
+    }
+}
+
+#[test]
+fn a_call_with_a_bug_leaves_no_port_of_its_media_out() {
     let mut edge = Edge::under(plan(|plan| plan.media = Some(media())));
     edge.engine.planted = 1;
     let seen = edge.hear(from(PBX), &invite(1).text());
@@ -98,4 +103,22 @@ fn a_call_with_a_bug_leaves_no_port_of_its_media_out() {
             seen.media
         );
     }
+}
+
+#[test]
+fn a_bug_that_news_of_media_wakes_ends_that_call_alone() {
+    let mut edge = Edge::under(plan(|plan| plan.media = Some(media())));
+    let seen = edge.hear(from(PBX), &invite(1).text());
+    let opened = seen.media.iter().find_map(|order| match order {
+        Order::Open { spot, .. } => Some(spot.media),
+        Order::Set { .. } | Order::Shut { .. } | Order::Close { .. } => None,
+    });
+    let spot = Spot { media: opened.expect("it is anchored"), leg: MediaLeg::A, stream: 0 };
+    plant(&mut edge, 1);
+    let seen = edge.input(Input::Media(News::Exhausted { spot }));
+    assert_eq!((seen.codes(), seen.records.len()), (vec![39803], 1));
+    assert_eq!((edge.count("bugs"), edge.engine.media_ports_out()), (1, 0));
+    edge.pass(Duration::from_secs(600));
+    edge.assert_empty();
+    assert_eq!(edge.hear(from(PBX), &invite(2).text()).statuses(PBX), [100], "and the edge goes on");
 }

@@ -73,6 +73,8 @@ pub struct Gauges {
     pub client_transactions: usize,
     /// Armed timers.
     pub timers: usize,
+    /// Calls whose media is watched, and records that wait for what was counted of it.
+    pub watched: usize,
     /// Calls held by `peer NAME` and channels by `site NAME`, zero ones left out.
     pub reserved: Vec<(String, u32)>,
 }
@@ -219,6 +221,7 @@ impl Engine {
             server_transactions: self.transactions.servers(),
             client_transactions: self.transactions.clients(),
             timers: self.transactions.timers() + self.deadlines.len(),
+            watched: self.watched(),
             reserved: self.counters.gauges().collect(),
         };
         let counts = self.counts.named().into_iter().chain(self.sources.counts().named());

@@ -188,6 +188,11 @@ impl Engine {
         Some(MediaState { calls, ports_out: self.media.ports_out(), ports: self.watch.ports? })
     }
 
+    /// Calls whose media is watched, and records that wait for what was counted of it.
+    pub(super) fn watched(&self) -> usize {
+        self.watch.calls.len() + self.watch.waiting.len()
+    }
+
     /// An order of a call goes to the relay.
     pub(super) fn media_ordered(&mut self, key: CallKey, order: Order) {
         let media = match &order {

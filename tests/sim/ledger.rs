@@ -217,12 +217,13 @@ impl Ledger {
 
 /// Whether nothing at all is left in the engine.
 pub fn is_empty(gauges: &Gauges) -> bool {
-    let Gauges { calls, dialogs, server_transactions, client_transactions, timers, reserved } = gauges;
+    let Gauges { calls, dialogs, server_transactions, client_transactions, timers, reserved, watched } = gauges;
     *calls == 0
         && *dialogs == 0
         && *server_transactions == 0
         && *client_transactions == 0
         && *timers == 0
+        && *watched == 0
         && reserved.is_empty()
 }
 
