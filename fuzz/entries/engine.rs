@@ -490,8 +490,10 @@ fn play(data: &[u8], anchored: bool) {
     // 64*T1 for the last INVITE's cancelling, again for the BYE that may follow it, and T4 with a second of grace.
     play.pass(Duration::from_secs(32 + 32 + 32 + 6));
     play.input(Input::Query { id: 1, query: Query::Status });
-    let Gauges { calls, dialogs, server_transactions, client_transactions, timers, reserved } = &play.gauges;
-    let left = calls + dialogs + server_transactions + client_transactions + timers + reserved.len();
+    let Gauges { calls, dialogs, server_transactions, client_transactions, timers, reserved, watched } =
+        &play.gauges;
+    let left =
+        calls + dialogs + server_transactions + client_transactions + timers + watched + reserved.len();
     assert_eq!(left, 0, "left behind: {:?}", play.gauges);
     let media = (play.engine.media_ports_out(), play.open.len());
     assert_eq!(media, (0, 0), "media left behind");

@@ -217,7 +217,8 @@ impl Ledger {
 
 /// Whether nothing at all is left in the engine.
 pub fn is_empty(gauges: &Gauges) -> bool {
-    let Gauges { calls, dialogs, server_transactions, client_transactions, timers, reserved, watched } = gauges;
+    let Gauges { calls, dialogs, server_transactions, client_transactions, timers, reserved, watched } =
+        gauges;
     *calls == 0
         && *dialogs == 0
         && *server_transactions == 0
