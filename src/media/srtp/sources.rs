@@ -104,6 +104,10 @@ impl Sources {
                 return Err(Refused::Sources);
             }
             self.last = self.windows.len();
+            if self.windows.is_empty() {
+                // Nearly every key serves one source all its time.
+                self.windows.reserve_exact(1);
+            }
             self.windows.push((ssrc, Window::default()));
         }
         self.windows.get_mut(self.last).map(|(_, window)| window).ok_or(Refused::Sources)

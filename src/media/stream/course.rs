@@ -53,6 +53,10 @@ impl Courses {
             self.last = match at {
                 Some(at) => at,
                 None if self.list.len() < SOURCES_MAX => {
+                    if self.list.is_empty() {
+                        // Nearly every key serves one source all its time.
+                        self.list.reserve_exact(1);
+                    }
                     self.list.push(Course { ssrc, newest: sequence, offset: 0, wanted: None });
                     self.list.len() - 1
                 }
