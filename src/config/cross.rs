@@ -81,6 +81,7 @@ impl<'a> Cast<'a> {
         self.routes_lead();
         self.routes_before();
         self.all_in_use();
+        self.diallers_have_plans();
     }
 
     /// Reads what each peer must show: its realm is its site's, and sites are known by now.
@@ -379,6 +380,24 @@ impl<'a> Cast<'a> {
                     &fields.path,
                     Cause::new(cause).cure("put the narrower route first"),
                 );
+            }
+        }
+    }
+
+    /// Attack rows B1 to B13: what a PBX dials can be written in many ways, and a trunk reads them all.
+    fn diallers_have_plans(&self) {
+        let leads_out = |route: &Read<'_, Route>, peer: &Peer| {
+            route.value.direction == Some(Direction::Outbound) && begins_at(&route.value, peer)
+        };
+        for Read { value: peer, fields } in self.sound_peers() {
+            let reaches = self.routes.iter().any(|route| leads_out(route, peer));
+            if peer.side == PeerSide::Inside && reaches && !fields.is_set("dial_plan") {
+                let cause = format!(
+                    "{} reaches a trunk and has no dial plan: numbers are judged as they are dialled, a trunk may read them in another way, and emergency calls are not recognised",
+                    quoted(&peer.name)
+                );
+                let cure = "describe how it dials in dial_plans, and add \"dial_plan: NAME\" here";
+                fields.desk().warning(fields.place, &fields.path, Cause::new(cause).cure(cure));
             }
         }
     }

@@ -14,12 +14,15 @@ use super::listeners::{Met, too_many, transports};
 use super::logins;
 use super::media;
 use super::numbers::{identity, numbers};
+use super::plans;
 use super::problem::{Cause, listed, quoted};
 use super::table::{NAMES_MAX, REFUSAL, REFUSAL_PRESETS};
 use super::tree::Value;
 use super::values;
+use super::world;
 use crate::call::rewrite::may_be_passed;
 use crate::policy::names::Names;
+use crate::policy::number::World;
 use crate::policy::peer::{CalledFrom, Extensions, Methods, PassedHeader, Probe, Refreshes, SessionTimers};
 use crate::policy::refusal::{Presets, RefusalClass};
 use crate::policy::{Aim, Domain, Pace, Peer, PeerId, PeerSide, Site};
@@ -44,11 +47,13 @@ pub fn peers<'a>(
     listeners: &BTreeMap<&str, Met>,
     source: &Source,
 ) -> Vec<Read<'a, Peer>> {
+    let (plans, world) = dial_plans(root);
     let read = |NamedFields { name, fields }| {
         let id = names.peer(name).map_err(|_| fields.error("side", too_many())).ok()?;
         let mut value = peer(name, id, &fields, listeners, names);
         value.login = logins::login(&fields, &value, source);
         value.register = logins::register(&fields, &value);
+        value.dialling = plans::dialling(name, &fields, &plans, &world);
         Some(Read { value, fields })
     };
     let read: Vec<Read<'a, Peer>> = root.named("peers").into_iter().filter_map(read).collect();
@@ -59,6 +64,21 @@ pub fn peers<'a>(
         root.error("peers", cause.cure("write addresses for some"));
     }
     read
+}
+
+/// How peers may dial, and what is known of the world's numbers; that is read where somebody dials by a plan.
+fn dial_plans<'a>(root: &Fields<'a>) -> (plans::Written<'a>, Arc<World>) {
+    if !root.is_set("dial_plans") {
+        return (plans::Written::new(), Arc::default());
+    }
+    match world::built_in() {
+        Some(world) => (plans::written(root, &world), world),
+        None => {
+            let cause = "the number tables that are built in cannot be read: a bug of this build";
+            root.error("dial_plans", Cause::new(cause));
+            (plans::Written::new(), Arc::default())
+        }
+    }
 }
 
 fn peer(
@@ -93,6 +113,8 @@ fn peer(
             values::host_and_port(text)?;
             Ok(Arc::from(text))
         }),
+        // Read beside: it needs the plans.
+        dialling: None,
         numbers: numbers(fields),
         identity: identity(fields),
         roaming: fields.instead_of_list("sources"),

@@ -3,17 +3,23 @@
 //! Owns the keys of a plan and the step to the reader's settings. Refuses to read numbers.
 //! Read first: `policy/number/plan.rs`.
 
-use super::fields::Fields;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::check::several;
+use super::fields::{Fields, NamedFields};
 use super::keys::{Key, Kind, Section};
+use super::peers::reference;
 use super::problem::{Cause, Desk, Errors, Place, quoted};
-use super::tree;
+use super::table::ROOT;
+use super::tree::{self, Value};
 use super::values;
 use crate::policy::number::{
-    CallerPrefix, DIGITS_MAX, DialPlan, ENTRY_KEYS_MAX, Lengths, Pattern, Plans, Privacy, World,
+    CallerPrefix, DIGITS_MAX, DialPlan, Dialling, ENTRY_KEYS_MAX, Lengths, Pattern, Plans, Privacy, World,
 };
 
 /// Plans of one file.
-const PLANS_MAX: usize = 1_000;
+pub const PLANS_MAX: usize = 1_000;
 /// Entries of one of a plan's lists.
 const LIST_MAX: usize = 1_000;
 /// Names that a plan lists.
@@ -104,18 +110,79 @@ static FILE: Section = Section {
 /// What prefixes that are known ask for; any other hides the caller, which gives nothing away.
 const SHOWS: [&str; 3] = ["186", "1470", "*82"];
 
-/// Reads a file of plans: `plans:`, each with a name. They are ready to be read with.
+/// Reads a file of plans: `plans:`, or `dial_plans:` of a policy, each with a name. They are ready to be read with.
 pub fn plans(name: &str, text: &str, world: &World) -> Result<Plans, Errors> {
     let desk = Desk::new(name, text);
     let read = tree::read(text, &desk).and_then(|node| {
         let place = Place { line: 1, column: 1, length: 1 };
-        let root = Fields::open(&desk, &FILE, &node, place, String::new())?;
-        let one = |plan: super::fields::NamedFields<'_>| {
-            (Box::from(plan.name), self::plan(&plan.fields).ready(world))
-        };
-        Some(root.named("plans").into_iter().map(one).collect::<Plans>())
+        let of_policy = matches!(&node.value, Value::Map(entries) if entries.iter().any(|entry| entry.key == "dial_plans"));
+        let (section, key): (&'static Section, _) =
+            if of_policy { (&ROOT, "dial_plans") } else { (&FILE, "plans") };
+        let root = Fields::open(&desk, section, &node, place, String::new())?;
+        let one = |plan: NamedFields<'_>| (Box::from(plan.name), self::plan(&plan.fields).ready(world));
+        Some(root.named(key).into_iter().map(one).collect::<Plans>())
     });
     desk.close().map(|_warnings| read.unwrap_or_default())
+}
+
+/// The plans of a policy by name, each ready to be read with.
+pub type Written<'a> = BTreeMap<&'a str, Arc<DialPlan>>;
+
+/// Reads `dial_plans:` of a policy.
+pub fn written<'a>(root: &Fields<'a>, world: &World) -> Written<'a> {
+    let one = |plan: NamedFields<'a>| (plan.name, Arc::new(self::plan(&plan.fields).ready(world)));
+    root.named("dial_plans").into_iter().map(one).collect()
+}
+
+/// Reads `dial_plan:` of a peer.
+pub fn dialling(
+    name: &str,
+    fields: &Fields<'_>,
+    plans: &Written<'_>,
+    world: &Arc<World>,
+) -> Option<Arc<Dialling>> {
+    // The word itself is asked for by its kind; what is left out is no plan.
+    if !fields.is_set("dial_plan") {
+        return None;
+    }
+    let at: BTreeMap<&str, usize> = plans.keys().enumerate().map(|(at, name)| (*name, at)).collect();
+    let at = fields.checked("dial_plan", |text| reference(text, "dial plan", &at))?;
+    let (plan_name, plan) = plans.iter().nth(at)?;
+    Some(Arc::new(Dialling {
+        name: Arc::from(*plan_name),
+        path: Arc::from(format!("peers.{name}.dial_plan")),
+        plan: Arc::clone(plan),
+        world: Arc::clone(world),
+    }))
+}
+
+/// What a plan reads, in a clause.
+#[must_use]
+pub fn told(dialling: &Dialling) -> String {
+    let plan = &dialling.plan;
+    let mut words = vec!["+ and country code".to_owned()];
+    let mut add = |there: bool, word: String| words.extend(there.then_some(word));
+    let listed = |list: &[Box<str>]| list.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(" or ");
+    add(!plan.idd.is_empty(), format!("{} before a number abroad", listed(&plan.idd)));
+    let national = if plan.national_prefix.is_empty() { "national numbers" } else { &plan.national_prefix };
+    let bare = plan.national_prefix_optional && !plan.national_prefix.is_empty();
+    add(
+        !plan.country_code.is_empty(),
+        format!("{national}{} within +{}", if bare { " (or nothing)" } else { "" }, plan.country_code),
+    );
+    add(!plan.outside_line.is_empty(), format!("{} for an outside line", plan.outside_line));
+    add(!plan.short_codes.is_empty(), format!("{} short code(s)", plan.short_codes.len()));
+    add(!plan.names.is_empty(), format!("{} name(s)", plan.names.len()));
+    let emergency: Vec<&str> = plan.emergency.iter().map(Pattern::as_str).collect();
+    let emergency = match emergency.as_slice() {
+        [] => "no emergency number but sos".to_owned(),
+        numbers => format!("emergency: {}", several(numbers.iter().copied(), "and")),
+    };
+    format!(
+        "what it dials is read by dial plan {} ({}; {emergency}), and refused where it is not certain",
+        dialling.name,
+        words.join(", ")
+    )
 }
 
 /// Reads one plan.

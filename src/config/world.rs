@@ -3,7 +3,7 @@
 //! Owns their format; a line that cannot be read is told with its file, its place and its cure, and every one of them at
 //! once. Refuses to know what is done with a number. Read first: `config/data/README.md`.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::problem::{Cause, Desk, Errors, Place, quoted};
 use super::tree::{self, Node, Value};
@@ -38,6 +38,15 @@ pub const BUILT_IN: Tables<'static> = Tables {
     emergency: include_str!("../../config/data/emergency_numbers.tsv"),
     risk: include_str!("../../config/data/high_risk_prefixes.yaml"),
 };
+
+/// What the tables that are built in say: read once, and shared by every policy.
+static SHARED: LazyLock<Option<Arc<World>>> = LazyLock::new(|| world(&BUILT_IN).ok().map(Arc::new));
+
+/// What the tables that are built in say; `None` would be a bug of the build, which a test rules out.
+#[must_use]
+pub fn built_in() -> Option<Arc<World>> {
+    SHARED.clone()
+}
 
 /// Reads tables.
 pub fn world(tables: &Tables<'_>) -> Result<World, Errors> {

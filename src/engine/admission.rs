@@ -19,76 +19,139 @@ use crate::call::record::{Disposition, EndedBy, LegRecord};
 use crate::call::{Begin, CallRecord, ServerId};
 use crate::clock::Now;
 use crate::policy::alert::shortened;
+use crate::policy::number::{Deny, Dialled, Dialling, Privacy};
 use crate::policy::peer::CalledFrom;
-use crate::policy::verdict::Candidates;
+use crate::policy::verdict::{Candidates, Said, Saw, Step};
 use crate::policy::{Alert, Direction, Facts, Outcome, PeerSide, Reservation, Trail, admit, code};
 use crate::sip::{HeaderName, Method, NameAddr, Uri};
 
 /// Seconds after which a caller may try again at a limit of the edge itself.
 const BUSY_RETRY_SECONDS: u32 = 10;
 
+/// Whom a request calls.
+#[derive(Debug)]
+pub enum Called<'a> {
+    /// The user part, where the peer has no dial plan.
+    Literal(Cow<'a, str>),
+    /// What was read under its dial plan.
+    Read(Dialled),
+}
+
 /// Who calls whom, as read from the message.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Users<'a> {
     /// The user of the header that names the caller.
     pub caller: Cow<'a, str>,
-    /// The user that the peer's `called_from` names.
-    pub called: Cow<'a, str>,
-    /// Why it may not go on.
-    pub fault: Option<Wrong>,
+    /// The number in the header that the peer's `called_from` names.
+    pub called: Called<'a>,
+    /// Why it may not go on, and the rule that says so, where it is one.
+    pub fault: Option<Mismatch>,
 }
 
 impl<'a> Users<'a> {
     /// Reads them; what cannot be read is empty and told in `fault`.
     #[must_use]
     pub fn read(arrived: &Arrived<'a>) -> Self {
-        let mut users = Self::default();
-        match caller::named(arrived.message, &arrived.peer.identity) {
-            Ok(Some(name)) => match name.uri().map(|uri| caller::user(&uri)) {
-                Ok(Ok(caller)) => users.caller = caller,
-                Ok(Err(why)) => {
-                    let why = format!("the caller has {why}");
-                    users.fault = Some(Wrong::new(400, code::URI_MALFORMED, &why));
-                }
-                Err(_) => {
-                    users.fault =
-                        Some(Wrong::new(400, code::URI_MALFORMED, "the caller's URI cannot be read"));
-                }
-            },
-            Ok(None) => {}
-            Err(why) => users.fault = Some(Wrong::new(400, code::HEADER_VALUE_INVALID, why)),
+        let (called, unread) = match called(arrived) {
+            Ok(called) => (called, None),
+            Err(mismatch) => (Called::Literal(as_it_stands(arrived)), Some(*mismatch)),
+        };
+        let (caller, unknown) = match caller_of(arrived) {
+            Ok(caller) => (caller, None),
+            Err(wrong) => (Cow::Borrowed(""), Some(Mismatch { wrong, step: None })),
+        };
+        Self { caller, called, fault: unread.or(unknown) }
+    }
+
+    /// Whom it calls, as routes and rules know it.
+    #[must_use]
+    pub fn called(&self) -> &str {
+        match &self.called {
+            Called::Literal(called) => called,
+            Called::Read(dialled) => dialled.as_str(),
         }
-        match called(arrived) {
-            Ok(called) => users.called = called,
-            Err(why) => {
-                users.fault = Some(Wrong::by_policy(code::INVALID_PHONE_NUMBER, arrived.peer, why));
+    }
+
+    /// Tells policy what that was read as under a dial plan.
+    pub fn complete<'f>(&'f self, facts: &mut Facts<'f>) {
+        match &self.called {
+            Called::Literal(_) => {}
+            Called::Read(dialled) => {
+                facts.number = Some(&dialled.reading.number);
+                facts.hidden |= dialled.reading.privacy == Privacy::Hide;
             }
         }
-        users
     }
 }
 
-/// The user dialled, where the peer says that it stands. Only a trunk has a choice: what an inside peer dials is its
+fn caller_of<'a>(arrived: &Arrived<'a>) -> Result<Cow<'a, str>, Wrong> {
+    let malformed = |why: &str| Wrong::new(400, code::URI_MALFORMED, why);
+    match caller::named(arrived.message, &arrived.peer.identity) {
+        Ok(Some(name)) => {
+            let uri = name.uri().map_err(|_| malformed("the caller's URI cannot be read"))?;
+            caller::user(&uri).map_err(|why| malformed(&format!("the caller has {why}")))
+        }
+        Ok(None) => Ok(Cow::Borrowed("")),
+        Err(why) => Err(Wrong::new(400, code::HEADER_VALUE_INVALID, why)),
+    }
+}
+
+/// Whom a request dials, for whoever is told of one that is not read.
+fn as_it_stands<'a>(arrived: &Arrived<'a>) -> Cow<'a, str> {
+    let uri = dialled_uri(arrived).ok();
+    uri.and_then(|raw| Uri::read(raw).ok()).and_then(|uri| caller::user(&uri).ok()).unwrap_or_default()
+}
+
+/// The URI dialled, where the peer says that it stands. Only a trunk has a choice: what an inside peer dials is its
 /// Request-URI.
-fn called<'a>(arrived: &Arrived<'a>) -> Result<Cow<'a, str>, &'static str> {
+fn dialled_uri<'a>(arrived: &Arrived<'a>) -> Result<&'a [u8], &'static str> {
     let message = arrived.message;
     let from = match arrived.peer.side {
         PeerSide::Inside => CalledFrom::RequestUri,
         PeerSide::Outside => arrived.peer.called_from,
     };
-    let uri = match from {
-        CalledFrom::RequestUri => message.uri().ok_or("the Request-URI cannot be read")?,
-        CalledFrom::To => message.to().uri().map_err(|_| "To's URI cannot be read")?,
+    match from {
+        CalledFrom::RequestUri => Ok(message.request_uri()),
+        CalledFrom::To => Ok(message.to().raw_uri),
         CalledFrom::PCalledPartyId => {
             let value = message.header(HeaderName::PCalledPartyId).ok_or("P-Called-Party-ID is missing")?;
             let name = NameAddr::read(value).map_err(|_| "P-Called-Party-ID cannot be read")?;
-            name.uri().map_err(|_| "P-Called-Party-ID cannot be read")?
+            Ok(name.raw_uri)
         }
-    };
-    match uri {
-        Uri::Sip(_) | Uri::Tel { .. } => checks::number(&uri),
-        Uri::Urn(_) | Uri::Other(_) => Err("the number dialled stands in a URI that is not served"),
     }
+}
+
+/// Whom a request calls: read under the peer's dial plan, or as it stands where it has none.
+fn called<'a>(arrived: &Arrived<'a>) -> Result<Called<'a>, Box<Mismatch>> {
+    let peer = arrived.peer;
+    let amiss = |why: &str| {
+        Box::new(Mismatch { wrong: Wrong::by_policy(code::INVALID_PHONE_NUMBER, peer, why), step: None })
+    };
+    let raw = dialled_uri(arrived).map_err(amiss)?;
+    if let Some(dialling) = &peer.dialling {
+        return dialling
+            .read(raw)
+            .map(Called::Read)
+            .map_err(|deny| Box::new(denied(arrived, dialling, deny)));
+    }
+    let uri = Uri::read(raw).map_err(|_| amiss("the URI of the number dialled cannot be read"))?;
+    match uri {
+        Uri::Sip(_) | Uri::Tel { .. } => checks::number(&uri).map(Called::Literal).map_err(amiss),
+        Uri::Urn(_) | Uri::Other(_) => Err(amiss("the number dialled stands in a URI that is not served")),
+    }
+}
+
+/// Why the peer's dial plan does not read what was dialled, with the cure.
+fn denied(arrived: &Arrived<'_>, dialling: &Dialling, deny: Deny) -> Mismatch {
+    let (code, status) = deny.answer();
+    let why = format!("dial plan {} does not read it ({}): {}", dialling.name, deny.name(), deny.text());
+    let mut wrong = Wrong::by_policy(code, arrived.peer, &why);
+    if arrived.peer.refusal.status(code.class).is_none() {
+        wrong.refusal.status = status;
+    }
+    wrong.cure = Some(deny.cure());
+    let step = Step { rule: Arc::clone(&dialling.path), saw: Saw::Word(deny.name()), said: Said::Refuse };
+    Mismatch { wrong, step: Some(step) }
 }
 
 /// What has been said of a request so far.
@@ -285,7 +348,7 @@ impl Engine {
         let mut judged = judged;
         if attempt && judged.users.is_none() {
             let users = Users::read(arrived);
-            judged.users = Some((shortened(&users.caller), shortened(&users.called)));
+            judged.users = Some((shortened(&users.caller), shortened(users.called())));
         }
         if !judged.alerted {
             let mut alert = refusal_alert(now, arrived, wrong);

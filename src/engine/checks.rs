@@ -36,7 +36,10 @@ pub fn served(message: &Message, peer: &Peer) -> Result<(), Wrong> {
     if *message.method() == Method::Bye && message.to_tag().is_some() {
         return Ok(());
     }
-    scheme(message).and_then(|()| extensions(message, peer))
+    // Where a dial plan reads whom a request calls, it says of the scheme what there is to say.
+    let is_read = matches!(message.method(), Method::Invite | Method::Message) && message.to_tag().is_none();
+    let scheme = if is_read && peer.dialling.is_some() { Ok(()) } else { scheme(message) };
+    scheme.and_then(|()| extensions(message, peer))
 }
 
 /// RFC 3261 §8.2.2.3, §16.3 step 5: every tag of Require and Proxy-Require must be one of ours, for the request ends

@@ -85,9 +85,20 @@ fn diverting(
     if opened(HeaderName::HistoryInfo) {
         let values =
             message.values(HeaderName::HistoryInfo).filter_map(|value| HistoryInfo::read(value).ok());
-        let users: Vec<Option<String>> = values.map(|value| named(&value.address)).collect();
-        // RFC 7044 §4: the last is whom the call is for now, which is nobody who sent it on.
-        let for_now = users.last().is_some_and(|last| last.as_deref() == called);
+        let mut last = None;
+        let users: Vec<Option<String>> = values
+            .map(|value| {
+                last = Some(value.address.raw_uri);
+                named(&value.address)
+            })
+            .collect();
+        // RFC 7044 §4: the last is whom the call is for now, which is nobody who sent it on. What was dialled may be written
+        // there in another way than it was read.
+        let reads = || {
+            let dialled = arrived.peer.dialling.as_ref()?.read(last?).ok()?;
+            Some(called == Some(dialled.as_str()))
+        };
+        let for_now = users.last().is_some_and(|last| last.as_deref() == called) || reads() == Some(true);
         let past = users.len() - usize::from(for_now);
         if let Some(user) = users.into_iter().take(past).flatten().find(objects) {
             return Err(mismatch(arrived, credential, HeaderName::HistoryInfo.as_str(), &user));

@@ -82,6 +82,8 @@ pub struct Wrong {
     pub refusal: Refusal,
     /// More headers.
     pub adds: Adds,
+    /// What the owner is told to do, beside the refusal's text.
+    pub cure: Option<&'static str>,
 }
 
 impl Wrong {
@@ -104,6 +106,15 @@ impl Wrong {
         self
     }
 
+    /// What the owner is told: why, and the cure where one is known.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match self.cure {
+            Some(cure) => [&self.refusal.text, ". ", cure].concat(),
+            None => self.refusal.text.clone(),
+        }
+    }
+
     /// With Retry-After.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
@@ -116,7 +127,7 @@ impl From<Refusal> for Wrong {
     fn from(refusal: Refusal) -> Self {
         // RFC 3261 §21.4.6: a 405 lists what is allowed; a 501 is kind to.
         let adds = if refusal.status == 405 || refusal.status == 501 { Adds::Allow } else { Adds::Nothing };
-        Self { refusal, adds }
+        Self { refusal, adds, cure: None }
     }
 }
 

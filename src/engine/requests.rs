@@ -224,12 +224,14 @@ impl Engine {
             }
         };
         let arrived = &Arrived { proven: credential.as_ref(), ..*arrived };
-        let users = Users::read(arrived);
-        let facts = self.facts(now, arrived, &users.caller, &users.called);
+        let mut users = Users::read(arrived);
+        let unread = users.fault.take();
+        let mut facts = self.facts(now, arrived, &users.caller, users.called());
+        users.complete(&mut facts);
         let judged =
             Judged { credential: credential.as_ref().map(|one| Arc::clone(&one.user)), ..Judged::default() };
         let Some(mut judged) = self.screened(now, arrived, server, &facts, judged) else { return };
-        let mut fault = users.fault;
+        let mut fault = unread.map(|unread| judged.mismatch(unread));
         if arrived.peer.demand.is_some() && arrived.proven.is_none() {
             // Refused above, for its transport; whatever a rule let through goes nowhere without its proof.
             fault = Some(Wrong::by_policy(code::SECURE_TRANSPORT_REQUIRED, arrived.peer, UNASKED));
@@ -396,6 +398,7 @@ impl Engine {
             caller,
             hidden: hides(message),
             called,
+            number: None,
             max_forwards: message.max_forwards(),
             via_count: message.via_count(),
             passed_before: checks::passed_before(message, arrived.policy),
@@ -480,7 +483,7 @@ impl Engine {
 
 /// The alert that goes with a refusal.
 pub(super) fn refusal_alert(now: Now, arrived: &Arrived<'_>, wrong: &Wrong) -> Box<Alert> {
-    let mut alert = Alert::new(wrong.refusal.code, now.wall, wrong.refusal.text.clone());
+    let mut alert = Alert::new(wrong.refusal.code, now.wall, wrong.told());
     alert.peer = Some(std::sync::Arc::clone(&arrived.peer.name));
     alert.source = Some(arrived.flow.remote);
     alert.transport = Some(arrived.flow.transport);

@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 
 use super::located::Located;
+use super::number::Number;
 use super::peer::{Direction, PeerId};
 use crate::clock::Now;
 use crate::sip::{Host, Method, Transport};
@@ -39,8 +40,11 @@ pub struct Facts<'a> {
     pub caller: &'a str,
     /// Whether the caller asks not to be shown (RFC 3323). Rules see the caller all the same.
     pub hidden: bool,
-    /// The number or name dialled: the user part that `called_from` names, unescaped once, without parameters.
+    /// Whom it calls: where the peer has a dial plan, what was read under it (`+` and digits, a code, a name); else the user
+    /// part that `called_from` names, unescaped once, without parameters.
     pub called: &'a str,
+    /// What `called` was read as; `None` where the peer has no dial plan.
+    pub number: Option<&'a Number>,
     /// Max-Forwards as it came; `None` when absent.
     pub max_forwards: Option<u8>,
     /// How many Via values.

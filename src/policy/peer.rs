@@ -14,6 +14,7 @@ use super::credential::Demand;
 use super::form::Numbers;
 use super::identity::Identity;
 use super::login::Login;
+use super::number::Dialling;
 use super::pace::Pace;
 use super::refusal::Presets;
 use super::register::Register;
@@ -331,6 +332,8 @@ pub struct Peer {
     pub calls_from_targets: bool,
     /// The host of the Request-URI, From and To towards it; default: the target's name, or its address and port.
     pub request_host: Option<Arc<str>>,
+    /// How what it dials is read; `None` takes a number as it stands.
+    pub dialling: Option<Arc<Dialling>>,
     /// How numbers are written towards it.
     pub numbers: Numbers,
     /// Whose word on who is calling counts.

@@ -51,6 +51,37 @@ fn numbers_that_cannot_be_written_so_are_told() {
 }
 
 #[test]
+fn dial_plans_that_are_wrong_or_missing_are_told() {
+    let plans = |keys: &str| format!("dial_plans:\n  office: {{ {keys} }}\npeers:");
+    let dials = "    side: inside\n    dial_plan: ofice";
+    let two = plans("country_code: \"49\", idd: [\"00\"]").replace("peers:", "  home: {}\npeers:");
+    let cases = [
+        ("a code that is no number", "peers:", plans("country_code: Germany")),
+        ("a prefix with a letter", "peers:", plans("idd: [\"0a\"]")),
+        ("a pattern that is none", "peers:", plans("emergency: [\"9-1-1\"]")),
+        ("lengths without a country", "peers:", plans("nsn_lengths: [10]")),
+        ("a key that there is not", "peers:", plans("prefix: \"0\"")),
+        ("a peer that names a plan that there is not", "    side: inside", dials.to_owned()),
+        ("a trunk that names one", "    side: outside", dials.replace("inside", "outside")),
+        ("no list of plans", "peers:", "dial_plans: [office]\npeers:".to_owned()),
+    ];
+    let cases: Vec<(&str, &str, &str)> =
+        cases.iter().map(|(what, from, to)| (*what, *from, to.as_str())).collect();
+    snapshot("dial_plans", said(&cases));
+    // The nearest name is told, too.
+    let text = with("peers:", &two).replacen("    side: inside", dials, 1);
+    let told = read(&text).expect_err("no such plan").to_string();
+    assert!(told.contains("there is no dial plan \"ofice\"") && told.contains("office"), "{told}");
+    let text = text.replace("ofice", "office");
+    let config = read(&text).unwrap_or_else(|errors| panic!("{errors}"));
+    let about_plans = |text: &str| text.contains("has no dial plan");
+    assert!(!config.warnings.iter().any(|warning| about_plans(&warning.to_string())));
+    let without =
+        read(&text.replace("    dial_plan: office\n", "")).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(without.warnings.iter().filter(|warning| about_plans(&warning.to_string())).count(), 1);
+}
+
+#[test]
 fn profiles_that_do_not_fit_are_told() {
     let trunk = |keys: &str| format!("    side: outside\n    {}", keys.replace("; ", "\n    "));
     let cases = [

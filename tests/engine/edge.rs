@@ -69,6 +69,7 @@ pub fn peer(id: u16, name: &str, side: PeerSide, listener: u16, address: &str) -
         party: PartyId(id + 1),
         calls_from_targets: false,
         request_host: None,
+        dialling: None,
         numbers: Numbers::default(),
         identity: Identity::default(),
         roaming: false,

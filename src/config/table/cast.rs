@@ -139,6 +139,12 @@ pub static PEER: Section = Section {
             "the target's name, or its address and port",
             "the host that stands in the Request-URI, From and To towards it",
         ),
+        Key::means(
+            "dial_plan",
+            Kind::Reference("dial_plans"),
+            "a number is what stands there, as it stands",
+            "how what it dials is read; what cannot be read with certainty is refused (32101, 39206), and rules, routes and records see + and digits",
+        ),
         Key::value(
             "number_format",
             Kind::Word(&[

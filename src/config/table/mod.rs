@@ -13,6 +13,7 @@ mod standing;
 use std::time::Duration;
 
 use super::keys::{Key, Kind, Section};
+use super::plans::{PLAN, PLANS_MAX};
 
 /// Listeners, peers, sites and routes, each.
 pub const ENTRIES_MAX: usize = 1_000;
@@ -73,6 +74,12 @@ pub static ROOT: Section = Section {
             "the PBXs and trunks; whoever is not listed here is a stranger and hears nothing",
         ),
         Key::required("sites", Kind::Named(&SITE, ENTRIES_MAX), "who owns which peers, numbers and channels"),
+        Key::means(
+            "dial_plans",
+            Kind::Named(&PLAN, PLANS_MAX),
+            "numbers are taken as they are dialled",
+            "how machines dial, by name: with its plan a peer's numbers are read before anything judges them",
+        ),
         Key::required(
             "routes",
             Kind::List(&Kind::Section(&ROUTE), ENTRIES_MAX),

@@ -1,6 +1,9 @@
 //! Why a number is not read.
 //!
-//! Owns the words for it, in logs, tables and records. Refuses to know what is answered. Read first: `read.rs`.
+//! Owns the words for it, in logs, tables and records, and the alert that it is. Refuses to know who is answered.
+//! Read first: `read.rs`; RFC 3261 §21.4.5, §21.4.14, §21.4.22.
+
+use crate::policy::code::{self, Code};
 
 /// Why nothing was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +128,77 @@ impl Deny {
             Self::NsnZero => "a 0 after the country code, as in +44 (0)20: leave it out",
             Self::NsnLength => "the country's numbers have fewer or more digits",
             Self::NanpForm => "area code and exchange of a +1 number begin with 2 to 9",
+        }
+    }
+
+    /// Which alert it is, and what is answered where the peer's `refusal` says nothing else. A number that is not whole, or not
+    /// clear, is 484; one that nobody can have 404; what only makes sense as a disguise is 403.
+    #[must_use]
+    pub const fn answer(self) -> (Code, u16) {
+        match self {
+            Self::Scheme => (code::INVALID_PHONE_NUMBER, 416),
+            Self::UnassignedCc | Self::TooLong | Self::Oversize => (code::INVALID_PHONE_NUMBER, 404),
+            Self::Password
+            | Self::BadEscape
+            | Self::DoubleEncoding
+            | Self::NonAscii
+            | Self::ControlChar
+            | Self::RepeatedParam
+            | Self::RoutingParam => (code::NUMBER_OBFUSCATED, 403),
+            Self::NoUser
+            | Self::Empty
+            | Self::BadChar
+            | Self::ContextOnGlobal
+            | Self::UnknownContext
+            | Self::Letters
+            | Self::TechPrefixMissing
+            | Self::MisplacedPlus
+            | Self::FeatureCode
+            | Self::NoMatch
+            | Self::Ambiguous
+            | Self::CcZero
+            | Self::NsnZero
+            | Self::NsnLength
+            | Self::NanpForm => (code::INVALID_PHONE_NUMBER, 484),
+        }
+    }
+
+    /// What an admin does about it, in a sentence.
+    #[must_use]
+    pub const fn cure(self) -> &'static str {
+        match self {
+            Self::Letters => "List the name under `names` of the plan if it may be dialled.",
+            Self::FeatureCode => "List the code under `short_codes` of the plan if it may be dialled.",
+            Self::NoMatch => {
+                "If people dial so, say it in the plan: `idd`, `national_prefix`, `nsn_lengths`, `local`, `outside_line`, `short_codes` or `names`."
+            }
+            Self::UnknownContext => {
+                "List the domain under `phone_contexts` of the plan if it means this plan."
+            }
+            Self::TechPrefixMissing => "Let the machine put one of the plan's `tech_prefixes` before it.",
+            Self::Ambiguous => {
+                "Dial it with + and the country code, or take one of the two ways out of the plan."
+            }
+            Self::NsnZero | Self::CcZero | Self::MisplacedPlus | Self::NsnLength | Self::NanpForm => {
+                "Let the machine dial + and the country code, then the national number."
+            }
+            Self::Password
+            | Self::BadEscape
+            | Self::DoubleEncoding
+            | Self::NonAscii
+            | Self::ControlChar
+            | Self::RepeatedParam
+            | Self::RoutingParam => {
+                "No machine dials so by itself: look who sends it, and what it was meant to hide."
+            }
+            Self::Oversize
+            | Self::Scheme
+            | Self::NoUser
+            | Self::Empty
+            | Self::BadChar
+            | Self::ContextOnGlobal
+            | Self::UnassignedCc
+            | Self::TooLong => "See what was dialled: `ringfence number` shows how a plan reads it.",
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod candidate;
 mod deny;
+mod dialling;
 mod digits;
 mod international;
 mod part;
@@ -17,6 +18,7 @@ mod world;
 use std::sync::Arc;
 
 pub use deny::Deny;
+pub use dialling::{Dialled, Dialling, weaker};
 pub use digits::{DIGITS_MAX, Digits};
 pub use plan::{CallerPrefix, DialPlan, ENTRY_KEYS_MAX, Lengths, Pattern, Plans};
 pub use prefixes::Prefixes;
