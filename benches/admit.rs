@@ -147,6 +147,7 @@ fn facts(called: &str) -> Facts<'_> {
         max_forwards: Some(70),
         via_count: 1,
         number: None,
+        emergency: false,
         hidden: false,
         secure: false,
         keys: false,

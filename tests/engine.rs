@@ -19,6 +19,8 @@ mod credentials;
 mod dial_plans;
 #[path = "engine/doors.rs"]
 mod doors;
+#[path = "engine/emergency.rs"]
+mod emergency;
 #[path = "engine/life.rs"]
 mod life;
 #[path = "engine/locks.rs"]

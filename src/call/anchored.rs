@@ -13,8 +13,8 @@ use super::offer::Offer;
 use super::{Context, Effect, MediaMeans, Side};
 use crate::media::anchor::{Anchor, LegSettings, Means, Passed, Refusal, Whence};
 use crate::media::order::{MediaId, MediaLeg, Order};
-use crate::policy::Peer;
 use crate::policy::media::SiteMedia;
+use crate::policy::{Peer, code};
 use crate::sip::Message;
 
 /// What a target is offered. The same goes again to the same target: by its next transport, or with another interval.
@@ -58,7 +58,7 @@ impl Core {
             return Ok(None);
         };
         let (body, whence) = (invite.message.clone(), self.whence(Side::A));
-        let leg = Arc::new(leg_settings(site, callee, private, context));
+        let leg = Arc::new(leg_settings(site, callee, (private, self.story.emergency), context));
         let passed = if self.media.is_some() {
             let retargeted = self.step(context, |anchor, means| {
                 let (orders, passed) = anchor.retarget(leg, means);
@@ -134,7 +134,7 @@ impl Core {
         if self.media.is_none() {
             // The caller made no offer, or nothing came of the first one.
             let private = self.b.hop.transport.is_encrypted();
-            let leg = Arc::new(leg_settings(site, &self.b.peer, private, context));
+            let leg = Arc::new(leg_settings(site, &self.b.peer, (private, self.story.emergency), context));
             self.begin_media(site, leg, context)?;
         }
         let whence = self.whence(from);
@@ -224,7 +224,7 @@ impl Core {
             return Err(Refusal::Unasked);
         }
         let private = self.a.hop.transport.is_encrypted();
-        let caller = Arc::new(leg_settings(site, &self.a.peer, private, context));
+        let caller = Arc::new(leg_settings(site, &self.a.peer, (private, self.story.emergency), context));
         let MediaMeans { next, .. } = context.media.as_mut().ok_or(Refusal::Ports)?;
         let media = MediaId(**next);
         **next += 1;
@@ -251,14 +251,23 @@ impl Core {
     }
 
     fn take(&self, passed: Passed, context: &mut Context<'_>) -> Vec<u8> {
+        if passed.exposed {
+            let words = "the media of an emergency call is in the clear on a leg where that is refused to any other: its peer would not have it otherwise";
+            self.alert(code::MEDIA_DOWNGRADE, words, None, context);
+        }
         order(passed.orders, context);
         passed.sdp
     }
 }
 
-fn leg_settings(site: &SiteMedia, peer: &Peer, private: bool, context: &Context<'_>) -> LegSettings {
+fn leg_settings(
+    site: &SiteMedia,
+    peer: &Peer,
+    (private, emergency): (bool, bool),
+    context: &Context<'_>,
+) -> LegSettings {
     let fingerprint = context.media.as_ref().and_then(|media| media.fingerprint);
-    settings((site, fingerprint), peer, private, false)
+    settings((site, fingerprint), peer, private, emergency)
 }
 
 fn order(orders: Vec<Order>, context: &mut Context<'_>) {

@@ -43,6 +43,8 @@ pub(super) struct Story {
     pub named: bool,
     /// Whether the caller asks not to be shown.
     pub hidden: bool,
+    /// Whether it calls for help in danger to life.
+    pub emergency: bool,
     /// Whether A's peer asserts the caller, and is believed.
     pub asserted: bool,
     pub began: Wall,

@@ -9,7 +9,8 @@ use super::leg::{self, text};
 use super::reliable::{OPTION, is_offered};
 use super::session_timer::SDP_TYPE;
 use super::{Branch, Settings, caller};
-use crate::policy::form::Unwritable;
+use crate::policy::form::{Unwritable, Written};
+use crate::policy::peer::PassedHeader;
 use crate::policy::route::Candidate;
 use crate::policy::{Peer, Refusal, Target, code};
 use crate::sip::text::socket_text;
@@ -23,6 +24,9 @@ pub(super) fn name(core: &mut Core, candidate: &Candidate) -> Result<(), Box<Ref
         let words = format!("{what} cannot be written towards {}: {}", peer.name, why.why());
         Box::new(Refusal::new(code, &a.peer.refusal, words))
     };
+    if story.emergency {
+        return name_for_help(core, candidate);
+    }
     // Judged by the verdict already; asked again because each target has a form of its own.
     let called = peer
         .numbers
@@ -43,6 +47,31 @@ pub(super) fn name(core: &mut Core, candidate: &Candidate) -> Result<(), Box<Ref
     Ok(())
 }
 
+/// The same for an emergency: the number as the target knows it, and a caller whom it can call back.
+fn name_for_help(core: &mut Core, candidate: &Candidate) -> Result<(), Box<Refusal>> {
+    let Core { invite: Some(pending), a, b, policy, story, .. } = core else { return Ok(()) };
+    let Some(peer) = policy.peer(candidate.peer) else { return Ok(()) };
+    let called = peer.numbers.emergency(&story.to);
+    let own = a.peer.site.and_then(|site| policy.site(site)).map_or(&[][..], |site| &site.dids);
+    let shown = peer.numbers.callback(&story.from, own);
+    let own_host = policy.listener(peer.listener).map_or("", |listener| listener.advertised.host());
+    let named = caller::named(&pending.message, &a.peer.identity);
+    let display = named.ok().flatten().map_or(&b""[..], |named| named.display);
+    b.local = caller::address(shown, display, own_host).into_boxed_slice();
+    // RFC 5031 §4.2: where the target knows the service by no number, it is asked for by its name.
+    let is_service = called == "sos" || called.starts_with("sos.");
+    b.remote = if is_service {
+        [b"<urn:service:", called.as_bytes(), b">"].concat().into_boxed_slice()
+    } else {
+        let host = request_host(peer, &candidate.target);
+        caller::address(Some(Written::literal(called)), b"", &host).into_boxed_slice()
+    };
+    Ok(())
+}
+
+/// Headers that say where the caller is (RFC 6442 §4).
+const LOCATION: [HeaderName; 2] = [HeaderName::Geolocation, HeaderName::GeolocationRouting];
+
 /// Writes the INVITE for a candidate that leg B is named for, with a description of ours where there is one; empty when A's
 /// INVITE was answered already.
 pub(super) fn write(
@@ -58,6 +87,8 @@ pub(super) fn write(
     let listener = policy.listener(b.hop.listener);
     let parameter: &[u8] = match transport {
         Transport::Udp => b"",
+        // A URN has no transport.
+        Transport::Tcp | Transport::Tls if b.remote.starts_with(b"<urn:") => b"",
         Transport::Tcp => b";transport=tcp",
         Transport::Tls => b";transport=tls",
     };
@@ -79,6 +110,14 @@ pub(super) fn write(
     leg::product(&mut writer, HeaderName::UserAgent, settings);
     let carried = described.is_none() && !invite.body().is_empty();
     b.cross(&mut writer, policy, invite, Some(&story.from), carried);
+    if story.emergency {
+        let opened = |header| b.peer.pass_headers.contains(&PassedHeader::Known(header));
+        for header in
+            invite.headers().filter(|header| LOCATION.contains(&header.name) && !opened(header.name))
+        {
+            let _written = writer.copy(&header);
+        }
+    }
     if described.is_some() {
         writer.header(HeaderName::ContentType, text(SDP_TYPE));
     }

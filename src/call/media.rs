@@ -36,8 +36,9 @@ pub fn settings(
         pool: pool(peer.side),
         advertise: place.advertise,
         demand: match (emergency, peer.plain_media) {
-            (true, _) => Demand::Emergency,
-            (false, true) => Demand::Plain,
+            // Trusted with RTP by name: what it is offered otherwise is what it may not know.
+            (true | false, true) => Demand::Plain,
+            (true, false) => Demand::Emergency,
             (false, false) => Demand::Required,
         },
         private,
@@ -136,7 +137,8 @@ mod tests {
             (PeerSide::Inside, false, false, (PoolId(0), "192.168.77.1", Demand::Required)),
             (PeerSide::Inside, true, false, (PoolId(0), "192.168.77.1", Demand::Plain)),
             (PeerSide::Outside, false, false, (PoolId(1), "198.51.100.1", Demand::Required)),
-            (PeerSide::Outside, true, true, (PoolId(1), "198.51.100.1", Demand::Emergency)),
+            (PeerSide::Outside, true, true, (PoolId(1), "198.51.100.1", Demand::Plain)),
+            (PeerSide::Outside, false, true, (PoolId(1), "198.51.100.1", Demand::Emergency)),
         ];
         for (side, plain_media, emergency, (pool, advertise, demand)) in rows {
             let named = peer(PeerId(0), "one", side, "203.0.113.0/28", "203.0.113.1:5061");

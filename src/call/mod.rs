@@ -95,6 +95,11 @@ pub enum Urge<'a> {
     LastResort,
     /// It stood in its line; even if it went down meanwhile.
     Turn(&'a Place),
+    /// For help in danger to life: whatever is paced or capped.
+    Emergency {
+        /// Even if it is down: every other one was tried.
+        down: bool,
+    },
 }
 
 /// What a call asks of the policy each time it turns to another target. The engine implements it.
@@ -199,6 +204,8 @@ pub struct Begin<'a> {
     pub named: bool,
     /// Whether the caller asks not to be shown.
     pub hidden: bool,
+    /// Whether it calls for help in danger to life.
+    pub emergency: bool,
     /// The direction routed.
     pub direction: crate::policy::Direction,
     /// The user whose password the INVITE proved.
@@ -238,6 +245,7 @@ impl Call {
             to: begin.called.into(),
             named: begin.named,
             hidden: begin.hidden,
+            emergency: begin.emergency,
             asserted: caller::is_asserted(invite, &peer.identity),
             began: context.now.wall,
             began_at: context.now.tick,

@@ -248,6 +248,9 @@ impl Setup {
         }
         // 5xx is the target's own trouble, whatever is told to the caller; the rest is about who is called.
         self.note(core, !(500..600).contains(&status), context);
+        if core.story.emergency && self.targets.has_more() {
+            return self.next_for_help(core, context);
+        }
         let presets = core.a.peer.refusal;
         match status {
             300..=399 => {
@@ -319,8 +322,15 @@ impl Setup {
         }
         match heard {
             Heard::Nothing | Heard::Trying => self.next_target(core, context),
+            Heard::Progress if core.story.emergency => self.next_for_help(core, context),
             Heard::Progress => self.nothing_left(core, context),
         }
+    }
+
+    /// DESIGN.md law 3: every target is tried for an emergency, whatever the last one said, and wherever it rang.
+    pub(super) fn next_for_help(self: Box<Self>, core: &mut Core, context: &mut Context<'_>) -> Phase {
+        context.effects.push(Effect::Disarm(Timer::Ring));
+        self.next_target(core, context)
     }
 
     /// The caller gave up.

@@ -94,7 +94,7 @@ impl Targets {
                         return Next::Wait;
                     }
                 }
-                Found::None if self.is_last_resort() => {
+                Found::None if self.is_last_resort(core) => {
                     let words = "every target of the route is down; they are tried all the same. Look at alert 32011 and `ringfence status`.";
                     core.alert(code::NO_TARGET_AVAILABLE, words, None, context);
                     self.last_resort = true;
@@ -110,16 +110,27 @@ impl Targets {
         self.refused = Some(Box::new(Refusal::new(code::OVERSIZE, &core.a.peer.refusal, words.to_owned())));
     }
 
-    /// Whether those that are down are to be tried now: once, and only when every other one was as good as down.
-    fn is_last_resort(&self) -> bool {
-        !self.last_resort && !self.answered && self.refused.is_none() && !self.left.is_empty()
+    /// Whether those that are down are to be tried now: once, and only when every other one was as good as down; for an
+    /// emergency, whatever the others said.
+    fn is_last_resort(&self, core: &Core) -> bool {
+        let dead = !self.answered && self.refused.is_none();
+        !self.last_resort && (dead || core.story.emergency) && self.has_more()
+    }
+
+    /// Whether any target was not turned to.
+    pub fn has_more(&self) -> bool {
+        !self.left.is_empty()
     }
 
     fn open(&mut self, core: &mut Core, context: &mut Context<'_>) -> Found {
         let holds = core.holds();
         let (mut at, mut busy) = (0, None);
         while let Some(candidate) = self.left.get(at) {
-            let urge = if self.last_resort { Urge::LastResort } else { Urge::Usual };
+            let urge = match (core.story.emergency, self.last_resort) {
+                (true, down) => Urge::Emergency { down },
+                (false, true) => Urge::LastResort,
+                (false, false) => Urge::Usual,
+            };
             match context.gate.open(context.now, candidate, urge, &holds) {
                 Ok(reservation) => return Found::Open(self.left.remove(at), reservation),
                 Err(Closed::Down) => at += 1,

@@ -164,8 +164,13 @@ fn owned(policy: &Policy, site: &Site) -> String {
         [] => "no numbers".to_owned(),
         dids => several(dids.iter().map(|did| &**did), "and"),
     };
+    let kept = if policy.keeps_a_channel(site.id) {
+        ", one of them, and one of each trunk's, kept for emergency calls"
+    } else {
+        ""
+    };
     format!(
-        "{}: {}; {numbers}; at most {} calls at once over its trunks",
+        "{}: {}; {numbers}; at most {} calls at once over its trunks{kept}",
         site.name,
         several(peers.into_iter(), "and"),
         grouped(site.channels.into())

@@ -74,8 +74,32 @@ pub fn numbers(fields: &Fields<'_>) -> Numbers {
         caller: form(fields, "caller_format", caller),
         short_digits_max: fields.count("short_digits"),
         substitute: None,
+        emergency: emergency(fields),
     };
     Numbers { substitute: substitute(fields, &numbers.caller), ..numbers }
+}
+
+/// What a peer knows emergency numbers as: digits or a service, each with what is written instead.
+fn emergency(fields: &Fields<'_>) -> Vec<(Box<str>, Box<str>)> {
+    let mut known = Vec::new();
+    for (entry, word) in fields.pairs("emergency") {
+        let key = &*entry.key;
+        let is_service = key == "sos" || key.starts_with("sos.");
+        let is_number = !key.is_empty()
+            && key.len() <= PREFIX_CHARACTERS_MAX
+            && key.bytes().all(|byte| byte.is_ascii_digit());
+        let told = if is_service || is_number {
+            values::number(word.text)
+        } else {
+            let cause = Cause::new(format!("{} is neither digits nor sos", quoted(key)));
+            Err(cause.cure("write the number as it is dialled, in quotes, or sos"))
+        };
+        match told {
+            Ok(()) => known.push((Box::from(key), Box::from(word.text))),
+            Err(cause) => fields.desk().error(word.place, &word.path, cause),
+        }
+    }
+    known
 }
 
 fn form(fields: &Fields<'_>, key: &str, shape: Shape) -> Form {
@@ -191,6 +215,10 @@ pub fn told(numbers: &Numbers) -> Vec<String> {
             form_text(&numbers.called),
             numbers.short_digits_max
         ));
+    }
+    if !numbers.emergency.is_empty() {
+        let known = numbers.emergency.iter().map(|(number, known)| format!("{number} as {known}"));
+        out.push(format!("emergency calls leave to it with {}", known.collect::<Vec<_>>().join(", ")));
     }
     let otherwise = match &numbers.substitute {
         Some(Substitute::Number(number)) => format!("any other as {number}"),

@@ -54,6 +54,10 @@ pub fn peers<'a>(
         value.login = logins::login(&fields, &value, source);
         value.register = logins::register(&fields, &value);
         value.dialling = plans::dialling(name, &fields, &plans, &world);
+        if value.side == PeerSide::Inside && fields.is_set("emergency") {
+            let cause = Cause::new("emergency calls leave by trunks, and this peer stands inside");
+            fields.error("emergency", cause.cure("write it at the trunk"));
+        }
         Some(Read { value, fields })
     };
     let read: Vec<Read<'a, Peer>> = root.named("peers").into_iter().filter_map(read).collect();

@@ -146,7 +146,11 @@ pub fn dialling(
         return None;
     }
     let at: BTreeMap<&str, usize> = plans.keys().enumerate().map(|(at, name)| (*name, at)).collect();
-    let at = fields.checked("dial_plan", |text| reference(text, "dial plan", &at))?;
+    let known = |text: &str| {
+        let found = reference(text, "dial plan", &at);
+        found.map_err(|cause| if at.is_empty() { cause.cure("describe it in dial_plans") } else { cause })
+    };
+    let at = fields.checked("dial_plan", known)?;
     let (plan_name, plan) = plans.iter().nth(at)?;
     Some(Arc::new(Dialling {
         name: Arc::from(*plan_name),

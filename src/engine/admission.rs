@@ -22,7 +22,7 @@ use crate::policy::alert::shortened;
 use crate::policy::number::{Deny, Dialled, Dialling, Privacy};
 use crate::policy::peer::CalledFrom;
 use crate::policy::verdict::{Candidates, Said, Saw, Step};
-use crate::policy::{Alert, Direction, Facts, Outcome, PeerSide, Reservation, Trail, admit, code};
+use crate::policy::{Alert, Direction, Facts, Outcome, Peer, PeerSide, Reservation, Trail, admit, code};
 use crate::sip::{HeaderName, Method, NameAddr, Uri};
 
 /// Seconds after which a caller may try again at a limit of the edge itself.
@@ -36,6 +36,9 @@ pub enum Called<'a> {
     /// What was read under its dial plan.
     Read(Dialled),
 }
+
+/// Calls beyond all that this edge takes that an emergency may still make: memory has an end, too.
+const EMERGENCIES_MAX: usize = 1_000;
 
 /// Who calls whom, as read from the message.
 #[derive(Debug)]
@@ -73,7 +76,7 @@ impl<'a> Users<'a> {
     }
 
     /// Tells policy what that was read as under a dial plan.
-    pub fn complete<'f>(&'f self, facts: &mut Facts<'f>) {
+    pub fn complete<'f>(&'f self, emergency: bool, facts: &mut Facts<'f>) {
         match &self.called {
             Called::Literal(_) => {}
             Called::Read(dialled) => {
@@ -81,6 +84,19 @@ impl<'a> Users<'a> {
                 facts.hidden |= dialled.reading.privacy == Privacy::Hide;
             }
         }
+        facts.emergency = emergency;
+        // Who helps must be able to call back.
+        facts.hidden &= !emergency;
+    }
+
+    /// Whether it is a call for help in danger to life that nothing may refuse: of an inside peer that the policy in force
+    /// lists. A trunk's call to such a number is none, and who has yet to prove who it is has not called.
+    pub fn is_emergency(&self, arrived: &Arrived<'_>) -> bool {
+        let read = match &self.called {
+            Called::Literal(_) => false,
+            Called::Read(dialled) => dialled.reading.number.is_emergency(),
+        };
+        read && arrived.peer.side == PeerSide::Inside && arrived.in_force && is_attempt(arrived)
     }
 }
 
@@ -204,7 +220,7 @@ impl Engine {
         facts: &Facts<'_>,
         mut judged: Judged,
     ) {
-        if let Err(wrong) = self.may_begin(arrived) {
+        if let Err(wrong) = self.may_begin(arrived, facts.emergency) {
             return self.refuse(now, arrived, server, &wrong, judged.about(facts));
         }
         let mut verdict = admit(arrived.policy, &self.counters, facts);
@@ -224,7 +240,13 @@ impl Engine {
                 self.refuse(now, arrived, server, &Wrong::from(*refusal), judged.about(facts));
             }
             Outcome::Admit(candidates) => {
-                match arrived.policy.charge(&self.counters, facts.peer, &verdict.charges) {
+                let (policy, charges) = (arrived.policy, &verdict.charges);
+                let charged = if facts.emergency {
+                    Ok(policy.charge_emergency(&self.counters, charges))
+                } else {
+                    policy.charge(&self.counters, facts.peer, charges)
+                };
+                match charged {
                     Ok(reservation) => {
                         let duration_max = verdict.duration_max;
                         let named = verdict.named;
@@ -238,11 +260,18 @@ impl Engine {
     }
 
     /// What must hold of an INVITE before policy is asked where it goes.
-    fn may_begin(&mut self, arrived: &Arrived<'_>) -> Result<(), Wrong> {
+    fn may_begin(&mut self, arrived: &Arrived<'_>, emergency: bool) -> Result<(), Wrong> {
         let (message, policy, peer) = (arrived.message, arrived.policy, arrived.peer);
-        checks::route(message, policy, peer)?;
         checks::contact(message, &arrived.flow, policy)?;
         checks::session_body(message)?;
+        if emergency {
+            return if self.calls.len() < self.settings.calls_max.saturating_add(EMERGENCIES_MAX) {
+                Ok(())
+            } else {
+                Err(busy(peer))
+            };
+        }
+        checks::route(message, policy, peer)?;
         checks::privacy(message)?;
         if !arrived.in_force {
             return Err(Wrong::by_policy(
@@ -258,9 +287,7 @@ impl Engine {
             return Err(wrong.retry_after(BUSY_RETRY_SECONDS));
         }
         if self.calls.len() >= self.settings.calls_max {
-            let wrong =
-                Wrong::by_policy(code::CONCURRENCY_EXCEEDED, peer, "all calls of this edge are taken");
-            return Err(wrong.retry_after(BUSY_RETRY_SECONDS));
+            return Err(busy(peer));
         }
         Ok(())
     }
@@ -283,6 +310,7 @@ impl Engine {
             called: facts.called,
             named: born.named,
             hidden: facts.hidden,
+            emergency: facts.emergency,
             direction: direction.unwrap_or(Direction::Outbound),
             credential,
         };
@@ -399,6 +427,11 @@ impl Engine {
             media: Vec::new(),
         }
     }
+}
+
+fn busy(peer: &Peer) -> Wrong {
+    let wrong = Wrong::by_policy(code::CONCURRENCY_EXCEEDED, peer, "all calls of this edge are taken");
+    wrong.retry_after(BUSY_RETRY_SECONDS)
 }
 
 /// What a call is born with.

@@ -153,6 +153,13 @@ impl Gate for EdgeGate<'_> {
         urge: Urge<'_>,
         holds: &Reservation,
     ) -> Result<Reservation, Closed> {
+        if let Urge::Emergency { down } = urge {
+            // Neither pace nor pause nor cap: DESIGN.md law 3.
+            if !down && !self.peers.is_up(candidate.peer, candidate.target.address) {
+                return Err(Closed::Down);
+            }
+            return Ok(self.policy.gate_emergency(self.counters, candidate, holds));
+        }
         if self.full {
             // Before anything is written, and no target's fault.
             self.counts.client_table_full += 1;
@@ -164,7 +171,7 @@ impl Gate for EdgeGate<'_> {
             Urge::Usual if !self.peers.is_up(candidate.peer, candidate.target.address) => {
                 return Err(Closed::Down);
             }
-            Urge::Usual | Urge::LastResort => None,
+            Urge::Usual | Urge::LastResort | Urge::Emergency { .. } => None,
             Urge::Turn(place) if place.is_lost() => {
                 return Err(Closed::Refused(self.too_fast(now.tick, candidate, now.tick, LOST)));
             }

@@ -213,7 +213,9 @@ impl Engine {
 
     /// A request that names no dialog: what it must show, then who serves it.
     fn outside(&mut self, now: Now, arrived: &Arrived<'_>, server: ServerId) {
-        let credential = match self.prove(now, arrived, server) {
+        let mut users = Users::read(arrived);
+        let emergency = users.is_emergency(arrived);
+        let credential = match self.prove(now, arrived, server, emergency) {
             Passed::Unasked => None,
             Passed::Proven(credential) => Some(credential),
             Passed::Answered => return,
@@ -224,10 +226,9 @@ impl Engine {
             }
         };
         let arrived = &Arrived { proven: credential.as_ref(), ..*arrived };
-        let mut users = Users::read(arrived);
-        let unread = users.fault.take();
+        let unread = users.fault.take().filter(|_| !emergency);
         let mut facts = self.facts(now, arrived, &users.caller, users.called());
-        users.complete(&mut facts);
+        users.complete(emergency, &mut facts);
         let judged =
             Judged { credential: credential.as_ref().map(|one| Arc::clone(&one.user)), ..Judged::default() };
         let Some(mut judged) = self.screened(now, arrived, server, &facts, judged) else { return };
@@ -236,7 +237,7 @@ impl Engine {
             // Refused above, for its transport; whatever a rule let through goes nowhere without its proof.
             fault = Some(Wrong::by_policy(code::SECURE_TRANSPORT_REQUIRED, arrived.peer, UNASKED));
         }
-        if let (None, Some(credential)) = (&fault, &credential)
+        if let (None, Some(credential), false) = (&fault, &credential, emergency)
             && let Err(mismatch) = identity(arrived, credential, facts.caller)
         {
             fault = Some(judged.mismatch(*mismatch));
@@ -399,6 +400,7 @@ impl Engine {
             hidden: hides(message),
             called,
             number: None,
+            emergency: false,
             max_forwards: message.max_forwards(),
             via_count: message.via_count(),
             passed_before: checks::passed_before(message, arrived.policy),

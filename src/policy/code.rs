@@ -153,6 +153,7 @@ codes! {
     CALLS_CUT 39803 "calls_cut" Warning None, Suspended;
     CREDENTIAL_ROTATED 39804 "credential_rotated" Notice None, Protocol;
     ADMIN_LOGIN_FAILED 39805 "admin_login_failed" Warning None, Protocol;
+    EMERGENCY_CALL 39806 "emergency_call" Warning None, Protocol;
     STORE_UNAVAILABLE 39901 "store_unavailable" Error None, Protocol;
     NODE_LOST 39902 "node_lost" Error None, Protocol;
     RECOVERED_CALLS 39903 "recovered_calls" Warning None, Protocol;

@@ -45,6 +45,8 @@ pub struct Facts<'a> {
     pub called: &'a str,
     /// What `called` was read as; `None` where the peer has no dial plan.
     pub number: Option<&'a Number>,
+    /// Whether an inside peer calls for help in danger to life: no rule and no cap refuses it.
+    pub emergency: bool,
     /// Max-Forwards as it came; `None` when absent.
     pub max_forwards: Option<u8>,
     /// How many Via values.

@@ -164,6 +164,7 @@ pub(crate) fn facts() -> Facts<'static> {
         max_forwards: Some(70),
         via_count: 1,
         number: None,
+        emergency: false,
         hidden: false,
         passed_before: false,
         draw: 0,

@@ -204,6 +204,8 @@ pub struct Numbers {
     pub short_digits_max: u8,
     /// Who stands in for a caller that cannot be written; `None` refuses the call.
     pub substitute: Option<Substitute>,
+    /// Emergency numbers, and `sos`, with what this peer knows each as.
+    pub emergency: Vec<(Box<str>, Box<str>)>,
 }
 
 impl Default for Numbers {
@@ -213,6 +215,7 @@ impl Default for Numbers {
             caller: Form::Unchanged,
             short_digits_max: SHORT_DIGITS_DEFAULT,
             substitute: None,
+            emergency: Vec::new(),
         }
     }
 }
@@ -239,6 +242,32 @@ impl Numbers {
             return Ok(Written::literal(number));
         }
         self.called.write(number)
+    }
+
+    /// An emergency number as this peer knows it, and as it is where nothing else is said; a kind of `sos` is `sos`.
+    #[must_use]
+    pub fn emergency<'a>(&'a self, called: &'a str) -> &'a str {
+        let known = |called: &str| {
+            self.emergency.iter().find(|(number, _)| **number == *called).map(|(_, known)| &**known)
+        };
+        let kind = || called.starts_with("sos.").then(|| known("sos")).flatten();
+        known(called).or_else(kind).unwrap_or(called)
+    }
+
+    /// A caller whom an emergency service can call back: a whole number, else whoever stands in, else one of the site's own,
+    /// else the caller as it came. `None` where there is none of these.
+    #[must_use]
+    pub fn callback<'a>(&'a self, caller: &'a str, own: &'a [Arc<str>]) -> Option<Written<'a>> {
+        let digits = caller.bytes().filter(u8::is_ascii_digit).count();
+        let whole = caller.starts_with('+') || digits > usize::from(SHORT_DIGITS_DEFAULT);
+        let substitute = match &self.substitute {
+            Some(Substitute::Number(number)) => Some(number),
+            Some(Substitute::Anonymous) | None => None,
+        };
+        let given = whole.then(|| self.caller.write(caller).ok()).flatten();
+        let known = substitute.into_iter().chain(own).find_map(|number| self.caller.write(number).ok());
+        let shown = !caller.is_empty() && !caller.eq_ignore_ascii_case("anonymous");
+        given.or(known).or_else(|| shown.then(|| Written::literal(caller)))
     }
 
     /// Who is named besides the caller (who was reached, who sent a call on), without anybody standing in.

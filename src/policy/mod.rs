@@ -8,6 +8,7 @@ pub mod code;
 pub mod compare;
 pub mod counters;
 pub mod credential;
+mod emergency;
 pub mod facts;
 #[cfg(test)]
 #[path = "fixture_tests.rs"]
@@ -111,6 +112,8 @@ pub struct Policy {
     /// Paths of the trail for what the peers' and sites' own caps say.
     peer_paths: Vec<Arc<str>>,
     site_paths: Vec<(SiteId, Arc<str>)>,
+    /// The sites on whose trunks a channel is kept free.
+    keepers: smallvec::SmallVec<[SiteId; 2]>,
     routes_path: Arc<str>,
 }
 
@@ -136,6 +139,7 @@ impl Policy {
         Ok(Self {
             peer_paths: peers.iter().map(peer_path).collect(),
             site_paths: sites.iter().map(site_path).collect(),
+            keepers: emergency::keepers(peers.iter().flatten().map(|peer| &**peer)),
             routes_path: Arc::from("routes"),
             generation,
             listeners,
@@ -213,13 +217,25 @@ impl Policy {
         site.is_some_and(|site| site.dids.binary_search_by(|did| (**did).cmp(called)).is_ok())
     }
 
-    /// The limit of a gauge; 0, and so full, for one that is gone.
+    /// The limit of a gauge for any call but an emergency; 0, and so full, for one that is gone.
     #[must_use]
     pub fn limit(&self, charge: Charge) -> u32 {
+        let keeps = |site: Option<SiteId>| site.is_some_and(|site| self.keepers.contains(&site));
         match charge {
-            Charge::Call(peer) => self.peer(peer).map_or(0, |peer| peer.concurrent_calls_max),
-            Charge::Channel(site) => self.site(site).map_or(0, |site| site.channels),
+            Charge::Call(peer) => self.peer(peer).map_or(0, |peer| {
+                let kept = peer.side == PeerSide::Outside && keeps(peer.site);
+                emergency::usable(peer.concurrent_calls_max, kept)
+            }),
+            Charge::Channel(site) => {
+                self.site(site).map_or(0, |site| emergency::usable(site.channels, keeps(Some(site.id))))
+            }
         }
+    }
+
+    /// Whether a channel of each trunk of a site is kept free for emergency calls.
+    #[must_use]
+    pub fn keeps_a_channel(&self, site: SiteId) -> bool {
+        self.keepers.contains(&site)
     }
 
     fn cap_path(&self, charge: Charge) -> Arc<str> {

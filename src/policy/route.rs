@@ -160,7 +160,9 @@ impl Route {
         if !self.from.is_empty() && !self.from.contains(&from.id) {
             return Err("from");
         }
-        if !self.caller.is_empty() && !self.caller.iter().any(|pattern| pattern.fits(facts.caller)) {
+        // An emergency has no caller whom a route could leave out.
+        let asked = !facts.emergency && !self.caller.is_empty();
+        if asked && !self.caller.iter().any(|pattern| pattern.fits(facts.caller)) {
             return Err("caller");
         }
         let fit = self.called_fit(facts.called);
@@ -222,7 +224,17 @@ impl Route {
 
 /// The first route that fits.
 pub(super) fn find<'a>(policy: &'a Policy, facts: &Facts<'_>, from: &Peer) -> Option<Routed<'a>> {
-    policy.routes.iter().find_map(|route| route.candidates(policy, facts, from).ok())
+    first(policy.routes.iter(), policy, facts, from)
+}
+
+/// The first of some routes that fits.
+pub(super) fn first<'a>(
+    mut routes: impl Iterator<Item = &'a Route>,
+    policy: &Policy,
+    facts: &Facts<'_>,
+    from: &Peer,
+) -> Option<Routed<'a>> {
+    routes.find_map(|route| route.candidates(policy, facts, from).ok())
 }
 
 /// Which routes were asked and what did not fit; only for calls that found none.

@@ -18,7 +18,7 @@ use super::rules::concurrent_calls::objection;
 use super::rules::max_duration::DURATION_DEFAULT;
 use super::rules::{Entry, Objection, Question};
 use super::verdict::{Candidates, Outcome, Said, Saw, Step, Verdict};
-use super::{Policy, code, secrecy};
+use super::{Policy, code, emergency, secrecy};
 use crate::clock::Tick;
 use crate::sip::Method;
 
@@ -26,7 +26,7 @@ use crate::sip::Method;
 pub type Refused = Box<Refusal>;
 
 impl Verdict {
-    fn open() -> Self {
+    pub(super) fn open() -> Self {
         Self {
             outcome: Outcome::Admit(SmallVec::new()),
             direction: None,
@@ -48,7 +48,7 @@ impl Verdict {
     }
 
     /// Enters an objection: alert, outcome.
-    fn refuse(&mut self, path: &Arc<str>, question: &Question<'_>, objection: Objection) {
+    pub(super) fn refuse(&mut self, path: &Arc<str>, question: &Question<'_>, objection: Objection) {
         let Objection { code, status, retry_after, told, text } = objection;
         let mut refusal = Refusal::new(code, &question.peer.refusal, told);
         refusal.retry_after = retry_after;
@@ -61,7 +61,7 @@ impl Verdict {
         self.outcome = if answered.is_some() { Outcome::Refuse(Box::new(refusal)) } else { Outcome::Silence };
     }
 
-    fn alert(
+    pub(super) fn alert(
         &mut self,
         path: &Arc<str>,
         question: &Question<'_>,
@@ -78,6 +78,12 @@ impl Verdict {
     /// Asks rules in their order until one refuses; whether none did.
     fn ask<'a>(&mut self, entries: impl Iterator<Item = &'a Entry>, question: &Question<'_>) -> bool {
         for entry in entries {
+            // DESIGN.md law 3: the hop limit and loops hold for an emergency, and nothing else that is asked.
+            if question.facts.emergency && !entry.rule.holds_for_emergencies() {
+                let rule = Arc::clone(&entry.path);
+                self.trail.push(Step { rule, saw: Saw::Word("emergency"), said: Said::Pass });
+                continue;
+            }
             let opinion = entry.rule.judge(question);
             if let Some(duration_max) = opinion.duration_max {
                 self.duration_max = self.duration_max.min(duration_max);
@@ -127,6 +133,9 @@ pub fn admit(policy: &Policy, counters: &Counters, facts: &Facts<'_>) -> Verdict
         verdict.outcome = Outcome::Silence;
         return verdict;
     };
+    if facts.emergency {
+        return emergency::admit(policy, facts, peer);
+    }
     let routed = route::find(policy, facts, peer);
     let direction = routed.as_ref().map(|routed| routed.direction);
     let target = routed.as_ref().and_then(|routed| routed.candidates.first()).map(|candidate| candidate.peer);
@@ -265,7 +274,7 @@ fn no_route(verdict: &mut Verdict, policy: &Policy, question: &Question<'_>) {
 }
 
 /// What one leg of a call takes: one of its peer's calls and, at a trunk, one of the site's channels.
-fn leg_charges(peer: &Peer) -> SmallVec<[Charge; 2]> {
+pub(super) fn leg_charges(peer: &Peer) -> SmallVec<[Charge; 2]> {
     let mut charges = SmallVec::from_iter([Charge::Call(peer.id)]);
     if let (PeerSide::Outside, Some(site)) = (peer.side, peer.site) {
         charges.push(Charge::Channel(site));

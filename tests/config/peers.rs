@@ -63,6 +63,21 @@ fn dial_plans_that_are_wrong_or_missing_are_told() {
         ("a key that there is not", "peers:", plans("prefix: \"0\"")),
         ("a peer that names a plan that there is not", "    side: inside", dials.to_owned()),
         ("a trunk that names one", "    side: outside", dials.replace("inside", "outside")),
+        (
+            "an emergency number at a PBX",
+            "    side: inside",
+            "    side: inside\n    emergency: { \"112\": \"911\" }".to_owned(),
+        ),
+        (
+            "an emergency number that is none",
+            "    side: outside",
+            "    side: outside\n    emergency: { nine: \"911\" }".to_owned(),
+        ),
+        (
+            "an emergency number without another",
+            "    side: outside",
+            "    side: outside\n    emergency: { sos: \"9 1\" }".to_owned(),
+        ),
         ("no list of plans", "peers:", "dial_plans: [office]\npeers:".to_owned()),
     ];
     let cases: Vec<(&str, &str, &str)> =

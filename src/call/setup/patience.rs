@@ -36,6 +36,9 @@ impl Setup {
                 self.note(core, false, context);
                 self.give_up_target(core, context)
             }
+            Timer::Ring if core.story.emergency && self.targets.has_more() => {
+                self.give_up_target(core, context)
+            }
             Timer::Ring => {
                 let refusal = Refusal::new(
                     code::POST_DIAL_DELAY_TIMEOUT,

@@ -1,4 +1,4 @@
-//! Keys of listeners, peers, sites and routes.
+//! Keys of listeners, peers and sites.
 //!
 //! Owns no reading. Read first: `mod.rs`.
 
@@ -193,6 +193,12 @@ pub static PEER: Section = Section {
             Kind::Count(0, 8),
             "6",
             "digits that a number without + may have, where a route names it, to leave as it is dialled (112, 116117)",
+        ),
+        Key::means(
+            "emergency",
+            Kind::Words(&Kind::Number, 64),
+            "as it was dialled, and urn:service:sos as that",
+            "what this trunk knows an emergency number as; sos stands for the services that are asked for by name",
         ),
         Key::means(
             "default_caller",
@@ -439,57 +445,11 @@ pub static SITE: Section = Section {
             "none",
             "host names that stand for this edge in its PBXs' requests, beside the listeners' own",
         ),
-        Key::value("channels", Kind::Count(1, 1_000_000), "30", "its calls at once over its trunks (10004)"),
-    ],
-};
-
-/// A route.
-pub static ROUTE: Section = Section {
-    name: "a route",
-    keys: &[
-        Key::required("name", Kind::Name, "what records and refusals call it"),
-        Key::required(
-            "direction",
-            Kind::Word(&["outbound", "inbound", "internal", "transit"]),
-            "outbound is inside to outside; transit is trunk to trunk and happens only where a route says so",
-        ),
-        Key::means(
-            "from",
-            Kind::List(&Kind::Reference("peers"), ENTRIES_MAX),
-            "any peer on the side where the direction begins",
-            "who may use it",
-        ),
-        Key::means(
-            "called",
-            Kind::List(&Kind::Pattern, NUMBERS_MAX),
-            "any number",
-            "numbers and user names; \"+44*\" is a prefix, \"*\" or any is any, \"did\" is any number of the target's site",
-        ),
-        Key::means(
-            "caller",
-            Kind::List(&Kind::Pattern, NUMBERS_MAX),
-            "any caller",
-            "callers, written in the same way",
-        ),
-        Key::required(
-            "to",
-            Kind::List(&Kind::Either(&[Kind::Reference("peers"), Kind::Section(&ROUTE_TARGET)]), TARGETS_MAX),
-            "where it leads: peers in order, or with priority and weight",
-        ),
-    ],
-};
-
-/// A target of a route with its order.
-pub static ROUTE_TARGET: Section = Section {
-    name: "a target",
-    keys: &[
-        Key::required("peer", Kind::Reference("peers"), "where it leads"),
-        Key::value("priority", Kind::Count(1, 65_535), "1", "lower is tried first"),
         Key::value(
-            "weight",
-            Kind::Count(0, 65_535),
-            "1",
-            "its share among equals; 0 is tried only when the others fail",
+            "channels",
+            Kind::Count(1, 1_000_000),
+            "30",
+            "its calls at once over its trunks (10004); where emergency calls are recognised one of them, and of concurrent_calls of each trunk, is kept for these",
         ),
     ],
 };

@@ -5,6 +5,7 @@
 
 mod cast;
 mod media;
+mod routes;
 mod rules;
 mod secret;
 mod shell;
@@ -41,8 +42,9 @@ pub const ALLOW_REFUSE: &[&str] = &["allow", "refuse"];
 const TRANSPORTS: Kind = Kind::List(&Kind::Word(&["udp", "tcp", "tls"]), 3);
 const SINK: Kind = Kind::Either(&[Kind::Word(&["stdout", "discard"]), Kind::Section(&FILE_SINK)]);
 
-pub use cast::{CERTIFICATE, REFUSAL, REFUSAL_PRESETS, ROUTE, ROUTE_TARGET};
+pub use cast::{CERTIFICATE, REFUSAL, REFUSAL_PRESETS};
 pub use media::PEER_MEDIA;
+pub use routes::{ROUTE, ROUTE_TARGET};
 pub use rules::{CALL_RULES, OBSERVE, SCREEN_RULES};
 pub use secret::{CREDENTIAL, HA1, PASSWORD};
 pub use shell::FILE_SINK;

@@ -166,6 +166,20 @@ impl Rule {
         }
     }
 
+    /// Whether it is asked of an emergency call, too: only what keeps a request from going round for ever, or is no call.
+    #[must_use]
+    pub const fn holds_for_emergencies(&self) -> bool {
+        match self {
+            Self::Methods | Self::Hops(_) | Self::Loops => true,
+            Self::SecureTransport
+            | Self::ForeignHost
+            | Self::Replaces
+            | Self::Blocklist(_)
+            | Self::ConcurrentCalls(_)
+            | Self::MaxDuration(_) => false,
+        }
+    }
+
     /// What it means, in plain words.
     #[must_use]
     pub fn describe(&self) -> String {
