@@ -15,6 +15,8 @@ mod attacks;
 mod calls;
 #[path = "engine/credentials.rs"]
 mod credentials;
+#[path = "engine/destinations.rs"]
+mod destinations;
 #[path = "engine/dial_plans.rs"]
 mod dial_plans;
 #[path = "engine/doors.rs"]

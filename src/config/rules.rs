@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::Source;
-use super::fields::{Fields, word_of};
+use super::fields::{Fields, choose, word_of};
 use super::keys::{Kind, Section};
 use super::problem::{Cause, Desk, Place, quoted};
 use super::settings::path;
@@ -13,8 +13,10 @@ use super::table::{CALL_RULES, NUMBERS_MAX, SCREEN_RULES};
 use super::tree::Value;
 use super::values;
 use crate::clock::Wall;
+use crate::policy::number::RiskTier;
 use crate::policy::rules::{
-    Blocklist, ConcurrentCalls, Entry, Hops, MaxDuration, OBSERVE_DEFAULT, Observe, Rule, Rules,
+    Blocklist, ConcurrentCalls, Countries, Entry, HighRisk, Hops, MaxDuration, NumberType, NumberTypes,
+    OBSERVE_DEFAULT, Observe, Rule, Rules,
 };
 use crate::policy::sources;
 
@@ -60,12 +62,55 @@ fn entries(policy: &Fields<'_>, stage: &str, section: &'static Section, source: 
 fn rule(name: &str, fields: &Fields<'_>, source: &Source) -> Option<(Rule, Option<Observe>)> {
     let rule = match name {
         "blocklist" => return blocklist(&fields.section(name)?, source),
+        "countries" | "number_types" | "high_risk" => {
+            let fields = fields.section(name)?;
+            return Some((destinations(name, &fields), observe(&fields, source)));
+        }
         "hop_limit" => Rule::Hops(Hops { vias_max: fields.section(name)?.count("vias") }),
         "concurrent_calls" => Rule::ConcurrentCalls(ConcurrentCalls { calls_max: fields.count_if(name)? }),
         "max_duration" => Rule::MaxDuration(MaxDuration { duration_max: fields.time_if(name)? }),
         _ => return None,
     };
     Some((rule, None))
+}
+
+/// The rules about where a number leads.
+fn destinations(name: &str, fields: &Fields<'_>) -> Rule {
+    match name {
+        "countries" => {
+            let mut countries = Countries::default();
+            for (entry, _) in fields.words("allow", country) {
+                match entry.strip_prefix('+') {
+                    Some(digits) => countries.prefixes.push(digits.into()),
+                    None => countries.regions.push(entry),
+                }
+            }
+            Rule::Countries(countries)
+        }
+        "number_types" if fields.is_set("refuse") => {
+            let kinds = NumberType::ALL.map(|kind| (kind.name(), kind));
+            let refuse = fields.words("refuse", |text| choose(text, &kinds));
+            Rule::NumberTypes(NumberTypes { refuse: refuse.into_iter().map(|(kind, _)| kind).collect() })
+        }
+        "number_types" => Rule::NumberTypes(NumberTypes::default()),
+        _ => {
+            let tiers = [RiskTier::Deny, RiskTier::High, RiskTier::Watch].map(|tier| (tier.name(), tier));
+            Rule::HighRisk(HighRisk { from: fields.choice("refuse", &tiers).unwrap_or(RiskTier::Deny) })
+        }
+    }
+}
+
+/// A country by its two letters, or `+` and digits with or without a star.
+fn country(text: &str) -> Result<Box<str>, Cause> {
+    let bare = text.strip_suffix('*').unwrap_or(text);
+    let digits = bare.strip_prefix('+').unwrap_or_default();
+    let prefix = (1..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let region = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
+    if prefix || region {
+        return Ok(bare.into());
+    }
+    let cause = Cause::new(format!("{} is neither a country nor a prefix", quoted(text)));
+    Err(cause.cure("write its two letters, as in LV, or digits with +, as in \"+371\""))
 }
 
 fn blocklist(fields: &Fields<'_>, source: &Source) -> Option<(Rule, Option<Observe>)> {

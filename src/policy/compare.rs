@@ -10,7 +10,7 @@ use super::identity::CallerIn;
 use super::login::Login;
 use super::peer::{Direction, PassedHeader, Peer, Refreshes, Site};
 use super::route::Route;
-use super::rules::{Entry, Rule};
+use super::rules::Entry;
 use super::{Policy, sources};
 use crate::clock::time_text;
 use crate::sip::digest::Hash;
@@ -42,14 +42,19 @@ pub fn compare(old: &Policy, new: &Policy) -> Vec<String> {
 }
 
 /// Says that a number which bounds something went up.
-fn raised<N: PartialOrd + std::fmt::Display>(what: &str, old: N, new: N, weaker: &mut Vec<String>) {
+pub(super) fn raised<N: PartialOrd + std::fmt::Display>(
+    what: &str,
+    old: N,
+    new: N,
+    weaker: &mut Vec<String>,
+) {
     if new > old {
         weaker.push(format!("{what} went up from {old} to {new}"));
     }
 }
 
 /// Says that a time which bounds something became longer.
-fn longer(what: &str, old: Duration, new: Duration, weaker: &mut Vec<String>) {
+pub(super) fn longer(what: &str, old: Duration, new: Duration, weaker: &mut Vec<String>) {
     if new > old {
         weaker.push(format!("{what} became longer: {} instead of {}", time_text(new), time_text(old)));
     }
@@ -284,34 +289,7 @@ fn entry(old: &Entry, new: &Entry, weaker: &mut Vec<String>) {
         }
         (Some(_) | None, Some(_) | None) => {}
     }
-    match (&old.rule, &new.rule) {
-        (Rule::Hops(old), Rule::Hops(new)) => {
-            raised(&format!("the Via values that {path} bears"), old.vias_max, new.vias_max, weaker);
-        }
-        (Rule::Blocklist(old), Rule::Blocklist(new)) => {
-            if !new.covers(old) {
-                weaker.push(format!("{path} no longer refuses every number that it refused"));
-            }
-        }
-        (Rule::ConcurrentCalls(old), Rule::ConcurrentCalls(new)) => {
-            raised(&format!("calls at once of {path}"), old.calls_max, new.calls_max, weaker);
-        }
-        (Rule::MaxDuration(old), Rule::MaxDuration(new)) => {
-            longer(&format!("a call in {path}"), old.duration_max, new.duration_max, weaker);
-        }
-        (
-            Rule::Methods
-            | Rule::SecureTransport
-            | Rule::Hops(_)
-            | Rule::Loops
-            | Rule::ForeignHost
-            | Rule::Replaces
-            | Rule::Blocklist(_)
-            | Rule::ConcurrentCalls(_)
-            | Rule::MaxDuration(_),
-            _,
-        ) => {}
-    }
+    super::rules::weaker::rule(path, &old.rule, &new.rule, weaker);
 }
 
 fn routes(old: &[Route], new: &[Route], weaker: &mut Vec<String>) {
@@ -340,7 +318,7 @@ fn strangers(old: &sources::Settings, new: &sources::Settings, weaker: &mut Vec<
 mod tests {
     use super::super::Plan;
     use super::super::fixture::{PBX, TRUNK, changed, plan};
-    use super::super::rules::{Blocklist, ConcurrentCalls, MaxDuration, Observe, Rules};
+    use super::super::rules::{Blocklist, ConcurrentCalls, MaxDuration, Observe, Rule, Rules};
     use super::*;
     use crate::clock::Wall;
     use crate::policy::form::{Form, Substitute};

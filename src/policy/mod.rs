@@ -124,6 +124,9 @@ impl Policy {
         let Plan { generation, listeners, peers, mut sites, mut routes, mut rules, sources, media } = plan;
         let index = Index::build(&peers)?;
         rules.complete();
+        if peers.iter().flatten().any(|peer| peer.dialling.is_some()) {
+            rules.complete_destinations();
+        }
         for route in &mut routes {
             route.prepare();
         }

@@ -7,7 +7,7 @@ use ringfence::config::plans::plans;
 use ringfence::config::world;
 use ringfence::policy::number::{DialPlan, Dialling, World};
 use ringfence::policy::route::Pattern;
-use ringfence::policy::rules::{Blocklist, Entry, Rule};
+use ringfence::policy::rules::{Blocklist, Countries, Entry, NumberTypes, Rule};
 use ringfence::policy::{Plan, Policy};
 
 use super::edge::{Edge, OTHER, PBX, Seen, TRUNK, alter, from, plan};
@@ -30,9 +30,19 @@ fn dialling(peer: &str, name: &str) -> Option<Arc<Dialling>> {
     }))
 }
 
-/// Gives the PBX a dial plan.
+/// Gives the PBX a dial plan; every destination is allowed.
 fn dials_by(plan: &mut Plan, name: &str) {
     alter(plan, 0, |pbx| pbx.dialling = dialling("pbx", name));
+    everywhere(plan);
+}
+
+/// Lets calls go wherever there is a country: what these tests ask is how numbers are read.
+fn everywhere(plan: &mut Plan) {
+    let prefixes = (1..=9).map(|digit| digit.to_string().into()).collect();
+    let countries = Countries { prefixes, ..Countries::default() };
+    let none = NumberTypes { refuse: Vec::new() };
+    plan.rules.outbound.push(Entry::enforced("countries", Rule::Countries(countries)));
+    plan.rules.outbound.push(Entry::enforced("types", Rule::NumberTypes(none)));
 }
 
 fn under(name: &str) -> Arc<Policy> {
@@ -179,6 +189,7 @@ fn a_message_is_read_alike_and_a_trunk_may_have_a_plan_too() {
     let policy = plan(|plan| {
         alter(plan, 2, |other| other.dialling = dialling("other", "us_direct"));
         alter(plan, 1, |trunk| trunk.dialling = dialling("trunk", "us_direct"));
+        everywhere(plan);
     });
     let mut edge = Edge::under(Arc::clone(&policy));
     let text = |uri: &str| Request::new("MESSAGE", OTHER).with(|r| r.uri = uri.into()).text();

@@ -63,6 +63,24 @@ pub static CALL_RULES: Section = Section {
             "numbers that nobody may call (32203)",
         ),
         Key::means(
+            "countries",
+            Kind::Section(&COUNTRIES),
+            "of numbers read by a dial plan those of the plan's own country alone",
+            "countries that may be called (32205)",
+        ),
+        Key::means(
+            "number_types",
+            Kind::Section(&NUMBER_TYPES),
+            "of numbers read by a dial plan every kind named below is refused",
+            "kinds of numbers that nobody may call (32203)",
+        ),
+        Key::means(
+            "high_risk",
+            Kind::Section(&HIGH_RISK),
+            "of numbers read by a dial plan those behind prefixes of risk deny are refused",
+            "prefixes that fraud goes to, by the table that is built in (32203)",
+        ),
+        Key::means(
             "concurrent_calls",
             Kind::Count(1, 1_000_000),
             "the peer's own cap alone",
@@ -99,6 +117,57 @@ static BLOCKLIST: Section = Section {
             "false",
             "whether it only judges and alerts; true lasts 14 days from the date of this file, and then it refuses",
         ),
+    ],
+};
+
+const OBSERVES: &[Kind] = &[Kind::Flag, Kind::Section(&OBSERVE)];
+const OBSERVED: Key = Key::value(
+    "observe",
+    Kind::Either(OBSERVES),
+    "false",
+    "whether it only judges and alerts; true lasts 14 days from the date of this file, and then it refuses",
+);
+
+static COUNTRIES: Section = Section {
+    name: "countries",
+    keys: &[
+        Key::means(
+            "allow",
+            Kind::List(&Kind::Pattern, 1_000),
+            "the home country alone",
+            "countries by their two letters, and prefixes with +; a prefix opens what is refused behind a shorter one",
+        ),
+        OBSERVED,
+    ],
+};
+
+/// The words of `number_types`.
+pub const TYPES: &[&str] =
+    &["premium", "shared_cost", "personal", "satellite", "international_networks", "pager"];
+
+static NUMBER_TYPES: Section = Section {
+    name: "number_types",
+    keys: &[
+        Key::value(
+            "refuse",
+            Kind::List(&Kind::Word(TYPES), 6),
+            "[premium, shared_cost, personal, satellite, international_networks, pager]",
+            "the kinds that are refused",
+        ),
+        OBSERVED,
+    ],
+};
+
+static HIGH_RISK: Section = Section {
+    name: "high_risk",
+    keys: &[
+        Key::value(
+            "refuse",
+            Kind::Word(&["deny", "high", "watch"]),
+            "deny",
+            "the lowest tier that is refused: deny, high or watch; high is refused by countries already unless its country is allowed",
+        ),
+        OBSERVED,
     ],
 };
 

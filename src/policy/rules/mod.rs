@@ -5,13 +5,18 @@
 
 pub mod blocklist;
 pub mod concurrent_calls;
+pub mod countries;
+mod destination;
 pub mod foreign_host;
+pub mod high_risk;
 pub mod hops;
 pub mod loops;
 pub mod max_duration;
 pub mod methods;
+pub mod number_types;
 pub mod replaces;
 pub mod secure_transport;
+pub(super) mod weaker;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,8 +31,11 @@ use crate::clock::Wall;
 
 pub use blocklist::Blocklist;
 pub use concurrent_calls::ConcurrentCalls;
+pub use countries::Countries;
+pub use high_risk::HighRisk;
 pub use hops::Hops;
 pub use max_duration::MaxDuration;
+pub use number_types::{NumberType, NumberTypes};
 
 /// How long `observe` lasts when the YAML names no end: 14 days.
 pub const OBSERVE_DEFAULT: Duration = Duration::from_secs(14 * 24 * 3600);
@@ -110,6 +118,12 @@ pub enum Rule {
     Replaces,
     /// Numbers nobody may call.
     Blocklist(Blocklist),
+    /// Countries that may be called.
+    Countries(Countries),
+    /// Kinds of numbers nobody may call.
+    NumberTypes(NumberTypes),
+    /// Prefixes of risk.
+    HighRisk(HighRisk),
     /// Calls at once.
     ConcurrentCalls(ConcurrentCalls),
     /// How long an answered call may last.
@@ -128,6 +142,9 @@ impl Rule {
             Self::ForeignHost => "foreign_host",
             Self::Replaces => "replaces",
             Self::Blocklist(_) => "blocklist",
+            Self::Countries(_) => "countries",
+            Self::NumberTypes(_) => "number_types",
+            Self::HighRisk(_) => "high_risk",
             Self::ConcurrentCalls(_) => "concurrent_calls",
             Self::MaxDuration(_) => "max_duration",
         }
@@ -144,6 +161,9 @@ impl Rule {
             Self::ForeignHost => foreign_host::judge(question),
             Self::Replaces => replaces::judge(question),
             Self::Blocklist(blocklist) => blocklist.judge(question),
+            Self::Countries(countries) => countries.judge(question),
+            Self::NumberTypes(types) => types.judge(question),
+            Self::HighRisk(risk) => risk.judge(question),
             Self::ConcurrentCalls(cap) => cap.judge(question),
             Self::MaxDuration(cap) => cap.judge(),
         }
@@ -154,7 +174,7 @@ impl Rule {
     #[must_use]
     pub const fn may_observe(&self) -> bool {
         match self {
-            Self::Blocklist(_) => true,
+            Self::Blocklist(_) | Self::Countries(_) | Self::NumberTypes(_) | Self::HighRisk(_) => true,
             Self::Methods
             | Self::SecureTransport
             | Self::Hops(_)
@@ -175,6 +195,9 @@ impl Rule {
             | Self::ForeignHost
             | Self::Replaces
             | Self::Blocklist(_)
+            | Self::Countries(_)
+            | Self::NumberTypes(_)
+            | Self::HighRisk(_)
             | Self::ConcurrentCalls(_)
             | Self::MaxDuration(_) => false,
         }
@@ -196,6 +219,9 @@ impl Rule {
             Self::ForeignHost => "a call to a host that is not this edge is refused".to_owned(),
             Self::Replaces => "a new call may not take over or join another one".to_owned(),
             Self::Blocklist(blocklist) => blocklist.describe(),
+            Self::Countries(countries) => countries.describe(),
+            Self::NumberTypes(types) => types.describe(),
+            Self::HighRisk(risk) => risk.describe(),
             Self::ConcurrentCalls(cap) => cap.describe(),
             Self::MaxDuration(cap) => cap.describe(),
         }
@@ -272,6 +298,22 @@ impl Rules {
             if !self.screen.iter().any(|entry| entry.rule.name() == rule.name()) {
                 let path = format!("policy.screen.{}", rule.name());
                 self.screen.push(Entry::enforced(&path, rule));
+            }
+        }
+    }
+
+    /// Adds to `outbound` the rules about destinations that the YAML left out, in their default form: they stand where a dial
+    /// plan says for certain where a number leads.
+    pub fn complete_destinations(&mut self) {
+        let standing = [
+            Rule::Countries(Countries::default()),
+            Rule::NumberTypes(NumberTypes::default()),
+            Rule::HighRisk(HighRisk::default()),
+        ];
+        for rule in standing {
+            if !self.outbound.iter().any(|entry| entry.rule.name() == rule.name()) {
+                let path = format!("policy.outbound.{}", rule.name());
+                self.outbound.push(Entry::enforced(&path, rule));
             }
         }
     }

@@ -1,0 +1,58 @@
+//! What another form of a rule allows that the one before did not, in sentences.
+//!
+//! Owns the comparison of two rules of one kind. Refuses to judge whether it was meant. Read first: `../compare.rs`.
+
+use std::sync::Arc;
+
+use super::Rule;
+use crate::policy::compare::{longer, raised};
+
+/// Compares the rules at one place.
+pub fn rule(path: &Arc<str>, old: &Rule, new: &Rule, weaker: &mut Vec<String>) {
+    match (old, new) {
+        (Rule::Hops(old), Rule::Hops(new)) => {
+            raised(&format!("the Via values that {path} bears"), old.vias_max, new.vias_max, weaker);
+        }
+        (Rule::Blocklist(old), Rule::Blocklist(new)) => {
+            if !new.covers(old) {
+                weaker.push(format!("{path} no longer refuses every number that it refused"));
+            }
+        }
+        (Rule::ConcurrentCalls(old), Rule::ConcurrentCalls(new)) => {
+            raised(&format!("calls at once of {path}"), old.calls_max, new.calls_max, weaker);
+        }
+        (Rule::MaxDuration(old), Rule::MaxDuration(new)) => {
+            longer(&format!("a call in {path}"), old.duration_max, new.duration_max, weaker);
+        }
+        (Rule::Countries(old), Rule::Countries(new)) => {
+            for more in new.beyond(old) {
+                weaker.push(format!("{path} allows calls to {more}"));
+            }
+        }
+        (Rule::NumberTypes(old), Rule::NumberTypes(new)) => {
+            for kind in old.refuse.iter().filter(|kind| !new.refuse.contains(kind)) {
+                weaker.push(format!("{path} no longer refuses numbers of kind {}", kind.name()));
+            }
+        }
+        (Rule::HighRisk(old), Rule::HighRisk(new)) => {
+            if new.from > old.from {
+                weaker.push(format!("{path} no longer refuses prefixes of risk {}", old.from.name()));
+            }
+        }
+        (
+            Rule::Methods
+            | Rule::SecureTransport
+            | Rule::Hops(_)
+            | Rule::Loops
+            | Rule::ForeignHost
+            | Rule::Replaces
+            | Rule::Blocklist(_)
+            | Rule::Countries(_)
+            | Rule::NumberTypes(_)
+            | Rule::HighRisk(_)
+            | Rule::ConcurrentCalls(_)
+            | Rule::MaxDuration(_),
+            _,
+        ) => {}
+    }
+}
