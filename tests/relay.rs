@@ -170,7 +170,7 @@ fn e11_another_certificate_fails_its_leg_alone() {
     let edge = "127.61.12.1";
     let mut rig = Rig::new(&Settings::default());
     let phones = Phones::new(12);
-    // As a server: a client of DTLS 1.3 has keys before it is judged, though they open nothing.
+    // The edge is the server: whoever begins has shown its certificate and its key before it is judged.
     let (kind, rtp) = (Kind::Dtls { active: false }, Kind::Rtp);
     let (mut liar, mut call) =
         (Call::new(0, edge, &phones, kind, rtp), Call::new(1, edge, &phones, kind, rtp));

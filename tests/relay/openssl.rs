@@ -20,9 +20,10 @@ use super::{PATIENCE, Rig, phones};
 const LABEL: &str = "EXTRACTOR-dtls_srtp";
 const PORT: u16 = 41_000;
 
-/// A certificate and its key in a folder; its hash.
-fn certificate(folder: &Path) -> Fingerprint {
-    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("a key");
+/// A certificate and its key, of either kind, in a folder; its hash.
+fn certificate(folder: &Path, rsa: bool) -> Fingerprint {
+    let kind = if rsa { &rcgen::PKCS_RSA_SHA256 } else { &rcgen::PKCS_ECDSA_P256_SHA256 };
+    let key = rcgen::KeyPair::generate_for(kind).expect("a key");
     let certificate =
         rcgen::CertificateParams::new(Vec::new()).expect("none").self_signed(&key).expect("signed");
     std::fs::write(folder.join("peer.pem"), certificate.pem()).expect("a file");
@@ -76,9 +77,9 @@ fn exported(mut machine: Child) -> Vec<u8> {
 }
 
 /// A call between openssl on leg A and RTP in the clear on leg B.
-fn agrees(net: u8, active: bool, profile: &str, suite: Suite) {
+fn agrees(net: u8, active: bool, rsa: bool, (profile, suite): (&str, Suite)) {
     let folder = tempfile::tempdir().expect("a folder");
-    let fingerprint = certificate(folder.path());
+    let fingerprint = certificate(folder.path(), rsa);
     let mut rig = Rig::new(&Settings::default());
     let (edge, other) = (format!("127.61.{net}.1"), phones::socket(&format!("127.61.{net}.3")));
     let at = |port| SocketAddr::new(edge.parse().expect("an address"), port);
@@ -152,17 +153,23 @@ fn crosses(socket: &UdpSocket, edge: SocketAddr, own: &MasterKey, other: &UdpSoc
 }
 
 #[test]
-fn openssl_agrees_on_the_same_keys_in_either_role() {
+fn openssl_agrees_on_the_same_keys_in_either_role_and_with_either_kind_of_certificate() {
     if Command::new("openssl").arg("version").output().is_err() {
         assert!(std::env::var_os("RINGFENCE_BIN").is_none(), "openssl is not installed (Debian: openssl)");
         eprintln!("skipped: openssl is not installed");
         return;
     }
     let sha1 = ("SRTP_AES128_CM_SHA1_80", Suite::AesCm128HmacSha1T80);
-    let gcm = ("SRTP_AEAD_AES_256_GCM:SRTP_AEAD_AES_128_GCM", Suite::AeadAes256Gcm);
-    for (net, active, (profile, suite)) in
-        [(20, true, sha1), (21, false, sha1), (22, true, gcm), (23, false, gcm)]
-    {
-        agrees(net, active, profile, suite);
+    let gcm = ("SRTP_AEAD_AES_256_GCM", Suite::AeadAes256Gcm);
+    let rows = [
+        (20, true, false, sha1),
+        (21, false, false, sha1),
+        (22, true, false, gcm),
+        (23, false, false, gcm),
+        (24, true, true, sha1),
+        (25, false, true, sha1),
+    ];
+    for (net, active, rsa, profile) in rows {
+        agrees(net, active, rsa, profile);
     }
 }

@@ -2,13 +2,23 @@
 //!
 //! Owns that no key leaves it before the certificate is the one that the signalling told of, the peer has shown that it has
 //! its private key, and the profile is one that the leg lets. Refuses to know where datagrams come from.
-//! Read first: RFC 5763 §5; RFC 5764 §4.1, §4.2; RFC 8122 §5; RFC 7714 §12.
+//! Read first: RFC 5763 §5; RFC 5764 §4.1, §4.2; RFC 6347 §4.1.2.7, §4.2; RFC 8122 §5; RFC 7714 §12.
 
+use std::collections::VecDeque;
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use dimpl::{Dtls, Error, KeyingMaterial, Output, SrtpProfile, UnexpectedMessageError};
+use bytes::BytesMut;
+use rtc_dtls::cipher_suite::CipherSuiteId;
+use rtc_dtls::config::{ClientAuthType, ConfigBuilder, HandshakeConfig};
+use rtc_dtls::endpoint::{Endpoint, EndpointEvent};
+use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
+use rtc_shared::TransportProtocol;
+use rtc_shared::error::Error;
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use zeroize::Zeroizing;
 
@@ -17,8 +27,36 @@ use crate::clock::Tick;
 use crate::media::order::Fingerprint;
 use crate::media::srtp::{MasterKey, Suite};
 
-/// Suites that a handshake may agree on. The library offers all of them, and as a server takes the first that it is offered.
-pub const PROFILES: [Suite; 3] = [Suite::AeadAes256Gcm, Suite::AeadAes128Gcm, Suite::AesCm128HmacSha1T80];
+/// Suites that a handshake may agree on; of these a leg lets some, and those alone are offered or taken.
+pub const PROFILES: [Suite; 4] =
+    [Suite::AesCm128HmacSha1T80, Suite::AeadAes128Gcm, Suite::AeadAes256Gcm, Suite::AesCm128HmacSha1T32];
+
+/// Every wait for an answer, where we begin. RFC 6347 §4.2.4.1 says a second for any network; who waits for the first word of
+/// a call is served by less. The library sends a flight eight times, and gives up.
+const WAIT_ACTIVE: Duration = Duration::from_millis(700);
+/// The same, where the peer begins. The library sends its flight no more once the peer has repeated the one before, so it must
+/// have done so before the peer's own wait is over.
+const WAIT_PASSIVE: Duration = Duration::from_millis(450);
+/// All of one handshake: who has not come to its end by then begins another.
+const PATIENCE: Duration = Duration::from_secs(12);
+/// What we send at most: below what any tunnel leaves of 1,280 octets.
+const DATAGRAM_OCTETS_MAX: usize = 1_150;
+/// All that a peer may say in one handshake: a chain of certificates, sent a few times. The library keeps what it cannot use
+/// yet; more than this ends it.
+pub const OCTETS_MAX: usize = 64 << 10;
+/// Where the peer is, as the library is told: it knows one, and sends nothing.
+const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 1);
+/// The first octet of a record of a handshake (RFC 5246 §6.2.1).
+const HANDSHAKE_RECORD: u8 = 22;
+/// What exports keys for SRTP (RFC 5764 §4.2).
+const LABEL: &str = "EXTRACTOR-dtls_srtp";
+/// Ciphers of the handshake itself: for a certificate of either kind on the peer's side, ours is ECDSA's.
+const CIPHERS: [CipherSuiteId; 4] = [
+    CipherSuiteId::Tls_Ecdhe_Ecdsa_With_Aes_128_Gcm_Sha256,
+    CipherSuiteId::Tls_Ecdhe_Rsa_With_Aes_128_Gcm_Sha256,
+    CipherSuiteId::Tls_Ecdhe_Ecdsa_With_ChaCha20_Poly1305_Sha256,
+    CipherSuiteId::Tls_Ecdhe_Rsa_With_ChaCha20_Poly1305_Sha256,
+];
 
 /// What came of a handshake.
 #[derive(Debug)]
@@ -32,11 +70,11 @@ pub struct Keys {
 /// Why a handshake is over without keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Broken {
-    /// The certificate is not the one that was signalled.
+    /// Who has shown to have the key of its certificate is not who was signalled.
     Certificate,
-    /// No profile for SRTP was agreed on, or one that this leg does not let.
+    /// It came to its end, and no profile for SRTP was agreed on that this leg lets.
     Profile,
-    /// The peer, or time, ended it; what the library says of it.
+    /// The peer, or time, ended it, or somebody in its name did before anything was proven; what is known of it.
     Protocol(String),
 }
 
@@ -67,17 +105,23 @@ pub enum Step {
 
 /// One handshake.
 pub struct Handshake {
-    dtls: Dtls,
+    endpoint: Endpoint,
     identity: Arc<Identity>,
-    expected: Fingerprint,
     suites: Arc<[Suite]>,
     active: bool,
-    proven: bool,
-    connected: bool,
-    /// Keys, until both sides have ended the handshake.
+    /// Somebody proved to be another.
+    other: Arc<AtomicBool>,
+    /// When it must have come to its end; `None` until it has begun.
+    by: Option<Tick>,
+    /// Octets of the peer so far.
+    taken: usize,
+    outgoing: VecDeque<BytesMut>,
+    /// Keys that were not told yet.
     keys: Option<Box<Keys>>,
-    /// Keys were told.
+    /// It came to its end.
     done: bool,
+    /// What was said without proof that it is over.
+    word: Option<String>,
     broken: Option<Broken>,
 }
 
@@ -90,89 +134,86 @@ impl Handshake {
         active: bool,
         now: Tick,
     ) -> Self {
-        let at = identity.instant(now);
-        let dtls = Dtls::new_auto(Arc::clone(&identity.config), identity.certificate(), at);
+        let other = Arc::new(AtomicBool::new(false));
+        let made = catch_unwind(AssertUnwindSafe(|| config(identity, expected, suites, active, &other)))
+            .unwrap_or_else(|_| Err(Broken::Protocol(FAILED.to_owned())));
+        let (config, broken) = match made {
+            Ok(config) => (Some(Arc::new(config)), None),
+            Err(broken) => (None, Some(broken)),
+        };
+        let server = if active { None } else { config.clone() };
         let mut handshake = Self {
-            dtls,
+            endpoint: Endpoint::new(PEER, TransportProtocol::UDP, server),
             identity: Arc::clone(identity),
-            expected: expected.clone(),
             suites: Arc::clone(suites),
             active,
-            proven: false,
-            connected: false,
+            other,
+            by: active.then(|| now.after(PATIENCE)),
+            taken: 0,
+            outgoing: VecDeque::new(),
             keys: None,
             done: false,
-            broken: None,
+            word: None,
+            broken,
         };
-        handshake.guarded(|dtls| {
-            dtls.set_active(active);
-            dtls.handle_timeout(at)
-        });
+        if let (true, Some(config)) = (active, config) {
+            handshake.asked(now, true, |endpoint, at| {
+                endpoint.connect(at, PEER, config, None).map(|()| Vec::new())
+            });
+        }
         handshake
     }
 
     /// Takes a datagram of the peer.
     pub fn take(&mut self, now: Tick, datagram: &[u8]) {
-        let at = self.identity.instant(now);
-        self.guarded(|dtls| {
-            dtls.handle_timeout(at)?;
-            dtls.handle_packet(datagram)
-        });
+        self.by.get_or_insert_with(|| now.after(PATIENCE));
+        self.taken = self.taken.saturating_add(datagram.len());
+        if self.taken > OCTETS_MAX {
+            // Behind the end it is our last flight that is asked for again: enough is enough there as well.
+            self.ends(Broken::Protocol(format!("the peer said more than {OCTETS_MAX} octets")));
+            return;
+        }
+        let matters = datagram.first() == Some(&HANDSHAKE_RECORD);
+        self.asked(now, matters, |endpoint, at| endpoint.read(at, PEER, None, BytesMut::from(datagram)));
     }
 
     /// Looks at the time.
     pub fn pass(&mut self, now: Tick) {
-        let at = self.identity.instant(now);
-        self.guarded(|dtls| dtls.handle_timeout(at));
+        if self.done {
+            return;
+        }
+        if self.by.is_some_and(|by| by <= now) {
+            let cause = self.word.take().unwrap_or_else(|| "it took too long".to_owned());
+            self.ends(Broken::Protocol(cause));
+            return;
+        }
+        if self.endpoint.poll_timeout(&PEER).is_some_and(|due| due <= self.identity.instant(now)) {
+            self.asked(now, true, |endpoint, at| endpoint.handle_timeout(PEER, at).map(|()| Vec::new()));
+        }
     }
 
     /// The next thing to do. To be asked until it waits or is broken.
     pub fn step(&mut self, buffer: &mut [u8]) -> Step {
-        loop {
-            if let Some(broken) = &self.broken {
-                return Step::Broken(broken.clone());
-            }
-            if self.connected
-                && let Some(keys) = self.keys.take()
-            {
-                self.done = true;
-                return Step::Keys(keys);
-            }
-            let (dtls, place) = (&mut self.dtls, &mut *buffer);
-            // A library that panics ends this handshake, and no thread with all its calls.
-            let polled = catch_unwind(AssertUnwindSafe(move || {
-                let place = place;
-                dtls.poll_output(place)
-            }));
-            let Ok(output) = polled else {
-                return self.ends(Broken::Protocol("the DTLS library failed".to_owned()));
+        if let Some(datagram) = self.outgoing.pop_front() {
+            return match buffer.get_mut(..datagram.len()) {
+                Some(place) => {
+                    place.copy_from_slice(&datagram);
+                    Step::Send(datagram.len())
+                }
+                None => self.ends(Broken::Protocol("a datagram of ours is too long".to_owned())),
             };
-            match output {
-                Output::Packet(packet) => return Step::Send(packet.len()),
-                // RFC 5763 §5: compared before anything that the peer says is believed.
-                Output::PeerCert(der) if hash(&self.expected, der) => self.proven = true,
-                Output::PeerCert(_) => return self.ends(Broken::Certificate),
-                Output::KeyingMaterial(material, profile) => {
-                    self.keys = keys(&material, profile, self.active, &self.suites);
-                    if self.keys.is_none() {
-                        return self.ends(Broken::Profile);
-                    }
-                }
-                Output::Connected if self.proven => self.connected = true,
-                Output::Connected => return self.ends(Broken::Certificate),
-                Output::Timeout(_) if self.connected && !self.done => {
-                    return self.ends(Broken::Profile);
-                }
-                Output::Timeout(at) => return Step::Wait(self.identity.tick(at)),
-                Output::BufferTooSmall { .. } => {
-                    return self.ends(Broken::Protocol("a datagram of ours is too long".to_owned()));
-                }
-                // RFC 5764 §5.1: nothing but keys is made of it. Who ends it says so in the signalling.
-                Output::ApplicationData(_) | Output::CloseNotify => {}
-                // What the library may learn to say is nothing that is waited for.
-                _ => {}
-            }
         }
+        if let Some(broken) = &self.broken {
+            return Step::Broken(broken.clone());
+        }
+        if let Some(keys) = self.keys.take() {
+            return Step::Keys(keys);
+        }
+        let never = Tick::from_micros(u64::MAX);
+        let due = self.endpoint.poll_timeout(&PEER).filter(|_| !self.done);
+        let by = self.by.filter(|_| !self.done);
+        let due = due.map(|due| self.identity.tick(due));
+        Step::Wait([due, by].into_iter().flatten().min().unwrap_or(never))
     }
 
     fn ends(&mut self, broken: Broken) -> Step {
@@ -180,34 +221,138 @@ impl Handshake {
         Step::Broken(broken)
     }
 
-    fn guarded(&mut self, act: impl FnOnce(&mut Dtls) -> Result<(), Error>) {
+    /// Asks the library. `matters` is false of what anybody can say in a peer's name and nothing needs: an error there ends
+    /// nothing (RFC 6347 §4.1.2.7), and is not answered.
+    fn asked(
+        &mut self,
+        now: Tick,
+        matters: bool,
+        ask: impl FnOnce(&mut Endpoint, Instant) -> Result<Vec<EndpointEvent>, Error>,
+    ) {
         if self.broken.is_some() {
             return;
         }
-        let dtls = &mut self.dtls;
-        match catch_unwind(AssertUnwindSafe(|| act(dtls))) {
-            // RFC 6347 §4.1.2.7: what is no answer is left out. The library says so before it has changed anything.
-            Ok(
-                Ok(())
-                | Err(Error::UnexpectedMessage(UnexpectedMessageError::UnrecognizedAutoServerResponse)),
-            ) => {}
-            Ok(Err(error)) => self.broken = Some(Broken::Protocol(error.to_string())),
-            Err(_) => self.broken = Some(Broken::Protocol("the DTLS library failed".to_owned())),
+        let at = self.identity.instant(now);
+        let endpoint = &mut self.endpoint;
+        // A library that panics ends this handshake, and no thread with all its calls.
+        let said = catch_unwind(AssertUnwindSafe(|| {
+            let said = ask(endpoint, at);
+            (said, std::iter::from_fn(|| endpoint.poll_transmit()).map(|sent| sent.message).collect())
+        }));
+        let (said, outgoing): (_, VecDeque<BytesMut>) = match said {
+            Ok(said) => said,
+            Err(_) => {
+                self.ends(Broken::Protocol(FAILED.to_owned()));
+                return;
+            }
+        };
+        match said {
+            Ok(events) => {
+                self.outgoing.extend(outgoing);
+                events.into_iter().for_each(|event| self.heard(&event));
+            }
+            Err(_) if self.done => {}
+            Err(error) if !matters => self.word = Some(error.to_string()),
+            Err(error) => {
+                // The alert that tells the peer why.
+                self.outgoing.extend(outgoing);
+                let broken = if self.other.load(Ordering::Relaxed) {
+                    Broken::Certificate
+                } else {
+                    Broken::Protocol(self.word.take().unwrap_or_else(|| error.to_string()))
+                };
+                self.ends(broken);
+            }
         }
     }
+
+    fn heard(&mut self, event: &EndpointEvent) {
+        match event {
+            EndpointEvent::HandshakeComplete => {
+                self.done = true;
+                match self.exported() {
+                    Some(keys) => self.keys = Some(keys),
+                    None => drop(self.ends(Broken::Profile)),
+                }
+            }
+            // RFC 5764 §5.1: nothing but keys is made of it. Who ends it says so in the signalling.
+            EndpointEvent::ApplicationData(_) | EndpointEvent::PeerClosed => {}
+            // What the library may learn to say is nothing that is waited for.
+            _ => {}
+        }
+    }
+
+    /// Both sides' keys, where the peer is who it must be.
+    fn exported(&self) -> Option<Box<Keys>> {
+        let state = self.endpoint.get_connection_state(PEER)?;
+        let suite = suite_of(state.srtp_protection_profile())?;
+        // The library asks of both that a certificate is shown; it is asked again here, for without one nobody is proven.
+        if !self.suites.contains(&suite) || state.peer_certificates.is_empty() {
+            return None;
+        }
+        // RFC 5764 §4.2: the client's key, the server's, the client's salt, the server's.
+        let octets = 2 * (suite.key_octets() + suite.salt_octets());
+        let material = state.export_keying_material(LABEL, &[], octets).ok()?;
+        let (both, salts) = material.as_ref().split_at_checked(2 * suite.key_octets())?;
+        let (client, server) = both.split_at_checked(suite.key_octets())?;
+        let (client_salt, server_salt) = salts.split_at_checked(suite.salt_octets())?;
+        let key = |key: &[u8], salt: &[u8]| MasterKey::new(suite, &Zeroizing::new([key, salt].concat())).ok();
+        let (client, server) = (key(client, client_salt)?, key(server, server_salt)?);
+        let (outbound, inbound) = if self.active { (client, server) } else { (server, client) };
+        Some(Box::new(Keys { inbound, outbound }))
+    }
 }
+
+const FAILED: &str = "the DTLS library failed";
 
 impl fmt::Debug for Handshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { active, proven, done, broken, .. } = self;
+        let Self { active, done, broken, .. } = self;
         let mut shown = f.debug_struct("Handshake");
-        shown.field("active", active).field("proven", proven).field("done", done).field("broken", broken);
-        shown.finish_non_exhaustive()
+        shown.field("active", active).field("done", done).field("broken", broken).finish_non_exhaustive()
     }
 }
 
+/// What the library is told of one handshake.
+fn config(
+    identity: &Identity,
+    expected: &Fingerprint,
+    suites: &[Suite],
+    active: bool,
+    other: &Arc<AtomicBool>,
+) -> Result<HandshakeConfig, Broken> {
+    let profiles: Vec<_> = suites.iter().copied().filter_map(profile_of).collect();
+    if profiles.is_empty() {
+        return Err(Broken::Profile);
+    }
+    let (expected, other) = (expected.clone(), Arc::clone(other));
+    // Asked once the peer has shown that it has the private key: by its signature of the key exchange, or of all that was said.
+    let is_peer = move |chain: &[Vec<u8>], _: &[_]| match chain.first() {
+        // RFC 5763 §5: compared before anything that the peer says is believed.
+        Some(der) if is_of(&expected, der) => Ok(()),
+        Some(_) | None => {
+            other.store(true, Ordering::Relaxed);
+            Err(Error::ErrInvalidCertificate)
+        }
+    };
+    ConfigBuilder::default()
+        .with_crypto_provider(identity.provider())
+        .with_certificates(vec![identity.certificate()])
+        .with_cipher_suites(CIPHERS.to_vec())
+        .with_srtp_protection_profiles(profiles)
+        // RFC 5763 §5: both show a certificate, signed by whomever.
+        .with_client_auth(ClientAuthType::RequireAnyClientCert)
+        .with_insecure_skip_verify(true)
+        .with_verify_peer_certificate(Some(Arc::new(is_peer)))
+        .with_server_name(super::identity::NAME.to_owned())
+        .with_flight_interval(if active { WAIT_ACTIVE } else { WAIT_PASSIVE })
+        .with_mtu(DATAGRAM_OCTETS_MAX)
+        .build(active, None)
+        .map_err(|error| Broken::Protocol(error.to_string()))
+}
+
 /// Whether a certificate is the one of a fingerprint; a hash that is not known, or too weak, is nobody's.
-fn hash(expected: &Fingerprint, der: &[u8]) -> bool {
+fn is_of(expected: &Fingerprint, der: &[u8]) -> bool {
     match &*expected.hash {
         "sha-256" => expected.octets[..] == Sha256::digest(der)[..],
         "sha-384" => expected.octets[..] == Sha384::digest(der)[..],
@@ -216,29 +361,17 @@ fn hash(expected: &Fingerprint, der: &[u8]) -> bool {
     }
 }
 
-/// Both sides' keys from what the handshake exports.
-fn keys(
-    material: &KeyingMaterial,
-    profile: SrtpProfile,
-    active: bool,
-    suites: &[Suite],
-) -> Option<Box<Keys>> {
-    let suite = match profile {
-        SrtpProfile::AES128_CM_SHA1_80 => Suite::AesCm128HmacSha1T80,
-        SrtpProfile::AEAD_AES_128_GCM => Suite::AeadAes128Gcm,
-        SrtpProfile::AEAD_AES_256_GCM => Suite::AeadAes256Gcm,
-        // The library may learn others; that is no reason to take them.
-        _ => return None,
-    };
-    if !suites.contains(&suite) {
-        return None;
+const fn profile_of(suite: Suite) -> Option<SrtpProtectionProfile> {
+    match suite {
+        Suite::AesCm128HmacSha1T80 => Some(SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80),
+        Suite::AesCm128HmacSha1T32 => Some(SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_32),
+        Suite::AeadAes128Gcm => Some(SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm),
+        Suite::AeadAes256Gcm => Some(SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm),
+        // RFC 5764 has none for them.
+        Suite::AesCm256HmacSha1T80 | Suite::AesCm256HmacSha1T32 => None,
     }
-    // RFC 5764 §4.2: the client's key, the server's, the client's salt, the server's.
-    let (both, salts) = material.split_at_checked(2 * suite.key_octets())?;
-    let (client, server) = both.split_at_checked(suite.key_octets())?;
-    let (client_salt, server_salt) = salts.split_at_checked(suite.salt_octets())?;
-    let key = |key: &[u8], salt: &[u8]| MasterKey::new(suite, &Zeroizing::new([key, salt].concat())).ok();
-    let (client, server) = (key(client, client_salt)?, key(server, server_salt)?);
-    let (outbound, inbound) = if active { (client, server) } else { (server, client) };
-    Some(Box::new(Keys { inbound, outbound }))
+}
+
+fn suite_of(profile: SrtpProtectionProfile) -> Option<Suite> {
+    Suite::ALL.into_iter().find(|suite| profile_of(*suite) == Some(profile))
 }

@@ -7,24 +7,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dimpl::{Config, DtlsCertificate};
+use rtc_dtls::crypto::{Certificate, CryptoPrivateKey};
+use rtc_dtls::crypto_provider::providers::AwsLcRsProvider;
+use rtc_dtls::crypto_provider::{RTCCryptoProvider, SignatureScheme};
 use sha2::{Digest as _, Sha256};
-use zeroize::Zeroize as _;
+use zeroize::Zeroizing;
 
 use crate::clock::Tick;
 use crate::media::order::Fingerprint;
 
-/// The first wait for an answer; it doubles. RFC 6347 §4.2.4.1 says a second for any network; who waits for the first word
-/// of a call is served by less, as RFC 9147 §5.8.2 lets.
-const FIRST_WAIT: Duration = Duration::from_millis(400);
-/// How often a flight is sent again: with the waits above for some 25 seconds.
-const RETRIES: usize = 5;
-/// All of a handshake.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// What we send at most: below what any tunnel leaves of 1,280 octets.
-const DATAGRAM_OCTETS_MAX: usize = 1_150;
-/// Datagrams of a peer that wait for one before them.
-const WAITING_MAX: usize = 16;
+/// What stands where a name would, in the certificate and in a first flight; the same everywhere.
+pub const NAME: &str = "media";
 
 /// A certificate or its key is of no use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,43 +33,32 @@ impl std::error::Error for BadIdentity {}
 
 /// Our certificate, its private key, and the beginning of time.
 pub struct Identity {
-    certificate: DtlsCertificate,
+    certificate: Certificate,
+    provider: Arc<dyn RTCCryptoProvider>,
     fingerprint: Fingerprint,
-    pub(super) config: Arc<Config>,
     began: Instant,
 }
 
 impl Identity {
-    /// From a certificate (X.509, DER) and its private key (PKCS #8, DER; ECDSA on P-256 or P-384). `began` is the instant of
+    /// From a certificate (X.509, DER) and its private key (PKCS #8, DER; ECDSA on P-256). `began` is the instant of
     /// [`Tick::ZERO`].
     ///
     /// # Errors
     /// When the library cannot work with them.
     pub fn new(certificate: Vec<u8>, private_key: Vec<u8>, began: Instant) -> Result<Self, BadIdentity> {
+        let private_key = Zeroizing::new(private_key);
         let octets = Sha256::digest(&certificate)[..].into();
-        let config = Config::builder()
-            .mtu(DATAGRAM_OCTETS_MAX)
-            .max_queue_rx(WAITING_MAX)
-            .flight_start_rto(FIRST_WAIT)
-            .flight_retries(RETRIES)
-            .handshake_timeout(PATIENCE)
-            // RFC 5763 §5: both show a certificate.
-            .require_client_certificate(true)
-            // RFC 6347 §4.2.1: nothing is computed for who cannot be answered.
-            .use_server_cookie(true)
-            .build()
+        let provider: Arc<dyn RTCCryptoProvider> = Arc::new(AwsLcRsProvider::new());
+        let signing_key = provider
+            .crypto()
+            .import_signing_key(SignatureScheme::EcdsaP256Sha256, &private_key)
             .map_err(|error| BadIdentity(error.to_string()))?;
-        config
-            .crypto_provider()
-            .key_provider
-            .load_private_key(&private_key)
-            .map_err(|error| BadIdentity(format!("{error:?}")))?;
-        Ok(Self {
-            certificate: DtlsCertificate { certificate, private_key },
-            fingerprint: Fingerprint { hash: "sha-256".into(), octets },
-            config: Arc::new(config),
-            began,
-        })
+        let certificate = Certificate {
+            certificate: vec![certificate.into()],
+            private_key: CryptoPrivateKey::from_signing_key(signing_key),
+        };
+        let fingerprint = Fingerprint { hash: "sha-256".into(), octets };
+        Ok(Self { certificate, provider, fingerprint, began })
     }
 
     /// What our certificate hashes to, as SDP tells it.
@@ -85,9 +67,14 @@ impl Identity {
         &self.fingerprint
     }
 
-    /// The certificate itself, for the library.
-    pub(super) fn certificate(&self) -> DtlsCertificate {
+    /// The certificate with its key, for the library; the key itself stands once.
+    pub(super) fn certificate(&self) -> Certificate {
         self.certificate.clone()
+    }
+
+    /// Where the library computes.
+    pub(super) fn provider(&self) -> Arc<dyn RTCCryptoProvider> {
+        Arc::clone(&self.provider)
     }
 
     pub(super) fn instant(&self, tick: Tick) -> Instant {
@@ -97,12 +84,6 @@ impl Identity {
     /// The first tick that is not before an instant.
     pub(super) fn tick(&self, instant: Instant) -> Tick {
         Tick::ZERO.after(instant.saturating_duration_since(self.began) + Duration::from_micros(1))
-    }
-}
-
-impl Drop for Identity {
-    fn drop(&mut self) {
-        self.certificate.private_key.zeroize();
     }
 }
 

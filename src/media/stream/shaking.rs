@@ -25,9 +25,11 @@ const AGAIN: Duration = Duration::from_secs(1);
 const LINGER: Duration = Duration::from_secs(20);
 /// Who may try at once on one socket: the signalled address, and others within the peer's networks.
 const CANDIDATES_MAX: usize = 4;
-/// Datagrams a second of one leg's handshakes from the signalled address, and as many from all others; one has about ten,
-/// and is sent again a few times.
+/// Datagrams a second of one leg's handshakes that go on, from the signalled address, and as many from all others; one has
+/// about ten, and is sent again a few times.
 const DATAGRAMS_PER_SECOND_MAX: u32 = 60;
+/// First flights a second, which anybody can write in the peer's name: they take nothing of what goes on.
+const BEGINNINGS_PER_SECOND_MAX: u32 = 20;
 /// Both sockets.
 const PORTS: [Port; 2] = [Port::Rtp, Port::Rtcp];
 
@@ -98,8 +100,10 @@ pub(super) struct Association {
     agreement: Agreement,
     identity: Arc<Identity>,
     paths: [Path; 2],
-    /// Of the signalled address, and of all others.
+    /// Of the signalled address, and of all others: what goes on.
     paces: [Pace; 2],
+    /// The same, of what would begin.
+    beginnings: [Pace; 2],
     /// When it must have come to its end.
     by: Option<Tick>,
     failed: bool,
@@ -116,7 +120,16 @@ impl Association {
             },
             keys: None,
         });
-        Self { agreement, identity, paths, paces: [Pace::default(); 2], by: None, failed: false, cause: None }
+        Self {
+            agreement,
+            identity,
+            paths,
+            paces: [Pace::default(); 2],
+            beginnings: [Pace::default(); 2],
+            by: None,
+            failed: false,
+            cause: None,
+        }
     }
 
     /// Whether it is the one that is agreed on.
@@ -158,8 +171,13 @@ impl Association {
         }
         let active = self.agreement.active;
         let signalled = self.agreement.remotes.get(port as usize) == Some(&Some(source));
-        let [known, others] = &mut self.paces;
-        if !(if signalled { known } else { others }).admits(now, DATAGRAMS_PER_SECOND_MAX) {
+        let (paces, per_second_max) = if is_first_flight(datagram) {
+            (&mut self.beginnings, BEGINNINGS_PER_SECOND_MAX)
+        } else {
+            (&mut self.paces, DATAGRAMS_PER_SECOND_MAX)
+        };
+        let [known, others] = paces;
+        if !(if signalled { known } else { others }).admits(now, per_second_max) {
             return Err(Cause::Pace);
         }
         let path = self.paths.get_mut(port as usize).ok_or(Cause::Handshake)?;

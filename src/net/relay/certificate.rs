@@ -7,10 +7,7 @@
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
 
 use crate::clock::{Clock, Tick};
-use crate::media::dtls::Identity;
-
-/// What stands where a name would; the same everywhere.
-const NAME: &str = "media";
+use crate::media::dtls::{Identity, NAME};
 
 /// Makes a key on P-256 and its certificate. `clock` is the one that the relay goes by.
 ///
