@@ -269,7 +269,7 @@ impl Engine {
                 self.media_fails(now, key, (code::CALLS_CUT, EndCause::NoSocket), &why, cure);
             }
             News::Unproven { why, .. } => {
-                let cure = "Its peer must show the certificate that it names, with an ECDSA key.";
+                let cure = "Its peer must speak DTLS 1.2 and show the certificate that it names.";
                 self.media_fails(now, key, (code::SECURE_MEDIA_NOT_ACCEPTED, EndCause::Unproven), &why, cure);
             }
             News::Silent { .. } => {

@@ -37,6 +37,9 @@ const WAIT_ACTIVE: Duration = Duration::from_millis(700);
 /// The same, where the peer begins. The library sends its flight no more once the peer has repeated the one before, so it must
 /// have done so before the peer's own wait is over.
 const WAIT_PASSIVE: Duration = Duration::from_millis(450);
+/// The library waits for ever once the peer has repeated a flight, or sent a part of one: it is given so long to send the rest,
+/// which a peer repeats after one second, and two more.
+const STALLED: Duration = Duration::from_millis(3_500);
 /// All of one handshake: who has not come to its end by then begins another.
 const PATIENCE: Duration = Duration::from_secs(12);
 /// What we send at most: below what any tunnel leaves of 1,280 octets.
@@ -113,6 +116,8 @@ pub struct Handshake {
     other: Arc<AtomicBool>,
     /// When it must have come to its end; `None` until it has begun.
     by: Option<Tick>,
+    /// When it is over unless the peer says more.
+    stalls: Option<Tick>,
     /// Octets of the peer so far.
     taken: usize,
     outgoing: VecDeque<BytesMut>,
@@ -149,6 +154,7 @@ impl Handshake {
             active,
             other,
             by: active.then(|| now.after(PATIENCE)),
+            stalls: None,
             taken: 0,
             outgoing: VecDeque::new(),
             keys: None,
@@ -175,6 +181,10 @@ impl Handshake {
         }
         let matters = datagram.first() == Some(&HANDSHAKE_RECORD);
         self.asked(now, matters, |endpoint, at| endpoint.read(at, PEER, None, BytesMut::from(datagram)));
+        self.stalls = match self.endpoint.poll_timeout(&PEER) {
+            None if !self.done => self.stalls.or(Some(now.after(STALLED))),
+            None | Some(_) => None,
+        };
     }
 
     /// Looks at the time.
@@ -182,7 +192,7 @@ impl Handshake {
         if self.done {
             return;
         }
-        if self.by.is_some_and(|by| by <= now) {
+        if [self.by, self.stalls].into_iter().flatten().any(|end| end <= now) {
             let cause = self.word.take().unwrap_or_else(|| "it took too long".to_owned());
             self.ends(Broken::Protocol(cause));
             return;
@@ -211,9 +221,9 @@ impl Handshake {
         }
         let never = Tick::from_micros(u64::MAX);
         let due = self.endpoint.poll_timeout(&PEER).filter(|_| !self.done);
-        let by = self.by.filter(|_| !self.done);
         let due = due.map(|due| self.identity.tick(due));
-        Step::Wait([due, by].into_iter().flatten().min().unwrap_or(never))
+        let ends = [self.by, self.stalls].map(|end| end.filter(|_| !self.done));
+        Step::Wait(ends.into_iter().chain([due]).flatten().min().unwrap_or(never))
     }
 
     fn ends(&mut self, broken: Broken) -> Step {

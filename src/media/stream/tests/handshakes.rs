@@ -306,7 +306,8 @@ fn a_handshake_that_does_not_end_is_told_after_thirty_seconds_of_an_answered_cal
         assert!(told[0].contains("within 30 s"), "{told:?}");
         assert_eq!(until(&mut session, 132, 60), None, "once");
         if active {
-            assert!((10..60).contains(&datagrams), "{datagrams}");
+            // Eight in 5.6 seconds, and again after another.
+            assert!((10..150).contains(&datagrams), "{datagrams}");
         } else {
             assert_eq!(datagrams, 0);
         }
