@@ -1,7 +1,8 @@
 //! One handshake with one peer, in either role, until both have the same keys.
 //!
 //! Owns that no key leaves it before the certificate is the one that the signalling told of, the peer has shown that it has
-//! its private key, and the profile is one that the leg lets. Refuses to know where datagrams come from.
+//! its private key (by its signature, and by a last message that only the keys agreed on could have made), and the profile is
+//! one that the leg lets. Refuses to know where datagrams come from.
 //! Read first: RFC 5763 §5; RFC 5764 §4.1, §4.2; RFC 6347 §4.1.2.7, §4.2; RFC 8122 §5; RFC 7714 §12.
 
 use std::collections::VecDeque;
@@ -47,6 +48,13 @@ const DATAGRAM_OCTETS_MAX: usize = 1_150;
 /// All that a peer may say in one handshake: a chain of certificates, sent a few times. The library keeps what it cannot use
 /// yet; more than this ends it.
 pub const OCTETS_MAX: usize = 64 << 10;
+/// The same in parts of messages. The library goes through all that it keeps for each that comes, so that small ones cost the
+/// most; a handshake has about ten, and eight times that where all is repeated.
+pub const PARTS_MAX: usize = 128;
+/// Octets before what a record holds: type, version, epoch and number, length (RFC 6347 §4.1).
+const RECORD_HEAD: usize = 13;
+/// Octets before what a part holds: type, length, number, place and length of the part (RFC 6347 §4.2.2).
+const PART_HEAD: usize = 12;
 /// Where the peer is, as the library is told: it knows one, and sends nothing.
 const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 1);
 /// The first octet of a record of a handshake (RFC 5246 §6.2.1).
@@ -118,8 +126,9 @@ pub struct Handshake {
     by: Option<Tick>,
     /// When it is over unless the peer says more.
     stalls: Option<Tick>,
-    /// Octets of the peer so far.
+    /// Octets of the peer so far, and parts of messages.
     taken: usize,
+    parts: usize,
     outgoing: VecDeque<BytesMut>,
     /// Keys that were not told yet.
     keys: Option<Box<Keys>>,
@@ -156,6 +165,7 @@ impl Handshake {
             by: active.then(|| now.after(PATIENCE)),
             stalls: None,
             taken: 0,
+            parts: 0,
             outgoing: VecDeque::new(),
             keys: None,
             done: false,
@@ -174,9 +184,12 @@ impl Handshake {
     pub fn take(&mut self, now: Tick, datagram: &[u8]) {
         self.by.get_or_insert_with(|| now.after(PATIENCE));
         self.taken = self.taken.saturating_add(datagram.len());
-        if self.taken > OCTETS_MAX {
+        self.parts = self.parts.saturating_add(parts(datagram));
+        if self.taken > OCTETS_MAX || self.parts > PARTS_MAX {
             // Behind the end it is our last flight that is asked for again: enough is enough there as well.
-            self.ends(Broken::Protocol(format!("the peer said more than {OCTETS_MAX} octets")));
+            let said =
+                format!("the peer said more than {OCTETS_MAX} octets, or in more than {PARTS_MAX} parts");
+            self.ends(Broken::Protocol(said));
             return;
         }
         let matters = datagram.first() == Some(&HANDSHAKE_RECORD);
@@ -359,6 +372,30 @@ fn config(
         .with_mtu(DATAGRAM_OCTETS_MAX)
         .build(active, None)
         .map_err(|error| Broken::Protocol(error.to_string()))
+}
+
+/// Parts of messages in a datagram, and records of anything else; what is left of one at the end counts as one.
+fn parts(datagram: &[u8]) -> usize {
+    let number = |octets: &[u8]| octets.iter().fold(0, |number, octet| number << 8 | usize::from(*octet));
+    let (mut rest, mut count) = (datagram, 0);
+    while !rest.is_empty() {
+        let length = rest.get(RECORD_HEAD - 2..RECORD_HEAD).map_or(0, number);
+        let end = rest.len().min(RECORD_HEAD + length);
+        let (record, behind) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+        rest = behind;
+        let mut held = record.get(RECORD_HEAD..).unwrap_or_default();
+        // Behind the change of keys it is the peer's own, and cannot be read here.
+        if record.first() != Some(&HANDSHAKE_RECORD) || record.get(3..5) != Some(&[0, 0]) || held.is_empty() {
+            count += 1;
+            held = &[];
+        }
+        while !held.is_empty() {
+            count += 1;
+            let length = held.get(PART_HEAD - 3..PART_HEAD).map_or(0, number);
+            held = held.get(PART_HEAD + length..).unwrap_or_default();
+        }
+    }
+    count
 }
 
 /// Whether a certificate is the one of a fingerprint; a hash that is not known, or too weak, is nobody's.

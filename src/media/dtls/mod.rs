@@ -9,5 +9,5 @@ mod identity;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub use handshake::{Broken, Handshake, Keys, OCTETS_MAX, PROFILES, Step};
+pub use handshake::{Broken, Handshake, Keys, OCTETS_MAX, PARTS_MAX, PROFILES, Step};
 pub use identity::{BadIdentity, Identity, NAME};

@@ -160,11 +160,38 @@ fn e11_a_certificate_shown_without_its_key_proves_nothing_and_ends_nothing_for_g
     }
 }
 
+// The library keeps parts until the one before them comes, and goes through all of them for each.
+#[test]
+fn parts_of_nothing_are_taken_in_a_bounded_number_wherever_they_stand() {
+    for (octets, in_one_record) in [(0_u8, false), (1, false), (0, true), (1, true)] {
+        let (_, mut server) = pair(&PROFILES);
+        let (mut ended, mut sent) = (None, 0_u16);
+        while usize::from(sent) <= PARTS_MAX {
+            let mut held = Vec::new();
+            let parts = if in_one_record { 40 } else { 1 };
+            for _ in 0..parts {
+                // ClientHello of 200 octets, the first message: a part of it.
+                held.extend([1, 0, 0, 200, 0, 0, 0, 0, sent as u8 * octets, 0, 0, octets]);
+                held.extend(vec![0; usize::from(octets)]);
+                sent += 1;
+            }
+            // A record of a handshake, DTLS 1.2, epoch 0.
+            let [high, low] = sent.to_be_bytes();
+            let length = (held.len() as u16).to_be_bytes();
+            let mut datagram = [22, 254, 253, 0, 0, 0, 0, 0, 0, high, low, length[0], length[1]].to_vec();
+            datagram.append(&mut held);
+            server.take(at(0), &datagram);
+            ended = said(&mut server).1;
+        }
+        assert!(matches!(ended, Some(Err(Broken::Protocol(_)))), "{octets} {in_one_record}: {ended:?}");
+    }
+}
+
 #[test]
 fn who_talks_without_end_is_listened_to_no_more() {
     let (mut client, mut server) = pair(&PROFILES);
     let hello = said(&mut client).0.remove(0);
-    for _ in 0..=OCTETS_MAX / hello.len() {
+    for _ in 0..=PARTS_MAX.min(OCTETS_MAX / hello.len()) {
         server.take(at(0), &hello);
         assert!(said(&mut server).0.len() <= 1, "a hello is answered by one datagram at most");
     }

@@ -25,10 +25,10 @@ const AGAIN: Duration = Duration::from_secs(1);
 const LINGER: Duration = Duration::from_secs(20);
 /// Who may try at once on one socket: the signalled address, and others within the peer's networks.
 const CANDIDATES_MAX: usize = 4;
-/// Datagrams a second of one leg's handshakes that go on, from the signalled address, and as many from all others; one has
-/// about ten, and is sent again a few times.
+/// Datagrams a second of one who tries, once its handshake goes on; one has about ten, and is sent again a few times.
 const DATAGRAMS_PER_SECOND_MAX: u32 = 60;
-/// First flights a second, which anybody can write in the peer's name: they take nothing of what goes on.
+/// First flights a second in the name of the signalled address, and as many in all other names: anybody can write them, and they
+/// take nothing of what goes on.
 const BEGINNINGS_PER_SECOND_MAX: u32 = 20;
 /// Both sockets.
 const PORTS: [Port; 2] = [Port::Rtp, Port::Rtcp];
@@ -71,6 +71,8 @@ struct Who {
 struct Candidate {
     who: Who,
     handshake: Box<Handshake>,
+    /// Of what goes on.
+    pace: Pace,
     /// When it is to be looked at.
     wake: Tick,
     /// It has something to say.
@@ -100,9 +102,7 @@ pub(super) struct Association {
     agreement: Agreement,
     identity: Arc<Identity>,
     paths: [Path; 2],
-    /// Of the signalled address, and of all others: what goes on.
-    paces: [Pace; 2],
-    /// The same, of what would begin.
+    /// Of what would begin, from the signalled address and from all others.
     beginnings: [Pace; 2],
     /// When it must have come to its end.
     by: Option<Tick>,
@@ -171,13 +171,10 @@ impl Association {
         }
         let active = self.agreement.active;
         let signalled = self.agreement.remotes.get(port as usize) == Some(&Some(source));
-        let (paces, per_second_max) = if is_first_flight(datagram) {
-            (&mut self.beginnings, BEGINNINGS_PER_SECOND_MAX)
-        } else {
-            (&mut self.paces, DATAGRAMS_PER_SECOND_MAX)
-        };
-        let [known, others] = paces;
-        if !(if signalled { known } else { others }).admits(now, per_second_max) {
+        let begins = is_first_flight(datagram);
+        let [known, others] = &mut self.beginnings;
+        let beginnings = if signalled { known } else { others };
+        if begins && !beginnings.admits(now, BEGINNINGS_PER_SECOND_MAX) {
             return Err(Cause::Pace);
         }
         let path = self.paths.get_mut(port as usize).ok_or(Cause::Handshake)?;
@@ -192,7 +189,7 @@ impl Association {
             return known.take(now, datagram);
         }
         // RFC 5763 §5: who is passive waits for a first flight, and nothing else begins one.
-        if active || !is_first_flight(datagram) {
+        if active || !begins {
             return Err(Cause::Handshake);
         }
         if candidates.len() >= CANDIDATES_MAX {
@@ -356,10 +353,13 @@ impl Candidate {
     fn new(now: Tick, who: Who, agreement: &Agreement, identity: &Arc<Identity>) -> Self {
         let Agreement { active, fingerprint, suites, .. } = agreement;
         let handshake = Box::new(Handshake::new(identity, (fingerprint, suites), *active, now));
-        Self { who, handshake, wake: now, ready: true }
+        Self { who, handshake, pace: Pace::default(), wake: now, ready: true }
     }
 
     fn take(&mut self, now: Tick, datagram: &[u8]) -> Result<(), Cause> {
+        if !is_first_flight(datagram) && !self.pace.admits(now, DATAGRAMS_PER_SECOND_MAX) {
+            return Err(Cause::Pace);
+        }
         self.handshake.take(now, datagram);
         self.ready = true;
         Ok(())
