@@ -124,7 +124,6 @@ impl Association {
             agreement,
             identity,
             paths,
-            paces: [Pace::default(); 2],
             beginnings: [Pace::default(); 2],
             by: None,
             failed: false,
