@@ -86,7 +86,7 @@ impl Said {
 }
 
 /// Every rule asked, in order.
-pub type Trail = SmallVec<[Step; 12]>;
+pub type Trail = SmallVec<[Step; 16]>;
 
 /// A decision with its reasons; nothing has been charged yet.
 #[derive(Debug, Clone, PartialEq)]

@@ -107,7 +107,8 @@ fn a8_what_the_trunk_was_shown_is_shown_to_nobody_else() {
     let again = request_to(&sent, TRUNK, "INVITE").unwrap();
     // It fails over: the other trunk is asked without a proof, and learns nothing when it asks.
     let sent = site.send(TRUNK, &Sip::response(&again, 503, "Service Unavailable", "x"));
-    let sent: Sent = sent.into_iter().filter(|(to, _)| *to == TRUNK2.parse().unwrap()).collect();
+    let sent: Sent =
+        sent.into_iter().filter(|(to, _)| *to == TRUNK2.parse::<std::net::SocketAddr>().unwrap()).collect();
     nothing_told(&sent);
     let other = request_to(&sent, TRUNK2, "INVITE").unwrap_or_else(|| panic!("{}", shown(&sent)));
     nothing_told(&site.send(TRUNK2, &challenge(&other, 401, "n")));
