@@ -107,6 +107,9 @@ static FILE: Section = Section {
     keys: &[Key::required("plans", Kind::Named(&PLAN, PLANS_MAX), "the plans by name")],
 };
 
+/// Keys of an emergency number; the longest of the world's are 116xxx and some with six digits.
+const EMERGENCY_KEYS_MAX: usize = 6;
+
 /// What prefixes that are known ask for; any other hides the caller, which gives nothing away.
 const SHOWS: [&str; 3] = ["186", "1470", "*82"];
 
@@ -218,7 +221,7 @@ fn plan(fields: &Fields<'_>) -> DialPlan {
         outside_line: one("outside_line"),
         tech_prefixes: list("tech_prefixes"),
         tech_prefix_required: flag("tech_prefix_required"),
-        emergency: words(fields, "emergency", pattern),
+        emergency: words(fields, "emergency", emergency),
         short_codes: words(fields, "short_codes", pattern),
         names: words(fields, "names", |text| values::number(text).map(|()| text.into())),
         phone_contexts: words(fields, "phone_contexts", |text| values::host(text).map(|()| text.into())),
@@ -266,6 +269,20 @@ fn pattern(text: &str) -> Result<Pattern, Cause> {
         let cause = Cause::new(format!("{} is not a number", quoted(text)));
         cause.cure(format!("write digits, * and #, and x for any digit, at most {ENTRY_KEYS_MAX}"))
     })
+}
+
+/// Nothing refuses what this matches: so it is short, as every emergency number of the world is, and mostly digits.
+fn emergency(text: &str) -> Result<Pattern, Cause> {
+    let pattern = pattern(text)?;
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let any = text.bytes().filter(|key| *key == b'x').count();
+    if (2..=EMERGENCY_KEYS_MAX).contains(&text.len()) && digits >= 2 && any <= digits {
+        return Ok(pattern);
+    }
+    let cause = Cause::new(format!("{} is no emergency number", quoted(text)));
+    Err(cause.cure(format!(
+        "no rule and no cap refuses such a call: write 2 to {EMERGENCY_KEYS_MAX} keys, two digits at least, and no more x than digits"
+    )))
 }
 
 fn region(text: &str) -> Result<Box<str>, Cause> {

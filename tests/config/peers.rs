@@ -59,6 +59,11 @@ fn dial_plans_that_are_wrong_or_missing_are_told() {
         ("a code that is no number", "peers:", plans("country_code: Germany")),
         ("a prefix with a letter", "peers:", plans("idd: [\"0a\"]")),
         ("a pattern that is none", "peers:", plans("emergency: [\"9-1-1\"]")),
+        (
+            "emergency numbers that let any number pass",
+            "peers:",
+            plans("emergency: [\"xxxxxxxxxxx\", \"9005550100\", \"xxx\", \"9\", \"116xxx\", \"112\"]"),
+        ),
         ("lengths without a country", "peers:", plans("nsn_lengths: [10]")),
         ("a key that there is not", "peers:", plans("prefix: \"0\"")),
         ("a peer that names a plan that there is not", "    side: inside", dials.to_owned()),
