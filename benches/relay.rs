@@ -1,6 +1,6 @@
 //! The media relay as a program: calls that are up, for measuring what a packet costs between them.
 //!
-//!     relay --edge IP --a IP:PORT --b IP:PORT --file FILE [--calls N] [--kind rtp-rtp|rtp-srtp|srtp-srtp] [--sockets N] [--threads N] [--gather-us N]
+//!     relay --edge IP --a IP:PORT --b IP:PORT --file FILE [--calls N] [--kind rtp-rtp|rtp-srtp|srtp-srtp] [--sockets N] [--threads N] [--gather-us N] [--twins N]
 //!
 //! Opens the calls straight through orders, writes one line for each into the file (`IP PORT KEY KEY` of either leg, the
 //! peer's key and ours in base64 or `-`), says `ready` and its process, and holds them until its input ends. Then it says
@@ -109,7 +109,12 @@ fn open(relay: &mut Relay, options: &HashMap<String, String>) -> String {
 fn main() {
     let options = options();
     let gather = Duration::from_micros(option(&options, "gather-us", "1000"));
-    let settings = Settings { threads: option(&options, "threads", "1"), sockets_max: 60_000, gather };
+    let settings = Settings {
+        threads: option(&options, "threads", "1"),
+        sockets_max: 60_000,
+        twins_max: option(&options, "twins", "30000"),
+        gather,
+    };
     let ring: Ring = Arc::new(|| {});
     let mut relay = Relay::start(&settings, None, Clock::start(), &ring).expect("threads");
     let Some(file) = options.get("file") else {

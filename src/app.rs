@@ -79,7 +79,8 @@ pub fn run(file: &Path) -> Result<Ended, Failed> {
 fn serve(file: &Path, source: &Source, mut config: Config, names: Names) -> Result<Ended, Failed> {
     let (connections_max, sockets_max) =
         (config.net.connections_max, config.policy.media.as_ref().map_or(0, SiteMedia::ports_max));
-    let limit = FileLimit::raise(connections_max.saturating_add(sockets_max));
+    // Twice: half of them only make packets cheaper, and are done without where they cannot be had.
+    let limit = FileLimit::raise(connections_max.saturating_add(sockets_max.saturating_mul(2)));
     limit.check(connections_max, sockets_max).map_err(Failed)?;
     let control = match &config.admin.socket {
         Some(path) => Some(ControlSocket::bind(path).map_err(Failed::new)?),
@@ -90,7 +91,8 @@ fn serve(file: &Path, source: &Source, mut config: Config, names: Names) -> Resu
     let waker = turn::bell(&poll).map_err(|error| Failed(format!("the system gives no wake-up: {error}")))?;
     let waker = Arc::new(waker);
     if let Some(site) = &config.policy.media {
-        shell.media = Media::start(site, clock, &waker).map_err(Failed)?;
+        shell.media =
+            Media::start(site, limit.left(connections_max, sockets_max), clock, &waker).map_err(Failed)?;
     }
     let book = Arc::new(config.tls.book(&Book::default()).map_err(Failed)?);
     shell

@@ -228,6 +228,88 @@ fn e8_a_stranger_hears_nothing_and_is_told_of() {
     rig.relay.stop();
 }
 
+/// Both speak, and both hear it.
+fn talk(call: &mut Call, packets: usize) {
+    for _ in 0..packets {
+        for leg in [MediaLeg::A, MediaLeg::B] {
+            call.speak(leg);
+            call.hear(leg.other());
+        }
+    }
+}
+
+// A stream that goes on has a second socket, which is connected; row E8 holds as before, and so does everything else.
+#[test]
+fn e8_a_stream_that_goes_on_gets_a_twin_and_nobody_can_tell() {
+    let edge = "127.61.13.1";
+    let mut rig = Rig::new(&Settings::default());
+    let phones = Phones::new(13);
+    let mut call = Call::new(0, edge, &phones, Kind::Rtp, Kind::Srtp);
+    call.orders().into_iter().for_each(|order| rig.relay.order(order));
+    until_bound(edge, 4);
+    let until = Instant::now() + PATIENCE;
+    while !call.crosses(MediaLeg::A) {
+        assert!(Instant::now() < until, "nothing crosses");
+    }
+    talk(&mut call, 60);
+    until_bound(edge, 6);
+    talk(&mut call, 10);
+    // Nobody else gets in, neither by bytes nor by a socket.
+    let stranger = phones::socket("127.61.13.66");
+    let [port, _, other, _] = call.ports();
+    for to in [port, other] {
+        stranger.send_to(&[0x80; 172], (edge, to)).expect("loopback takes it");
+        let joins =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None).expect("a socket");
+        joins.set_reuse_address(true).expect("it may wish");
+        let address: std::net::SocketAddr = format!("{edge}:{to}").parse().expect("an address");
+        assert!(joins.bind(&address.into()).is_err(), "nobody shares {address}");
+    }
+    talk(&mut call, 10);
+    // A phone moves: what is for it goes there at once, and by the twin after a while.
+    rig.relay.order(call.moves(MediaLeg::A));
+    let until = Instant::now() + PATIENCE;
+    while !call.crosses(MediaLeg::B) {
+        assert!(Instant::now() < until, "nothing crosses");
+    }
+    talk(&mut call, 70);
+    until_bound(edge, 6);
+    // Nobody is there for a moment.
+    for leg in [MediaLeg::A, MediaLeg::B] {
+        call.speaks_to_nobody(leg);
+        let until = Instant::now() + PATIENCE;
+        while !call.crosses(leg) {
+            assert!(Instant::now() < until, "nothing crosses");
+        }
+    }
+    talk(&mut call, 10);
+    let reports = rig.close(call.media);
+    assert_eq!(reports.iter().map(|report| report.foreign).sum::<u64>(), 2, "{reports:?}");
+    assert_eq!(reports.iter().map(|report| report.unauthentic + report.replayed).sum::<u64>(), 0);
+    until_bound(edge, 0);
+    assert!(is_free(edge, port) && is_free(edge, other));
+    rig.relay.stop();
+}
+
+#[test]
+fn where_no_file_is_left_a_stream_has_no_twin_and_goes_on() {
+    let edge = "127.61.14.1";
+    let mut rig = Rig::new(&Settings { twins_max: 1, ..Settings::default() });
+    let phones = Phones::new(14);
+    let mut call = Call::new(0, edge, &phones, Kind::Rtp, Kind::Rtp);
+    call.orders().into_iter().for_each(|order| rig.relay.order(order));
+    until_bound(edge, 4);
+    let until = Instant::now() + PATIENCE;
+    while !call.crosses(MediaLeg::A) {
+        assert!(Instant::now() < until, "nothing crosses");
+    }
+    talk(&mut call, 120);
+    until_bound(edge, 5);
+    rig.close(call.media);
+    until_bound(edge, 0);
+    rig.relay.stop();
+}
+
 // Row E10, on the wire: from nothing to the largest datagram there is.
 #[test]
 fn e10_datagrams_of_any_length_are_taken_and_end_nothing() {

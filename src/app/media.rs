@@ -28,11 +28,16 @@ pub struct Media {
 }
 
 impl Media {
-    /// Starts it. Its threads ring the loop's own bell.
+    /// Starts it. Its threads ring the loop's own bell, and open so many sockets at most that only make packets cheaper.
     ///
     /// # Errors
     /// One sentence with the cure, where the system has no thread for it, or not the addresses.
-    pub fn start(site: &SiteMedia, clock: Clock, waker: &Arc<Waker>) -> Result<Self, String> {
+    pub fn start(
+        site: &SiteMedia,
+        twins_max: usize,
+        clock: Clock,
+        waker: &Arc<Waker>,
+    ) -> Result<Self, String> {
         for (side, place) in [("inside", &site.inside), ("outside", &site.outside)] {
             // A port that is free now may be taken by the time of a call; an address that is not there now is a mistake.
             UdpSocket::bind((place.address, 0)).map_err(|error| {
@@ -48,7 +53,7 @@ impl Media {
                 tracing::error!(%error, "the loop cannot be woken for news of media; it hears of it with the next message");
             }
         });
-        let settings = Settings { sockets_max: site.ports_max(), ..Settings::default() };
+        let settings = Settings { sockets_max: site.ports_max(), twins_max, ..Settings::default() };
         let identity = Arc::new(certificate(clock)?);
         let relay = Relay::start(&settings, Some(&identity), clock, &ring)
             .map_err(|error| format!("the system gives no thread for media: {error}"))?;

@@ -42,6 +42,15 @@ impl FileLimit {
             Some(_) | None => Ok(()),
         }
     }
+
+    /// Files that are left beside so many connections and media sockets, up to as many as there are media sockets.
+    #[must_use]
+    pub fn left(self, connections_max: usize, media: usize) -> usize {
+        let needed = needed(connections_max.saturating_add(media));
+        self.granted.map_or(media, |granted| {
+            usize::try_from(granted.saturating_sub(needed)).map_or(media, |left| left.min(media))
+        })
+    }
 }
 
 fn needed(connections_max: usize) -> u64 {
@@ -59,6 +68,11 @@ mod tests {
         let text = limit.check(8_001, 2_000).unwrap_err();
         assert!(text.contains("LimitNOFILE") && text.contains("8001"), "{text}");
         assert_eq!(FileLimit { granted: None }.check(usize::MAX, usize::MAX), Ok(()));
+        assert_eq!(
+            (limit.left(8_000, 2_000), limit.left(8_000, 1_500), limit.left(8_000, 900)),
+            (0, 500, 900)
+        );
+        assert_eq!((limit.left(9_000, 2_000), FileLimit { granted: None }.left(1, 7)), (0, 7));
     }
 
     #[test]

@@ -252,6 +252,29 @@ impl Call {
         heard
     }
 
+    /// A phone has another socket from now on, and says so.
+    pub fn moves(&mut self, leg: MediaLeg) -> Order {
+        let spot = Spot { media: self.media, leg, stream: 0 };
+        let phone = self.phone(leg);
+        let address = phone.rtp.local_addr().expect("bound").ip().to_string();
+        phone.rtp = socket(&address);
+        Order::Set { spot, terms: Box::new(phone.terms()) }
+    }
+
+    /// A phone closes its port and opens it again; the other one speaks meanwhile, and each of its packets comes back as an error.
+    pub fn speaks_to_nobody(&mut self, leg: MediaLeg) {
+        let phone = self.phone(leg.other());
+        let address = phone.rtp.local_addr().expect("bound");
+        phone.rtp = socket(&address.ip().to_string());
+        for _ in 0..5 {
+            self.speak(leg);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let again = UdpSocket::bind(address).expect("its own port");
+        again.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
+        self.phone(leg.other()).rtp = again;
+    }
+
     /// A phone's socket sends anything.
     pub fn throw(&mut self, leg: MediaLeg, packet: &[u8]) {
         let phone = self.phone(leg);

@@ -38,6 +38,9 @@ pub struct Settings {
     pub threads: usize,
     /// Sockets open at once, of all threads; a call has two or four for each stream. Default 4,000.
     pub sockets_max: usize,
+    /// Sockets beside those, of all threads: one more for a stream that goes to one address for a while, which makes its packets
+    /// cheaper. Default 2,000; zero: never.
+    pub twins_max: usize,
     /// While packets come this fast one behind the other, they gather for so long and are taken at once; each waits half
     /// of it on average. Zero: never. Default 1 ms.
     pub gather: Duration,
@@ -45,7 +48,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { threads: 1, sockets_max: 4_000, gather: Duration::from_millis(1) }
+        Self { threads: 1, sockets_max: 4_000, twins_max: 2_000, gather: Duration::from_millis(1) }
     }
 }
 

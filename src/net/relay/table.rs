@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use mio::{Registry, Token};
 
-use super::socket::{MediaSocket, Owner};
+use super::Settings;
+use super::socket::{MediaSocket, Owner, Way};
 use crate::clock::Tick;
 use crate::media::dtls::Identity;
 use crate::media::order::{Local, MediaId, MediaLeg, News, Order, Protection, STREAMS_MAX, Spot, Terms};
@@ -87,6 +88,11 @@ pub(super) struct Table {
     calls: Places<Call>,
     sockets: Places<MediaSocket>,
     sockets_max: usize,
+    /// How many of the sockets are twins, which come beside the others and are bounded by themselves.
+    twins: usize,
+    twins_max: usize,
+    /// Sockets whose packets have gone to one address for a while. Its room is fixed: who finds none asks again.
+    steady: Vec<Place>,
     identity: Option<Arc<Identity>>,
     /// Calls with handshakes that want to be looked at, and when; a call that has ended wants nothing.
     shaking: Vec<(Place, Tick)>,
@@ -94,14 +100,30 @@ pub(super) struct Table {
     buffer: Vec<u8>,
 }
 
+/// Sockets that wait for a twin.
+const STEADY_MAX: usize = 256;
+/// Twins that are opened in one turn.
+const TWINS_PER_TURN: usize = 8;
 /// Octets that a datagram of a handshake may have.
 const HANDSHAKE_OCTETS_MAX: usize = 2_048;
 
 impl Table {
-    pub(super) fn new(registry: Registry, sockets_max: usize, identity: Option<Arc<Identity>>) -> Self {
-        let (places, calls, sockets) = (HashMap::new(), Places::new(), Places::new());
-        let (shaking, buffer) = (Vec::new(), vec![0; HANDSHAKE_OCTETS_MAX]);
-        Self { registry, places, calls, sockets, sockets_max, identity, shaking, buffer }
+    pub(super) fn new(registry: Registry, settings: &Settings, identity: Option<Arc<Identity>>) -> Self {
+        // Each thread has its share.
+        let share = |all: usize| all.checked_div(settings.threads.max(1)).unwrap_or(0);
+        Self {
+            registry,
+            places: HashMap::new(),
+            calls: Places::new(),
+            sockets: Places::new(),
+            sockets_max: share(settings.sockets_max),
+            twins: 0,
+            twins_max: share(settings.twins_max),
+            steady: Vec::with_capacity(STEADY_MAX),
+            identity,
+            shaking: Vec::new(),
+            buffer: vec![0; HANDSHAKE_OCTETS_MAX],
+        }
     }
 
     /// The socket at this place.
@@ -135,12 +157,86 @@ impl Table {
             }
             Verdict::Send(Departure { leg, port, to, octets }) => {
                 let end = call.end(leg, stream, port).copied().flatten();
-                let socket = end.and_then(|place| self.sockets.at(place));
-                match (socket, buffer.get(..octets)) {
-                    (Some(socket), Some(packet)) => socket.send(packet, to).map(|_| ()),
+                match (end, buffer.get(..octets)) {
+                    (Some(end), Some(packet)) => self.send(end, port, packet, to),
                     (None, _) | (_, None) => Ok(()),
                 }
             }
+        }
+    }
+
+    /// Sends by a socket, or by its twin.
+    fn send(&mut self, place: Place, port: Port, packet: &[u8], to: SocketAddr) -> io::Result<()> {
+        let Some(socket) = self.sockets.at_mut(place) else { return Ok(()) };
+        // Reports are so few that no twin pays for itself.
+        let way = if port == Port::Rtp { socket.way(to) } else { Way::Addressed };
+        let sent = match way {
+            Way::Addressed => socket.send(packet, to),
+            Way::Steady => {
+                if self.steady.len() < STEADY_MAX {
+                    self.steady.push(place);
+                } else {
+                    socket.asks_again();
+                }
+                socket.send(packet, to)
+            }
+            Way::Twin(twin) => match self.sockets.at(twin) {
+                Some(twin) => twin.send_on(packet),
+                None => Ok(0),
+            },
+        };
+        sent.map(|_| ())
+    }
+
+    /// Whether a socket waits for its twin.
+    pub(super) fn is_steady(&self) -> bool {
+        !self.steady.is_empty()
+    }
+
+    /// Gives twins to some that wait for one: each opens a socket, and packets wait meanwhile. To be called when no event is left in
+    /// the turn.
+    pub(super) fn pair_some(&mut self) {
+        for _ in 0..TWINS_PER_TURN {
+            let Some(place) = self.steady.pop() else { return };
+            if let Err(error) = self.pair(place) {
+                // Packets go on as they went.
+                tracing::debug!(%error, "a media socket gets no twin");
+            }
+        }
+    }
+
+    fn pair(&mut self, place: Place) -> io::Result<()> {
+        // The place may be another's by now; then this is a little early for it, and no harm.
+        let Some(socket) = self.sockets.at(place) else { return Ok(()) };
+        let (Some(to), known) = socket.course() else { return Ok(()) };
+        let twin = match known {
+            Some(twin) => {
+                let Some(met) = self.sockets.at(twin) else { return Ok(()) };
+                met.meet(to)?;
+                twin
+            }
+            None if self.twins >= self.twins_max => return Ok(()),
+            None => {
+                let twin = self.sockets.next();
+                let Some(open) = socket.twin(&self.registry, Token(twin))? else { return Ok(()) };
+                self.sockets.put(open);
+                self.twins += 1;
+                twin
+            }
+        };
+        if let Some(socket) = self.sockets.at_mut(place) {
+            socket.met(twin);
+        }
+        Ok(())
+    }
+
+    /// Closes a socket and its twin. Dropping one ends its registration with it: epoll(7).
+    fn end_socket(&mut self, place: Place) {
+        let Some(socket) = self.sockets.take(place) else { return };
+        if let (_, Some(twin)) = socket.course()
+            && self.sockets.take(twin).is_some()
+        {
+            self.twins -= 1;
         }
     }
 
@@ -213,11 +309,9 @@ impl Table {
         }
         let ports = [(Port::Rtp, Some(local.rtp)), (Port::Rtcp, local.rtcp)];
         let wanted = ports.iter().filter(|(_, port)| port.is_some()).count();
-        if self.sockets.count() + wanted > self.sockets_max {
-            return failed(format!(
-                "{} sockets for media are open, as many as there may be",
-                self.sockets.count()
-            ));
+        let count = self.sockets.count() - self.twins;
+        if count + wanted > self.sockets_max {
+            return failed(format!("{count} sockets for media are open, as many as there may be"));
         }
         let place = place.unwrap_or_else(|| self.begin(spot.media));
         for (port, number) in ports {
@@ -259,8 +353,11 @@ impl Table {
         let call = self.calls.at_mut(place)?;
         for port in [Port::Rtp, Port::Rtcp] {
             let end = call.end(spot.leg, spot.stream, port).copied().flatten();
-            if let Some(socket) = end.and_then(|place| self.sockets.at_mut(place)) {
-                socket.mark(terms.dscp);
+            let twin = end.and_then(|place| self.sockets.at(place)).and_then(|socket| socket.course().1);
+            for place in [end, twin].into_iter().flatten() {
+                if let Some(socket) = self.sockets.at_mut(place) {
+                    socket.mark(terms.dscp);
+                }
             }
         }
         call.session.set(now, spot, terms)
@@ -269,19 +366,16 @@ impl Table {
     fn shut(&mut self, place: Place, spot: Spot) {
         let Some(call) = self.calls.at_mut(place) else { return };
         call.session.shut(spot.leg, spot.stream);
-        for port in [Port::Rtp, Port::Rtcp] {
-            // Dropping a socket closes it, and with it ends its registration: epoll(7).
-            if let Some(socket) = call.end(spot.leg, spot.stream, port).and_then(Option::take) {
-                self.sockets.take(socket);
-            }
-        }
+        let ends =
+            [Port::Rtp, Port::Rtcp].map(|port| call.end(spot.leg, spot.stream, port).and_then(Option::take));
+        ends.into_iter().flatten().for_each(|socket| self.end_socket(socket));
     }
 
     fn close(&mut self, media: MediaId) -> Option<News> {
         let call = self.calls.take(self.places.remove(&media)?)?;
         debug_assert_eq!(call.id, media);
         for socket in call.ends.iter().flatten().flatten().flatten() {
-            self.sockets.take(*socket);
+            self.end_socket(*socket);
         }
         Some(call.session.report())
     }

@@ -67,9 +67,7 @@ impl Worker {
         settings: &Settings,
         identity: Option<Arc<Identity>>,
     ) -> io::Result<Self> {
-        // Each thread has its share.
-        let sockets_max = settings.sockets_max.checked_div(settings.threads.max(1)).unwrap_or(0);
-        let table = Table::new(poll.registry().try_clone()?, sockets_max, identity);
+        let table = Table::new(poll.registry().try_clone()?, settings, identity);
         let gather = settings.gather;
         Ok(Self {
             poll,
@@ -121,7 +119,7 @@ impl Worker {
     }
 
     fn timeout(&self) -> Duration {
-        if !self.again.is_empty() {
+        if !self.again.is_empty() || self.table.is_steady() {
             Duration::ZERO
         } else if !self.late.is_empty() {
             NEWS_AGAIN
@@ -161,6 +159,7 @@ impl Worker {
         if self.ordered {
             self.carry_out(now);
         }
+        self.table.pair_some();
         // Behind orders and packets, which have something for them.
         if self.late.is_empty() {
             let Self { table, news, ring, late, .. } = self;
@@ -176,7 +175,15 @@ impl Worker {
             let owner = socket.owner;
             let count = match inbox.receive(socket.fd()) {
                 Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // A twin hears that a packet of ours found nobody there; what it heard beside that is behind it.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused
+                    ) =>
+                {
+                    continue;
+                }
                 Err(error) => {
                     if error.kind() != io::ErrorKind::WouldBlock {
                         tracing::debug!(%error, "a media socket cannot be read");
