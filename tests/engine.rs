@@ -11,6 +11,8 @@ mod texts;
 mod answers;
 #[path = "engine/attacks.rs"]
 mod attacks;
+#[path = "engine/callers.rs"]
+mod callers;
 #[path = "engine/calls.rs"]
 mod calls;
 #[path = "engine/credentials.rs"]

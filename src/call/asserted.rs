@@ -130,8 +130,8 @@ fn write_identity(writer: &mut Writer, message: &Message, between: &Between<'_>)
     }
     let written = match between.caller {
         Some(caller) => match between.to.numbers.caller(caller, between.direction()) {
-            Ok(Some(written)) => address(written, between.own_host),
-            Ok(None) | Err(_) => return false,
+            Ok(Some(written)) if names_somebody(caller, written) => address(written, between.own_host),
+            Ok(Some(_) | None) | Err(_) => return false,
         },
         None => {
             let Ok(Some(value)) = caller::one_identity(message) else { return false };
@@ -140,6 +140,11 @@ fn write_identity(writer: &mut Writer, message: &Message, between: &Between<'_>)
         }
     };
     line(writer, HeaderName::PAssertedIdentity, &written)
+}
+
+/// Nobody is asserted as nobody.
+fn names_somebody(caller: &str, written: Written<'_>) -> bool {
+    !written.number.is_empty() && !caller.eq_ignore_ascii_case("anonymous")
 }
 
 /// A value's user at our host; `None` where it has none, or the receiver's form cannot write it.

@@ -16,6 +16,7 @@ use super::{Branch, Context, Effect, LocalTag, ServerId, Side, Timer};
 use crate::clock::{Tick, Wall};
 use crate::media::anchor::Anchor;
 use crate::policy::code::Code;
+use crate::policy::owned::Presented;
 use crate::policy::verdict::Step;
 use crate::policy::{Alert, Direction, PeerId, PeerSide, Policy, Refusal, Reservation, Trail, Unproven};
 use crate::sip::{Message, Method};
@@ -51,8 +52,8 @@ pub(super) struct Story {
     pub began_at: Tick,
     pub rang: Option<Wall>,
     pub answered: Option<Wall>,
-    /// Its leg, and the user whose password its INVITE proved. Boxed: read when the call ends and not before.
-    pub caller: Box<(LegRecord, Option<Arc<str>>)>,
+    /// Its leg, the user whose password its INVITE proved, and who is shown. Boxed: read at both ends of a call alone.
+    pub caller: Box<(LegRecord, Option<Arc<str>>, Presented)>,
     pub tried: Vec<LegRecord>,
     /// What passed on both legs.
     pub messages: Messages,
@@ -446,7 +447,7 @@ impl Core {
 
     /// Raises an alert about this call.
     pub fn alert(&self, code: Code, text: &str, status: Option<u16>, context: &mut Context<'_>) {
-        let (caller, credential) = &*self.story.caller;
+        let (caller, credential, _) = &*self.story.caller;
         let mut alert = Alert::new(code, context.now.wall, text.to_owned());
         alert.peer = Some(Arc::clone(&caller.peer));
         alert.source = Some(caller.remote);
@@ -469,7 +470,7 @@ impl Core {
         }
         let ended = self.moment(context.now.tick);
         let story = &mut self.story;
-        let (mut caller, credential) = (*story.caller).clone();
+        let (mut caller, credential, _) = (*story.caller).clone();
         caller.status = Some(if story.answered.is_some() { 200 } else { ending.status });
         let mut legs = Vec::with_capacity(1 + story.tried.len());
         legs.push(caller);

@@ -49,6 +49,7 @@ use std::sync::Arc;
 use crate::clock::{Now, Tick};
 use crate::media::order::Fingerprint;
 use crate::media::ports::Ports;
+use crate::policy::owned::Presented;
 use crate::policy::{Parties, Peer, Place, Policy, Refusal, Reservation, Trail, code, route::Candidate};
 use crate::sip::{Flow, ListenerId, Message, Transport};
 
@@ -202,6 +203,8 @@ pub struct Begin<'a> {
     pub called: &'a str,
     /// Whether the policy names it exactly: then it may leave as it was dialled.
     pub named: bool,
+    /// Who is shown as the caller.
+    pub presented: Presented,
     /// Whether the caller asks not to be shown.
     pub hidden: bool,
     /// Whether it calls for help in danger to life.
@@ -251,7 +254,7 @@ impl Call {
             began_at: context.now.tick,
             rang: None,
             answered: None,
-            caller: Box::new((leg_record(invite, &flow, &peer), begin.credential)),
+            caller: Box::new((leg_record(invite, &flow, &peer), begin.credential, begin.presented)),
             tried: Vec::with_capacity(1),
             trail: trail.into_vec().into_boxed_slice(),
             messages: passed::Messages::with_room(),

@@ -206,7 +206,8 @@ fn credential(
     if callers.is_empty() {
         callers.push(Pattern::Exact(Arc::from(&*user)));
     }
-    Some(Credential { user: Arc::from(user), keys, callers })
+    // Its numbers are read beside, where its site's are known.
+    Some(Credential { user: Arc::from(user), keys, callers, owned: None })
 }
 
 fn from_password(

@@ -3,6 +3,7 @@
 //! Owns the policy file: its keys, defaults, checks and messages. Refuses to know what is done with the settings.
 //! Read first: `table.rs` (every key), then `load` below.
 
+mod callers;
 mod changes;
 pub mod check;
 mod credentials;
@@ -268,6 +269,7 @@ fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u6
     let profiles = cast.peers.iter().filter_map(profile).collect();
     cast.check();
     cast.demands(source);
+    callers::read(&mut cast.peers, &cast.sites);
     if root.desk().has_errors() {
         return None;
     }

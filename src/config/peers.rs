@@ -119,10 +119,11 @@ fn peer(
         }),
         // Read beside: it needs the plans.
         dialling: None,
+        callers: None,
         numbers: numbers(fields),
         identity: identity(fields),
         roaming: fields.instead_of_list("sources"),
-        // Read when its site is known: `cross.rs`.
+        // Read when its site is known, as its callers are: `cross.rs`.
         demand: None,
         proof: super::tls::proof(fields, met.tls),
         plain_signalling: allowed(fields, "plain_signalling"),

@@ -20,6 +20,7 @@ use crate::call::{Begin, CallRecord, ServerId};
 use crate::clock::Now;
 use crate::policy::alert::shortened;
 use crate::policy::number::{Deny, Dialled, Dialling, Privacy};
+use crate::policy::owned::Presented;
 use crate::policy::peer::CalledFrom;
 use crate::policy::verdict::{Candidates, Said, Saw, Step};
 use crate::policy::{Alert, Direction, Facts, Outcome, Peer, PeerSide, Reservation, Trail, admit, code};
@@ -47,6 +48,8 @@ pub struct Users<'a> {
     pub caller: Cow<'a, str>,
     /// The number in the header that the peer's `called_from` names.
     pub called: Called<'a>,
+    /// The caller as its peer's dial plan reads it, where that is a whole number.
+    pub caller_read: Option<Dialled>,
     /// Why it may not go on, and the rule that says so, where it is one.
     pub fault: Option<Mismatch>,
 }
@@ -59,11 +62,17 @@ impl<'a> Users<'a> {
             Ok(called) => (called, None),
             Err(mismatch) => (Called::Literal(as_it_stands(arrived)), Some(*mismatch)),
         };
-        let (caller, unknown) = match caller_of(arrived) {
-            Ok(caller) => (caller, None),
-            Err(wrong) => (Cow::Borrowed(""), Some(Mismatch { wrong, step: None })),
+        let (caller, caller_read, unknown) = match caller_of(arrived) {
+            Ok((caller, read)) => (caller, read, None),
+            Err(wrong) => (Cow::Borrowed(""), None, Some(Mismatch { wrong, step: None })),
         };
-        Self { caller, called, fault: unread.or(unknown) }
+        Self { caller, caller_read, called, fault: unread.or(unknown) }
+    }
+
+    /// Who calls, as routes and rules know it.
+    #[must_use]
+    pub fn caller(&self) -> &str {
+        self.caller_read.as_ref().map_or(&self.caller, Dialled::as_str)
     }
 
     /// Whom it calls, as routes and rules know it.
@@ -85,8 +94,12 @@ impl<'a> Users<'a> {
             }
         }
         facts.emergency = emergency;
-        // Who helps must be able to call back.
+        facts.caller_sent = &self.caller;
+        // Who helps must be able to call back, and is told what the PBX says.
         facts.hidden &= !emergency;
+        if emergency {
+            facts.caller = &self.caller;
+        }
     }
 
     /// Whether it is a call for help in danger to life that nothing may refuse: of an inside peer that the policy in force
@@ -100,14 +113,16 @@ impl<'a> Users<'a> {
     }
 }
 
-fn caller_of<'a>(arrived: &Arrived<'a>) -> Result<Cow<'a, str>, Wrong> {
+/// Who calls, as it stands there and as the peer's dial plan reads it.
+fn caller_of<'a>(arrived: &Arrived<'a>) -> Result<(Cow<'a, str>, Option<Dialled>), Wrong> {
     let malformed = |why: &str| Wrong::new(400, code::URI_MALFORMED, why);
     match caller::named(arrived.message, &arrived.peer.identity) {
         Ok(Some(name)) => {
             let uri = name.uri().map_err(|_| malformed("the caller's URI cannot be read"))?;
-            caller::user(&uri).map_err(|why| malformed(&format!("the caller has {why}")))
+            let user = caller::user(&uri).map_err(|why| malformed(&format!("the caller has {why}")))?;
+            Ok((user, arrived.peer.dialling.as_ref().and_then(|plan| plan.read_caller(name.raw_uri))))
         }
-        Ok(None) => Ok(Cow::Borrowed("")),
+        Ok(None) => Ok((Cow::Borrowed(""), None)),
         Err(why) => Err(Wrong::new(400, code::HEADER_VALUE_INVALID, why)),
     }
 }
@@ -249,8 +264,8 @@ impl Engine {
                 match charged {
                     Ok(reservation) => {
                         let duration_max = verdict.duration_max;
-                        let named = verdict.named;
-                        let born = Born { candidates, reservation, duration_max, named, judged };
+                        let (named, presented) = (verdict.named, verdict.presented);
+                        let born = Born { candidates, reservation, duration_max, named, presented, judged };
                         self.admitted(now, arrived, server, facts, born);
                     }
                     Err(refusal) => self.refuse(now, arrived, server, &Wrong::from(*refusal), judged),
@@ -309,6 +324,7 @@ impl Engine {
             caller: facts.caller,
             called: facts.called,
             named: born.named,
+            presented: born.presented,
             hidden: facts.hidden,
             emergency: facts.emergency,
             direction: direction.unwrap_or(Direction::Outbound),
@@ -376,7 +392,7 @@ impl Engine {
         let mut judged = judged;
         if attempt && judged.users.is_none() {
             let users = Users::read(arrived);
-            judged.users = Some((shortened(&users.caller), shortened(users.called())));
+            judged.users = Some((shortened(users.caller()), shortened(users.called())));
         }
         if !judged.alerted {
             let mut alert = refusal_alert(now, arrived, wrong);
@@ -440,6 +456,7 @@ struct Born {
     reservation: Reservation,
     duration_max: std::time::Duration,
     named: bool,
+    presented: Presented,
     judged: Judged,
 }
 

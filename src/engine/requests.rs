@@ -227,8 +227,9 @@ impl Engine {
         };
         let arrived = &Arrived { proven: credential.as_ref(), ..*arrived };
         let unread = users.fault.take().filter(|_| !emergency);
-        let mut facts = self.facts(now, arrived, &users.caller, users.called());
+        let mut facts = self.facts(now, arrived, users.caller(), users.called());
         users.complete(emergency, &mut facts);
+        facts.owned = credential.as_deref().and_then(|credential| credential.owned.as_deref());
         let judged =
             Judged { credential: credential.as_ref().map(|one| Arc::clone(&one.user)), ..Judged::default() };
         let Some(mut judged) = self.screened(now, arrived, server, &facts, judged) else { return };
@@ -238,7 +239,7 @@ impl Engine {
             fault = Some(Wrong::by_policy(code::SECURE_TRANSPORT_REQUIRED, arrived.peer, UNASKED));
         }
         if let (None, Some(credential), false) = (&fault, &credential, emergency)
-            && let Err(mismatch) = identity(arrived, credential, facts.caller)
+            && let Err(mismatch) = identity(arrived, credential, facts.caller_sent)
         {
             fault = Some(judged.mismatch(*mismatch));
         }
@@ -397,6 +398,8 @@ impl Engine {
             keys: is_attempt(arrived) && keys::carried(message),
             replaces: message.has(HeaderName::Replaces) || message.has(HeaderName::Join),
             caller,
+            caller_sent: caller,
+            owned: None,
             hidden: hides(message),
             called,
             number: None,

@@ -25,6 +25,7 @@ use crate::call::{caller, rewrite};
 use crate::clock::Now;
 use crate::policy::form::Unwritable;
 use crate::policy::login::PROOF_OCTETS_USUAL;
+use crate::policy::owned::Presented;
 use crate::policy::route::Candidate;
 use crate::policy::verdict::Candidates;
 use crate::policy::{Alert, Direction, Facts, Outcome, Peer, Policy, admit, code};
@@ -43,6 +44,7 @@ struct Errand {
     policy: Arc<Policy>,
     request: Message,
     caller: Box<str>,
+    presented: Presented,
     hidden: bool,
     called: Box<str>,
     named: bool,
@@ -113,6 +115,7 @@ impl Engine {
                     policy: Arc::clone(arrived.policy),
                     request: arrived.message.clone(),
                     caller: facts.caller.into(),
+                    presented: verdict.presented,
                     hidden: facts.hidden,
                     called: facts.called.into(),
                     named: verdict.named,
@@ -228,7 +231,7 @@ fn leaving(
     let shown = if errand.hidden {
         None
     } else {
-        let written = peer.numbers.caller(&errand.caller, errand.direction);
+        let written = peer.numbers.caller(errand.presented.of(&errand.caller), errand.direction);
         written.map_err(|why| refused(code::CALLER_INVALID, why))?
     };
     let mut uri = Vec::with_capacity(64);
@@ -236,13 +239,14 @@ fn leaving(
     // The name beside the number is that of the header which named the caller, as with a call.
     let named = caller::named(&errand.request, &errand.peer.identity);
     let display = named.ok().flatten().map_or(&b""[..], |named| named.display);
+    let display = if errand.presented == Presented::StandIn { b"" } else { display };
     let from = caller::address(shown, display, us);
     let between = Between {
         from: &errand.peer,
         to: peer,
         own_host: listener.advertised.host(),
         hidden: errand.hidden,
-        caller: Some(&errand.caller),
+        caller: Some(errand.presented.of(&errand.caller)),
     };
     for transport in &candidate.target.transports {
         let line = |value: &[u8], writer: &mut Writer, name| {

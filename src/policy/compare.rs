@@ -95,6 +95,7 @@ fn peers(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
     trust(old, new, weaker);
     numbers(old, new, weaker);
     super::number::weaker(name, old.dialling.as_deref(), new.dialling.as_deref(), weaker);
+    super::owned::weaker(name, old.callers.as_deref(), new.callers.as_deref(), weaker);
     opened(&format!("peer {name} may send from anywhere"), old.roaming, new.roaming, weaker);
     for network in &new.sources {
         if !old.sources.iter().any(|before| before.contains(network)) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::owned::Owned;
 use super::route::Pattern;
 use crate::sip::digest::{Ha1, Hash};
 
@@ -22,6 +23,8 @@ pub struct Credential {
     pub keys: SmallVec<[Ha1; 2]>,
     /// As whom it may call: users of From and P-Asserted-Identity.
     pub callers: Vec<Pattern>,
+    /// The numbers that it may show outside, where they are others than its peer's.
+    pub owned: Option<Arc<Owned>>,
 }
 
 impl Credential {
@@ -113,6 +116,10 @@ pub(super) fn weaker(name: &str, old: Option<&Demand>, new: Option<&Demand>, wea
             Some(before) => {
                 if credential.callers.iter().any(|caller| !before.covers(caller)) {
                     weaker.push(format!("credential {user} of peer {name} may call as somebody else"));
+                }
+                let shows = |credential: &Credential| credential.owned.clone().unwrap_or_default();
+                if before.owned.is_some() && !shows(before).covers(&shows(credential)) {
+                    weaker.push(format!("credential {user} of peer {name} may show more numbers (owns)"));
                 }
             }
         }

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use super::located::Located;
 use super::number::Number;
+use super::owned::Owned;
 use super::peer::{Direction, PeerId};
 use crate::clock::Now;
 use crate::sip::{Host, Method, Transport};
@@ -36,8 +37,13 @@ pub struct Facts<'a> {
     pub keys: bool,
     /// Whether a Replaces or Join header stands in it (RFC 3891, RFC 3911).
     pub replaces: bool,
-    /// The caller: the user of the header that `caller_in` names, unescaped once; empty when there is none.
+    /// The caller: the user of the header that `caller_in` names, unescaped once; empty when there is none. Where the peer has
+    /// a dial plan that reads it as a whole number, `+` and digits.
     pub caller: &'a str,
+    /// The same as it was sent, unescaped once and nothing else: an extension may read as a number, and is known by its digits.
+    pub caller_sent: &'a str,
+    /// The numbers that the credential which it proved may show, where they are others than its peer's.
+    pub owned: Option<&'a Owned>,
     /// Whether the caller asks not to be shown (RFC 3323). Rules see the caller all the same.
     pub hidden: bool,
     /// Whom it calls: where the peer has a dial plan, what was read under it (`+` and digits, a code, a name); else the user

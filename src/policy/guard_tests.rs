@@ -25,6 +25,7 @@ fn demand(hashes: &[Hash]) -> Demand {
         user: Arc::from("office"),
         keys: hashes.iter().map(key).collect(),
         callers: vec![Pattern::Exact(Arc::from("office")), Pattern::Prefix(Arc::from("+4930"))],
+        owned: None,
     };
     Demand {
         realm: Arc::from("edge.example"),

@@ -25,6 +25,7 @@ pub mod media;
 pub mod names;
 pub mod nonce;
 pub mod number;
+pub mod owned;
 pub mod pace;
 pub mod parties;
 pub mod peer;

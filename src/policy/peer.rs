@@ -15,6 +15,7 @@ use super::form::Numbers;
 use super::identity::Identity;
 use super::login::Login;
 use super::number::Dialling;
+use super::owned::Callers;
 use super::pace::Pace;
 use super::refusal::Presets;
 use super::register::Register;
@@ -334,6 +335,8 @@ pub struct Peer {
     pub request_host: Option<Arc<str>>,
     /// How what it dials is read; `None` takes a number as it stands.
     pub dialling: Option<Arc<Dialling>>,
+    /// As whom its calls to the outside may be shown; `None` judges no caller.
+    pub callers: Option<Arc<Callers>>,
     /// How numbers are written towards it.
     pub numbers: Numbers,
     /// Whose word on who is calling counts.

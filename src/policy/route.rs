@@ -162,7 +162,9 @@ impl Route {
         }
         // An emergency has no caller whom a route could leave out.
         let asked = !facts.emergency && !self.caller.is_empty();
-        if asked && !self.caller.iter().any(|pattern| pattern.fits(facts.caller)) {
+        // Written as it is read, or as the peer sends it.
+        let fits = |pattern: &Pattern| pattern.fits(facts.caller) || pattern.fits(facts.caller_sent);
+        if asked && !self.caller.iter().any(fits) {
             return Err("caller");
         }
         let fit = self.called_fit(facts.called);

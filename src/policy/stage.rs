@@ -11,9 +11,11 @@ use smallvec::SmallVec;
 use super::alert::{Alert, Code};
 use super::counters::{Charge, Counters, Full, Reservation};
 use super::facts::Facts;
+use super::owned::{Callers, Presented};
 use super::peer::{Direction, Peer, PeerId, PeerSide};
 use super::refusal::Refusal;
 use super::route::{self, Candidate, Routed};
+use super::rules::caller::{Claim, claim};
 use super::rules::concurrent_calls::objection;
 use super::rules::max_duration::DURATION_DEFAULT;
 use super::rules::{Entry, Objection, Question};
@@ -31,6 +33,7 @@ impl Verdict {
             outcome: Outcome::Admit(SmallVec::new()),
             direction: None,
             named: false,
+            presented: Presented::Caller,
             charges: SmallVec::new(),
             alerts: SmallVec::new(),
             trail: SmallVec::new(),
@@ -162,7 +165,8 @@ pub fn admit(policy: &Policy, counters: &Counters, facts: &Facts<'_>) -> Verdict
         verdict.refuse(&path, &question, *objection);
         return verdict;
     }
-    let Some(candidates) = written(&mut verdict, &question, routed) else { return verdict };
+    let Some(claim) = presented(&mut verdict, &question, routed.direction) else { return verdict };
+    let Some(candidates) = written(&mut verdict, &question, routed, claim) else { return verdict };
     if *facts.method == Method::Invite && !charge(&mut verdict, &question) {
         return verdict;
     }
@@ -170,33 +174,68 @@ pub fn admit(policy: &Policy, counters: &Counters, facts: &Facts<'_>) -> Verdict
     verdict
 }
 
+/// What the caller is to its peer, and in the verdict who is shown for it; `None` when nobody may be and the call is refused.
+fn presented<'a>(
+    verdict: &mut Verdict,
+    question: &Question<'a>,
+    direction: Direction,
+) -> Option<Option<(&'a Callers, Claim<'a>)>> {
+    let Some((callers, claim)) = claim(question, direction) else { return Some(None) };
+    let presented = claim.presented(callers, question.facts.hidden);
+    let said = if presented.is_some() { Said::Pass } else { Said::Refuse };
+    verdict.trail.push(Step { rule: Arc::clone(&callers.path), saw: Saw::Word(claim.word()), said });
+    match presented {
+        Some(presented) => verdict.presented = presented,
+        None => {
+            verdict.refuse(&callers.path, question, *claim.objection(question, None));
+            return None;
+        }
+    }
+    Some(Some((callers, claim)))
+}
+
 /// The targets towards which both numbers can be written; `None` when there is none and the call is refused.
-fn written(verdict: &mut Verdict, question: &Question<'_>, routed: Routed<'_>) -> Option<Candidates> {
+fn written(
+    verdict: &mut Verdict,
+    question: &Question<'_>,
+    routed: Routed<'_>,
+    claim: Option<(&Callers, Claim<'_>)>,
+) -> Option<Candidates> {
     let Routed { route, direction, mut candidates } = routed;
     let (policy, facts) = (question.policy, question.facts);
+    let presented = verdict.presented.clone();
+    let asked = Facts { caller: presented.of(facts.caller), ..*facts };
+    let stands_in = claim.filter(|_| presented == Presented::StandIn && !facts.hidden);
     let mut first = None;
     candidates.retain(|candidate| {
         let Some(peer) = policy.peer(candidate.peer) else { return false };
+        if let Some((callers, claim)) = stands_in.filter(|_| peer.numbers.substitute.is_none()) {
+            let objects = || (Arc::clone(&callers.path), claim.objection(question, Some(peer)));
+            first.get_or_insert_with(objects);
+            return false;
+        }
         if peer.numbers.is_unchanged() {
             return true;
         }
         let named = route.names(policy, facts.called, peer);
         verdict.named |= named;
-        match unwritable(peer, facts, direction, named) {
+        match unwritable(peer, &asked, direction, named) {
             None => true,
-            Some(objection) => {
-                first.get_or_insert((peer, objection));
+            Some((key, objection)) => {
+                first.get_or_insert_with(|| (Arc::from(format!("peers.{}.{key}", peer.name)), objection));
                 false
             }
         }
     });
     if candidates.is_empty()
-        && let Some((peer, (key, objection))) = first
+        && let Some((path, objection)) = first
     {
-        let path: Arc<str> = Arc::from(format!("peers.{}.{key}", peer.name));
         verdict.trail.push(Step { rule: Arc::clone(&path), saw: Saw::Nothing, said: Said::Refuse });
         verdict.refuse(&path, question, *objection);
         return None;
+    }
+    if let Some((callers, Claim::NotOwned)) = claim {
+        verdict.alert(&callers.path, question, code::CALLER_NOT_OWNED, Claim::replaced(question), None);
     }
     Some(candidates)
 }

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use super::alert::Alert;
 use super::counters::Charge;
+use super::owned::Presented;
 use super::peer::Direction;
 use super::refusal::Refusal;
 use super::route::Candidate;
@@ -97,6 +98,8 @@ pub struct Verdict {
     pub direction: Option<Direction>,
     /// Whether the policy names the number called exactly: then it may leave as it was dialled, without being a number.
     pub named: bool,
+    /// Who is shown as the caller.
+    pub presented: Presented,
     /// What the engine must reserve, once, if it goes on.
     pub charges: SmallVec<[Charge; 4]>,
     /// Alerts to raise.

@@ -25,6 +25,7 @@ pub fn demand(users: &[&str], hashes: &[Hash]) -> Demand {
             user: Arc::from(*user),
             keys: hashes.iter().map(key).collect(),
             callers: vec![Pattern::Exact(Arc::from(CALLER))],
+            owned: None,
         })
     };
     Demand {

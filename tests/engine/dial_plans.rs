@@ -31,7 +31,7 @@ fn dialling(peer: &str, name: &str) -> Option<Arc<Dialling>> {
 }
 
 /// Gives the PBX a dial plan; every destination is allowed.
-fn dials_by(plan: &mut Plan, name: &str) {
+pub fn dials_by(plan: &mut Plan, name: &str) {
     alter(plan, 0, |pbx| pbx.dialling = dialling("pbx", name));
     everywhere(plan);
 }

@@ -70,6 +70,7 @@ pub fn peer(id: u16, name: &str, side: PeerSide, listener: u16, address: &str) -
         calls_from_targets: false,
         request_host: None,
         dialling: None,
+        callers: None,
         numbers: Numbers::default(),
         identity: Identity::default(),
         roaming: false,

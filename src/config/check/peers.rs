@@ -8,7 +8,7 @@ use super::{grouped, several, transports};
 use crate::clock::time_text;
 use crate::config::Config;
 use crate::config::values::network_text;
-use crate::config::{logins, media, numbers, plans, tls};
+use crate::config::{callers, logins, media, numbers, plans, tls};
 use crate::policy::credential::{Credential, Demand};
 use crate::policy::peer::{CalledFrom, Refreshes, SessionTimers};
 use crate::policy::route::Pattern;
@@ -179,6 +179,7 @@ fn extras(peer: &Peer) -> Vec<String> {
     out.extend(peer.dialling.as_deref().map(plans::told));
     out.extend(numbers::told(&peer.numbers));
     out.extend(numbers::trust_told(&peer.identity));
+    out.extend(callers::told(peer));
     out.extend(peer.login.as_deref().map(logins::told));
     out.extend(peer.register.as_ref().map(logins::registered));
     match peer.called_from {

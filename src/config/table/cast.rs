@@ -207,6 +207,24 @@ pub static PEER: Section = Section {
             "the number, or anonymous, that stands in for a caller that is missing or cannot be written",
         ),
         Key::means(
+            "owns",
+            Kind::Either(&[Kind::List(&Kind::Pattern, NUMBERS_MAX), Kind::Word(&["any"])]),
+            "the dids of its site where it has a dial plan; nothing is judged where there are none",
+            "the numbers that its calls to the outside may show: whole, as beginnings, from one to another, or did for those of its site; any judges none (32204)",
+        ),
+        Key::means(
+            "shown_as",
+            Kind::Words(&Kind::Number, NUMBERS_MAX),
+            "an extension is no number that can be shown",
+            "the number that is shown for an extension of it",
+        ),
+        Key::value(
+            "caller_not_owned",
+            Kind::Word(&["replace", "refuse"]),
+            "replace",
+            "what is done with a caller that is not its own, or no number: default_caller of the trunk is shown, and where there is none the call is refused; or it is refused at once (32204, 32206)",
+        ),
+        Key::means(
             "asserted_identity",
             Kind::Word(&["in", "out", "both"]),
             "neither: what it asserts is removed, and nothing is asserted to it",

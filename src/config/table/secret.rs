@@ -56,6 +56,12 @@ pub static CREDENTIAL: Section = Section {
             "hashes instead of the password, one for each algorithm: `ringfence secret hash` makes them",
         ),
         Key::means(
+            "owns",
+            Kind::Either(&[Kind::List(&Kind::Pattern, super::NUMBERS_MAX), Kind::Word(&["any"])]),
+            "what its peer owns",
+            "the numbers that its calls to the outside may show, written as at its peer; any judges none",
+        ),
+        Key::means(
             "from",
             Kind::List(&Kind::Pattern, super::NUMBERS_MAX),
             "its own name alone",

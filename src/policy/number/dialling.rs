@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::digits::DIGITS_MAX;
-use super::{Deny, DialPlan, Number, Reading, World, read};
+use super::{Deny, DialPlan, Number, Privacy, Reading, World, read};
 
 /// How a peer dials.
 #[derive(Clone)]
@@ -29,6 +29,17 @@ impl Dialling {
     /// Why nothing is read.
     pub fn read(&self, uri: &[u8]) -> Result<Dialled, Deny> {
         read(uri, &self.plan, &self.world).map(Dialled::new)
+    }
+
+    /// Reads who calls: a whole number, which no prefix shows or hides; `None` for anything else.
+    #[must_use]
+    pub fn read_caller(&self, uri: &[u8]) -> Option<Dialled> {
+        let dialled = self.read(uri).ok()?;
+        let whole = match &dialled.reading.number {
+            Number::E164(_) => dialled.reading.privacy == Privacy::Unset,
+            Number::Emergency(_) | Number::Service(_) | Number::Short(_) | Number::Name(_) => false,
+        };
+        whole.then_some(dialled)
     }
 }
 

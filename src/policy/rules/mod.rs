@@ -4,6 +4,7 @@
 //! Read first: DESIGN.md §3, "Policy is data plus a pure check".
 
 pub mod blocklist;
+pub(super) mod caller;
 pub mod concurrent_calls;
 pub mod countries;
 mod destination;
