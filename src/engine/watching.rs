@@ -64,7 +64,7 @@ enum Silence {
     Whole,
     /// This peer alone is not.
     OneWay,
-    /// Another stream speaks for it.
+    /// Another stream speaks for it, or the other side is about to be silent too.
     Elsewhere,
 }
 
@@ -100,12 +100,12 @@ impl Watched {
         }
     }
 
-    fn silence(&self, spot: Spot) -> Silence {
+    fn silence(&self, spot: Spot, alone: bool) -> Silence {
         let mut listening = self.ears.iter().filter(|ear| ear.listens);
         let other = Spot { leg: spot.leg.other(), ..spot };
         if listening.clone().all(|ear| ear.silent) {
             Silence::Whole
-        } else if listening.any(|ear| ear.spot == other && !ear.silent) {
+        } else if alone && listening.any(|ear| ear.spot == other && !ear.silent) {
             Silence::OneWay
         } else {
             Silence::Elsewhere
@@ -246,7 +246,7 @@ impl Engine {
         let spot = match &news {
             News::Failed { spot, .. }
             | News::Unproven { spot, .. }
-            | News::Silent { spot }
+            | News::Silent { spot, .. }
             | News::Heard { spot }
             | News::Exhausted { spot }
             | News::Intruder { spot, .. } => *spot,
@@ -272,11 +272,11 @@ impl Engine {
                 let cure = "Its peer must speak DTLS 1.2 and show the certificate that it names.";
                 self.media_fails(now, key, (code::SECURE_MEDIA_NOT_ACCEPTED, EndCause::Unproven), &why, cure);
             }
-            News::Silent { .. } => {
+            News::Silent { alone, .. } => {
                 if let Some(ear) = watched.ear(spot) {
                     ear.silent = true;
                 }
-                let silence = watched.silence(spot);
+                let silence = watched.silence(spot, alone);
                 self.fell_silent(now, key, spot, silence);
             }
             News::Heard { .. } => {

@@ -151,7 +151,10 @@ fn a_silence_ends_a_call_where_nobody_is_heard_and_is_one_way_where_the_other_is
         for spot in silent {
             watched.ear(*spot).unwrap().silent = true;
         }
-        assert_eq!(watched.silence(told), meant, "row {index}");
+        assert_eq!(watched.silence(told, true), meant, "row {index}");
+        // The other side has not been heard for a while either.
+        let both = if meant == Silence::Whole { Silence::Whole } else { Silence::Elsewhere };
+        assert_eq!(watched.silence(told, false), both, "row {index}");
     }
     let mut held = watched(&both);
     held.ear(a).unwrap().silent = true;

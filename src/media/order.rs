@@ -190,6 +190,8 @@ pub enum News {
     Silent {
         /// Which.
         spot: Spot,
+        /// The peer of the other leg was heard a moment ago: it is this one alone that is not heard, and not both since the same time.
+        alone: bool,
     },
     /// Something came again after [`News::Silent`], or other terms have the silence begin anew or count no more.
     Heard {

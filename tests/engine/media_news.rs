@@ -75,20 +75,20 @@ fn a_key_that_is_spent_before_the_answer_ends_the_call() {
 #[test]
 fn silence_of_one_is_told_and_of_both_ends_the_call() {
     let (mut site, _up) = up();
-    let seen = told(&mut site, News::Silent { spot: B });
+    let seen = told(&mut site, News::Silent { spot: B, alone: true });
     assert_eq!((codes(&seen), seen.sent.len()), (vec![39505], 0));
     assert!(seen.alerts[0].text.contains("the called side"), "{}", seen.alerts[0].text);
     // It is heard again, and the other falls silent.
     assert!(codes(&told(&mut site, News::Heard { spot: B })).is_empty());
-    assert_eq!(codes(&told(&mut site, News::Silent { spot: A })), [39505]);
-    let seen = told(&mut site, News::Silent { spot: B });
+    assert_eq!(codes(&told(&mut site, News::Silent { spot: A, alone: true })), [39505]);
+    let seen = told(&mut site, News::Silent { spot: B, alone: true });
     assert_eq!(codes(&seen), [32014]);
     assert_eq!((asked(&seen, PBX), asked(&seen, TRUNK)), (vec!["BYE".to_owned()], vec!["BYE".to_owned()]));
     assert_eq!((seen.records[0].code, seen.records[0].status), (Some(32014), 200));
     site.assert_silent("silence");
     // Nothing more comes of what is told of a call that is over.
     for news in [
-        News::Silent { spot: A },
+        News::Silent { spot: A, alone: true },
         News::Exhausted { spot: A },
         News::Failed { spot: A, why: "late".into() },
         News::Report { media: A.media, streams: Vec::new() },
@@ -98,13 +98,22 @@ fn silence_of_one_is_told_and_of_both_ends_the_call() {
     }
 }
 
+// Both fall silent with the same look at the time: that is no one-way call.
+#[test]
+fn a_call_in_which_nobody_speaks_ends_without_a_word_about_one_side() {
+    let (mut site, _up) = up();
+    assert_eq!(codes(&told(&mut site, News::Silent { spot: A, alone: false })), [0; 0]);
+    assert_eq!(codes(&told(&mut site, News::Silent { spot: B, alone: false })), [32014]);
+    site.assert_silent("silence");
+}
+
 #[test]
 fn silence_before_the_answer_is_nothing() {
     let mut site = Site::under(secured());
     let seen = site.hear(tls(PBX), &invite(&hidden(PHONE, 4_000)).text());
     assert_eq!(asked(&seen, TRUNK), ["INVITE"]);
     for spot in [A, B] {
-        let seen = told(&mut site, News::Silent { spot });
+        let seen = told(&mut site, News::Silent { spot, alone: true });
         assert_eq!((codes(&seen), seen.sent.len()), (Vec::new(), 0));
     }
 }

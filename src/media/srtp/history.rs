@@ -57,6 +57,19 @@ pub(super) struct History {
 }
 
 impl History {
+    /// Puts a key that served behind those of other early dialogs; beyond [`TURNS_MAX`] the oldest ends.
+    pub(super) fn park<T>(&mut self, parked: &mut Vec<T>, old: T, print: impl Fn(&T) -> Print) {
+        if parked.len() >= TURNS_MAX {
+            self.retire(print(&parked.remove(0)));
+        }
+        parked.push(old);
+    }
+
+    /// Ends every key of theirs.
+    pub(super) fn end_all<T>(&mut self, parked: &mut Vec<T>, print: impl Fn(&T) -> Print) {
+        std::mem::take(parked).iter().for_each(|old| self.retire(print(old)));
+    }
+
     /// Whether a key that is not in use may come into use.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::derive::Stream;
-use super::history::{History, Print, Rekeyed, TURNS_MAX};
+use super::history::{History, Print, Rekeyed};
 use super::key::{MasterKey, Mki};
 use super::sources::Sources;
 use super::transform::Transform;
@@ -90,7 +90,7 @@ impl Inbound {
     }
 
     /// Opens packets under the key of another early dialog, and of no other, at once. The key in use is parked with its
-    /// windows and goes on with them when its turn comes again. Beyond [`TURNS_MAX`] the oldest ends.
+    /// windows and goes on with them when its turn comes again. Beyond `TURNS_MAX` of them the oldest ends.
     ///
     /// # Errors
     /// [`Refused::Retired`] and [`Refused::Keys`]; the session is as it was.
@@ -112,20 +112,14 @@ impl Inbound {
         self.spare = Vec::new();
         let old = std::mem::replace(&mut self.current, next);
         if old.served() {
-            if self.parked.len() >= TURNS_MAX {
-                let oldest = self.parked.remove(0);
-                self.history.retire(oldest.print);
-            }
-            self.parked.push(old);
+            self.history.park(&mut self.parked, old, |parked| parked.print);
         }
         Ok(Rekeyed::Changed)
     }
 
     /// One dialog has won: the keys of the others end.
     pub fn settle(&mut self) {
-        for parked in std::mem::take(&mut self.parked) {
-            self.history.retire(parked.print);
-        }
+        self.history.end_all(&mut self.parked, |parked| parked.print);
     }
 
     /// The newest key opens so many packets of each kind at most (RFC 4568 §6.1); the lower bound holds.

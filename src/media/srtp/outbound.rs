@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::derive::Stream;
-use super::history::{History, Print, Rekeyed, TURNS_MAX};
+use super::history::{History, Print, Rekeyed};
 use super::key::MasterKey;
 use super::sources::Sources;
 use super::transform::{Transform, WORD_OCTETS};
@@ -132,20 +132,14 @@ impl Outbound {
         std::mem::swap(self, &mut next);
         let old = next;
         if old.served() {
-            if self.parked.len() >= TURNS_MAX {
-                let oldest = self.parked.remove(0);
-                self.history.retire(oldest.print);
-            }
-            self.parked.push(old);
+            self.history.park(&mut self.parked, old, |parked| parked.print);
         }
         Ok(Rekeyed::Changed)
     }
 
     /// One dialog has won: the keys of the others end.
     pub fn settle(&mut self) {
-        for parked in std::mem::take(&mut self.parked) {
-            self.history.retire(parked.print);
-        }
+        self.history.end_all(&mut self.parked, |parked| parked.print);
     }
 
     const fn served(&self) -> bool {

@@ -113,10 +113,11 @@ impl Session {
         for (index, stream) in (0_u8..).zip(&mut self.streams) {
             let Some(stream) = stream else { continue };
             for leg in LEGS {
+                let alone = stream.side(leg.other()).as_ref().is_some_and(|side| side.was_heard_lately(now));
                 let Some(side) = stream.side(leg) else { continue };
                 let spot = Spot { media, leg, stream: index };
                 match side.pass(now) {
-                    Some(Silence::Began) => told(News::Silent { spot }),
+                    Some(Silence::Began) => told(News::Silent { spot, alone }),
                     Some(Silence::Ended) => told(News::Heard { spot }),
                     None => {}
                 }

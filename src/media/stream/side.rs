@@ -408,6 +408,12 @@ impl Side {
         self.guard.wears_out()
     }
 
+    /// Whether something came from the peer within half the time that its silence may last.
+    pub(super) fn was_heard_lately(&self, now: Tick) -> bool {
+        let silence = self.agreed.as_ref().and_then(|agreed| agreed.silence);
+        silence.is_some_and(|silence| now.since(self.heard) < silence / 2)
+    }
+
     /// Looks at the time: ends what has had its time, and says what became of a silence.
     pub(super) fn pass(&mut self, now: Tick) -> Option<Silence> {
         self.guard.pass(now);

@@ -336,7 +336,7 @@ fn e12_silence_counts_while_the_peer_may_send_and_rtcp_is_a_sign_of_life() {
     };
     let none = [""; 0];
     assert_eq!(told(&mut session, second(10)), none, "counted from the terms on");
-    assert_eq!(told(&mut session, second(11)), ["silent A"]);
+    assert_eq!(told(&mut session, second(11)), ["silent A as the other"]);
     assert_eq!(told(&mut session, second(60)), none, "once");
     assert!(matches!(send(&mut session, 60, Port::Rtp, &rtp(1)), Verdict::Send(_)));
     assert_eq!(told(&mut session, second(61)), ["heard A"]);
@@ -345,7 +345,7 @@ fn e12_silence_counts_while_the_peer_may_send_and_rtcp_is_a_sign_of_life() {
     // What does not count: other formats, strangers.
     assert_eq!(send(&mut session, 78, Port::Rtp, &rtp_of(1, 0, 1)), Verdict::Drop(Cause::Format));
     assert_eq!(from_a(&mut session, ATTACKER, &rtp(1)), Verdict::Drop(Cause::Foreign));
-    assert_eq!(told(&mut session, second(79))[..1], ["silent A"]);
+    assert_eq!(told(&mut session, second(79))[..1], ["silent A as the other"]);
     hold(&mut session, 80, false);
     assert_eq!(told(&mut session, second(81)), ["heard A"], "it counts no more");
     assert_eq!(told(&mut session, second(200)), none, "a hold is exempt");
@@ -354,9 +354,22 @@ fn e12_silence_counts_while_the_peer_may_send_and_rtcp_is_a_sign_of_life() {
     assert_eq!(told(&mut session, second(209)), none, "counted anew after the hold");
     // The same terms again, of a refreshed session: the count goes on.
     hold(&mut session, 209, true);
-    assert_eq!(told(&mut session, second(210)), ["silent A"]);
+    assert_eq!(told(&mut session, second(210)), ["silent A as the other"]);
     let mut never = call(plain(A), plain(B));
     assert_eq!(told(&mut never, second(100_000)), none);
+    // One is heard and the other is not; or neither is, since a moment or since the beginning.
+    for (last, expected) in [
+        (11, ["silent A"; 1].as_slice()),
+        (6, &["silent A as the other"]),
+        (1, &["silent A as the other", "silent B as the other"]),
+    ] {
+        let mut session = call(quiet(true), Terms { silence: Some(Duration::from_secs(10)), ..plain(B) });
+        assert!(matches!(
+            pass(&mut session, second(last), MediaLeg::B, Port::Rtp, B, &rtp(1)).0,
+            Verdict::Send(_)
+        ));
+        assert_eq!(told(&mut session, second(11)), expected, "heard at {last}");
+    }
 }
 
 /// One packet of somebody: where from, on which port, its octets.

@@ -169,7 +169,8 @@ pub(super) fn told(session: &mut Session, now: Tick) -> Vec<String> {
     let mut all = Vec::new();
     session.tell(now, |news| {
         all.push(match news {
-            News::Silent { spot } => format!("silent {:?}", spot.leg),
+            News::Silent { spot, alone: true } => format!("silent {:?}", spot.leg),
+            News::Silent { spot, alone: false } => format!("silent {:?} as the other", spot.leg),
             News::Heard { spot } => format!("heard {:?}", spot.leg),
             News::Exhausted { spot } => format!("exhausted {:?}", spot.leg),
             News::Intruder { spot, source, packets } => format!("intruder {:?} {source} {packets}", spot.leg),

@@ -146,7 +146,7 @@ fn a_silence_that_other_terms_end_is_told_to_have_ended() {
         Terms { remote: Some(at(ATTACKER)), ..silence(ten) },
     ] {
         let mut session = call(silence(ten), plain(B));
-        assert_eq!(told(&mut session, second(11)), ["silent A"]);
+        assert_eq!(told(&mut session, second(11)), ["silent A as the other"]);
         assert!(session.set(second(12), spot(MediaLeg::A), next).is_none());
         assert_eq!(told(&mut session, second(13)), ["heard A"]);
         assert_eq!(told(&mut session, second(14)), [""; 0]);
