@@ -56,9 +56,19 @@ impl Setup {
         let (refusal, disposition) = match self.targets.refused {
             Some(ref refusal) => (Refusal::clone(refusal), Disposition::Refused),
             None => {
-                let words = "no target of the route answered; look at alert 32011 and `ringfence status`";
+                // Of what was tried, the last that said anything: an admin looks there first.
+                let status = core.story.tried.iter().rev().find_map(|tried| tried.status);
+                let words = match status {
+                    Some(status) => {
+                        format!(
+                            "no target of the route takes the call, the last one answered {status}; look at `ringfence status`"
+                        )
+                    }
+                    None => "no target of the route answered; look at alert 32011 and `ringfence status`"
+                        .to_owned(),
+                };
                 let presets = &core.a.peer.refusal;
-                let refusal = Refusal::new(code::NO_TARGET_AVAILABLE, presets, words.to_owned());
+                let refusal = Refusal::new(code::NO_TARGET_AVAILABLE, presets, words);
                 (refusal, Disposition::Failed)
             }
         };
