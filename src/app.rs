@@ -8,6 +8,7 @@ mod banner;
 mod beside;
 mod certificates;
 mod command;
+pub mod explain;
 mod media;
 pub mod number;
 mod refused;

@@ -5,7 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the command line speaks to people")]
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::AsFd;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
@@ -15,8 +15,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::Value;
 
 use ringfence::admin::ask::{Unanswered, ask};
-use ringfence::admin::certs::{self, KeyKind, Order};
-use ringfence::admin::{Request, record, table, unlocked, wrap};
+use ringfence::admin::certs::{self, KeyKind};
+use ringfence::admin::{Request, record, reloaded, table, unlocked, wrap};
+use ringfence::app::explain::{Order, Verdict};
 use ringfence::app::number;
 use ringfence::clock::Clock;
 use ringfence::config::{self, Source};
@@ -32,8 +33,13 @@ const FILE: &str = "config/ringfence.yaml";
 /// Characters of a ladder's line where no terminal says it.
 const WIDTH: usize = 80;
 
+/// Columns of an explanation where the terminal has more: longer lines are hard to read.
+const EXPLAINED_WIDTH_MAX: usize = 100;
+
 /// Not started, not checked, refused.
 const FAILED: u8 = 1;
+/// What was asked about cannot be found, or the policy has errors.
+const UNASKED: u8 = 2;
 /// Live calls had to be cut.
 const CUT: u8 = 3;
 /// Nobody answers at the control socket.
@@ -59,13 +65,15 @@ Examples:
   ringfence ladder                            the last call as a ladder: who sent what, and the verdict
   ringfence number --plans plans.yaml --plan office sip:0012125550100@pbx
                                               how a number is read: who is dialled, where that is, how risky
+  ringfence explain --from-peer office-pbx --caller 201 --to 0037127913000
+                                              would this call go out? what answers it, and which line says so
   ringfence certs sip.example.com 192.0.2.1   a lab's own authority, and certificates for these names
 
 Exit codes:
   0  done (run: ended, and no call was cut)
   1  failed: could not start, a policy with errors, a reload that was not taken, an unlock that lifted nothing while
-     something is locked
-  2  the command line is wrong
+     something is locked; explain: the request would be refused
+  2  the command line is wrong; explain: the policy has errors, or has no such peer
   3  run: ended, and live calls had to be cut
   4  status, reload, stop, unlock: no edge answers at the control socket
   70 a bug in ringfence; please report what it printed"
@@ -171,6 +179,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Say what the policy does with one request, and why: the number as read, every rule asked, the answer, and the line that decided
+    ///
+    /// The policy file is loaded as `run` loads it, and the request is judged as the running edge judges it. No call is up here:
+    /// caps are shown with 0 of their limit in force.
+    Explain(Box<Order>),
     /// Make a strong password, or the hashes that stand for one in a policy file
     Secret {
         #[command(subcommand)]
@@ -246,7 +259,7 @@ fn main() -> ExitCode {
             let draw = |answer: &Value| if json { format!("{answer:#}") } else { table::draw(answer) };
             ask_edge(edge, &config, Request::Status, draw)
         }
-        Command::Reload { edge } => ask_edge(edge, &config, Request::Reload, tell_reload),
+        Command::Reload { edge } => ask_edge(edge, &config, Request::Reload, reloaded::tell),
         Command::Stop { edge } => ask_edge(edge, &config, Request::Stop, |answer| {
             let patience = answer.pointer("/patience_s").and_then(Value::as_u64).unwrap_or(0);
             if answer.pointer("/already").and_then(Value::as_bool) == Some(true) {
@@ -266,6 +279,7 @@ fn main() -> ExitCode {
         Command::Number { plans, plan, uris, cases: None, json } => {
             read_numbers(&plans, &plan.unwrap_or_default(), &uris, json)
         }
+        Command::Explain(order) => explain(&config, &order),
         Command::Secret { what } => {
             // Hashes are pasted into a policy file, which the service reads; a password has a file to itself.
             let (made, tell): (_, fn(&str) -> ExitCode) = match what {
@@ -282,7 +296,7 @@ fn main() -> ExitCode {
                 KeyName::Ecdsa => KeyKind::Ecdsa,
                 KeyName::Rsa => KeyKind::Rsa,
             };
-            let order = Order { folder, authority: ca, names, kind, days, replace };
+            let order = certs::Order { folder, authority: ca, names, kind, days, replace };
             match certs::make(&order, Clock::start().now().wall) {
                 Ok(said) => print(said.trim_end()),
                 Err(failed) => fail(&failed),
@@ -411,58 +425,38 @@ fn records_of(file: &Path) -> Result<PathBuf, String> {
 }
 
 fn read_numbers(plans: &Path, plan: &str, uris: &[String], json: bool) -> ExitCode {
-    let reader = match number::Reader::open(plans) {
-        Ok(reader) => reader,
-        Err(failed) => return fail(&failed),
-    };
-    match reader.read(plan, uris) {
-        Ok(lines) if json => {
-            let lines: Vec<Value> = lines.iter().map(number::Line::json).collect();
-            print(&format!("{:#}", Value::Array(lines)))
-        }
-        Ok(lines) => print(&wrap::wrap(number::draw(&lines).trim_end(), width_of(&io::stdout()))),
+    match number::uris(plans, plan, uris, json) {
+        Ok(page) if json => print(&page),
+        Ok(page) => print(&wrap::wrap(&page, width_of(&io::stdout()))),
         Err(failed) => fail(&failed),
     }
 }
 
 fn run_cases(plans: &Path, table: &Path, json: bool) -> ExitCode {
-    let run = number::Reader::open(plans).and_then(|reader| {
-        let source = Source::read(table).map_err(number::Failed::Errors)?;
-        reader.cases(&source.name, &source.text)
-    });
-    let cases = match run {
-        Ok(cases) => cases,
-        Err(failed) => return fail(&failed),
-    };
-    let as_expected = cases.count - cases.differ.len();
-    let printed = if json {
-        let told =
-            serde_json::json!({ "count": cases.count, "as_expected": as_expected, "differ": cases.differ });
-        print(&format!("{told:#}"))
-    } else {
-        let mut page: String = cases.differ.iter().map(|told| format!("{told}\n")).collect();
-        page.push_str(&format!("{as_expected} of {} as expected", cases.count));
-        print(&page)
-    };
-    if cases.differ.is_empty() { printed } else { ExitCode::from(FAILED) }
+    match number::table(plans, table, json) {
+        Ok((page, as_expected)) => {
+            let printed = print(&page);
+            if as_expected { printed } else { ExitCode::from(FAILED) }
+        }
+        Err(failed) => fail(&failed),
+    }
 }
 
-fn tell_reload(answer: &Value) -> String {
-    let list = |key: &str| answer.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
-    let lines = |heading: &str, list: &[Value]| -> String {
-        list.iter().filter_map(Value::as_str).map(|text| format!("\n{heading}{text}")).collect()
+fn explain(config: &Path, order: &Order) -> ExitCode {
+    let file = order.file.as_deref().unwrap_or(config);
+    let source = Source::read(file).map_err(|errors| errors.to_string());
+    let explained = match source.and_then(|source| app::explain::explain(&source, order)) {
+        Ok(explained) => explained,
+        Err(failed) => {
+            let _failed = fail(&failed);
+            return ExitCode::from(UNASKED);
+        }
     };
-    if answer.get("taken") == Some(&Value::Bool(true)) {
-        let generation = answer.get("generation").and_then(Value::as_u64).unwrap_or(0);
-        format!(
-            "policy {generation} is in force{}{}{}",
-            lines("weaker than before: ", &list("weaker")),
-            lines("after a restart: ", &list("needs_restart")),
-            lines("warning: ", &list("warnings")),
-        )
-    } else {
-        format!("not taken, the policy in force stays{}", lines("", &list("errors")))
-    }
+    let width = width_of(&io::stdout());
+    let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let width = if width == usize::MAX { width } else { width.min(EXPLAINED_WIDTH_MAX) };
+    let printed = print(&if order.json { explained.json() } else { explained.text(width, colours) });
+    if explained.verdict() == Verdict::Admitted { printed } else { ExitCode::from(FAILED) }
 }
 
 /// Prints what nobody else may read: a file that the shell has made for everybody (`> FILE`) is closed to others first.

@@ -6,6 +6,8 @@
 mod certificates;
 #[path = "config/credentials.rs"]
 mod credentials;
+#[path = "config/emergencies.rs"]
+mod emergencies;
 #[path = "config/examples.rs"]
 mod examples;
 #[path = "config/files.rs"]

@@ -8,6 +8,7 @@ pub mod ask;
 pub mod certs;
 pub mod ladder;
 pub mod record;
+pub mod reloaded;
 pub mod serve;
 pub mod table;
 pub mod unlocked;

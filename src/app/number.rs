@@ -129,6 +129,32 @@ impl Reader {
     }
 }
 
+/// URIs under a plan of a file, for a person or for machines.
+pub fn uris(plans: &Path, plan: &str, uris: &[String], json: bool) -> Result<String, Failed> {
+    let reader = Reader::open(plans)?;
+    let lines = reader.read(plan, uris)?;
+    if json {
+        return Ok(format!("{:#}", Value::Array(lines.iter().map(Line::json).collect())));
+    }
+    Ok(draw(&lines).trim_end().to_owned())
+}
+
+/// A table of cases under the plans of a file: what is printed, and whether every row is as expected.
+pub fn table(plans: &Path, table: &Path, json: bool) -> Result<(String, bool), Failed> {
+    let reader = Reader::open(plans)?;
+    let source = Source::read(table).map_err(Failed::Errors)?;
+    let cases = reader.cases(&source.name, &source.text)?;
+    let as_expected = cases.count - cases.differ.len();
+    let page = if json {
+        let told = json!({ "count": cases.count, "as_expected": as_expected, "differ": cases.differ });
+        format!("{told:#}")
+    } else {
+        let page: String = cases.differ.iter().map(|told| format!("{told}\n")).collect();
+        format!("{page}{as_expected} of {} as expected", cases.count)
+    };
+    Ok((page, cases.differ.is_empty()))
+}
+
 fn expected(kind: &str, value: &str, tier: &str) -> String {
     match kind {
         "deny" => kind.to_owned(),

@@ -17,7 +17,6 @@ use crate::clock::{Tick, Wall};
 use crate::media::anchor::Anchor;
 use crate::policy::code::Code;
 use crate::policy::owned::Presented;
-use crate::policy::verdict::Step;
 use crate::policy::{Alert, Direction, PeerId, PeerSide, Policy, Refusal, Reservation, Trail, Unproven};
 use crate::sip::{Message, Method};
 
@@ -40,6 +39,7 @@ pub(super) struct Story {
     pub direction: Direction,
     pub from: Box<str>,
     pub to: Box<str>,
+    pub number: Option<crate::policy::number::Known>,
     /// Whether the policy names `to` exactly.
     pub named: bool,
     /// Whether the caller asks not to be shown.
@@ -58,7 +58,7 @@ pub(super) struct Story {
     /// What passed on both legs.
     pub messages: Messages,
     /// Boxed to its size: a held call keeps it for as long as it lives.
-    pub trail: Box<[Step]>,
+    pub trail: Box<[crate::policy::verdict::Step]>,
 }
 
 /// How and why a call ends.
@@ -480,6 +480,7 @@ impl Core {
             direction: Some(story.direction),
             from: std::mem::take(&mut story.from).into(),
             to: std::mem::take(&mut story.to).into(),
+            number: story.number.take(),
             credential,
             legs,
             began: story.began,

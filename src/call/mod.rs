@@ -49,6 +49,7 @@ use std::sync::Arc;
 use crate::clock::{Now, Tick};
 use crate::media::order::Fingerprint;
 use crate::media::ports::Ports;
+use crate::policy::number::Known;
 use crate::policy::owned::Presented;
 use crate::policy::{Parties, Peer, Place, Policy, Refusal, Reservation, Trail, code, route::Candidate};
 use crate::sip::{Flow, ListenerId, Message, Transport};
@@ -201,6 +202,8 @@ pub struct Begin<'a> {
     pub caller: &'a str,
     /// Called as dialled.
     pub called: &'a str,
+    /// How that was read under the caller's dial plan.
+    pub number: Option<Known>,
     /// Whether the policy names it exactly: then it may leave as it was dialled.
     pub named: bool,
     /// Who is shown as the caller.
@@ -239,13 +242,15 @@ pub struct Call {
 impl Call {
     /// A call that has turned to nobody yet, and whether what its INVITE says of the caller can be read: [`Self::open`] follows.
     pub fn born(begin: Begin<'_>, context: &mut Context<'_>) -> (Self, bool) {
-        let Begin { invite, flow, server, peer, policy, mut candidates, reservations, trail, .. } = begin;
+        let Begin { invite, flow, server, peer, policy, mut candidates, reservations, trail, number, .. } =
+            begin;
         context.gate.prefer(context.now, &mut candidates);
         let story = core::Story {
             id: (u128::from(context.random.bits()) << 64) | u128::from(context.random.bits()),
             direction: begin.direction,
             from: begin.caller.into(),
             to: begin.called.into(),
+            number,
             named: begin.named,
             hidden: begin.hidden,
             emergency: begin.emergency,

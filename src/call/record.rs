@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::passed::Messages;
 use crate::clock::Wall;
 use crate::media::order::StreamReport;
+use crate::policy::number::Known;
 use crate::policy::{Direction, Trail};
 use crate::sip::Transport;
 
@@ -57,8 +58,10 @@ pub struct CallRecord {
     pub direction: Option<Direction>,
     /// Caller as read.
     pub from: String,
-    /// Called as dialled.
+    /// Called: as it was read under the dial plan, or as dialled where nothing was read.
     pub to: String,
+    /// How that was read; `None` where the peer has no dial plan, or the plan does not read it (the trail says why).
+    pub number: Option<Known>,
     /// The user whose password the INVITE proved; `None` where none was asked for.
     pub credential: Option<Arc<str>>,
     /// The caller's leg, then every target tried, in order.

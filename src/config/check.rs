@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::problem::{Errors, Problem};
 use super::values::size_text;
-use super::{Config, Source, cross, load};
+use super::{Config, Source, cross, emergencies, load};
 use crate::clock::time_text;
 use crate::policy::peer::Advertised;
 use crate::policy::route::{Pattern, Route};
@@ -95,7 +95,7 @@ fn told(chapters: &[(&'static str, Vec<String>)]) -> String {
 
 fn chapters(config: &Config) -> Vec<(&'static str, Vec<String>)> {
     let policy = &config.policy;
-    vec![
+    let mut chapters = vec![
         ("Where it listens", listeners(policy)),
         ("Where media passes", super::media::sentences(policy.media.as_ref())),
         ("Who is known", peers::peers(config)),
@@ -106,7 +106,14 @@ fn chapters(config: &Config) -> Vec<(&'static str, Vec<String>)> {
         ("Strangers", strangers(policy)),
         ("Limits and times", limits(config)),
         ("Where it tells", outputs(config)),
-    ]
+    ];
+    let help = emergencies::sentences(policy);
+    // Where nobody's emergency calls are recognised a warning says so.
+    if !help.is_empty() {
+        let behind = chapters.iter().position(|(heading, _)| *heading == "Who may call whom");
+        chapters.insert(behind.map_or(0, |at| at + 1), ("Where emergency calls go", help));
+    }
+    chapters
 }
 
 fn listeners(policy: &Policy) -> Vec<String> {

@@ -8,6 +8,7 @@ mod changes;
 pub mod check;
 mod credentials;
 mod cross;
+mod emergencies;
 mod fields;
 mod keys;
 mod listeners;
@@ -15,6 +16,7 @@ mod logins;
 mod media;
 mod numbers;
 mod peers;
+pub mod places;
 pub mod plans;
 pub mod problem;
 pub mod profiles;
@@ -290,6 +292,7 @@ fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u6
     // Identical sources are told by `cross.rs` with their places; this can only be one it overlooked.
     let told = |_| root.error("peers", Cause::new("two peers have the same source on one listener"));
     let policy = Arc::new(Policy::build(plan).map_err(told).ok()?);
+    emergencies::warn(&policy, source, root.desk());
     Some(Config {
         policy,
         engine: engine?,

@@ -19,7 +19,8 @@ use crate::call::record::{Disposition, EndedBy, LegRecord};
 use crate::call::{Begin, CallRecord, ServerId};
 use crate::clock::Now;
 use crate::policy::alert::shortened;
-use crate::policy::number::{Deny, Dialled, Dialling, Privacy};
+use crate::policy::credential::Credential;
+use crate::policy::number::{Deny, Dialled, Dialling, Known, Privacy};
 use crate::policy::owned::Presented;
 use crate::policy::peer::CalledFrom;
 use crate::policy::verdict::{Candidates, Said, Saw, Step};
@@ -81,6 +82,17 @@ impl<'a> Users<'a> {
         match &self.called {
             Called::Literal(called) => called,
             Called::Read(dialled) => dialled.as_str(),
+        }
+    }
+
+    /// How that was read under the dial plan of who calls, for the record.
+    pub fn number(&self, peer: &Peer) -> Option<Known> {
+        match &self.called {
+            Called::Literal(_) => None,
+            Called::Read(dialled) => {
+                let dialling = Arc::clone(peer.dialling.as_ref()?);
+                Some(Known { dialling, reading: dialled.reading.clone() })
+            }
         }
     }
 
@@ -200,9 +212,16 @@ pub struct Judged {
     pub rule: Option<Arc<str>>,
     /// Caller and called as they were read for the verdict, bounded; `None` before.
     pub users: Option<(String, String)>,
+    /// How the number called was read under a dial plan.
+    pub number: Option<Known>,
 }
 
 impl Judged {
+    /// Of a request that proved this credential, and whose number was read so.
+    pub fn of(credential: Option<&Credential>, number: Option<Known>) -> Self {
+        Self { credential: credential.map(|one| Arc::clone(&one.user)), number, ..Self::default() }
+    }
+
     /// Names in an alert whose password the request proved.
     pub fn name(&self, alert: &mut Alert) {
         if let Some(user) = &self.credential {
@@ -255,6 +274,7 @@ impl Engine {
                 self.refuse(now, arrived, server, &Wrong::from(*refusal), judged.about(facts));
             }
             Outcome::Admit(candidates) => {
+                self.note(&judged, None);
                 let (policy, charges) = (arrived.policy, &verdict.charges);
                 let charged = if facts.emergency {
                     Ok(policy.charge_emergency(&self.counters, charges))
@@ -310,7 +330,7 @@ impl Engine {
     fn admitted(&mut self, now: Now, arrived: &Arrived<'_>, server: ServerId, facts: &Facts<'_>, born: Born) {
         self.trying(now, arrived, server);
         self.flush();
-        let Judged { direction, trail, credential, .. } = born.judged;
+        let Judged { direction, trail, credential, number, .. } = born.judged;
         let begin = Begin {
             invite: arrived.message,
             flow: arrived.flow,
@@ -323,6 +343,7 @@ impl Engine {
             duration_max: born.duration_max,
             caller: facts.caller,
             called: facts.called,
+            number,
             named: born.named,
             presented: born.presented,
             hidden: facts.hidden,
@@ -388,6 +409,7 @@ impl Engine {
 
     /// Tells of a refusal and counts it; an attempt gets its record.
     fn conclude(&mut self, now: Now, arrived: &Arrived<'_>, wrong: &Wrong, judged: Judged) {
+        self.note(&judged, Some(wrong));
         let attempt = is_attempt(arrived);
         let mut judged = judged;
         if attempt && judged.users.is_none() {
@@ -427,6 +449,7 @@ impl Engine {
             direction: judged.direction,
             from,
             to,
+            number: judged.number,
             credential: judged.credential,
             legs: vec![leg],
             began: now.wall,

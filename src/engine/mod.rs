@@ -8,7 +8,7 @@
 //! outside: `challenge` (who must prove a password), then `admission` (INVITE), `standalone` (MESSAGE), or an answer of our own -> `refuse`. What a call asks for in
 //! return is carried out in `live`, and what it asks before it turns to a target is answered by `gate`; what is left of
 //! it when it is over stands in `past`. `logins` shows a trunk that asks who we are, `registrations` ask it for its calls; `resolved` takes in where names lead;
-//! `peers` and `probe` know which targets are up, `trouble` which fail their calls; `closing` ends it all. What
+//! `explained` is asked by nobody but `ringfence explain`; `peers` and `probe` know which targets are up, `trouble` which fail their calls; `closing` ends it all. What
 //! calls ask of the media relay, and what it tells of them, is in `watching`.
 
 mod addresses;
@@ -18,6 +18,7 @@ mod challenge;
 mod checks;
 mod closing;
 pub mod counts;
+pub mod explained;
 mod fullness;
 mod gate;
 mod identified;
@@ -61,6 +62,7 @@ use crate::policy::{Alert, Counters, Located, Policy, Sources};
 use calls::{Calls, Dialogs};
 use closing::Closing;
 use counts::Counts;
+use explained::Told;
 use fullness::{Nearness, Shedding};
 use gate::Traffic;
 use live::Happened;
@@ -142,6 +144,8 @@ pub struct Engine {
     visits: Visits,
     media: Media,
     watch: Watch,
+    /// What a request was judged by, for `explain`; `None` in an edge that runs.
+    told: Option<Box<Told>>,
     /// Panics that a test planted in calls that are yet to be born.
     #[cfg(test)]
     planted: u8,
@@ -210,6 +214,7 @@ impl Engine {
             visits: Visits::default(),
             media,
             watch,
+            told: None,
             #[cfg(test)]
             planted: 0,
             servers_near: Nearness::default(),

@@ -230,8 +230,7 @@ impl Engine {
         let mut facts = self.facts(now, arrived, users.caller(), users.called());
         users.complete(emergency, &mut facts);
         facts.owned = credential.as_deref().and_then(|credential| credential.owned.as_deref());
-        let judged =
-            Judged { credential: credential.as_ref().map(|one| Arc::clone(&one.user)), ..Judged::default() };
+        let judged = Judged::of(credential.as_deref(), users.number(arrived.peer));
         let Some(mut judged) = self.screened(now, arrived, server, &facts, judged) else { return };
         let mut fault = unread.map(|unread| judged.mismatch(unread));
         if arrived.peer.demand.is_some() && arrived.proven.is_none() {

@@ -90,7 +90,9 @@ impl Engine {
         {
             return self.refuse(now, arrived, server, &wrong, judged);
         }
-        let verdict = admit(arrived.policy, &self.counters, facts);
+        let mut verdict = admit(arrived.policy, &self.counters, facts);
+        judged.direction = verdict.direction;
+        judged.trail.append(&mut verdict.trail);
         for mut alert in verdict.alerts {
             judged.name(&mut alert);
             self.alert(alert);
@@ -105,6 +107,7 @@ impl Engine {
                 self.refuse(now, arrived, server, &Wrong::from(*refusal), judged);
             }
             Outcome::Admit(mut candidates) => {
+                self.note(&judged, None);
                 candidates.reverse();
                 self.carried.next = self.carried.next.wrapping_add(1);
                 let number = self.carried.next;

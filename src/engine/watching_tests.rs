@@ -34,6 +34,7 @@ fn record() -> Box<CallRecord> {
         status: 200,
         why: "bye".into(),
         code: None,
+        number: None,
         trail: Trail::new(),
         messages: Messages::default(),
         media: Vec::new(),

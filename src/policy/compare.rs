@@ -203,6 +203,14 @@ fn numbers(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
         let form = after.caller.name();
         weaker.push(format!("callers are shown to peer {name} in another form (caller_format: {form})"));
     }
+    for (number, known) in after.emergency.iter().filter(|pair| !before.emergency.contains(pair)) {
+        weaker.push(format!("emergency calls to {number} leave to peer {name} as {known}"));
+    }
+    for (number, _) in &before.emergency {
+        if !after.emergency.iter().any(|(other, _)| other == number) {
+            weaker.push(format!("emergency calls to {number} leave to peer {name} as they are dialled"));
+        }
+    }
     let digits = (before.short_digits_max, after.short_digits_max);
     raised(&format!("short_digits of peer {name}"), digits.0, digits.1, weaker);
     if after.substitute.is_some() && after.substitute != before.substitute {

@@ -3,7 +3,7 @@
 //! Owns what was found for every name of the policy, and the addresses that were found before and may still have calls.
 //! Refuses to know who resolves names. Read first: `locate.rs`; RFC 3263 §4; DESIGN.md laws 1 and 2.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,6 +82,26 @@ struct Lead {
     knowledge: Knowledge,
 }
 
+/// Where every name of a policy is taken to lead by who cannot ask DNS: to an address that no site has (RFC 2544, RFC 5180).
+#[must_use]
+pub fn assumed(policy: &Policy) -> Vec<(PartyId, Resolution)> {
+    let places = (1_u16..).zip(domains(policy));
+    let found = places.map(|(count, (peer, domain))| {
+        let ipv6 = policy.listener(peer.listener).is_some_and(|listener| listener.bind.is_ipv6());
+        let [high, low] = count.to_be_bytes();
+        let ip = if ipv6 {
+            IpAddr::V6(Ipv6Addr::new(0x2001, 2, 0, 0, 0, 0, 0, count))
+        } else {
+            IpAddr::V4(Ipv4Addr::new(198, 18, high, low))
+        };
+        let address = SocketAddr::new(ip, domain.port.unwrap_or(5060));
+        let transports = peer.transports.clone();
+        let list = vec![Found { address, transports, rank: 0, weight: 1, record: 0 }];
+        (domain.party, Resolution::Found { list, ttl: Duration::from_secs(86_400) })
+    });
+    found.collect()
+}
+
 /// What was new in an answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Learned {
@@ -127,6 +147,17 @@ impl Located {
     #[must_use]
     pub const fn new() -> Self {
         Self { leads: Vec::new(), reached: Vec::new() }
+    }
+
+    /// With every name of a policy led to an address that no site has: for who asks what a policy means, without DNS.
+    #[must_use]
+    pub fn assumed(policy: &Policy) -> Self {
+        let mut located = Self::new();
+        located.follow(Tick::ZERO, policy);
+        for (party, resolution) in assumed(policy) {
+            located.learn(Tick::ZERO, policy, party, resolution);
+        }
+        located
     }
 
     /// Takes over a new policy's names; those that stay keep where they lead, as far as the policy still allows it.

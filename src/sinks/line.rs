@@ -11,6 +11,7 @@ use crate::call::passed::Passed;
 use crate::call::record::{Disposition, EndedBy, LegRecord};
 use crate::clock::Wall;
 use crate::media::order::{MediaLeg, StreamReport};
+use crate::policy::number::Known;
 use crate::policy::verdict::{Saw, Step};
 use crate::policy::{Alert, Direction};
 use crate::sip::text::decimal_into;
@@ -70,6 +71,9 @@ pub fn write_record(out: &mut Vec<u8>, record: &CallRecord) {
     line.number("talk_ms", record.answered.map_or(0, |answered| millis_between(answered, record.ended)));
     line.number("total_ms", millis_between(begin, record.ended));
     line.list("legs", &record.legs, write_leg);
+    if let Some(known) = &record.number {
+        write_number(line.key("number"), known);
+    }
     line.list("trail", &record.trail, write_step);
     if !record.messages.list().is_empty() {
         let more = Some(record.messages.more()).filter(|more| *more > 0);
@@ -139,7 +143,35 @@ fn write_leg(out: &mut Vec<u8>, leg: &LegRecord) {
     object.close();
 }
 
-fn write_step(out: &mut Vec<u8>, step: &Step) {
+/// How a number was read: what `ringfence number --json` and `ringfence explain --json` tell, too.
+pub fn write_number(out: &mut Vec<u8>, known: &Known) {
+    let mut object = Object::open(out);
+    object.text("plan", &known.dialling.name);
+    object.word("kind", known.reading.number.kind());
+    object.plain("value", &known.reading.number);
+    object.word("read_as", known.reading.way.read_as.name());
+    object.list("taken_off", known.reading.way.taken_off(), |out, part| {
+        out.push(b'"');
+        out.extend_from_slice(part.as_bytes());
+        out.push(b'"');
+    });
+    if let Some((region, country)) = known.region() {
+        object.text("region", region);
+        object.text("country", country);
+    }
+    if let Some(risk) = known.risk() {
+        object.word("risk_tier", risk.tier.name());
+        object.text_if("risk_prefix", known.risk_prefix().map(|digits| ["+", digits].concat()).as_deref());
+        object.word_if("range", risk.kind.map(|kind| kind.name()));
+        object.text_if("risk_reason", risk.reason);
+    }
+    object.word("privacy", known.reading.privacy.name());
+    object.word("parameters", if known.reading.parameters_dropped { "dropped" } else { "none" });
+    object.close();
+}
+
+/// One rule that was asked.
+pub fn write_step(out: &mut Vec<u8>, step: &Step) {
     let mut object = Object::open(out);
     object.text("rule", &step.rule);
     object.word("said", step.said.name());

@@ -23,6 +23,7 @@ fn record() -> CallRecord {
         direction: Some(Direction::Outbound),
         from: "+12125550100".into(),
         to: "+37127913000".into(),
+        number: None,
         credential: None,
         legs: vec![LegRecord {
             peer: Arc::from("office-pbx"),

@@ -5,7 +5,7 @@
 mod file;
 mod fold;
 mod json;
-mod line;
+pub mod line;
 pub mod log;
 mod writer;
 

@@ -7,10 +7,10 @@ use super::deny::Deny;
 use super::international::international;
 use super::plan::{DialPlan, behind};
 use super::world::World;
-use super::{Number, Privacy};
+use super::{Number, Privacy, ReadAs, Way};
 
-/// Who was dialled, and what a prefix asked for.
-type Found = (Number, Privacy);
+/// Who was dialled, what a prefix asked for, and by which way that was read.
+pub type Found = (Number, Privacy, Way);
 
 /// What the ways led to so far.
 #[derive(Debug, Default)]
@@ -24,7 +24,8 @@ impl Answers {
     fn add(&mut self, result: Result<Found, Deny>) {
         match result {
             Ok(found) => match &self.found {
-                Some(known) if *known == found => {}
+                // Two ways to one number are one answer.
+                Some((number, privacy, _)) if (number, privacy) == (&found.0, &found.1) => {}
                 Some(_) => self.ambiguous = true,
                 None => self.found = Some(found),
             },
@@ -48,14 +49,18 @@ impl Answers {
 /// Reads keys that do not begin with `+`.
 pub fn dialled(keys: &[u8], plan: &DialPlan, world: &World) -> Result<Found, Deny> {
     let mut answers = Answers::default();
-    for candidate in [Some(keys), plan.behind_outside_line(keys)].into_iter().flatten() {
+    let candidates = [(Some(keys), false), (plan.behind_outside_line(keys), true)];
+    for (candidate, outside_line) in candidates.into_iter().filter_map(|(keys, taken)| Some((keys?, taken))) {
         // Before anything is taken off: a code may begin like a prefix.
         if let Some(digits) = plan.short(candidate) {
-            answers.add(Ok((Number::Short(digits), Privacy::Unset)));
+            let way = Way { outside_line, ..Way::plain(ReadAs::Short) };
+            answers.add(Ok((Number::Short(digits), Privacy::Unset, way)));
             continue;
         }
-        let (rest, asks) = behind_caller_prefix(candidate, plan).unwrap_or((candidate, Privacy::Unset));
-        ways(rest, asks, plan, world, &mut answers);
+        let prefix = behind_caller_prefix(candidate, plan);
+        let way = Way { outside_line, caller_prefix: prefix.is_some(), ..Way::default() };
+        let (rest, asks) = prefix.unwrap_or((candidate, Privacy::Unset));
+        ways(rest, (asks, way), plan, world, &mut answers);
     }
     answers.close()
 }
@@ -67,20 +72,22 @@ fn behind_caller_prefix<'a>(keys: &'a [u8], plan: &DialPlan) -> Option<(&'a [u8]
     plan.caller_prefixes.iter().filter_map(behind).min_by_key(|(rest, _)| rest.len())
 }
 
-fn ways(keys: &[u8], asks: Privacy, plan: &DialPlan, world: &World, answers: &mut Answers) {
-    let mut whole = |parts: &[&[u8]]| {
-        answers.add(international(parts, world).map(|number| (Number::E164(number), asks)));
+fn ways(keys: &[u8], (asks, mut way): (Privacy, Way), plan: &DialPlan, world: &World, answers: &mut Answers) {
+    let whole = |parts: &[&[u8]], way: Way, answers: &mut Answers| {
+        answers.add(international(parts, world).map(|number| (Number::E164(number), asks, way)));
     };
     if let Some(rest) = keys.strip_prefix(b"+").filter(|_| asks != Privacy::Unset) {
         // `*31#+4930...`: the prefix was one that the plan lists.
-        return if digits_only(rest) { whole(&[rest]) } else { answers.add(Err(reason(rest))) };
+        return if digits_only(rest) { whole(&[rest], way, answers) } else { answers.add(Err(reason(rest))) };
     }
     if !digits_only(keys) {
         return answers.add(Err(reason(keys)));
     }
-    let keys = behind(&plan.carrier_select, keys).unwrap_or(keys);
+    let selected = behind(&plan.carrier_select, keys);
+    way.carrier_select = selected.is_some();
+    let keys = selected.unwrap_or(keys);
     if let Some(rest) = behind(&plan.idd, keys) {
-        return whole(&[rest]);
+        return whole(&[rest], Way { read_as: ReadAs::International, ..way }, answers);
     }
     let code = plan.country_code.as_bytes();
     if code.is_empty() {
@@ -97,13 +104,14 @@ fn ways(keys: &[u8], asks: Privacy, plan: &DialPlan, world: &World, answers: &mu
     let bare =
         (plan.national_prefix_optional && plan.no_prefix_lengths.has(keys.len()) && begins()).then_some(keys);
     let mut fits = false;
-    for national in [trunk, bare].into_iter().flatten() {
+    for (national, read_as) in [(trunk, ReadAs::National), (bare, ReadAs::Bare)] {
+        let Some(national) = national else { continue };
         fits = true;
-        whole(&[code, national]);
+        whole(&[code, national], Way { read_as, ..way }, answers);
     }
     for (_, area) in plan.local.iter().filter(|(length, _)| usize::from(*length) == keys.len()) {
         fits = true;
-        whole(&[code, area.as_bytes(), keys]);
+        whole(&[code, area.as_bytes(), keys], Way { read_as: ReadAs::Local, ..way }, answers);
     }
     if !fits {
         answers.add(Err(Deny::NoMatch));

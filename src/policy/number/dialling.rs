@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::digits::DIGITS_MAX;
-use super::{Deny, DialPlan, Number, Privacy, Reading, World, read};
+use super::{Deny, DialPlan, E164, Number, Privacy, Reading, Risk, World, read};
 
 /// How a peer dials.
 #[derive(Clone)]
@@ -109,6 +109,45 @@ impl Dialled {
             Number::Service(service) => service,
             Number::Name(name) => name,
         }
+    }
+}
+
+/// A number that was read, with the plan that read it: what a record keeps of it, without a copy of any text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// The plan, with what is known of the world's numbers.
+    pub dialling: Arc<Dialling>,
+    /// What was read.
+    pub reading: Reading,
+}
+
+impl Known {
+    /// The number, where it is an international one.
+    #[must_use]
+    pub const fn e164(&self) -> Option<&E164> {
+        match &self.reading.number {
+            Number::E164(number) => Some(number),
+            Number::Emergency(_) | Number::Service(_) | Number::Short(_) | Number::Name(_) => None,
+        }
+    }
+
+    /// Its ISO 3166-1 region and what that is called.
+    #[must_use]
+    pub fn region(&self) -> Option<(&str, &str)> {
+        self.dialling.world.region(self.e164()?)
+    }
+
+    /// What is known of its price and risk.
+    #[must_use]
+    pub fn risk(&self) -> Option<Risk<'_>> {
+        Some(self.dialling.world.risk(self.e164()?, &self.dialling.plan.country_code))
+    }
+
+    /// The digits of the prefix that says so, where one does.
+    #[must_use]
+    pub fn risk_prefix(&self) -> Option<&str> {
+        let length = self.risk().map(|risk| risk.prefix_length).filter(|length| *length > 0)?;
+        self.e164()?.digits.as_str().get(..length)
     }
 }
 

@@ -13,16 +13,18 @@ mod part;
 mod plan;
 mod prefixes;
 mod read;
+mod way;
 mod world;
 
 use std::sync::Arc;
 
 pub use deny::Deny;
-pub use dialling::{Dialled, Dialling, weaker};
+pub use dialling::{Dialled, Dialling, Known, weaker};
 pub use digits::{DIGITS_MAX, Digits};
 pub use plan::{CallerPrefix, DialPlan, ENTRY_KEYS_MAX, Lengths, Pattern, Plans};
 pub use prefixes::Prefixes;
 pub use read::{USER_OCTETS_MAX, read};
+pub use way::{ReadAs, Way};
 pub use world::{
     Area, AreaClass, Country, EmergencyClass, EmergencyRow, RangeKind, Risk, RiskRow, RiskTier, SpecialRow,
     World,
@@ -132,4 +134,6 @@ pub struct Reading {
     pub privacy: Privacy,
     /// Whether parameters came with it, which go no further.
     pub parameters_dropped: bool,
+    /// What was taken off, and by which way the rest was read.
+    pub way: Way,
 }

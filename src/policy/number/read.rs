@@ -4,13 +4,13 @@
 //! the number. Allocates nothing where a number is read. Refuses to know who asks, and whether the number may be called.
 //! Read first: RFC 3261 §19.1.1; RFC 3966 §3-5; RFC 4694 §5; RFC 4904 §4; RFC 5031 §4.2.
 
-use super::candidate::{dialled, digits_only, reason};
+use super::candidate::{Found, dialled, digits_only, reason};
 use super::deny::Deny;
 use super::international::international;
 use super::part::{PART_OCTETS_MAX, Part};
 use super::plan::{DialPlan, behind};
 use super::world::World;
-use super::{Number, Privacy, Reading};
+use super::{Number, Privacy, ReadAs, Reading, Way};
 
 /// Octets of a user part, or of a tel URI's number with its parameters, that are read.
 pub const USER_OCTETS_MAX: usize = PART_OCTETS_MAX;
@@ -37,7 +37,8 @@ pub fn read(uri: &[u8], plan: &DialPlan, world: &World) -> Result<Reading, Deny>
     let user = match target(uri)? {
         Target::Service(service) => {
             let number = Number::Service(service);
-            return Ok(Reading { number, privacy: Privacy::Unset, parameters_dropped: false });
+            let way = Way::plain(ReadAs::Emergency);
+            return Ok(Reading { number, privacy: Privacy::Unset, parameters_dropped: false, way });
         }
         Target::User(user) => user,
     };
@@ -51,14 +52,14 @@ pub fn read(uri: &[u8], plan: &DialPlan, world: &World) -> Result<Reading, Deny>
     let part = Part::decode(dialled)?;
     let clean = part.without_separators();
     let keys = without_dial_end(clean.octets());
-    let (number, privacy) = match emergency(keys, plan) {
-        Some(found) => found,
+    let (number, privacy, way) = match emergency(keys, plan) {
+        Some((number, privacy)) => (number, privacy, Way::plain(ReadAs::Emergency)),
         None => {
             let context = beside(parameters)?;
             judged(&part, keys, context.as_ref().map(Part::octets), plan, world)?
         }
     };
-    Ok(Reading { number, privacy, parameters_dropped: !parameters.is_empty() })
+    Ok(Reading { number, privacy, parameters_dropped: !parameters.is_empty(), way })
 }
 
 /// What a URI names.
@@ -160,9 +161,9 @@ fn judged(
     context: Option<&[u8]>,
     plan: &DialPlan,
     world: &World,
-) -> Result<(Number, Privacy), Deny> {
+) -> Result<Found, Deny> {
     if let Some(name) = plan.names.iter().find(|name| name.as_bytes() == part.octets()) {
-        return Ok((Number::Name(name.clone()), Privacy::Unset));
+        return Ok((Number::Name(name.clone()), Privacy::Unset, Way::plain(ReadAs::Name)));
     }
     if keys.is_empty() {
         return Err(Deny::Empty);
@@ -184,22 +185,24 @@ fn judged(
             return Err(Deny::UnknownContext);
         }
     }
-    let keys = match behind(&plan.tech_prefixes, keys) {
-        Some(rest) => rest,
+    let (keys, tech_prefix) = match behind(&plan.tech_prefixes, keys) {
+        Some(rest) => (rest, true),
         None if plan.tech_prefix_required => return Err(Deny::TechPrefixMissing),
-        None => keys,
+        None => (keys, false),
     };
     if let Some(rest) = keys.strip_prefix(b"+") {
         if !digits_only(rest) {
             return Err(reason(rest));
         }
-        return international(&[rest], world).map(|number| (Number::E164(number), Privacy::Unset));
+        let way = Way { tech_prefix, ..Way::plain(ReadAs::Plus) };
+        return international(&[rest], world).map(|number| (Number::E164(number), Privacy::Unset, way));
     }
-    dialled(keys, plan, world)
+    let (number, privacy, way) = dialled(keys, plan, world)?;
+    Ok((number, privacy, Way { tech_prefix, ..way }))
 }
 
 /// RFC 3966 §5.1.5: a local number in the context of a global one's first digits.
-fn in_context(code: &[u8], keys: &[u8], world: &World) -> Result<(Number, Privacy), Deny> {
+fn in_context(code: &[u8], keys: &[u8], world: &World) -> Result<Found, Deny> {
     let mut digits = [0_u8; PART_OCTETS_MAX];
     let mut length = 0;
     for octet in code.iter().filter(|octet| !matches!(octet, b'-' | b'.' | b'(' | b')' | b' ')) {
@@ -213,5 +216,6 @@ fn in_context(code: &[u8], keys: &[u8], world: &World) -> Result<(Number, Privac
     if !digits_only(keys) {
         return Err(reason(keys));
     }
-    international(&[code, keys], world).map(|number| (Number::E164(number), Privacy::Unset))
+    let way = Way::plain(ReadAs::Context);
+    international(&[code, keys], world).map(|number| (Number::E164(number), Privacy::Unset, way))
 }
