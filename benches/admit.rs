@@ -1,5 +1,5 @@
-//! What a decision costs: a call screened and admitted with a blocklist of 4,000 prefixes, a call refused by it, and
-//! frames of strangers. The paths that must not allocate are held to it before anything is timed.
+//! What a decision costs: a call screened and admitted with a blocklist of 4,000 prefixes, a call refused by it, a call under every
+//! rule about destinations with a list of a million entries, and frames of strangers. The paths that must not allocate are held to it before anything is timed.
 
 mod meter;
 
@@ -9,11 +9,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringfence::clock::{Now, Tick};
+use ringfence::config::world;
 use ringfence::policy::identity::Identity;
 use ringfence::policy::media::PeerMedia;
+use ringfence::policy::number::{
+    Collect, DialPlan, Dialling, ENTRIES_MAX, Listing, Lists, Number, NumberList, Sheet, World, read,
+};
 use ringfence::policy::peer::{Advertised, CalledFrom, Extensions, Methods};
 use ringfence::policy::route::{Pattern, Route, RouteTarget};
-use ringfence::policy::rules::{Blocklist, ConcurrentCalls, Entry, MaxDuration, Rule, Rules};
+use ringfence::policy::rules::{
+    Allowlist, Blocklist, ConcurrentCalls, Countries, Entry, HighRisk, Hours, MaxDuration, NumberTypes, Rule,
+    Rules,
+};
 use ringfence::policy::{
     Aim, Charge, Counters, Facts, Listener, Located, Numbers, Outcome, Pace, Peer, PeerId, PeerSide, Plan,
     Policy, Presets, Reservation, Site, SiteId, Sources, admit, screen, sources,
@@ -25,7 +32,13 @@ const TRUNK: PeerId = PeerId(1);
 static NOWHERE: Located = Located::new();
 const EDGE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 
-fn peer(id: PeerId, name: &str, side: PeerSide, address: [u8; 4]) -> Option<Arc<Peer>> {
+fn peer(
+    id: PeerId,
+    name: &str,
+    side: PeerSide,
+    address: [u8; 4],
+    dialling: Option<Arc<Dialling>>,
+) -> Option<Arc<Peer>> {
     let address = SocketAddr::from((address, 5060));
     Some(Arc::new(Peer {
         id,
@@ -39,7 +52,7 @@ fn peer(id: PeerId, name: &str, side: PeerSide, address: [u8; 4]) -> Option<Arc<
         party: PartyId(id.0 + 1),
         calls_from_targets: false,
         request_host: None,
-        dialling: None,
+        dialling,
         callers: None,
         numbers: Numbers::default(),
         identity: Identity::default(),
@@ -84,6 +97,57 @@ fn prefixes() -> Vec<String> {
     list
 }
 
+/// The world's numbers, and a list of a million of them.
+fn million(world: &World) -> NumberList {
+    let mut collect = Collect::new(ringfence::clock::Wall::default());
+    for number in 0..ENTRIES_MAX {
+        // Scattered, as reports of fraud are.
+        let number = number * 7_919 % 10_000_000;
+        let entry = Listing::read(&format!("+3712{number:07}"), world).expect("a number of Latvia");
+        assert!(collect.add(&entry, "reported", None).is_ok(), "a million fit");
+    }
+    collect.list()
+}
+
+/// Every rule about destinations: a million entries are blocked, a thousand let through, 200 countries allowed.
+fn every_rule(world: &Arc<World>) -> Policy {
+    let sheet = |list| Lists { sheets: vec![Sheet { name: "list".into(), list: Arc::new(list) }] };
+    let prefixes = prefixes();
+    let mut blocked =
+        Blocklist::new(prefixes.iter().map(String::as_str), []).expect("every prefix is a number");
+    blocked.lists = sheet(million(world));
+    let mut open = Collect::new(ringfence::clock::Wall::default());
+    for number in 0..1_000 {
+        let entry = Listing::read(&format!("+4930{number:06}"), world).expect("a number of Berlin");
+        assert!(open.add(&entry, "", None).is_ok(), "a thousand fit");
+    }
+    let letters =
+        (b'A'..=b'Z').flat_map(|a| (b'A'..=b'Z').map(move |b| format!("{}{}", char::from(a), char::from(b))));
+    let regions = letters.filter(|region| region != "DE").take(200).map(String::into_boxed_str).collect();
+    let hours = Hours {
+        zone_name: "America/New_York".into(),
+        zone: jiff::tz::TimeZoneDatabase::bundled().get("America/New_York").expect("it is in the table"),
+        open: Hours::week((0..7).map(|day| (day * 1440, day * 1440 + 1380))),
+        written: vec!["mon-sun 00:00-23:00".into()],
+        holidays: (1..29).map(|day| jiff::civil::date(2030, 2, day)).collect(),
+        home: true,
+    };
+    let rules = vec![
+        Rule::Blocklist(blocked),
+        Rule::Allowlist(Allowlist { lists: sheet(open.list()) }),
+        Rule::Countries(Countries { regions, prefixes: vec!["3712".into()] }),
+        Rule::NumberTypes(NumberTypes::default()),
+        Rule::HighRisk(HighRisk::default()),
+        Rule::Hours(Box::new(hours)),
+        Rule::ConcurrentCalls(ConcurrentCalls { calls_max: 900 }),
+        Rule::MaxDuration(MaxDuration { duration_max: Duration::from_secs(3_600) }),
+    ];
+    let outbound = rules.into_iter().map(|rule| Entry::enforced("policy.outbound", rule)).collect();
+    let plan = DialPlan { country_code: "1".into(), region: "US".into(), ..DialPlan::default() };
+    let (name, path, world) = ("us".into(), "peers.pbx.dial_plan".into(), Arc::clone(world));
+    built(outbound, Some(Arc::new(Dialling { name, path, plan: Arc::new(plan), world })))
+}
+
 fn policy() -> Policy {
     let prefixes = prefixes();
     let list = Blocklist::new(prefixes.iter().map(String::as_str), []).expect("every prefix is a number");
@@ -93,6 +157,10 @@ fn policy() -> Policy {
         Entry::enforced("policy.outbound[1]", Rule::ConcurrentCalls(ConcurrentCalls { calls_max: 900 })),
         Entry::enforced("policy.outbound[2]", Rule::MaxDuration(MaxDuration { duration_max })),
     ];
+    built(outbound, None)
+}
+
+fn built(outbound: Vec<Entry>, dialling: Option<Arc<Dialling>>) -> Policy {
     let listener = Listener {
         id: ListenerId(0),
         name: "edge".into(),
@@ -120,8 +188,8 @@ fn policy() -> Policy {
         generation: 1,
         listeners: vec![Some(listener)],
         peers: vec![
-            peer(PBX, "pbx", PeerSide::Inside, [10, 0, 0, 5]),
-            peer(TRUNK, "trunk", PeerSide::Outside, [203, 0, 113, 1]),
+            peer(PBX, "pbx", PeerSide::Inside, [10, 0, 0, 5], dialling),
+            peer(TRUNK, "trunk", PeerSide::Outside, [203, 0, 113, 1], None),
         ],
         sites: vec![site],
         routes: vec![route],
@@ -180,7 +248,11 @@ fn allocated(mut work: impl FnMut()) -> u64 {
 }
 
 fn judged(policy: &Policy, counters: &Counters, called: &str) -> bool {
-    let facts = facts(black_box(called));
+    judged_as(policy, counters, called, None)
+}
+
+fn judged_as(policy: &Policy, counters: &Counters, called: &str, number: Option<&Number>) -> bool {
+    let facts = Facts { number, ..facts(black_box(called)) };
     let screened = screen(policy, &facts);
     let verdict = admit(policy, counters, &facts);
     matches!((&screened.outcome, &verdict.outcome), (Outcome::Admit(_), Outcome::Admit(_)))
@@ -220,6 +292,21 @@ fn main() {
         sources.follow(&policy);
         sources
     };
+    let world = world::built_in().expect("what is built in is whole");
+    let every = every_rule(&world);
+    let number = |called: &str| {
+        let uri = format!("tel:{called}");
+        read(uri.as_bytes(), &DialPlan::default(), &world).expect("a whole number").number
+    };
+    let (home, berlin, riga) = (number("+12125550100"), number("+4930000500"), number("+37127919000"));
+    let mut every_counters = Counters::default();
+    every_counters.follow(&every);
+    let under_every =
+        |called: &str, number: &Number| judged_as(&every, &every_counters, called, Some(number));
+    for (called, number) in [("+12125550100", &home), ("+4930000500", &berlin)] {
+        assert_eq!(allocated(|| assert!(under_every(called, number))), 0, "{called} allocates");
+    }
+    assert!(!under_every("+37127919000", &riga), "a million entries block");
     let (mut listed, mut flooded, mut one, mut banned) = (fresh(), fresh(), fresh(), fresh());
     hold_promises(&policy, &counters, &mut fresh());
     for _ in 0..100 {
@@ -233,6 +320,15 @@ fn main() {
         }),
         meter::Bench::new("admit/refused by blocklist", |rounds| {
             (0..rounds).for_each(|_| assert!(!judged(&policy, &counters, "+88191234567")));
+        }),
+        meter::Bench::new("admit/every rule, a million entries", |rounds| {
+            (0..rounds).for_each(|_| assert!(under_every("+12125550100", &home)));
+        }),
+        meter::Bench::new("admit/every rule, let through by a list", |rounds| {
+            (0..rounds).for_each(|_| assert!(under_every("+4930000500", &berlin)));
+        }),
+        meter::Bench::new("admit/every rule, refused by a million", |rounds| {
+            (0..rounds).for_each(|_| assert!(!under_every("+37127919000", &riga)));
         }),
         meter::Bench::new("admit/admit, charge and release", |rounds| {
             (0..rounds).for_each(|_| assert!(charged(&policy, &counters)));

@@ -27,6 +27,8 @@ mod doors;
 mod emergency;
 #[path = "engine/life.rs"]
 mod life;
+#[path = "engine/lists.rs"]
+mod lists;
 #[path = "engine/locks.rs"]
 mod locks;
 #[path = "engine/media.rs"]

@@ -2,10 +2,13 @@
 //!
 //! Asserts that no call fails, that every call leaves one record, and that afterwards nothing is left: gauges at
 //! zero, live heap back to idle, resident memory not growing from run to run. Short by default; `FULL=1` makes it
-//! 20,000 calls at 500 a second. Over TLS, which Debian's sipp does not speak, see `load/tls.rs`; where a target dies under it, `load/names.rs`.
+//! 20,000 calls at 500 a second. Over TLS, which Debian's sipp does not speak, see `load/tls.rs`; where a target dies under it, `load/names.rs`;
+//! where a list is replaced under it, `load/lists.rs`.
 
 #![allow(clippy::print_stderr, clippy::panic, reason = "a load says what it measured and why it fails")]
 
+#[path = "load/lists.rs"]
+mod lists;
 #[path = "load/names.rs"]
 mod names;
 mod rig;

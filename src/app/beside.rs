@@ -127,7 +127,9 @@ impl Desk {
         let (changed, mut changes) = mpsc::channel(1);
         let watch = watch::policy(self.reader.file(), changed);
         let (renewed, mut renewals) = mpsc::channel(1);
-        let mut certificates = watch::certificates(&self.reader, renewed.clone());
+        let (written, mut writings) = mpsc::channel(1);
+        let watches = |reader: &Reader| watch::files(reader, &renewed, &written);
+        let mut files = watches(&self.reader);
         let mut look = tokio::time::interval(LOOK);
         loop {
             tokio::select! {
@@ -135,7 +137,7 @@ impl Desk {
                 _ = signals.hangup.recv() => {
                     self.tell(Command::Reopen);
                     self.reload();
-                    certificates = watch::certificates(&self.reader, renewed.clone());
+                    files = watches(&self.reader);
                 }
                 _ = signals.terminate.recv() => self.stop(),
                 _ = signals.interrupt.recv() => self.stop(),
@@ -143,21 +145,27 @@ impl Desk {
                     let reloads = matches!(one.request, Request::Reload);
                     self.answer(one).await;
                     if reloads {
-                        certificates = watch::certificates(&self.reader, renewed.clone());
+                        files = watches(&self.reader);
                     }
                 }
                 Some(()) = changes.recv() => {
                     quiet(&mut changes).await;
                     if self.reader.differs() {
                         self.reload();
-                        certificates = watch::certificates(&self.reader, renewed.clone());
+                        files = watches(&self.reader);
                     }
+                }
+                Some(()) = writings.recv() => {
+                    quiet(&mut writings).await;
+                    self.lists();
+                    files = watches(&self.reader);
                 }
                 Some(()) = renewals.recv() => {
                     quiet(&mut renewals).await;
                     self.look(&renewed);
                 }
                 _ = look.tick() => {
+                    self.reader.sweep();
                     self.look(&renewed);
                     let now = self.clock.now().wall;
                     for alert in self.ends.due(&self.reader.book().dated, now) {
@@ -166,7 +174,7 @@ impl Desk {
                 }
             }
         }
-        drop((watch, certificates));
+        drop((watch, files));
         if let Some(served) = served {
             // Dropping the task drops the socket, whose file goes with it.
             served.abort();
@@ -197,7 +205,20 @@ impl Desk {
 
     /// Reading holds up this thread, and no other: signals and questions wait, calls do not.
     fn reload(&mut self) -> Value {
-        let Read { command, answer } = self.reader.read(&self.clock);
+        let read = self.reader.read(&self.clock);
+        self.take(read)
+    }
+
+    /// Reads lists of numbers again where their files have changed.
+    fn lists(&mut self) {
+        if self.reader.lists_differ() {
+            let read = self.reader.read_lists(&self.clock);
+            self.take(read);
+        }
+    }
+
+    fn take(&mut self, read: Read) -> Value {
+        let Read { command, answer } = read;
         self.tell(command);
         // After the loop has heard of the policy; asking anew costs little, and whoever reloads wants what is so now.
         self.names.follow(self.reader.policy());

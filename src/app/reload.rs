@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::certificates::{self, Files};
 use super::command::Command;
 use crate::clock::{Clock, Wall};
+use crate::config::lists::Kept;
 use crate::config::problem::{Errors, Problem};
 use crate::config::{self, Changes, Config, Source};
 use crate::net::tls::{Book, Held};
@@ -43,6 +44,9 @@ pub struct Reader {
     files: Files,
     /// The files in force, and since when.
     taken: Arc<[Taken]>,
+    /// Policies that were in force. The last who lets one go takes it apart, which for long lists takes its time: so that is done
+    /// here, and never by the loop.
+    retired: Vec<Arc<Policy>>,
 }
 
 /// What came of looking at certificate files again.
@@ -73,8 +77,22 @@ impl Reader {
         let taken = taken_over(&[], &config.tls.files, source.today);
         let (file, text, source) = (file.to_owned(), source.text.clone(), source.clone());
         let since = source.today;
-        let (refused, broken) = (None, None);
-        Self { file, text, source, config, names, generation: 1, since, refused, broken, book, files, taken }
+        let (refused, broken, retired) = (None, None, Vec::new());
+        Self {
+            file,
+            text,
+            source,
+            config,
+            names,
+            generation: 1,
+            since,
+            refused,
+            broken,
+            book,
+            files,
+            taken,
+            retired,
+        }
     }
 
     /// On what terms peers are met over TLS now.
@@ -110,7 +128,7 @@ impl Reader {
     }
 
     fn renew(&mut self, now: Wall) -> Result<Looked, Vec<String>> {
-        let source = Source { today: now, taken: Arc::clone(&self.taken), ..self.source.clone() };
+        let source = Source { same_lists: true, ..self.again(now) };
         let mut config = config::load(&source, &mut self.names.clone(), self.generation)
             .map_err(|errors| told(&errors))?;
         let book = config.tls.book(&self.book).map(Arc::new).map_err(|error| vec![error])?;
@@ -172,7 +190,44 @@ impl Reader {
     /// Reads and checks the file. A good one becomes the configuration in force.
     pub fn read(&mut self, clock: &Clock) -> Read {
         let wall = clock.now().wall;
-        match self.take(wall) {
+        let read = Source::read(&self.file).map_err(|errors| told(&errors));
+        if let Ok(source) = &read {
+            self.text.clone_from(&source.text);
+        }
+        self.enter(wall, read)
+    }
+
+    /// The files that hold lists of numbers.
+    pub fn list_files(&self) -> impl Iterator<Item = &Path> {
+        self.config.lists.iter().map(|kept| kept.path.as_path())
+    }
+
+    /// Whether a file with a list of numbers is another one than when it was read.
+    #[must_use]
+    pub fn lists_differ(&self) -> bool {
+        self.config.lists.iter().any(Kept::differs)
+    }
+
+    /// Reads lists whose files have changed, under the policy in force: what the policy file says by now is not meant yet.
+    pub fn read_lists(&mut self, clock: &Clock) -> Read {
+        let wall = clock.now().wall;
+        self.enter(wall, Ok(self.again(wall)))
+    }
+
+    /// Takes apart what nobody uses any more.
+    pub fn sweep(&mut self) {
+        self.retired.retain(|policy| Arc::strong_count(policy) > 1);
+    }
+
+    /// What the policy in force was read from, to be read again.
+    fn again(&self, now: Wall) -> Source {
+        let (taken, lists) = (Arc::clone(&self.taken), Arc::clone(&self.config.lists));
+        Source { today: now, taken, lists, ..self.source.clone() }
+    }
+
+    fn enter(&mut self, wall: Wall, source: Result<Source, Vec<String>>) -> Read {
+        self.sweep();
+        match source.and_then(|source| self.take(wall, source)) {
             Ok(read) => {
                 (self.since, self.refused, self.broken) = (wall, None, None);
                 read
@@ -185,10 +240,9 @@ impl Reader {
         }
     }
 
-    fn take(&mut self, wall: Wall) -> Result<Read, Vec<String>> {
-        let source = Source::read(&self.file).map_err(|errors| told(&errors))?;
-        let source = Source { taken: Arc::clone(&self.taken), ..source };
-        self.text.clone_from(&source.text);
+    fn take(&mut self, wall: Wall, source: Source) -> Result<Read, Vec<String>> {
+        let kept = self.again(wall);
+        let source = Source { taken: kept.taken, lists: kept.lists, ..source };
         let mut names = self.names.clone();
         let mut config =
             config::load(&source, &mut names, self.generation + 1).map_err(|errors| told(&errors))?;
@@ -198,11 +252,12 @@ impl Reader {
         self.files = Files::read(&config.tls.files);
         self.taken = taken_over(&self.taken, &config.tls.files, wall);
         self.book = Arc::clone(&book);
-        self.source = source;
+        // Lists that are not named any more are kept by nobody.
+        self.source = Source { lists: Arc::from([]), ..source };
         self.generation += 1;
         self.names = names;
         let taken = taken(wall, self.generation, &config, &changes, book);
-        self.config = config;
+        self.retired.push(std::mem::replace(&mut self.config, config).policy);
         Ok(taken)
     }
 }
@@ -266,6 +321,9 @@ fn taken(wall: Wall, generation: u64, config: &Config, changes: &Changes, book: 
     alert.evidence.push(("generation", generation.to_string()));
     if !weaker.is_empty() {
         alert.evidence.push(("weaker", listed(weaker)));
+    }
+    if !config.lists.is_empty() {
+        alert.evidence.push(("lists", listed(&config.lists.iter().map(Kept::told).collect::<Vec<_>>())));
     }
     if !changes.needs_restart.is_empty() {
         alert.evidence.push(("needs_restart", listed(&changes.needs_restart)));

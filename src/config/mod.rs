@@ -10,8 +10,11 @@ mod credentials;
 mod cross;
 mod emergencies;
 mod fields;
+mod hours;
 mod keys;
+mod listed;
 mod listeners;
+pub mod lists;
 mod logins;
 mod media;
 mod numbers;
@@ -77,6 +80,8 @@ pub struct Config {
     pub drain: Duration,
     /// What profiles set, by peer.
     pub profiles: Vec<(PeerId, Applied)>,
+    /// Files of numbers, as they were read.
+    pub lists: Arc<[lists::Kept]>,
     /// What is allowed by exception, or looks unmeant; sorted by place.
     pub warnings: Vec<Problem>,
 }
@@ -97,6 +102,8 @@ pub struct Source {
     pub dated: Wall,
     /// Opens the files it names.
     pub open: fn(&Path) -> io::Result<String>,
+    /// Opens the files of numbers that it names.
+    pub open_list: fn(&Path) -> io::Result<lists::Opened>,
     /// Opens the files of secrets that it names.
     pub open_secret: fn(&Path) -> io::Result<String>,
     /// Reads an environment variable that it names.
@@ -108,6 +115,10 @@ pub struct Source {
     /// Files of certificates and authorities that are in force already, and when they were taken: one that has ended since
     /// stays, as long as it is the same, and keeps nothing else from changing.
     pub taken: Arc<[(PathBuf, Held, Wall)]>,
+    /// Lists that are in force already: a file that has not changed since is not read again.
+    pub lists: Arc<[lists::Kept]>,
+    /// Whether they stay as they are, whatever their files say by now.
+    pub same_lists: bool,
 }
 
 impl Source {
@@ -140,11 +151,14 @@ impl Source {
             folder,
             dated,
             open: |path| std::fs::read_to_string(path),
+            open_list: lists::open,
             open_secret: secrets::read_file,
             environment: secrets::read_environment,
             hold,
             today,
             taken: Arc::from([]),
+            lists: Arc::from([]),
+            same_lists: false,
         })
     }
 
@@ -158,11 +172,14 @@ impl Source {
             folder: PathBuf::new(),
             dated: Wall::default(),
             open,
+            open_list: |_| Err(io::Error::new(io::ErrorKind::Unsupported, ALONE)),
             open_secret: open,
             environment: |_| None,
             hold: |_| Err(io::Error::new(io::ErrorKind::Unsupported, ALONE)),
             today: Wall::default(),
             taken: Arc::from([]),
+            lists: Arc::from([]),
+            same_lists: false,
         }
     }
 }
@@ -255,7 +272,8 @@ fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u6
     let media = media::site(root);
     let sites = peers::sites(root, names, &by_name);
     let routes = routes::routes(root, &by_name);
-    let rules = rules::rules(root, source);
+    let lists = lists::Lists::new(source);
+    let rules = rules::rules(root, &lists);
     let sources = rules::strangers(root);
     let engine = settings::engine(root);
     let net = settings::net(root);
@@ -303,6 +321,7 @@ fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u6
         tls,
         drain,
         profiles,
+        lists: lists.kept(),
         warnings: Vec::new(),
     })
 }

@@ -4,32 +4,29 @@
 
 use std::sync::Arc;
 
-use super::Source;
 use super::fields::{Fields, choose, word_of};
 use super::keys::{Kind, Section};
-use super::problem::{Cause, Desk, Place, quoted};
-use super::settings::path;
-use super::table::{CALL_RULES, NUMBERS_MAX, SCREEN_RULES};
+use super::lists::Lists;
+use super::problem::{Cause, quoted};
+use super::table::{CALL_RULES, SCREEN_RULES};
 use super::tree::Value;
-use super::values;
+use super::{Source, hours, listed, values};
 use crate::clock::Wall;
 use crate::policy::number::RiskTier;
 use crate::policy::rules::{
-    Blocklist, ConcurrentCalls, Countries, Entry, HighRisk, Hops, MaxDuration, NumberType, NumberTypes,
-    OBSERVE_DEFAULT, Observe, Rule, Rules,
+    ConcurrentCalls, Countries, Entry, HighRisk, Hops, MaxDuration, NumberType, NumberTypes, OBSERVE_DEFAULT,
+    Observe, Rule, Rules,
 };
 use crate::policy::sources;
 
 /// The longest `observe`, from the date of the policy file.
 const OBSERVE_DAYS_MAX: i64 = 90;
 const DAY_MICROS: i64 = 86_400_000_000;
-/// Octets of a file of prefixes.
-const PREFIX_FILE_BYTES_MAX: usize = 4 << 20;
 
 /// Reads `policy:`.
-pub fn rules(root: &Fields<'_>, source: &Source) -> Rules {
+pub fn rules(root: &Fields<'_>, lists: &Lists<'_>) -> Rules {
     let Some(policy) = root.section("policy") else { return Rules::default() };
-    let stage = |name: &str, section: &'static Section| entries(&policy, name, section, source);
+    let stage = |name: &str, section: &'static Section| entries(&policy, name, section, lists);
     Rules {
         screen: stage("screen", &SCREEN_RULES),
         outbound: stage("outbound", &CALL_RULES),
@@ -38,7 +35,7 @@ pub fn rules(root: &Fields<'_>, source: &Source) -> Rules {
     }
 }
 
-fn entries(policy: &Fields<'_>, stage: &str, section: &'static Section, source: &Source) -> Vec<Entry> {
+fn entries(policy: &Fields<'_>, stage: &str, section: &'static Section, lists: &Lists<'_>) -> Vec<Entry> {
     let mut out: Vec<Entry> = Vec::new();
     for item in policy.list(stage) {
         let Some(fields) =
@@ -47,9 +44,10 @@ fn entries(policy: &Fields<'_>, stage: &str, section: &'static Section, source: 
             continue;
         };
         let Some(name) = fields.chosen() else { continue };
-        let Some((rule, observe)) = rule(name, &fields, source) else { continue };
-        let twin =
-            out.iter().find(|known| known.rule.name() == rule.name() && !matches!(rule, Rule::Blocklist(_)));
+        let Some((rule, observe)) = rule(name, &fields, lists) else { continue };
+        let twin = out.iter().find(|known| {
+            known.rule.name() == rule.name() && !matches!(rule, Rule::Blocklist(_) | Rule::Allowlist(_))
+        });
         if let Some(twin) = twin {
             let cause = format!("this rule already stands at {}", twin.path);
             fields.error(name, Cause::new(cause).cure("keep one of them"));
@@ -59,9 +57,20 @@ fn entries(policy: &Fields<'_>, stage: &str, section: &'static Section, source: 
     out
 }
 
-fn rule(name: &str, fields: &Fields<'_>, source: &Source) -> Option<(Rule, Option<Observe>)> {
+fn rule(name: &str, fields: &Fields<'_>, lists: &Lists<'_>) -> Option<(Rule, Option<Observe>)> {
+    let source = lists.source();
     let rule = match name {
-        "blocklist" => return blocklist(&fields.section(name)?, source),
+        "blocklist" => {
+            let fields = fields.section(name)?;
+            let observe = observe(&fields, source);
+            return Some((Rule::Blocklist(listed::blocklist(&fields, lists)?), observe));
+        }
+        "allowlist" => Rule::Allowlist(listed::allowlist(&fields.section(name)?, lists)?),
+        "hours" => {
+            let fields = fields.section(name)?;
+            let observe = observe(&fields, source);
+            return Some((Rule::Hours(Box::new(hours::hours(&fields)?)), observe));
+        }
         "countries" | "number_types" | "high_risk" => {
             let fields = fields.section(name)?;
             return Some((destinations(name, &fields), observe(&fields, source)));
@@ -111,121 +120,6 @@ fn country(text: &str) -> Result<Box<str>, Cause> {
     }
     let cause = Cause::new(format!("{} is neither a country nor a prefix", quoted(text)));
     Err(cause.cure("write its two letters, as in LV, or digits with +, as in \"+371\""))
-}
-
-fn blocklist(fields: &Fields<'_>, source: &Source) -> Option<(Rule, Option<Observe>)> {
-    let prefix = |text: &str| {
-        let bare = text.strip_suffix('*').unwrap_or(text);
-        match Blocklist::new([bare], []) {
-            Ok(_) => Ok(bare.to_owned()),
-            Err(bad) => Err(bad_entry(text, "a prefix", &bad)),
-        }
-    };
-    let number = |text: &str| {
-        values::number(text)?;
-        // A star is a key of a phone, too; behind digits it can only mean what it means everywhere else in this file.
-        if text.strip_suffix('*').is_some_and(|bare| bare.starts_with('+')) {
-            let cause = format!("{} is a prefix, and numbers are compared whole", quoted(text));
-            return Err(Cause::new(cause).cure("write it under `prefixes`"));
-        }
-        match Blocklist::new([], [text]) {
-            Ok(_) => Ok(text.to_owned()),
-            Err(bad) => Err(bad_entry(text, "a number", &bad)),
-        }
-    };
-    let written = fields.words("prefixes", prefix);
-    let mut prefixes: Vec<String> = written.iter().map(|(text, _)| text.clone()).collect();
-    let numbers: Vec<String> = fields.words("numbers", number).into_iter().map(|(text, _)| text).collect();
-    if let Some(file) = fields.checked("prefixes_file", |text| path(text).map(|()| text.to_owned())) {
-        prefixes.extend(listed_prefixes(&file, fields, source, prefix));
-    }
-    if !["prefixes", "numbers", "prefixes_file"].into_iter().any(|name| fields.is_set(name)) {
-        let cause = Cause::new("a blocklist that blocks nothing");
-        fields.desk().error(fields.place, &fields.path, cause.cure("add prefixes, numbers or prefixes_file"));
-    }
-    let observe = observe(fields, source);
-    let list =
-        Blocklist::new(prefixes.iter().map(String::as_str), numbers.iter().map(String::as_str)).ok()?;
-    for (text, item) in written.iter().filter(|(text, _)| leaves_plus_open(text, &list)) {
-        fields.desk().warning(item.node.place, &item.path, plus_open(text));
-    }
-    let of_file = prefixes.iter().skip(written.len()).find(|text| leaves_plus_open(text, &list));
-    if let Some(text) = of_file {
-        fields.warning("prefixes_file", plus_open(text));
-    }
-    Some((Rule::Blocklist(list), observe))
-}
-
-/// Whether a prefix looks like a country code and lets the very number pass that is dialled with +: `1900` and `+1900`.
-fn leaves_plus_open(prefix: &str, list: &Blocklist) -> bool {
-    prefix.starts_with(|c: char| ('1'..='9').contains(&c)) && list.blocked_by(&format!("+{prefix}")).is_none()
-}
-
-fn plus_open(prefix: &str) -> Cause {
-    let cause = format!("{} blocks what is dialled without +; +{prefix}... stays open", quoted(prefix));
-    Cause::new(cause)
-        .cure(format!("add \"+{prefix}\" if that is meant: numbers are compared as they are dialled"))
-}
-
-fn bad_entry(text: &str, kind: &str, bad: &[crate::policy::rules::blocklist::BadEntry]) -> Cause {
-    let cause = bad.first().map_or("it cannot stand in a blocklist", |bad| bad.cause);
-    Cause::new(format!("{} is not {kind}: {cause}", quoted(text)))
-}
-
-/// A file of prefixes, one a line; what follows `#` and a space is a remark.
-fn listed_prefixes(
-    written: &str,
-    fields: &Fields<'_>,
-    source: &Source,
-    prefix: impl Fn(&str) -> Result<String, Cause>,
-) -> Vec<String> {
-    let path = source.folder.join(written);
-    let name = path.display().to_string();
-    let text = match (source.open)(&path) {
-        Ok(text) if text.len() <= PREFIX_FILE_BYTES_MAX => text,
-        Ok(_) => {
-            let cause = format!("{} is larger than {} MiB", quoted(&name), PREFIX_FILE_BYTES_MAX >> 20);
-            fields.error("prefixes_file", Cause::new(cause));
-            return Vec::new();
-        }
-        Err(error) => {
-            let cause = format!("{} cannot be read: {error}", quoted(&name));
-            fields.error(
-                "prefixes_file",
-                Cause::new(cause).cure("a relative path begins at the policy file's folder"),
-            );
-            return Vec::new();
-        }
-    };
-    let desk = Desk::new(&name, &text);
-    let mut found = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let entry = line.split_once("# ").map_or(line, |(entry, _)| entry).trim();
-        if entry.is_empty() || entry == "#" {
-            continue;
-        }
-        match prefix(entry) {
-            Ok(prefix) => found.push(prefix),
-            Err(cause) => desk.error(line_place(index, line, entry), "", cause),
-        }
-    }
-    if found.len() > NUMBERS_MAX {
-        fields.error("prefixes_file", Cause::new(format!("{} prefixes: at most {NUMBERS_MAX}", found.len())));
-    } else if found.is_empty() && !desk.has_errors() {
-        fields.error("prefixes_file", Cause::new(format!("{} lists nothing", quoted(&name))));
-    }
-    fields.desk().absorb(desk);
-    found
-}
-
-fn line_place(index: usize, line: &str, entry: &str) -> Place {
-    let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let before = line.find(entry).and_then(|at| line.get(..at)).map_or(0, |before| before.chars().count());
-    Place {
-        line: narrow(index.saturating_add(1)),
-        column: narrow(before.saturating_add(1)),
-        length: narrow(entry.chars().count()),
-    }
 }
 
 /// `observe: true`, or `observe: {until: 2026-12-05}`.

@@ -14,10 +14,10 @@ use super::texts::Request;
 static WORLD: LazyLock<Arc<World>> = LazyLock::new(|| world::built_in().unwrap());
 
 const PLANS: &str = "plans:\n  us: { country_code: \"1\", idd: [\"011\"], national_prefix: \"1\", nsn_lengths: [10] }\n  \
-                     gb: { country_code: \"44\", idd: [\"00\"], national_prefix: \"0\", nsn_lengths: [7, 9, 10] }\n  bare: {}\n";
+                     gb: { country_code: \"44\", idd: [\"00\"], national_prefix: \"0\", nsn_lengths: [7, 9, 10] }\n  do: { country_code: \"1\", region: DO, idd: [\"011\"], national_prefix: \"1\", nsn_lengths: [10] }\n  bare: {}\n";
 
 /// A PBX that dials by a plan, under these rules of its own.
-fn under(name: &str, rules: Vec<Rule>) -> Arc<Policy> {
+pub fn under(name: &str, rules: Vec<Rule>) -> Arc<Policy> {
     let dialling = Dialling {
         name: name.into(),
         path: "peers.pbx.dial_plan".into(),
@@ -30,7 +30,7 @@ fn under(name: &str, rules: Vec<Rule>) -> Arc<Policy> {
     })
 }
 
-fn allowing(allow: &[&str]) -> Rule {
+pub fn allowing(allow: &[&str]) -> Rule {
     let mut countries = Countries::default();
     for one in allow {
         match one.strip_prefix('+') {
@@ -42,7 +42,7 @@ fn allowing(allow: &[&str]) -> Rule {
 }
 
 /// The alert that a call ends in; 0 where it reaches the trunk.
-fn dial(policy: &Arc<Policy>, number: &str) -> u32 {
+pub fn dial(policy: &Arc<Policy>, number: &str) -> u32 {
     let text = Request::new("INVITE", PBX).with(|r| r.uri = format!("sip:{number}@10.0.0.1")).text();
     let seen = Edge::under(Arc::clone(policy)).hear(from(PBX), &text);
     let reached = seen.to(TRUNK).len() == 1;

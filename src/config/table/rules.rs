@@ -3,6 +3,7 @@
 //! Owns no reading. Read first: `mod.rs`.
 
 use super::super::keys::{Key, Kind, Section};
+use super::super::lists::FILES_MAX;
 use super::{NUMBERS_MAX, secs};
 
 /// The stages.
@@ -63,6 +64,12 @@ pub static CALL_RULES: Section = Section {
             "numbers that nobody may call (32203)",
         ),
         Key::means(
+            "allowlist",
+            Kind::Section(&ALLOWLIST),
+            "nothing is allowed beyond the other rules",
+            "numbers that may be called although a shorter prefix is refused by another rule about destinations; the longest entry counts, and of two equally long the one that blocks",
+        ),
+        Key::means(
             "countries",
             Kind::Section(&COUNTRIES),
             "of numbers read by a dial plan those of the plan's own country alone",
@@ -77,9 +84,10 @@ pub static CALL_RULES: Section = Section {
         Key::means(
             "high_risk",
             Kind::Section(&HIGH_RISK),
-            "of numbers read by a dial plan those behind prefixes of risk deny are refused",
+            "of numbers read by a dial plan those behind prefixes of risk deny are refused, and at home those of risk high that are no place",
             "prefixes that fraud goes to, by the table that is built in (32203)",
         ),
+        Key::means("hours", Kind::Section(&HOURS), "calls at any hour", "when calls may be made (39308)"),
         Key::means(
             "concurrent_calls",
             Kind::Count(1, 1_000_000),
@@ -111,12 +119,9 @@ static BLOCKLIST: Section = Section {
             "none",
             "a file with one prefix a line; what follows \"# \" is a remark",
         ),
-        Key::value(
-            "observe",
-            Kind::Either(&[Kind::Flag, Kind::Section(&OBSERVE)]),
-            "false",
-            "whether it only judges and alerts; true lasts 14 days from the date of this file, and then it refuses",
-        ),
+        RANGES,
+        FILES,
+        OBSERVED,
     ],
 };
 
@@ -127,6 +132,68 @@ const OBSERVED: Key = Key::value(
     "false",
     "whether it only judges and alerts; true lasts 14 days from the date of this file, and then it refuses",
 );
+
+const RANGES: Key = Key::means(
+    "ranges",
+    Kind::List(&Kind::Pattern, NUMBERS_MAX),
+    "none",
+    "from one international number to another",
+);
+const FILES: Key = Key::means(
+    "files",
+    Kind::List(&Kind::Path, FILES_MAX),
+    "none",
+    "files of international numbers, prefixes ending in * and ranges, one a line, or as CSV with a header of number, prefix, range, reason and expiry; a million entries each, two in all; a changed file is read by itself",
+);
+
+static ALLOWLIST: Section = Section {
+    name: "an allowlist",
+    keys: &[
+        Key::means(
+            "prefixes",
+            Kind::List(&Kind::Pattern, NUMBERS_MAX),
+            "none",
+            "what international numbers begin with, with +",
+        ),
+        Key::means(
+            "numbers",
+            Kind::List(&Kind::Number, NUMBERS_MAX),
+            "none",
+            "whole international numbers, with +",
+        ),
+        RANGES,
+        FILES,
+    ],
+};
+
+static HOURS: Section = Section {
+    name: "hours",
+    keys: &[
+        Key::required(
+            "zone",
+            Kind::Name,
+            "whose clock counts, by its name in the IANA table; summer time is known",
+        ),
+        Key::required(
+            "open",
+            Kind::List(&Kind::Name, 100),
+            "when everything may be called that the other rules allow; fri 22:00-06:00 ends on Saturday",
+        ),
+        Key::means(
+            "holidays",
+            Kind::List(&Kind::Date, 1_000),
+            "none",
+            "days that are closed from midnight to midnight",
+        ),
+        Key::value(
+            "outside",
+            Kind::Word(&["home", "listed"]),
+            "home",
+            "who may be called outside them: home is numbers of the dial plan's own country and the codes and names that it lists, beside what an allowlist names; listed is an allowlist alone",
+        ),
+        OBSERVED,
+    ],
+};
 
 static COUNTRIES: Section = Section {
     name: "countries",
@@ -165,7 +232,7 @@ static HIGH_RISK: Section = Section {
             "refuse",
             Kind::Word(&["deny", "high", "watch"]),
             "deny",
-            "the lowest tier that is refused: deny, high or watch; high is refused by countries already unless its country is allowed",
+            "the lowest tier that is refused: deny, high or watch; high is refused by countries already unless its country is allowed, and at home (+1700) by this rule",
         ),
         OBSERVED,
     ],

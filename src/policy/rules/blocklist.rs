@@ -1,10 +1,14 @@
-//! Numbers nobody may call: literal prefixes and exact numbers, longest match (32203).
+//! Numbers nobody may call: literal prefixes and exact numbers, and lists of international numbers; longest match (32203).
 //!
 //! Owns a sorted table of packed symbols: a lookup is one binary search and a short walk, without allocation. Refuses to
-//! know dial plans: digits are compared as dialled, a leading `+` is a digit of its own, visual separators are skipped.
+//! know dial plans: digits are compared as dialled, a leading `+` is a digit of its own, visual separators are skipped. A longer
+//! entry of an allowlist counts before it.
 //! Read first: RFC 3966 §5.1.1.
 
+use super::destination::{digits, listed_digits, passed};
 use super::{Objection, Opinion, Question, code, named};
+use crate::clock::Wall;
+use crate::policy::number::{DIGITS_MAX, Digits, Listed, Lists};
 use crate::policy::verdict::Saw;
 
 /// Symbols of one entry, `+` included.
@@ -45,6 +49,8 @@ struct Row {
 pub struct Blocklist {
     rows: Vec<Row>,
     names: Vec<Box<str>>,
+    /// International numbers: ranges, and what files hold.
+    pub lists: Lists,
 }
 
 const fn symbol(byte: u8) -> u8 {
@@ -137,13 +143,13 @@ impl Blocklist {
     /// How many entries it has.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.rows.len() + self.names.len()
+        self.rows.len() + self.names.len() + self.lists.len()
     }
 
     /// Whether it blocks nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.names.is_empty()
+        self.rows.is_empty() && self.names.is_empty() && self.lists.is_empty()
     }
 
     /// The longest entry that blocks this number in any way a trunk may read it; allocates nothing.
@@ -188,13 +194,45 @@ impl Blocklist {
         self.find(called).map(|found| found.text())
     }
 
+    /// The longest entry of the lists that this number falls under in any way a trunk may read it.
+    fn listed(&self, question: &Question<'_>) -> Option<(&str, Listed<'_>)> {
+        if self.lists.sheets.is_empty() {
+            return None;
+        }
+        let (called, at) = (question.facts.called, question.facts.now.wall);
+        let find =
+            |digits: &[u8], at: Wall| self.lists.find(digits, at).map(|(sheet, found)| (&*sheet.name, found));
+        if question.facts.number.is_some() {
+            return find(digits(question)?, at);
+        }
+        let spelt = [true, false].map(|whole| spelt(called, whole));
+        let found = spelt.iter().flatten().filter_map(|digits| find(digits.as_bytes(), at));
+        found.max_by_key(|(_, found)| found.length)
+    }
+
     /// Asks the rule.
     pub(super) fn judge(&self, question: &Question<'_>) -> Opinion {
-        let called = question.facts.called;
-        let Some(found) = self.find(called) else {
+        let (called, listed) = (question.facts.called, self.listed(question));
+        let literal = self.find(called);
+        let digits =
+            literal.as_ref().map_or(0, Found::digits).max(listed.map_or(0, |(_, found)| found.length));
+        if digits == 0 {
             return Opinion::pass(Saw::Nothing);
+        }
+        if listed_digits(question, passed(question)) > digits {
+            return Opinion::pass(Saw::Word("listed"));
+        }
+        let (entry, stands) = match (literal, listed) {
+            (Some(literal), _) if literal.digits() == digits => {
+                (literal.text(), " of the blocklist".to_owned())
+            }
+            (_, Some((name, found))) => {
+                let reason =
+                    if found.reason.is_empty() { String::new() } else { [" (", found.reason, ")"].concat() };
+                (found.to_string(), [" of ", name, &reason].concat())
+            }
+            (Some(_) | None, None) => return Opinion::pass(Saw::Nothing),
         };
-        let entry = found.text();
         // The one refusal that a fraudster makes come by the thousand: its words are joined, not formatted.
         let text = [
             &named(question),
@@ -202,7 +240,8 @@ impl Blocklist {
             called,
             ", which ",
             &entry,
-            " of the blocklist refuses. Take that entry out if such calls are wanted.",
+            &stands,
+            " refuses. Take that entry out if such calls are wanted.",
         ]
         .concat();
         let told = [called, " is on a blocklist"].concat();
@@ -213,17 +252,19 @@ impl Blocklist {
         let names = self.names.iter().map(|name| Found::Name(name));
         let all = names.chain(self.rows.iter().map(Found::Row));
         let told: Vec<String> = all.take(TOLD_MAX).map(|found| found.text()).collect();
-        match self.len().saturating_sub(told.len()) {
-            0 => format!("calls to {} are refused", told.join(", ")),
-            more => format!("calls to {} and {more} more entries are refused", told.join(", ")),
-        }
+        let more = (self.rows.len() + self.names.len()).saturating_sub(told.len());
+        let rest = (more > 0).then(|| format!("{more} more entries"));
+        let lists = self.lists.told();
+        let words: Vec<String> =
+            (!told.is_empty()).then(|| told.join(", ")).into_iter().chain(rest).chain(lists).collect();
+        format!("calls to {} are refused", words.join(" and "))
     }
 
     /// Whether everything that `older` blocks is still blocked.
     #[must_use]
     pub fn covers(&self, older: &Self) -> bool {
         let names = older.names.iter().all(|name| self.names.binary_search(name).is_ok());
-        names && older.rows.iter().all(|row| self.covers_row(row))
+        names && older.rows.iter().all(|row| self.covers_row(row)) && self.lists.covers(&older.lists)
     }
 
     fn covers_row(&self, row: &Row) -> bool {
@@ -246,6 +287,17 @@ enum Found<'a> {
 }
 
 impl Found<'_> {
+    /// How long an entry is beside those of lists: digits behind the plus, and one more for a whole number. What is no
+    /// international number is longer than any.
+    fn digits(&self) -> usize {
+        match self {
+            Self::Row(row) if row.key >> ((PLACES - 1) * BITS) == Packed::from(PLUS) => {
+                usize::from(row.length).saturating_sub(1)
+            }
+            Self::Row(_) | Self::Name(_) => PLACES,
+        }
+    }
+
     fn text(&self) -> String {
         match self {
             Self::Name(name) => (*name).to_owned(),
@@ -269,6 +321,25 @@ impl Found<'_> {
             }
         }
     }
+}
+
+/// The digits behind the plus of what no plan has read: some machines read up to the first sign that is none (`,1` dials on,
+/// `#` ends it), some skip such signs. Of more than there can be the first.
+fn spelt(called: &str, to_the_first_sign: bool) -> Option<Digits> {
+    let mut octets = called.bytes().filter(|byte| !is_separator(*byte)).skip_while(|byte| !byte.is_ascii());
+    if octets.next() != Some(b'+') {
+        return None;
+    }
+    let (mut keys, mut length) = ([0; DIGITS_MAX], 0);
+    for octet in octets {
+        if octet.is_ascii_digit() {
+            let Some(place) = keys.get_mut(length) else { break };
+            (*place, length) = (octet, length + 1);
+        } else if to_the_first_sign && octet != b'+' {
+            break;
+        }
+    }
+    Digits::new(keys.get(..length)?).filter(|_| length > 0)
 }
 
 fn read(text: &str) -> Result<Vec<u8>, &'static str> {

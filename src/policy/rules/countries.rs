@@ -2,7 +2,7 @@
 //!
 //! Owns regions and prefixes; the longest prefix counts. Refuses to know price and risk. Read first: `destination.rs`.
 
-use super::destination::{is_home, number, place};
+use super::destination::{is_home, listed_digits, number, place};
 use super::{Objection, Opinion, Question, code, named};
 use crate::policy::number::E164;
 use crate::policy::verdict::Saw;
@@ -38,6 +38,9 @@ impl Countries {
         let region = dialling.world.region(number).map_or("", |(region, _)| region);
         if self.longest(number) > 0 || self.regions.iter().any(|one| &**one == region) {
             return Opinion::pass(Saw::Word("allowed"));
+        }
+        if listed_digits(question, &question.policy.rules.outbound) > 0 {
+            return Opinion::pass(Saw::Word("listed"));
         }
         let place = place(number, dialling);
         let text = format!(

@@ -3,8 +3,9 @@
 //! Owns no rule. Only numbers that a dial plan read are judged: of any other it is not certain where they lead.
 //! Read first: `policy/number/world.rs`.
 
-use super::{Question, Rule};
-use crate::policy::number::{AreaClass, Dialling, E164, Number};
+use super::{Entry, Question, Rule};
+use crate::policy::number::{AreaClass, DIGITS_MAX, Dialling, E164, Number};
+use crate::policy::peer::{Direction, PeerSide};
 use crate::sip::Method;
 
 /// The number that a call goes to, and the plan that it was read under.
@@ -39,24 +40,46 @@ pub(super) fn is_home(number: &E164, dialling: &Dialling) -> bool {
     })
 }
 
-/// Digits of the longest prefix that the admin allows and the number begins with: it counts before a shorter one of ours.
+/// Digits of the number called, where it is an international one beyond doubt: a dial plan read it, or it is written so.
+pub(super) fn digits<'a>(question: &Question<'a>) -> Option<&'a [u8]> {
+    match question.facts.number {
+        Some(Number::E164(number)) => Some(number.digits.as_bytes()),
+        Some(Number::Emergency(_) | Number::Service(_) | Number::Short(_) | Number::Name(_)) => None,
+        None => {
+            let digits = question.facts.called.strip_prefix('+')?.as_bytes();
+            let whole = (1..=DIGITS_MAX).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
+            whole.then_some(digits)
+        }
+    }
+}
+
+/// Digits of the longest prefix or entry that the admin allows and the number begins with: it counts before a shorter one of
+/// ours, and before one that is as long.
 pub(super) fn allowed_digits(question: &Question<'_>, number: &E164) -> usize {
-    let allows = |rule: &Rule| match rule {
-        Rule::Countries(countries) => Some(countries.longest(number)),
-        Rule::Methods
-        | Rule::SecureTransport
-        | Rule::Hops(_)
-        | Rule::Loops
-        | Rule::ForeignHost
-        | Rule::Replaces
-        | Rule::NumberTypes(_)
-        | Rule::HighRisk(_)
-        | Rule::Blocklist(_)
-        | Rule::ConcurrentCalls(_)
-        | Rule::MaxDuration(_) => None,
+    let prefixes = |entry: &Entry| {
+        if let Rule::Countries(countries) = &entry.rule { countries.longest(number) } else { 0 }
     };
-    let rules = &question.policy.rules;
-    rules.outbound.iter().filter_map(|entry| allows(&entry.rule)).max().unwrap_or(0)
+    let outbound = &question.policy.rules.outbound;
+    outbound.iter().map(prefixes).max().unwrap_or(0).max(listed_digits(question, outbound))
+}
+
+/// Digits of the longest entry of an allowlist among these rules that the number called falls under.
+pub(super) fn listed_digits<'a>(
+    question: &Question<'_>,
+    rules: impl IntoIterator<Item = &'a Entry>,
+) -> usize {
+    let entry =
+        |entry: &Entry| if let Rule::Allowlist(list) = &entry.rule { list.length(question) } else { 0 };
+    rules.into_iter().map(entry).max().unwrap_or(0)
+}
+
+/// The rules that a call of this kind passes.
+pub(super) fn passed<'a>(question: &Question<'a>) -> impl Iterator<Item = &'a Entry> {
+    let direction = question.facts.direction.unwrap_or(match question.peer.side {
+        PeerSide::Inside => Direction::Outbound,
+        PeerSide::Outside => Direction::Inbound,
+    });
+    question.policy.rules.of(direction)
 }
 
 /// Where a number leads, for people: `Jamaica (JM)`.

@@ -3,13 +3,13 @@
 //! Owns which tiers are refused. A prefix that the admin allows counts where it is as long as ours. Read first:
 //! `destination.rs`; data/README.md.
 
-use super::destination::{allowed_digits, number, place};
+use super::destination::{allowed_digits, is_home, number, place};
 use super::{Objection, Opinion, Question, code, named};
-use crate::policy::number::RiskTier;
+use crate::policy::number::{AreaClass, Dialling, E164, Risk, RiskTier};
 use crate::policy::verdict::Saw;
 
 /// Settings. A prefix of tier `high` is refused by `countries` unless its country is allowed, so by default this rule refuses
-/// those alone that no allowed country opens.
+/// those alone that no allowed country opens, and at home those that are no place: nobody named them by naming the country.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HighRisk {
     /// The lowest tier that is refused.
@@ -30,7 +30,9 @@ impl HighRisk {
         let tier = Saw::Word(risk.tier.name());
         // What a special range is by itself is for `number_types`.
         let Some(reason) = risk.reason else { return Opinion::pass(tier) };
-        if risk.tier < self.from || allowed_digits(question, number) >= risk.prefix_length {
+        let from =
+            if is_of_no_place(number, dialling, &risk) { self.from.min(RiskTier::High) } else { self.from };
+        if risk.tier < from || allowed_digits(question, number) >= risk.prefix_length {
             return Opinion::pass(tier);
         }
         let prefix = number.digits.as_str().get(..risk.prefix_length).unwrap_or_default();
@@ -48,7 +50,7 @@ impl HighRisk {
 
     pub(super) fn describe(self) -> String {
         format!(
-            "numbers read by a dial plan behind prefixes of risk {} are refused (32203)",
+            "numbers read by a dial plan behind prefixes of risk {} are refused (32203), and at home those of risk high that are no place",
             match self.from {
                 RiskTier::None => "none and more",
                 RiskTier::Watch => "watch and more",
@@ -57,4 +59,17 @@ impl HighRisk {
             }
         )
     }
+}
+
+/// Whether a prefix of risk lies in the home country and is neither a place there nor a kind of number that has a rule: +1700.
+fn is_of_no_place(number: &E164, dialling: &Dialling, risk: &Risk<'_>) -> bool {
+    let placed = dialling.world.area(number).is_some_and(|area| match area.class {
+        AreaClass::Domestic
+        | AreaClass::Territory
+        | AreaClass::Foreign
+        | AreaClass::Premium
+        | AreaClass::Personal => true,
+        AreaClass::TollFree | AreaClass::NonGeographic | AreaClass::Carrier | AreaClass::Government => false,
+    });
+    risk.kind.is_none() && !placed && is_home(number, dialling)
 }

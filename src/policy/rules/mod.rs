@@ -3,6 +3,7 @@
 //! Owns the list of rules and what they share. A new rule is one file and one variant of `Rule`.
 //! Read first: DESIGN.md §3, "Policy is data plus a pure check".
 
+pub mod allowlist;
 pub mod blocklist;
 pub(super) mod caller;
 pub mod concurrent_calls;
@@ -11,6 +12,7 @@ mod destination;
 pub mod foreign_host;
 pub mod high_risk;
 pub mod hops;
+pub mod hours;
 pub mod loops;
 pub mod max_duration;
 pub mod methods;
@@ -30,11 +32,13 @@ use super::verdict::Saw;
 use super::{Policy, code};
 use crate::clock::Wall;
 
+pub use allowlist::Allowlist;
 pub use blocklist::Blocklist;
 pub use concurrent_calls::ConcurrentCalls;
 pub use countries::Countries;
 pub use high_risk::HighRisk;
 pub use hops::Hops;
+pub use hours::Hours;
 pub use max_duration::MaxDuration;
 pub use number_types::{NumberType, NumberTypes};
 
@@ -119,12 +123,16 @@ pub enum Rule {
     Replaces,
     /// Numbers nobody may call.
     Blocklist(Blocklist),
+    /// Numbers that may be called all the same.
+    Allowlist(Allowlist),
     /// Countries that may be called.
     Countries(Countries),
     /// Kinds of numbers nobody may call.
     NumberTypes(NumberTypes),
     /// Prefixes of risk.
     HighRisk(HighRisk),
+    /// When calls may be made.
+    Hours(Box<Hours>),
     /// Calls at once.
     ConcurrentCalls(ConcurrentCalls),
     /// How long an answered call may last.
@@ -143,9 +151,11 @@ impl Rule {
             Self::ForeignHost => "foreign_host",
             Self::Replaces => "replaces",
             Self::Blocklist(_) => "blocklist",
+            Self::Allowlist(_) => "allowlist",
             Self::Countries(_) => "countries",
             Self::NumberTypes(_) => "number_types",
             Self::HighRisk(_) => "high_risk",
+            Self::Hours(_) => "hours",
             Self::ConcurrentCalls(_) => "concurrent_calls",
             Self::MaxDuration(_) => "max_duration",
         }
@@ -162,9 +172,11 @@ impl Rule {
             Self::ForeignHost => foreign_host::judge(question),
             Self::Replaces => replaces::judge(question),
             Self::Blocklist(blocklist) => blocklist.judge(question),
+            Self::Allowlist(allowlist) => allowlist.judge(question),
             Self::Countries(countries) => countries.judge(question),
             Self::NumberTypes(types) => types.judge(question),
             Self::HighRisk(risk) => risk.judge(question),
+            Self::Hours(hours) => hours.judge(question),
             Self::ConcurrentCalls(cap) => cap.judge(question),
             Self::MaxDuration(cap) => cap.judge(),
         }
@@ -175,13 +187,18 @@ impl Rule {
     #[must_use]
     pub const fn may_observe(&self) -> bool {
         match self {
-            Self::Blocklist(_) | Self::Countries(_) | Self::NumberTypes(_) | Self::HighRisk(_) => true,
+            Self::Blocklist(_)
+            | Self::Countries(_)
+            | Self::NumberTypes(_)
+            | Self::HighRisk(_)
+            | Self::Hours(_) => true,
             Self::Methods
             | Self::SecureTransport
             | Self::Hops(_)
             | Self::Loops
             | Self::ForeignHost
             | Self::Replaces
+            | Self::Allowlist(_)
             | Self::ConcurrentCalls(_)
             | Self::MaxDuration(_) => false,
         }
@@ -199,6 +216,8 @@ impl Rule {
             | Self::Countries(_)
             | Self::NumberTypes(_)
             | Self::HighRisk(_)
+            | Self::Allowlist(_)
+            | Self::Hours(_)
             | Self::ConcurrentCalls(_)
             | Self::MaxDuration(_) => false,
         }
@@ -220,9 +239,11 @@ impl Rule {
             Self::ForeignHost => "a call to a host that is not this edge is refused".to_owned(),
             Self::Replaces => "a new call may not take over or join another one".to_owned(),
             Self::Blocklist(blocklist) => blocklist.describe(),
+            Self::Allowlist(allowlist) => allowlist.describe(),
             Self::Countries(countries) => countries.describe(),
             Self::NumberTypes(types) => types.describe(),
             Self::HighRisk(risk) => risk.describe(),
+            Self::Hours(hours) => hours.describe(),
             Self::ConcurrentCalls(cap) => cap.describe(),
             Self::MaxDuration(cap) => cap.describe(),
         }

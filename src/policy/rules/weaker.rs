@@ -18,6 +18,12 @@ pub fn rule(path: &Arc<str>, old: &Rule, new: &Rule, weaker: &mut Vec<String>) {
                 weaker.push(format!("{path} no longer refuses every number that it refused"));
             }
         }
+        (Rule::Allowlist(old), Rule::Allowlist(new)) => {
+            if new.opens(old) {
+                weaker.push(format!("{path} lets more numbers through than before"));
+            }
+        }
+        (Rule::Hours(old), Rule::Hours(new)) => new.beyond(old, path, weaker),
         (Rule::ConcurrentCalls(old), Rule::ConcurrentCalls(new)) => {
             raised(&format!("calls at once of {path}"), old.calls_max, new.calls_max, weaker);
         }
@@ -47,9 +53,11 @@ pub fn rule(path: &Arc<str>, old: &Rule, new: &Rule, weaker: &mut Vec<String>) {
             | Rule::ForeignHost
             | Rule::Replaces
             | Rule::Blocklist(_)
+            | Rule::Allowlist(_)
             | Rule::Countries(_)
             | Rule::NumberTypes(_)
             | Rule::HighRisk(_)
+            | Rule::Hours(_)
             | Rule::ConcurrentCalls(_)
             | Rule::MaxDuration(_),
             _,
