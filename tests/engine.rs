@@ -53,6 +53,8 @@ mod oversize;
 mod pauses;
 #[path = "engine/proofs.rs"]
 mod proofs;
+#[path = "engine/redirects.rs"]
+mod redirects;
 #[path = "engine/roaming.rs"]
 mod roaming;
 #[path = "engine/sessions.rs"]

@@ -40,6 +40,8 @@ pub(super) struct Story {
     pub from: Box<str>,
     pub to: Box<str>,
     pub number: Option<crate::policy::number::Known>,
+    /// Whom the caller dialled, where whoever was called sent the call on.
+    pub dialled: Option<Box<str>>,
     /// Whether the policy names `to` exactly.
     pub named: bool,
     /// Whether the caller asks not to be shown.

@@ -28,6 +28,7 @@ pub mod passed;
 mod provisional;
 mod reach;
 pub mod record;
+pub mod redirect;
 mod refresh;
 mod relay;
 pub mod reliable;
@@ -134,6 +135,16 @@ pub trait Gate {
     fn held(&mut self, now: Now, candidate: &Candidate, parties: Parties, asked: Pause) -> bool;
     /// A target answered 503 or 408 and asked for no pause: another one is tried.
     fn unserved(&mut self, now: Now, candidate: &Candidate, parties: Parties);
+    /// Judges the number that the peer which is called sends the call on to. `draw` are random bits.
+    ///
+    /// # Errors
+    /// Why the call goes nowhere.
+    fn redirected(
+        &mut self,
+        now: Now,
+        asked: &redirect::Redirect<'_>,
+        draw: u64,
+    ) -> Result<Box<redirect::Redirected>, Box<Refusal>>;
     /// A target answered a call: as one that works, or not (`failed` says so by itself).
     fn noted(&mut self, now: Now, candidate: &Candidate, parties: Parties, served: bool);
 }
@@ -260,6 +271,7 @@ impl Call {
             rang: None,
             answered: None,
             caller: Box::new((leg_record(invite, &flow, &peer), begin.credential, begin.presented)),
+            dialled: None,
             tried: Vec::with_capacity(1),
             trail: trail.into_vec().into_boxed_slice(),
             messages: passed::Messages::with_room(),
@@ -325,7 +337,8 @@ impl Call {
     /// Whom its caller dialled.
     #[must_use]
     pub fn called(&self) -> &str {
-        &self.core.story.to
+        let story = &self.core.story;
+        story.dialled.as_deref().unwrap_or(&story.to)
     }
 
     /// Where its legs stand: the listener and the far address.

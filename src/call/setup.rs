@@ -5,6 +5,7 @@
 mod again;
 mod memory;
 mod patience;
+mod redirected;
 mod turn;
 
 use smallvec::SmallVec;
@@ -24,7 +25,7 @@ use super::targets::{Targets, pause_asked};
 use super::{Branch, Context, Effect, Event, Failure, Phase, Relays, Side, Timer};
 use crate::clock::Tick;
 use crate::policy::route::Candidate;
-use crate::policy::{Refusal, Transports, code};
+use crate::policy::{Refusal, Transports};
 use crate::sip::{Flow, Message, Method};
 
 /// What was heard from the target that is being tried.
@@ -56,6 +57,8 @@ struct Attempt {
 #[derive(Debug)]
 pub(super) struct Setup {
     targets: Targets,
+    /// Whether somebody who was called has sent the call on.
+    sent_on: bool,
     attempt: Option<Attempt>,
     /// The early dialogs.
     pub(super) forks: Forks,
@@ -75,6 +78,7 @@ impl Setup {
     pub fn new(candidates: SmallVec<[Candidate; 2]>) -> Self {
         Self {
             targets: Targets::new(candidates),
+            sent_on: false,
             attempt: None,
             forks: Forks::default(),
             relays: Relays::default(),
@@ -251,14 +255,8 @@ impl Setup {
         if core.story.emergency && self.targets.has_more() {
             return self.next_for_help(core, context);
         }
-        let presets = core.a.peer.refusal;
         match status {
-            300..=399 => {
-                let words =
-                    "the far side answered with another address; redirects are not followed".to_owned();
-                let refusal = Refusal::new(code::REDIRECT_REFUSED, &presets, words);
-                self.refuse(core, &refusal, Disposition::Refused, context)
-            }
+            300..=399 => self.redirected(core, status, message, context),
             401 | 407 => self.unproven(core, context),
             503 | 408 => self.nothing_left(core, context),
             _ => self.pass_refusal(core, status, message, context),

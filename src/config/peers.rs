@@ -23,7 +23,9 @@ use super::world;
 use crate::call::rewrite::may_be_passed;
 use crate::policy::names::Names;
 use crate::policy::number::World;
-use crate::policy::peer::{CalledFrom, Extensions, Methods, PassedHeader, Probe, Refreshes, SessionTimers};
+use crate::policy::peer::{
+    CalledFrom, Extensions, Methods, Onward, PassedHeader, Probe, Refreshes, SessionTimers,
+};
 use crate::policy::refusal::{Presets, RefusalClass};
 use crate::policy::{Aim, Domain, Pace, Peer, PeerId, PeerSide, Site};
 use crate::sip::{HeaderName, PartyId, Transport};
@@ -129,6 +131,7 @@ fn peer(
         plain_signalling: allowed(fields, "plain_signalling"),
         plain_media,
         methods: methods(fields),
+        redirects: redirects(fields),
         extensions: extensions(fields),
         called_from: called_from(fields, side),
         pass_headers: fields
@@ -271,6 +274,12 @@ fn methods(fields: &Fields<'_>) -> Methods {
     let words = fields.words("allow", |text| choose(text, &[("info", true), ("message", false)]));
     let open = |wanted| words.iter().any(|(info, _)| *info == wanted);
     Methods { info: open(true), message: open(false) }
+}
+
+fn redirects(fields: &Fields<'_>) -> Onward {
+    let meanings =
+        [("refuse", Onward::Refuse), ("judge-and-pass", Onward::JudgeAndPass), ("perform", Onward::Perform)];
+    fields.choice("redirects", &meanings).unwrap_or_default()
 }
 
 fn session_timers(fields: &Fields<'_>) -> SessionTimers {

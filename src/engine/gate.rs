@@ -7,17 +7,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Output;
 use super::counts::Counts;
 use super::peers::{Change, Peers, Silence, reach_alert};
 use super::trouble::{Troubles, Turn};
 use super::witness::Whose;
+use super::{Output, redirected};
+use crate::call::redirect::{Redirect, Redirected};
 use crate::call::{Closed, Failure, Gate, PAUSE_MIN, Pause, Urge};
 use crate::clock::{Now, Tick, time_text};
 use crate::policy::alert::Alert;
 use crate::policy::pace::{Line, NoPlace};
 use crate::policy::route::Candidate;
-use crate::policy::{Counters, Pace, Parties, PeerId, Place, Policy, Refusal, Reservation, code};
+use crate::policy::{Counters, Located, Pace, Parties, PeerId, Place, Policy, Refusal, Reservation, code};
 use crate::sip::Transport;
 
 /// Told to callers that find the table of client transactions full.
@@ -64,6 +65,8 @@ pub(super) struct EdgeGate<'a> {
     pub peers: &'a mut Peers,
     pub traffic: &'a mut Traffic,
     pub outputs: &'a mut VecDeque<Output>,
+    /// Where the names of peers lead.
+    pub located: &'a Located,
     /// The table of client transactions has no room for another call.
     pub full: bool,
 }
@@ -290,6 +293,15 @@ impl Gate for EdgeGate<'_> {
             let text = "answers calls of different callers to different numbers by 503 or 408; no calls go there until it answers a probe by something else. Ask whoever runs it.";
             self.tell(now, candidate, "down", text);
         }
+    }
+
+    fn redirected(
+        &mut self,
+        now: Now,
+        asked: &Redirect<'_>,
+        draw: u64,
+    ) -> Result<Box<Redirected>, Box<Refusal>> {
+        redirected::judge(self, now, asked, draw)
     }
 
     fn noted(&mut self, now: Now, candidate: &Candidate, parties: Parties, served: bool) {

@@ -65,6 +65,7 @@ macro_rules! gate {
             peers: &mut $engine.peers,
             traffic: &mut $engine.traffic,
             outputs: &mut $engine.outputs,
+            located: &$engine.located,
             full: $engine.transactions.clients_are_full(),
         }
     };

@@ -87,6 +87,7 @@ fn peers(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
     super::credential::weaker(name, old.demand.as_deref(), new.demand.as_deref(), weaker);
     opened(&format!("peer {name} may send INFO"), old.methods.info, new.methods.info, weaker);
     opened(&format!("peer {name} may send MESSAGE"), old.methods.message, new.methods.message, weaker);
+    opened(&format!("peer {name} may redirect calls"), false, old.redirects < new.redirects, weaker);
     if let (Some(before), Some(after)) = (&old.proof, &new.proof) {
         after.weaker_than(before, name, weaker);
     }
@@ -331,7 +332,7 @@ mod tests {
     use super::*;
     use crate::clock::Wall;
     use crate::policy::form::{Form, Substitute};
-    use crate::policy::peer::CalledFrom;
+    use crate::policy::peer::{CalledFrom, Onward};
     use std::num::NonZeroU32;
 
     fn full() -> Plan {
@@ -375,6 +376,7 @@ mod tests {
             (|_| {}, ""),
             (|plan| changed(plan, PBX, |peer| peer.plain_signalling = true), "may signal in the clear"),
             (|plan| changed(plan, PBX, |peer| peer.methods.message = true), "may send MESSAGE"),
+            (|plan| changed(plan, PBX, |peer| peer.redirects = Onward::Perform), "may redirect calls"),
             (
                 |plan| changed(plan, TRUNK, |peer| peer.sources.push("192.0.2.0/24".parse().unwrap())),
                 "from 192.0.2.0/24",

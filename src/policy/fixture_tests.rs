@@ -54,6 +54,7 @@ pub(crate) fn peer(id: PeerId, name: &str, side: PeerSide, source: &str, target:
         plain_media: false,
         media: Arc::new(super::media::PeerMedia::of(Arc::from([source.parse().unwrap()]))),
         methods: Methods::default(),
+        redirects: crate::policy::peer::Onward::Refuse,
         extensions: crate::policy::peer::Extensions::ALL,
         called_from: CalledFrom::RequestUri,
         pass_headers: Vec::new(),

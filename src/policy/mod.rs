@@ -221,6 +221,14 @@ impl Policy {
         site.is_some_and(|site| site.dids.binary_search_by(|did| (**did).cmp(called)).is_ok())
     }
 
+    /// Whether a number is one of our own, with a plus or without.
+    #[must_use]
+    pub fn is_own_number(&self, called: &str) -> bool {
+        let called = called.trim_start_matches('+');
+        let mut dids = self.sites.iter().flat_map(|site| &site.dids);
+        dids.any(|did| did.trim_start_matches('+') == called)
+    }
+
     /// The limit of a gauge for any call but an emergency; 0, and so full, for one that is gone.
     #[must_use]
     pub fn limit(&self, charge: Charge) -> u32 {

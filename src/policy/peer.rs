@@ -210,6 +210,18 @@ pub enum CalledFrom {
     PCalledPartyId,
 }
 
+/// What becomes of a call that a peer sends on to another number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Onward {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// The number is judged as if it were dialled, and whoever is told is told that number and nothing else.
+    JudgeAndPass,
+    /// The number is judged, and this edge calls it.
+    Perform,
+}
+
 /// Methods a peer may use beside INVITE, ACK, CANCEL, BYE and OPTIONS, which every peer may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Methods {
@@ -353,6 +365,8 @@ pub struct Peer {
     pub media: Arc<super::media::PeerMedia>,
     /// Extra methods.
     pub methods: Methods,
+    /// Redirects (3xx) that it answers calls with.
+    pub redirects: Onward,
     /// SIP extensions; all by default.
     pub extensions: Extensions,
     /// Where its DIDs are read (outside peers).

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::config::values::network_text;
 use crate::config::{callers, logins, media, numbers, plans, tls};
 use crate::policy::credential::{Credential, Demand};
-use crate::policy::peer::{CalledFrom, Refreshes, SessionTimers};
+use crate::policy::peer::{CalledFrom, Onward, Refreshes, SessionTimers};
 use crate::policy::route::Pattern;
 use crate::policy::{Peer, PeerSide};
 
@@ -163,6 +163,11 @@ fn extras(peer: &Peer) -> Vec<String> {
     let open: Vec<&str> = methods.iter().filter(|(open, _)| *open).map(|(_, name)| *name).collect();
     if !open.is_empty() {
         out.push(format!("it may also send {}", open.join(" and ")));
+    }
+    match peer.redirects {
+        Onward::Refuse => {}
+        Onward::JudgeAndPass => out.push("its redirects are judged and told to the caller".to_owned()),
+        Onward::Perform => out.push("its redirects are judged and called".to_owned()),
     }
     let extensions = [(peer.extensions.reliable, "100rel"), (peer.extensions.update, "update")];
     let shut: Vec<&str> = extensions.iter().filter(|(open, _)| !*open).map(|(_, name)| *name).collect();

@@ -261,6 +261,12 @@ pub static PEER: Section = Section {
             "methods it may use beside those that every call needs",
         ),
         Key::value(
+            "redirects",
+            Kind::Word(&["refuse", "judge-and-pass", "perform"]),
+            "refuse",
+            "what becomes of a call that it answers with another number (3xx, 32219): that number is judged as if the peer, or for a trunk the caller, had dialled it, and then told to the caller (judge-and-pass) or called by the edge (perform), once a call",
+        ),
+        Key::value(
             "extensions",
             Kind::List(&Kind::Word(&["100rel", "update", "none"]), 2),
             "[100rel, update]",
