@@ -40,8 +40,6 @@ pub(super) struct Story {
     pub from: Box<str>,
     pub to: Box<str>,
     pub number: Option<crate::policy::number::Known>,
-    /// Whom the caller dialled, where whoever was called sent the call on.
-    pub dialled: Option<Box<str>>,
     /// Whether the policy names `to` exactly.
     pub named: bool,
     /// Whether the caller asks not to be shown.
@@ -54,8 +52,9 @@ pub(super) struct Story {
     pub began_at: Tick,
     pub rang: Option<Wall>,
     pub answered: Option<Wall>,
-    /// Its leg, the user whose password its INVITE proved, and who is shown. Boxed: read at both ends of a call alone.
-    pub caller: Box<(LegRecord, Option<Arc<str>>, Presented)>,
+    /// Its leg, the user whose password its INVITE proved, who is shown, and whom it dialled where the call was sent on.
+    /// Boxed: read at both ends of a call alone.
+    pub caller: Box<(LegRecord, Option<Arc<str>>, Presented, Option<Box<str>>)>,
     pub tried: Vec<LegRecord>,
     /// What passed on both legs.
     pub messages: Messages,
@@ -449,7 +448,7 @@ impl Core {
 
     /// Raises an alert about this call.
     pub fn alert(&self, code: Code, text: &str, status: Option<u16>, context: &mut Context<'_>) {
-        let (caller, credential, _) = &*self.story.caller;
+        let (caller, credential, ..) = &*self.story.caller;
         let mut alert = Alert::new(code, context.now.wall, text.to_owned());
         alert.peer = Some(Arc::clone(&caller.peer));
         alert.source = Some(caller.remote);
@@ -472,7 +471,7 @@ impl Core {
         }
         let ended = self.moment(context.now.tick);
         let story = &mut self.story;
-        let (mut caller, credential, _) = (*story.caller).clone();
+        let (mut caller, credential, ..) = (*story.caller).clone();
         caller.status = Some(if story.answered.is_some() { 200 } else { ending.status });
         let mut legs = Vec::with_capacity(1 + story.tried.len());
         legs.push(caller);

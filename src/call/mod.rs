@@ -270,8 +270,7 @@ impl Call {
             began_at: context.now.tick,
             rang: None,
             answered: None,
-            caller: Box::new((leg_record(invite, &flow, &peer), begin.credential, begin.presented)),
-            dialled: None,
+            caller: Box::new((leg_record(invite, &flow, &peer), begin.credential, begin.presented, None)),
             tried: Vec::with_capacity(1),
             trail: trail.into_vec().into_boxed_slice(),
             messages: passed::Messages::with_room(),
@@ -338,7 +337,7 @@ impl Call {
     #[must_use]
     pub fn called(&self) -> &str {
         let story = &self.core.story;
-        story.dialled.as_deref().unwrap_or(&story.to)
+        story.caller.3.as_deref().unwrap_or(&story.to)
     }
 
     /// Where its legs stand: the listener and the far address.

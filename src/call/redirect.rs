@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::policy::owned::Presented;
 use crate::policy::verdict::Candidates;
 use crate::policy::{Direction, Peer, Reservation, Trail};
 use crate::sip::{Message, Transport};
@@ -26,6 +27,8 @@ pub struct Redirect<'a> {
     pub answer: &'a Message,
     /// Who called.
     pub from: &'a Arc<Peer>,
+    /// The user whose password it proved.
+    pub user: Option<&'a str>,
     /// Its INVITE.
     pub invite: &'a Message,
     /// The caller as policy read it.
@@ -45,6 +48,8 @@ pub struct Redirected {
     pub called: Box<str>,
     /// Whether the policy names it exactly.
     pub named: bool,
+    /// Who is shown as the caller.
+    pub presented: Presented,
     /// Whether it calls for help in danger to life.
     pub emergency: bool,
     /// Where it runs.

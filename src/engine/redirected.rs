@@ -127,6 +127,9 @@ fn one(
     }
     // Who called holds its place already, and takes no second one.
     let is_new = payer.id == asked.by.id;
+    let user = asked.user.filter(|_| !is_new);
+    let demand = payer.demand.as_ref();
+    let proven = user.and_then(|user| demand.and_then(|demand| demand.find(user.as_bytes())));
     let facts = Facts {
         now,
         peer: payer.id,
@@ -140,6 +143,8 @@ fn one(
         keys: keys::carried(asked.invite),
         replaces: false,
         caller: asked.caller,
+        caller_sent: asked.caller,
+        owned: proven.and_then(|credential| credential.owned.as_deref()),
         hidden: (asked.hidden || read.hides()) && !emergency,
         called,
         number: read.number(),
@@ -182,6 +187,7 @@ fn admitted(
     Ok(Box::new(Redirected {
         called: facts.called.into(),
         named: verdict.named,
+        presented: verdict.presented,
         emergency: facts.emergency,
         direction: verdict.direction.unwrap_or(Direction::Outbound),
         candidates,
