@@ -32,6 +32,9 @@ pub(super) const STRAYS_MAX: usize = 16;
 /// ACKs kept on a leg for copies of their 2xx: of INVITEs within 64*T1, so of more the oldest goes.
 const ACKS_MAX: usize = 4;
 
+/// What is told of a caller beside its number.
+type Told = (LegRecord, Option<Arc<str>>, Presented, Option<Box<str>>);
+
 /// The record in the making.
 #[derive(Debug)]
 pub(super) struct Story {
@@ -54,7 +57,7 @@ pub(super) struct Story {
     pub answered: Option<Wall>,
     /// Its leg, the user whose password its INVITE proved, who is shown, and whom it dialled where the call was sent on.
     /// Boxed: read at both ends of a call alone.
-    pub caller: Box<(LegRecord, Option<Arc<str>>, Presented, Option<Box<str>>)>,
+    pub caller: Box<Told>,
     pub tried: Vec<LegRecord>,
     /// What passed on both legs.
     pub messages: Messages,
