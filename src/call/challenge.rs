@@ -111,7 +111,7 @@ impl Core {
         let there = self.policy.peer_at(flow).and_then(|peer| self.policy.peer(peer));
         let peer = &there.unwrap_or(&self.leg(side).peer).name;
         let mut alert = why.alert(context.now.wall, Some(peer), flow, message);
-        alert.call_id = Some(self.story.caller.0.call_id.clone());
+        alert.call_id = Some(self.story.caller.leg.call_id.clone());
         alert.from = Some(self.story.from.to_string());
         alert.to = Some(self.story.to.to_string());
         context.effects.push(Effect::Alert(Box::new(alert)));

@@ -9,15 +9,14 @@ use bytes::Bytes;
 
 use super::answer::{Answer, Pending};
 use super::leg::{Carried, Leg, Offered, Outgoing, Status, Unacked};
-use super::passed::Messages;
-use super::record::{CallRecord, Disposition, EndedBy, LegRecord};
+use super::record::{CallRecord, Disposition, EndedBy};
+use super::story::{CallerStory, Story};
 use super::stray::declined;
 use super::{Branch, Context, Effect, LocalTag, ServerId, Side, Timer};
 use crate::clock::{Tick, Wall};
 use crate::media::anchor::Anchor;
 use crate::policy::code::Code;
-use crate::policy::owned::Presented;
-use crate::policy::{Alert, Direction, PeerId, PeerSide, Policy, Refusal, Reservation, Trail, Unproven};
+use crate::policy::{Alert, PeerId, PeerSide, Policy, Refusal, Reservation, Trail, Unproven};
 use crate::sip::{Message, Method};
 
 /// Max-Forwards of requests that begin here.
@@ -31,39 +30,6 @@ pub(super) const STRAYS_MAX: usize = 16;
 
 /// ACKs kept on a leg for copies of their 2xx: of INVITEs within 64*T1, so of more the oldest goes.
 const ACKS_MAX: usize = 4;
-
-/// What is told of a caller beside its number.
-type Told = (LegRecord, Option<Arc<str>>, Presented, Option<Box<str>>);
-
-/// The record in the making.
-#[derive(Debug)]
-pub(super) struct Story {
-    pub id: u128,
-    pub direction: Direction,
-    pub from: Box<str>,
-    pub to: Box<str>,
-    pub number: Option<crate::policy::number::Known>,
-    /// Whether the policy names `to` exactly.
-    pub named: bool,
-    /// Whether the caller asks not to be shown.
-    pub hidden: bool,
-    /// Whether it calls for help in danger to life.
-    pub emergency: bool,
-    /// Whether A's peer asserts the caller, and is believed.
-    pub asserted: bool,
-    pub began: Wall,
-    pub began_at: Tick,
-    pub rang: Option<Wall>,
-    pub answered: Option<Wall>,
-    /// Its leg, the user whose password its INVITE proved, who is shown, and whom it dialled where the call was sent on.
-    /// Boxed: read at both ends of a call alone.
-    pub caller: Box<Told>,
-    pub tried: Vec<LegRecord>,
-    /// What passed on both legs.
-    pub messages: Messages,
-    /// Boxed to its size: a held call keeps it for as long as it lives.
-    pub trail: Box<[crate::policy::verdict::Step]>,
-}
 
 /// How and why a call ends.
 #[derive(Debug, Clone)]
@@ -451,7 +417,7 @@ impl Core {
 
     /// Raises an alert about this call.
     pub fn alert(&self, code: Code, text: &str, status: Option<u16>, context: &mut Context<'_>) {
-        let (caller, credential, ..) = &*self.story.caller;
+        let CallerStory { leg: caller, credential, .. } = &*self.story.caller;
         let mut alert = Alert::new(code, context.now.wall, text.to_owned());
         alert.peer = Some(Arc::clone(&caller.peer));
         alert.source = Some(caller.remote);
@@ -474,7 +440,7 @@ impl Core {
         }
         let ended = self.moment(context.now.tick);
         let story = &mut self.story;
-        let (mut caller, credential, ..) = (*story.caller).clone();
+        let CallerStory { leg: mut caller, credential, number, .. } = (*story.caller).clone();
         caller.status = Some(if story.answered.is_some() { 200 } else { ending.status });
         let mut legs = Vec::with_capacity(1 + story.tried.len());
         legs.push(caller);
@@ -484,7 +450,7 @@ impl Core {
             direction: Some(story.direction),
             from: std::mem::take(&mut story.from).into(),
             to: std::mem::take(&mut story.to).into(),
-            number: story.number.take(),
+            number,
             credential,
             legs,
             began: story.began,

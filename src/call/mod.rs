@@ -36,6 +36,7 @@ pub mod rewrite;
 pub mod session_timer;
 mod setup;
 mod standing;
+mod story;
 mod stray;
 mod talk;
 mod targets;
@@ -256,12 +257,11 @@ impl Call {
         let Begin { invite, flow, server, peer, policy, mut candidates, reservations, trail, number, .. } =
             begin;
         context.gate.prefer(context.now, &mut candidates);
-        let story = core::Story {
+        let story = story::Story {
             id: (u128::from(context.random.bits()) << 64) | u128::from(context.random.bits()),
             direction: begin.direction,
             from: begin.caller.into(),
             to: begin.called.into(),
-            number,
             named: begin.named,
             hidden: begin.hidden,
             emergency: begin.emergency,
@@ -270,7 +270,13 @@ impl Call {
             began_at: context.now.tick,
             rang: None,
             answered: None,
-            caller: Box::new((leg_record(invite, &flow, &peer), begin.credential, begin.presented, None)),
+            caller: Box::new(story::CallerStory {
+                leg: leg_record(invite, &flow, &peer),
+                credential: begin.credential,
+                presented: begin.presented,
+                dialled: None,
+                number,
+            }),
             tried: Vec::with_capacity(1),
             trail: trail.into_vec().into_boxed_slice(),
             messages: passed::Messages::with_room(),
@@ -330,14 +336,14 @@ impl Call {
     /// The user whose password its INVITE proved.
     #[must_use]
     pub fn credential(&self) -> Option<&Arc<str>> {
-        self.core.story.caller.1.as_ref()
+        self.core.story.caller.credential.as_ref()
     }
 
     /// Whom its caller dialled.
     #[must_use]
     pub fn called(&self) -> &str {
         let story = &self.core.story;
-        story.caller.3.as_deref().unwrap_or(&story.to)
+        story.caller.dialled.as_deref().unwrap_or(&story.to)
     }
 
     /// Where its legs stand: the listener and the far address.

@@ -209,7 +209,7 @@ fn look_again(turn: Tick, until: Tick, context: &mut Context<'_>) {
 impl Core {
     /// Who calls whom, as far as a trunk's health is concerned.
     pub fn parties(&self) -> Parties {
-        let vouched = match &self.story.caller.1 {
+        let vouched = match &self.story.caller.credential {
             Some(user) => Vouched::Proved(user),
             None if self.story.asserted => Vouched::Asserted,
             None => Vouched::Nobody,

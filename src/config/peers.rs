@@ -134,11 +134,7 @@ fn peer(
         redirects: redirects(fields),
         extensions: extensions(fields),
         called_from: called_from(fields, side),
-        pass_headers: fields
-            .words("pass_headers", passed_header)
-            .into_iter()
-            .map(|(header, _)| header)
-            .collect(),
+        pass_headers: passed_headers(fields),
         refusal: refusal(fields),
         probe: fields.time_if("probe").map(|interval| Probe { interval }),
         concurrent_calls_max: fields.count("concurrent_calls"),
@@ -156,6 +152,10 @@ fn peer(
     calls_from_targets(&peer, fields);
     patience(&peer, fields);
     peer
+}
+
+fn passed_headers(fields: &Fields<'_>) -> Vec<PassedHeader> {
+    fields.words("pass_headers", passed_header).into_iter().map(|(header, _)| header).collect()
 }
 
 /// The three times of a call's setup: each holds the one before.

@@ -179,7 +179,7 @@ fn rules(page: &mut Page, one: &Explanation) {
         page.row(step.said.name(), ink, &format!("{place:<7} {}{}", shown(&step.rule), saw(step)));
     }
     if one.trail().is_empty() {
-        page.line("nobody", "it was answered before any rule");
+        page.line("nobody", "it came to its end before any rule");
     }
 }
 

@@ -75,8 +75,8 @@ impl Setup {
     ) -> Phase {
         let Redirected { called, named, emergency, direction, mut candidates, reservation, .. } = redirected;
         let before = std::mem::replace(&mut core.story.to, called);
-        core.story.caller.3 = Some(before);
-        core.story.caller.2 = redirected.presented;
+        core.story.caller.dialled = Some(before);
+        core.story.caller.presented = redirected.presented;
         core.story.named = named;
         core.story.emergency = emergency;
         core.story.direction = direction;
@@ -138,7 +138,7 @@ fn judged(
         transport: core.b.hop.transport,
         answer,
         from: &from,
-        user: core.story.caller.1.as_deref(),
+        user: core.story.caller.credential.as_deref(),
         invite: &pending.message,
         caller: &core.story.from,
         hidden: core.story.hidden,
