@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringfence::policy::form::{Form, Substitute};
+use ringfence::policy::owned::{Callers, Owned};
 use ringfence::policy::peer::Onward;
 use ringfence::policy::route::Pattern;
 use ringfence::policy::rules::{Blocklist, Entry, Rule};
@@ -319,5 +321,36 @@ fn c2_an_inside_call_may_be_sent_out_and_is_judged_as_an_outbound_one() {
         let seen = redirects(&mut edge, &invite, &sip(number), PBX);
         assert_eq!(invites(&seen, TRUNK).len(), usize::from(goes), "{number}");
         assert_eq!(seen.codes().len(), usize::from(!goes));
+    }
+}
+
+/// Whoever calls from outside is no number of the PBX's own: it is replaced as the PBX's callers are, or the call goes nowhere.
+#[test]
+fn c10_an_outside_caller_whom_the_pbx_sends_on_is_shown_as_the_pbx_may_be() {
+    for stands_in in [true, false] {
+        let policy = may(Onward::Perform, |plan| {
+            let owned = Owned::new(vec!["+12125550100".into()], Vec::new(), Vec::new());
+            let callers =
+                Callers { path: "peers.pbx.owns".into(), owned, shown_as: Vec::new(), replaces: true };
+            alter(plan, 0, |pbx| pbx.callers = Some(Arc::new(callers)));
+            alter(plan, 1, |trunk| {
+                trunk.numbers.caller = Form::E164Plus;
+                trunk.numbers.substitute = stands_in.then(|| Substitute::Number("+12125550100".into()));
+            });
+        });
+        let mut edge = Edge::under(policy);
+        let text = Request::new("INVITE", TRUNK).text().replace("<sip:+12125550100@", "<sip:+13125550199@");
+        assert!(text.contains("From: <sip:+13125550199@"), "{text}");
+        let invite = invites(&edge.hear(from(TRUNK), &text), PBX).remove(0);
+        let seen = redirects(&mut edge, &invite, &sip(GOOD), PBX);
+        if stands_in {
+            let shown = header(&invites(&seen, TRUNK).remove(0), "From");
+            assert!(shown.starts_with("<sip:+12125550100@"), "{shown}");
+        } else {
+            assert!(invites(&seen, TRUNK).is_empty());
+            assert_eq!((seen.statuses(TRUNK), seen.codes()), (vec![403], vec![32219]));
+            assert!(seen.alerts[0].text.contains("caller_not_owned"), "{}", seen.alerts[0].text);
+            is_over(&mut edge);
+        }
     }
 }
