@@ -215,6 +215,8 @@ fn facts(called: &str) -> Facts<'_> {
         caller: "201",
         caller_sent: "201",
         owned: None,
+        shows: false,
+        forwarded: None,
         called,
         max_forwards: Some(70),
         via_count: 1,

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails says so by a panic")]
 
+#[path = "config/callers.rs"]
+mod callers;
 #[path = "config/certificates.rs"]
 mod certificates;
 #[path = "config/credentials.rs"]

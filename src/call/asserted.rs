@@ -3,6 +3,7 @@
 //! Owns their writing; each is made anew, none is copied. Trust is the peers' (`asserted_identity`), and a hidden caller is
 //! shown to those alone who are told. Read first: RFC 3323 §4.2, §5; RFC 3325 §5, §9; RFC 4916 §4; RFC 5009 §8; RFC 5806 §4; RFC 7044 §10.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::caller;
@@ -11,7 +12,7 @@ use crate::policy::form::Written;
 use crate::policy::peer::PassedHeader;
 use crate::policy::{Direction, Peer, PeerSide, Policy, route};
 use crate::sip::headers::{Diversion, HistoryInfo, Privacy};
-use crate::sip::{HeaderName, Message, NameAddr, Text, Writer};
+use crate::sip::{HeaderName, Host, Message, NameAddr, Text, Uri, Writer};
 
 /// Diversion or History-Info values that cross; of more, the first.
 const DIVERSIONS_MAX: usize = 10;
@@ -27,8 +28,17 @@ pub struct Between<'a> {
     pub own_host: &'a str,
     /// Whether the party that sent it asked to be hidden, in this message or when the call began.
     pub hidden: bool,
-    /// The caller that was judged, in the request that opens a call; else what the message asserts is read.
-    pub caller: Option<&'a str>,
+    /// Of the request that opens a call; else what the message asserts is read.
+    pub opening: Option<Opening<'a>>,
+}
+
+/// What was judged of the caller when a call began.
+#[derive(Debug, Clone, Copy)]
+pub struct Opening<'a> {
+    /// Who is shown.
+    pub caller: &'a str,
+    /// Whether the caller dialled a prefix that asks to be shown, whatever its phone is set to.
+    pub shows: bool,
 }
 
 impl Between<'_> {
@@ -43,6 +53,24 @@ impl Between<'_> {
         !self.hidden || self.to.identity.told
     }
 
+    /// The number of somebody whom the sender names besides its caller, as far as that may be told: towards a trunk one of the
+    /// sender's own, or of an extension that has one, and never said to be of a host of the trunk's.
+    fn own<'u>(&'u self, user: &'u str, value: &NameAddr<'_>) -> Option<Cow<'u, str>> {
+        if self.direction() != Direction::Outbound {
+            return Some(Cow::Borrowed(user));
+        }
+        if matches!(value.uri(), Ok(Uri::Sip(uri)) if is_of(self.to, uri.host)) {
+            return None;
+        }
+        let Some(callers) = &self.from.callers else { return Some(Cow::Borrowed(user)) };
+        if let Some(number) = callers.shown_for(user) {
+            return Some(Cow::Borrowed(number));
+        }
+        let read = self.from.dialling.as_ref().and_then(|plan| plan.read_caller(value.raw_uri));
+        let number = read.map_or(Cow::Borrowed(user), |read| Cow::Owned(read.as_str().to_owned()));
+        callers.owned.holds(&number).then_some(number)
+    }
+
     fn direction(&self) -> Direction {
         route::direction(self.from.side, self.to.side)
     }
@@ -54,20 +82,20 @@ impl Between<'_> {
 }
 
 impl Leg {
-    /// Writes what crosses from a message of the other leg; `caller` is the one judged, in the request that opens the call.
+    /// Writes what crosses from a message of the other leg; `opening` is what was judged, in the request that opens the call.
     pub(super) fn cross(
         &self,
         writer: &mut Writer,
         policy: &Policy,
         message: &Message,
-        caller: Option<&str>,
+        opening: Option<Opening<'_>>,
         with_body: bool,
     ) {
         let own_host = policy.listener(self.hop.listener).map_or("", |listener| listener.advertised.host());
         let (other, hidden) = self.other;
         // The policy of a call holds both of its peers for as long as it lives.
         let Some(from) = policy.peer(other) else { return };
-        let between = Between { from, to: &self.peer, own_host, hidden, caller };
+        let between = Between { from, to: &self.peer, own_host, hidden, opening };
         super::rewrite::cross(writer, message, &between, with_body);
     }
 }
@@ -107,14 +135,17 @@ pub(super) fn may_pass(between: &Between<'_>, header: HeaderName, raw_name: &[u8
 /// Writes who asserts what, and what privacy is asked for.
 pub(super) fn write(writer: &mut Writer, message: &Message, between: &Between<'_>) {
     let asserted = write_identity(writer, message, between);
+    // RFC 3323 §4.2: "none" stands alone, and undoes what a trunk does of its own will.
+    if between.opening.is_some_and(|opening| opening.shows) && !between.hidden {
+        line(writer, HeaderName::Privacy, b"none");
+        return write_early_media(writer, message, between);
+    }
     let asks = message.has(HeaderName::Privacy);
     let hidden = between.hidden || asks && caller::asks_privacy(message);
-    if asks || hidden && (asserted || between.caller.is_some()) {
+    if asks || hidden && (asserted || between.opening.is_some()) {
         write_privacy(writer, message, hidden);
     }
-    if between.is_trusted() && message.has(HeaderName::PEarlyMedia) {
-        write_early_media(writer, message);
-    }
+    write_early_media(writer, message, between);
 }
 
 /// RFC 3325 §5: asserted to those alone whom the policy trusts with it, and only what was judged (a new call of our own
@@ -124,12 +155,12 @@ fn write_identity(writer: &mut Writer, message: &Message, between: &Between<'_>)
         return false;
     }
     let judged = between.from.identity.believed
-        || between.caller.is_some() && matches!(between.from.side, PeerSide::Inside);
+        || between.opening.is_some() && matches!(between.from.side, PeerSide::Inside);
     if !judged {
         return false;
     }
-    let written = match between.caller {
-        Some(caller) => match between.to.numbers.caller(caller, between.direction()) {
+    let written = match between.opening {
+        Some(Opening { caller, .. }) => match between.to.numbers.caller(caller, between.direction()) {
             Ok(Some(written)) if names_somebody(caller, written) => address(written, between.own_host),
             Ok(Some(_) | None) | Err(_) => return false,
         },
@@ -142,6 +173,22 @@ fn write_identity(writer: &mut Writer, message: &Message, between: &Between<'_>)
     line(writer, HeaderName::PAssertedIdentity, &written)
 }
 
+/// Whether a host is one by which a peer is known: of its targets or its sources, or the one it wants to be called by.
+fn is_of(peer: &Peer, host: Host<'_>) -> bool {
+    match host {
+        Host::Address(address) => {
+            peer.addresses().any(|known| known.ip() == address)
+                || peer.sources.iter().any(|network| network.contains(&address))
+        }
+        Host::Name(name) => {
+            let name = name.strip_suffix(b".").unwrap_or(name);
+            let wanted = peer.request_host.as_deref().and_then(|host| host.split(':').next());
+            let known = peer.domains().map(|domain| &*domain.host).chain(wanted);
+            known.into_iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name))
+        }
+    }
+}
+
 /// Nobody is asserted as nobody.
 fn names_somebody(caller: &str, written: Written<'_>) -> bool {
     !written.number.is_empty() && !caller.eq_ignore_ascii_case("anonymous")
@@ -151,7 +198,8 @@ fn names_somebody(caller: &str, written: Written<'_>) -> bool {
 fn rebuilt(value: &NameAddr<'_>, between: &Between<'_>) -> Option<Vec<u8>> {
     let uri = value.uri().ok()?;
     let user = caller::user(&uri).ok()?;
-    let written = between.shown(&user).filter(|_| !user.is_empty())?;
+    let own = between.own(&user, value)?;
+    let written = between.shown(&own).filter(|_| !own.is_empty())?;
     Some(address(written, between.own_host))
 }
 
@@ -178,7 +226,10 @@ fn write_privacy(writer: &mut Writer, message: &Message, hidden: bool) {
 }
 
 /// RFC 5009 §8: its words and no others.
-fn write_early_media(writer: &mut Writer, message: &Message) {
+fn write_early_media(writer: &mut Writer, message: &Message, between: &Between<'_>) {
+    if !between.is_trusted() || !message.has(HeaderName::PEarlyMedia) {
+        return;
+    }
     const WORDS: [&str; 6] = ["sendrecv", "sendonly", "recvonly", "inactive", "gated", "supported"];
     let known = |value: &[u8]| {
         WORDS.into_iter().find(|word| value.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))

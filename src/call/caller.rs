@@ -8,13 +8,26 @@ use std::borrow::Cow;
 use super::leg::DISPLAY_BYTES_MAX;
 use crate::policy::form::Written;
 use crate::policy::identity::{CallerIn, Identity};
+use crate::policy::owned::Presented;
 use crate::sip::headers::{Privacy, asserted};
-use crate::sip::text::unquote;
+use crate::sip::text::{is_deceiving, unquote};
 use crate::sip::uri::unescape;
-use crate::sip::{HeaderName, Host, Message, NameAddr, Text, Uri};
+use crate::sip::{HeaderName, Host, Message, NameAddr, Uri};
 
 /// From of a caller who is not shown (RFC 3323 §4.1.1.3).
 pub const ANONYMOUS: &[u8] = b"\"Anonymous\" <sip:anonymous@anonymous.invalid>";
+
+/// Digits of any script that a display name may hold, as in `Room 4711`; with more, or without a letter, it reads as a number.
+const NAME_DIGITS_MAX: usize = 4;
+
+/// How the caller of a call is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// Who.
+    pub presented: Presented,
+    /// Whether a prefix that was dialled asks for it, whatever the phone is set to.
+    pub shows: bool,
+}
 
 /// Longest user part taken for a caller or a called number.
 pub const USER_BYTES_MAX: usize = 128;
@@ -141,14 +154,35 @@ fn shows_nobody(message: &Message) -> bool {
 pub fn address(shown: Option<Written<'_>>, display: &[u8], own_host: &str) -> Vec<u8> {
     let Some(written) = shown else { return ANONYMOUS.to_vec() };
     let mut out = Vec::with_capacity(display.len() + written.number.len() + own_host.len() + 24);
-    if display.len() <= DISPLAY_BYTES_MAX && !display.is_empty() && Text::new(display).is_some() {
-        out.extend_from_slice(display);
-        out.push(b' ');
-    }
+    display_name(&mut out, display);
     out.push(b'<');
     uri(&mut out, written, own_host);
     out.push(b'>');
     out
+}
+
+/// Appends a display name and a blank, written anew between quotes: a phone shows it in the place of the number. One that
+/// reads as a number, that hides or reorders what is shown, that is no text or is too long is left out.
+fn display_name(out: &mut Vec<u8>, display: &[u8]) {
+    let plain = unquote(display);
+    let Some(name) = std::str::from_utf8(&plain).ok().map(str::trim) else { return };
+    let hides = |letter: char| letter.is_control() || is_deceiving(letter);
+    if name.is_empty() || name.len() > DISPLAY_BYTES_MAX || name.chars().any(hides) {
+        return;
+    }
+    let digits = name.chars().filter(|letter| letter.is_numeric()).count();
+    if digits > NAME_DIGITS_MAX || digits > 0 && !name.chars().any(char::is_alphabetic) {
+        return;
+    }
+    out.push(b'"');
+    for byte in name.bytes() {
+        // RFC 3261 §25.1: quoted-pair.
+        if matches!(byte, b'"' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    out.extend_from_slice(b"\" ");
 }
 
 /// Appends `sip:USER@HOST`.
@@ -193,6 +227,34 @@ mod tests {
             let mut out = Vec::new();
             escape_user(&mut out, user);
             assert_eq!(out, written, "{}", String::from_utf8_lossy(user));
+        }
+    }
+
+    #[test]
+    fn c10_a_display_name_is_text_and_no_number() {
+        for (display, written) in [
+            (&b"\"Ann\""[..], "\"Ann\" "),
+            (b"Ann Smith", "\"Ann Smith\" "),
+            (b"\"Room 4711\"", "\"Room 4711\" "),
+            (b"\"Room 47110\"", ""),
+            (b"\"112\"", ""),
+            (b"\"+371 27 913 000\"", ""),
+            (b"\"Bank +37127913000\"", ""),
+            ("\"Bank \u{ff13}\u{ff17}\u{ff11}\u{ff12}\u{ff17}\"".as_bytes(), ""),
+            ("\"\u{661}\u{661}\u{662}\"".as_bytes(), ""),
+            ("\"Jos\u{e9}\"".as_bytes(), "\"Jos\u{e9}\" "),
+            ("\"knab \u{202e}rotcod\"".as_bytes(), ""),
+            (b"\"A\\\"b\\\\c\"", "\"A\\\"b\\\\c\" "),
+            (b"\"A\\\x01\"", ""),
+            (b"\"\x1b[2J\"", ""),
+            (b"\"\xff\"", ""),
+            (b"\"\"", ""),
+            (b"\"--\"", "\"--\" "),
+            (&[b'x'; DISPLAY_BYTES_MAX + 1], ""),
+        ] {
+            let mut out = Vec::new();
+            display_name(&mut out, display);
+            assert_eq!(String::from_utf8_lossy(&out), written, "{}", String::from_utf8_lossy(display));
         }
     }
 

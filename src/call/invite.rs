@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use super::asserted::Opening;
+use super::caller::Shown;
 use super::core::{Core, MAX_FORWARDS};
 use super::leg::{self, text};
 use super::reliable::{OPTION, is_offered};
@@ -36,7 +38,7 @@ pub(super) fn name(core: &mut Core, candidate: &Candidate) -> Result<(), Box<Ref
     let shown = if story.hidden {
         None
     } else {
-        let written = peer.numbers.caller(story.caller.presented.of(&story.from), story.direction);
+        let written = peer.numbers.caller(story.caller.shown.presented.of(&story.from), story.direction);
         written.map_err(|why| refused(code::CALLER_INVALID, "the caller", why))?
     };
     let own_host = policy.listener(peer.listener).map_or("", |listener| listener.advertised.host());
@@ -44,7 +46,7 @@ pub(super) fn name(core: &mut Core, candidate: &Candidate) -> Result<(), Box<Ref
     let named = caller::named(&pending.message, &a.peer.identity);
     let display = named.ok().flatten().map_or(&b""[..], |named| named.display);
     // It is the name of somebody who is not shown.
-    let display = if story.caller.presented == Presented::StandIn { b"" } else { display };
+    let display = if story.caller.shown.presented == Presented::StandIn { b"" } else { display };
     b.local = caller::address(shown, display, own_host).into_boxed_slice();
     b.remote = caller::address(Some(called), b"", &request_host(peer, &candidate.target)).into_boxed_slice();
     Ok(())
@@ -112,7 +114,9 @@ pub(super) fn write(
     b.timer.write_request(&mut writer, &b.peer.session_timers);
     leg::product(&mut writer, HeaderName::UserAgent, settings);
     let carried = described.is_none() && !invite.body().is_empty();
-    b.cross(&mut writer, policy, invite, Some(story.caller.presented.of(&story.from)), carried);
+    let Shown { presented, shows } = &story.caller.shown;
+    let opening = Opening { caller: presented.of(&story.from), shows: *shows };
+    b.cross(&mut writer, policy, invite, Some(opening), carried);
     if story.emergency {
         let opened = |header| b.peer.pass_headers.contains(&PassedHeader::Known(header));
         for header in

@@ -52,7 +52,6 @@ use crate::clock::{Now, Tick};
 use crate::media::order::Fingerprint;
 use crate::media::ports::Ports;
 use crate::policy::number::Known;
-use crate::policy::owned::Presented;
 use crate::policy::{Parties, Peer, Place, Policy, Refusal, Reservation, Trail, code, route::Candidate};
 use crate::sip::{Flow, ListenerId, Message, Transport};
 
@@ -218,8 +217,8 @@ pub struct Begin<'a> {
     pub number: Option<Known>,
     /// Whether the policy names it exactly: then it may leave as it was dialled.
     pub named: bool,
-    /// Who is shown as the caller.
-    pub presented: Presented,
+    /// How the caller is shown.
+    pub shown: caller::Shown,
     /// Whether the caller asks not to be shown.
     pub hidden: bool,
     /// Whether it calls for help in danger to life.
@@ -273,7 +272,7 @@ impl Call {
             caller: Box::new(story::CallerStory {
                 leg: leg_record(invite, &flow, &peer),
                 credential: begin.credential,
-                presented: begin.presented,
+                shown: begin.shown,
                 dialled: None,
                 number,
             }),

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::policy::owned::Presented;
+use super::caller::Shown;
 use crate::policy::verdict::Candidates;
 use crate::policy::{Direction, Peer, Reservation, Trail};
 use crate::sip::{Message, Transport};
@@ -35,6 +35,8 @@ pub struct Redirect<'a> {
     pub caller: &'a str,
     /// Whether the caller asks not to be shown.
     pub hidden: bool,
+    /// Whether it dialled a prefix that asks to be shown.
+    pub shows: bool,
     /// Whom it called, as policy read it.
     pub called: &'a str,
     /// Whether the edge makes the call, so that it is charged.
@@ -48,8 +50,8 @@ pub struct Redirected {
     pub called: Box<str>,
     /// Whether the policy names it exactly.
     pub named: bool,
-    /// Who is shown as the caller.
-    pub presented: Presented,
+    /// How the caller is shown.
+    pub shown: Shown,
     /// Whether it calls for help in danger to life.
     pub emergency: bool,
     /// Where it runs.

@@ -4,12 +4,12 @@
 
 use std::sync::Arc;
 
+use super::caller::Shown;
 use super::passed::Messages;
 use super::record::LegRecord;
 use crate::clock::{Tick, Wall};
 use crate::policy::Direction;
 use crate::policy::number::Known;
-use crate::policy::owned::Presented;
 use crate::policy::verdict::Step;
 
 /// What is told of a caller beside its number.
@@ -19,8 +19,8 @@ pub(super) struct CallerStory {
     pub leg: LegRecord,
     /// The user whose password its INVITE proved.
     pub credential: Option<Arc<str>>,
-    /// Who is shown.
-    pub presented: Presented,
+    /// How it is shown.
+    pub shown: Shown,
     /// Whom it dialled, where the call was sent on.
     pub dialled: Option<Box<str>>,
     /// How the number was read that it dialled.

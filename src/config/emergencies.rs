@@ -127,6 +127,8 @@ fn called(policy: &Policy, located: &Located, peer: &Peer, number: &str, read: O
         caller_sent: "",
         owned: None,
         hidden: false,
+        shows: false,
+        forwarded: None,
         called: read.map_or(number, Dialled::as_str),
         number: read.map(|read| &read.reading.number),
         emergency: read.is_none(),

@@ -1,11 +1,11 @@
 //! Lists of numbers as rules write them: entries in the policy itself, and the files that it names.
 //!
-//! Owns the keys of a blocklist and of an allowlist. Refuses to know the form of files. Read first: `lists.rs`.
+//! Owns the keys of a blocklist, of callers too, and of an allowlist. Refuses to know the form of files. Read first: `lists.rs`.
 
 use std::sync::Arc;
 
 use super::Source;
-use super::fields::Fields;
+use super::fields::{Fields, Item};
 use super::lists::Lists;
 use super::problem::{Cause, Desk, Place, quoted};
 use super::settings::path;
@@ -19,6 +19,8 @@ use crate::policy::{number, rules};
 const PREFIX_FILE_BYTES_MAX: usize = 4 << 20;
 /// What a list is called that stands in the policy itself.
 const WRITTEN: &str = "the policy";
+/// The keys of a list of numbers that are barred.
+pub const BARRING: [&str; 5] = ["prefixes", "numbers", "ranges", "files", "prefixes_file"];
 
 /// What stands under these keys of a rule, and in the files that it names. Each is read as every other number is.
 pub fn listed(fields: &Fields<'_>, lists: &Lists<'_>, keys: &[&str]) -> number::Lists {
@@ -60,6 +62,33 @@ pub fn allowlist(fields: &Fields<'_>, lists: &Lists<'_>) -> Option<Allowlist> {
 
 /// Reads `blocklist:`.
 pub fn blocklist(fields: &Fields<'_>, lists: &Lists<'_>) -> Option<Blocklist> {
+    if !BARRING.into_iter().any(|name| fields.is_set(name)) {
+        let cause = Cause::new("a blocklist that blocks nothing");
+        fields.desk().error(fields.place, &fields.path, cause.cure("add prefixes, numbers, ranges or files"));
+    }
+    let Barred { list, written, prefixes } = barred(fields, lists)?;
+    for (text, item) in written.iter().filter(|(text, _)| leaves_plus_open(text, &list)) {
+        fields.desk().warning(item.node.place, &item.path, plus_open(text));
+    }
+    let of_file = prefixes.iter().skip(written.len()).find(|text| leaves_plus_open(text, &list));
+    if let Some(text) = of_file {
+        fields.warning("prefixes_file", plus_open(text));
+    }
+    Some(list)
+}
+
+/// A list as it was read.
+pub struct Barred<'a> {
+    /// All of it.
+    pub list: Blocklist,
+    /// The prefixes that stand in the policy itself.
+    pub written: Vec<(String, Item<'a>)>,
+    /// Those, and behind them what `prefixes_file` holds.
+    pub prefixes: Vec<String>,
+}
+
+/// Reads what `BARRING` names: numbers as they stand in a message, and ranges and files of international ones.
+pub fn barred<'a>(fields: &Fields<'a>, lists: &Lists<'_>) -> Option<Barred<'a>> {
     let prefix = |text: &str| {
         let bare = text.strip_suffix('*').unwrap_or(text);
         match Blocklist::new([bare], []) {
@@ -85,24 +114,10 @@ pub fn blocklist(fields: &Fields<'_>, lists: &Lists<'_>) -> Option<Blocklist> {
     if let Some(file) = fields.checked("prefixes_file", |text| path(text).map(|()| text.to_owned())) {
         prefixes.extend(listed_prefixes(&file, fields, lists.source(), prefix));
     }
-    if !["prefixes", "numbers", "ranges", "files", "prefixes_file"]
-        .into_iter()
-        .any(|name| fields.is_set(name))
-    {
-        let cause = Cause::new("a blocklist that blocks nothing");
-        fields.desk().error(fields.place, &fields.path, cause.cure("add prefixes, numbers, ranges or files"));
-    }
     let mut list =
         Blocklist::new(prefixes.iter().map(String::as_str), numbers.iter().map(String::as_str)).ok()?;
     list.lists = listed(fields, lists, &["ranges"]);
-    for (text, item) in written.iter().filter(|(text, _)| leaves_plus_open(text, &list)) {
-        fields.desk().warning(item.node.place, &item.path, plus_open(text));
-    }
-    let of_file = prefixes.iter().skip(written.len()).find(|text| leaves_plus_open(text, &list));
-    if let Some(text) = of_file {
-        fields.warning("prefixes_file", plus_open(text));
-    }
-    Some(list)
+    Some(Barred { list, written, prefixes })
 }
 
 /// Whether a prefix looks like a country code and lets the very number pass that is dialled with +: `1900` and `+1900`.

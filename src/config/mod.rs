@@ -3,6 +3,7 @@
 //! Owns the policy file: its keys, defaults, checks and messages. Refuses to know what is done with the settings.
 //! Read first: `table.rs` (every key), then `load` below.
 
+mod caller_rules;
 mod callers;
 mod changes;
 pub mod check;
@@ -273,7 +274,7 @@ fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u6
     let sites = peers::sites(root, names, &by_name);
     let routes = routes::routes(root, &by_name);
     let lists = lists::Lists::new(source);
-    let rules = rules::rules(root, &lists);
+    let rules = rules::rules(root, &lists, &by_name);
     let sources = rules::strangers(root);
     let engine = settings::engine(root);
     let net = settings::net(root);

@@ -2,6 +2,7 @@
 //!
 //! Owns the step from `policy:` and `strangers:` to the policy's rules. Refuses to judge. Read first: `table.rs`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::fields::{Fields, choose, word_of};
@@ -10,8 +11,9 @@ use super::lists::Lists;
 use super::problem::{Cause, quoted};
 use super::table::{CALL_RULES, SCREEN_RULES};
 use super::tree::Value;
-use super::{Source, hours, listed, values};
+use super::{Source, caller_rules, hours, listed, values};
 use crate::clock::Wall;
+use crate::policy::PeerId;
 use crate::policy::number::RiskTier;
 use crate::policy::rules::{
     ConcurrentCalls, Countries, Entry, HighRisk, Hops, MaxDuration, NumberType, NumberTypes, OBSERVE_DEFAULT,
@@ -22,11 +24,13 @@ use crate::policy::sources;
 /// The longest `observe`, from the date of the policy file.
 const OBSERVE_DAYS_MAX: i64 = 90;
 const DAY_MICROS: i64 = 86_400_000_000;
+/// The rules that stand as often as they are meant.
+const MANY: [&str; 4] = ["blocklist", "allowlist", "caller_blocklist", "anonymous_callers"];
 
 /// Reads `policy:`.
-pub fn rules(root: &Fields<'_>, lists: &Lists<'_>) -> Rules {
+pub fn rules(root: &Fields<'_>, lists: &Lists<'_>, peers: &BTreeMap<&str, PeerId>) -> Rules {
     let Some(policy) = root.section("policy") else { return Rules::default() };
-    let stage = |name: &str, section: &'static Section| entries(&policy, name, section, lists);
+    let stage = |name: &str, section: &'static Section| entries(&policy, name, section, (lists, peers));
     Rules {
         screen: stage("screen", &SCREEN_RULES),
         outbound: stage("outbound", &CALL_RULES),
@@ -35,7 +39,10 @@ pub fn rules(root: &Fields<'_>, lists: &Lists<'_>) -> Rules {
     }
 }
 
-fn entries(policy: &Fields<'_>, stage: &str, section: &'static Section, lists: &Lists<'_>) -> Vec<Entry> {
+/// The files of numbers, and the peers by name.
+type Beside<'a> = (&'a Lists<'a>, &'a BTreeMap<&'a str, PeerId>);
+
+fn entries(policy: &Fields<'_>, stage: &str, section: &'static Section, beside: Beside<'_>) -> Vec<Entry> {
     let mut out: Vec<Entry> = Vec::new();
     for item in policy.list(stage) {
         let Some(fields) =
@@ -44,10 +51,13 @@ fn entries(policy: &Fields<'_>, stage: &str, section: &'static Section, lists: &
             continue;
         };
         let Some(name) = fields.chosen() else { continue };
-        let Some((rule, observe)) = rule(name, &fields, lists) else { continue };
-        let twin = out.iter().find(|known| {
-            known.rule.name() == rule.name() && !matches!(rule, Rule::Blocklist(_) | Rule::Allowlist(_))
-        });
+        let Some((rule, observe)) = rule(name, &fields, beside) else { continue };
+        let twin = out.iter().find(|known| known.rule.name() == rule.name() && !MANY.contains(&name));
+        if stage != "inbound" && caller_rules::NAMES.contains(&name) {
+            let cause = Cause::new("this rule is about callers from outside");
+            let cure = "write it under inbound; as whom a PBX may call out is `owns` of the peer";
+            fields.error(name, cause.cure(cure));
+        }
         if let Some(twin) = twin {
             let cause = format!("this rule already stands at {}", twin.path);
             fields.error(name, Cause::new(cause).cure("keep one of them"));
@@ -57,7 +67,8 @@ fn entries(policy: &Fields<'_>, stage: &str, section: &'static Section, lists: &
     out
 }
 
-fn rule(name: &str, fields: &Fields<'_>, lists: &Lists<'_>) -> Option<(Rule, Option<Observe>)> {
+fn rule(name: &str, fields: &Fields<'_>, beside: Beside<'_>) -> Option<(Rule, Option<Observe>)> {
+    let (lists, peers) = beside;
     let source = lists.source();
     let rule = match name {
         "blocklist" => {
@@ -70,6 +81,15 @@ fn rule(name: &str, fields: &Fields<'_>, lists: &Lists<'_>) -> Option<(Rule, Opt
             let fields = fields.section(name)?;
             let observe = observe(&fields, source);
             return Some((Rule::Hours(Box::new(hours::hours(&fields)?)), observe));
+        }
+        "caller_blocklist" => {
+            let fields = fields.section(name)?;
+            let observe = observe(&fields, source);
+            return Some((caller_rules::blocklist(&fields, lists, peers)?, observe));
+        }
+        "anonymous_callers" => {
+            let fields = fields.section(name)?;
+            return Some((caller_rules::anonymous(&fields, peers), observe(&fields, source)));
         }
         "countries" | "number_types" | "high_risk" => {
             let fields = fields.section(name)?;

@@ -1,17 +1,16 @@
 //! An INVITE that would open a dialog: read, checked, judged, and either refused or born as a call.
 //!
-//! Owns what is read of an attempt and the record of one that was refused. Refuses to know rules and legs.
-//! Read first: RFC 3261 §8.2, §13.3.1.
+//! Owns what must hold of an attempt and the record of one that was refused. Refuses to know rules and legs.
+//! Read first: RFC 3261 §8.2, §13.3.1; `users.rs`.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::checks;
 use super::identified::Mismatch;
 use super::intake::Arrived;
 use super::refuse::{self, Wrong};
 use super::requests::refusal_alert;
-use super::{Engine, Output};
+use super::users::Users;
+use super::{Engine, Output, checks, forwarder};
 use crate::call::caller;
 use crate::call::identity::hex16;
 use crate::call::passed::Messages;
@@ -20,182 +19,17 @@ use crate::call::{Begin, CallRecord, ServerId};
 use crate::clock::Now;
 use crate::policy::alert::shortened;
 use crate::policy::credential::Credential;
-use crate::policy::number::{Deny, Dialled, Dialling, Known, Privacy};
+use crate::policy::number::Known;
 use crate::policy::owned::Presented;
-use crate::policy::peer::CalledFrom;
-use crate::policy::verdict::{Candidates, Said, Saw, Step};
-use crate::policy::{Alert, Direction, Facts, Outcome, Peer, PeerSide, Reservation, Trail, admit, code};
-use crate::sip::{HeaderName, Method, NameAddr, Uri};
+use crate::policy::verdict::Candidates;
+use crate::policy::{Alert, Direction, Facts, Outcome, Peer, Reservation, Trail, admit, code};
+use crate::sip::Method;
 
 /// Seconds after which a caller may try again at a limit of the edge itself.
 const BUSY_RETRY_SECONDS: u32 = 10;
 
-/// Whom a request calls.
-#[derive(Debug)]
-pub enum Called<'a> {
-    /// The user part, where the peer has no dial plan.
-    Literal(Cow<'a, str>),
-    /// What was read under its dial plan.
-    Read(Dialled),
-}
-
 /// Calls beyond all that this edge takes that an emergency may still make: memory has an end, too.
 const EMERGENCIES_MAX: usize = 1_000;
-
-/// Who calls whom, as read from the message.
-#[derive(Debug)]
-pub struct Users<'a> {
-    /// The user of the header that names the caller.
-    pub caller: Cow<'a, str>,
-    /// The number in the header that the peer's `called_from` names.
-    pub called: Called<'a>,
-    /// The caller as its peer's dial plan reads it, where that is a whole number.
-    pub caller_read: Option<Dialled>,
-    /// Why it may not go on, and the rule that says so, where it is one.
-    pub fault: Option<Mismatch>,
-}
-
-impl<'a> Users<'a> {
-    /// Reads them; what cannot be read is empty and told in `fault`.
-    #[must_use]
-    pub fn read(arrived: &Arrived<'a>) -> Self {
-        let (called, unread) = match called(arrived) {
-            Ok(called) => (called, None),
-            Err(mismatch) => (Called::Literal(as_it_stands(arrived)), Some(*mismatch)),
-        };
-        let (caller, caller_read, unknown) = match caller_of(arrived) {
-            Ok((caller, read)) => (caller, read, None),
-            Err(wrong) => (Cow::Borrowed(""), None, Some(Mismatch { wrong, step: None })),
-        };
-        Self { caller, caller_read, called, fault: unread.or(unknown) }
-    }
-
-    /// Who calls, as routes and rules know it.
-    #[must_use]
-    pub fn caller(&self) -> &str {
-        self.caller_read.as_ref().map_or(&self.caller, Dialled::as_str)
-    }
-
-    /// Whom it calls, as routes and rules know it.
-    #[must_use]
-    pub fn called(&self) -> &str {
-        match &self.called {
-            Called::Literal(called) => called,
-            Called::Read(dialled) => dialled.as_str(),
-        }
-    }
-
-    /// How that was read under the dial plan of who calls, for the record.
-    pub fn number(&self, peer: &Peer) -> Option<Known> {
-        match &self.called {
-            Called::Literal(_) => None,
-            Called::Read(dialled) => {
-                let dialling = Arc::clone(peer.dialling.as_ref()?);
-                Some(Known { dialling, reading: dialled.reading.clone() })
-            }
-        }
-    }
-
-    /// Tells policy what that was read as under a dial plan.
-    pub fn complete<'f>(&'f self, emergency: bool, facts: &mut Facts<'f>) {
-        match &self.called {
-            Called::Literal(_) => {}
-            Called::Read(dialled) => {
-                facts.number = Some(&dialled.reading.number);
-                facts.hidden |= dialled.reading.privacy == Privacy::Hide;
-            }
-        }
-        facts.emergency = emergency;
-        facts.caller_sent = &self.caller;
-        // Who helps must be able to call back, and is told what the PBX says.
-        facts.hidden &= !emergency;
-        if emergency {
-            facts.caller = &self.caller;
-        }
-    }
-
-    /// Whether it is a call for help in danger to life that nothing may refuse: of an inside peer that the policy in force
-    /// lists. A trunk's call to such a number is none, and who has yet to prove who it is has not called.
-    pub fn is_emergency(&self, arrived: &Arrived<'_>) -> bool {
-        let read = match &self.called {
-            Called::Literal(_) => false,
-            Called::Read(dialled) => dialled.reading.number.is_emergency(),
-        };
-        read && arrived.peer.side == PeerSide::Inside && arrived.in_force && is_attempt(arrived)
-    }
-}
-
-/// Who calls, as it stands there and as the peer's dial plan reads it.
-fn caller_of<'a>(arrived: &Arrived<'a>) -> Result<(Cow<'a, str>, Option<Dialled>), Wrong> {
-    let malformed = |why: &str| Wrong::new(400, code::URI_MALFORMED, why);
-    match caller::named(arrived.message, &arrived.peer.identity) {
-        Ok(Some(name)) => {
-            let uri = name.uri().map_err(|_| malformed("the caller's URI cannot be read"))?;
-            let user = caller::user(&uri).map_err(|why| malformed(&format!("the caller has {why}")))?;
-            Ok((user, arrived.peer.dialling.as_ref().and_then(|plan| plan.read_caller(name.raw_uri))))
-        }
-        Ok(None) => Ok((Cow::Borrowed(""), None)),
-        Err(why) => Err(Wrong::new(400, code::HEADER_VALUE_INVALID, why)),
-    }
-}
-
-/// Whom a request dials, for whoever is told of one that is not read.
-fn as_it_stands<'a>(arrived: &Arrived<'a>) -> Cow<'a, str> {
-    let uri = dialled_uri(arrived).ok();
-    uri.and_then(|raw| Uri::read(raw).ok()).and_then(|uri| caller::user(&uri).ok()).unwrap_or_default()
-}
-
-/// The URI dialled, where the peer says that it stands. Only a trunk has a choice: what an inside peer dials is its
-/// Request-URI.
-fn dialled_uri<'a>(arrived: &Arrived<'a>) -> Result<&'a [u8], &'static str> {
-    let message = arrived.message;
-    let from = match arrived.peer.side {
-        PeerSide::Inside => CalledFrom::RequestUri,
-        PeerSide::Outside => arrived.peer.called_from,
-    };
-    match from {
-        CalledFrom::RequestUri => Ok(message.request_uri()),
-        CalledFrom::To => Ok(message.to().raw_uri),
-        CalledFrom::PCalledPartyId => {
-            let value = message.header(HeaderName::PCalledPartyId).ok_or("P-Called-Party-ID is missing")?;
-            let name = NameAddr::read(value).map_err(|_| "P-Called-Party-ID cannot be read")?;
-            Ok(name.raw_uri)
-        }
-    }
-}
-
-/// Whom a request calls: read under the peer's dial plan, or as it stands where it has none.
-fn called<'a>(arrived: &Arrived<'a>) -> Result<Called<'a>, Box<Mismatch>> {
-    let peer = arrived.peer;
-    let amiss = |why: &str| {
-        Box::new(Mismatch { wrong: Wrong::by_policy(code::INVALID_PHONE_NUMBER, peer, why), step: None })
-    };
-    let raw = dialled_uri(arrived).map_err(amiss)?;
-    if let Some(dialling) = &peer.dialling {
-        return dialling
-            .read(raw)
-            .map(Called::Read)
-            .map_err(|deny| Box::new(denied(arrived, dialling, deny)));
-    }
-    let uri = Uri::read(raw).map_err(|_| amiss("the URI of the number dialled cannot be read"))?;
-    match uri {
-        Uri::Sip(_) | Uri::Tel { .. } => checks::number(&uri).map(Called::Literal).map_err(amiss),
-        Uri::Urn(_) | Uri::Other(_) => Err(amiss("the number dialled stands in a URI that is not served")),
-    }
-}
-
-/// Why the peer's dial plan does not read what was dialled, with the cure.
-fn denied(arrived: &Arrived<'_>, dialling: &Dialling, deny: Deny) -> Mismatch {
-    let (code, status) = deny.answer();
-    let why = format!("dial plan {} does not read it ({}): {}", dialling.name, deny.name(), deny.text());
-    let mut wrong = Wrong::by_policy(code, arrived.peer, &why);
-    if arrived.peer.refusal.status(code.class).is_none() {
-        wrong.refusal.status = status;
-    }
-    wrong.cure = Some(deny.cure());
-    let step = Step { rule: Arc::clone(&dialling.path), saw: Saw::Word(deny.name()), said: Said::Refuse };
-    Mismatch { wrong, step: Some(step) }
-}
 
 /// What has been said of a request so far.
 #[derive(Debug, Default)]
@@ -308,6 +142,7 @@ impl Engine {
         }
         checks::route(message, policy, peer)?;
         checks::privacy(message)?;
+        forwarder::bounded(message)?;
         if !arrived.in_force {
             return Err(Wrong::by_policy(
                 code::INSUFFICIENT_PERMISSIONS,
@@ -345,7 +180,7 @@ impl Engine {
             called: facts.called,
             number,
             named: born.named,
-            presented: born.presented,
+            shown: caller::Shown { presented: born.presented, shows: facts.shows },
             hidden: facts.hidden,
             emergency: facts.emergency,
             direction: direction.unwrap_or(Direction::Outbound),

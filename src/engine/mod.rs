@@ -19,6 +19,7 @@ mod checks;
 mod closing;
 pub mod counts;
 pub mod explained;
+mod forwarder;
 mod fullness;
 mod gate;
 mod identified;
@@ -47,6 +48,7 @@ pub mod timers;
 pub mod transactions;
 mod trouble;
 mod unregistered;
+mod users;
 mod watching;
 mod witness;
 

@@ -11,9 +11,12 @@ use smallvec::SmallVec;
 
 use super::Output;
 use super::checks;
+use super::forwarder::Forwarder;
 use super::gate::EdgeGate;
+use crate::call::caller::Shown;
 use crate::call::redirect::{CONTACTS_MAX, Redirect, Redirected};
 use crate::clock::Now;
+use crate::policy::facts::Forwarded;
 use crate::policy::number::{Dialled, Number, Privacy};
 use crate::policy::refusal::Presets;
 use crate::policy::verdict::{Said, Saw, Step};
@@ -146,6 +149,8 @@ fn one(
         caller_sent: asked.caller,
         owned: proven.and_then(|credential| credential.owned.as_deref()),
         hidden: (asked.hidden || read.hides()) && !emergency,
+        shows: asked.shows && !read.hides() && !emergency,
+        forwarded: Some(Forwarded { by: asked.called, times: times_before(asked).saturating_add(1) }),
         called,
         number: read.number(),
         emergency,
@@ -158,6 +163,11 @@ fn one(
         target: None,
     };
     admitted(gate, asked, &facts)
+}
+
+/// How often the call was sent on before this redirect, as its caller tells it.
+fn times_before(asked: &Redirect<'_>) -> u32 {
+    Forwarder::of(asked.invite, asked.from).map_or(0, |forwarder| forwarder.facts().times)
 }
 
 /// What the rules, the routes and the caps say.
@@ -187,7 +197,7 @@ fn admitted(
     Ok(Box::new(Redirected {
         called: facts.called.into(),
         named: verdict.named,
-        presented: verdict.presented,
+        shown: Shown { presented: verdict.presented, shows: facts.shows },
         emergency: facts.emergency,
         direction: verdict.direction.unwrap_or(Direction::Outbound),
         candidates,

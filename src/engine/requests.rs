@@ -6,14 +6,14 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use super::admission::{Judged, Users, is_attempt};
+use super::admission::{Judged, is_attempt};
 use super::challenge::Passed;
-use super::checks;
 use super::identified::{identity, within};
 use super::intake::Arrived;
 use super::refuse::{self, Adds, Wrong};
 use super::transactions::{Arrival, CallKey, CancelTarget, Owner, response_hop};
-use super::{Engine, Output};
+use super::users::Users;
+use super::{Engine, Output, checks};
 use crate::call::answer::write_allow;
 use crate::call::caller::hides;
 use crate::call::identity::hex16;
@@ -399,6 +399,8 @@ impl Engine {
             caller,
             caller_sent: caller,
             owned: None,
+            shows: false,
+            forwarded: None,
             hidden: hides(message),
             called,
             number: None,

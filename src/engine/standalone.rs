@@ -15,7 +15,7 @@ use super::intake::Arrived;
 use super::logins::{Ask, Rounds};
 use super::refuse::{self, Wrong};
 use super::transactions::Owner;
-use crate::call::asserted::Between;
+use crate::call::asserted::{Between, Opening};
 use crate::call::event::Proof;
 use crate::call::identity::hex16;
 use crate::call::leg::via;
@@ -46,6 +46,7 @@ struct Errand {
     caller: Box<str>,
     presented: Presented,
     hidden: bool,
+    shows: bool,
     called: Box<str>,
     named: bool,
     direction: Direction,
@@ -120,6 +121,7 @@ impl Engine {
                     caller: facts.caller.into(),
                     presented: verdict.presented,
                     hidden: facts.hidden,
+                    shows: facts.shows,
                     called: facts.called.into(),
                     named: verdict.named,
                     direction: verdict.direction.unwrap_or(Direction::Outbound),
@@ -249,7 +251,7 @@ fn leaving(
         to: peer,
         own_host: listener.advertised.host(),
         hidden: errand.hidden,
-        caller: Some(errand.presented.of(&errand.caller)),
+        opening: Some(Opening { caller: errand.presented.of(&errand.caller), shows: errand.shows }),
     };
     for transport in &candidate.target.transports {
         let line = |value: &[u8], writer: &mut Writer, name| {

@@ -12,6 +12,15 @@ use super::peer::{Direction, PeerId};
 use crate::clock::Now;
 use crate::sip::{Host, Method, Transport};
 
+/// A call that was sent on, as its sender tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forwarded<'a> {
+    /// The last who sent it on: as the peer's dial plan reads the number, else as it stands.
+    pub by: &'a str,
+    /// How often it was sent on.
+    pub times: u32,
+}
+
 /// Facts of one attempt; all of them read from the message and the flow, none from policy.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
@@ -46,6 +55,10 @@ pub struct Facts<'a> {
     pub owned: Option<&'a Owned>,
     /// Whether the caller asks not to be shown (RFC 3323). Rules see the caller all the same.
     pub hidden: bool,
+    /// Whether the caller dialled a prefix that asks to be shown, whatever its phone is set to.
+    pub shows: bool,
+    /// Who sent the call on, where its headers say that somebody did, or a redirect does.
+    pub forwarded: Option<Forwarded<'a>>,
     /// Whom it calls: where the peer has a dial plan, what was read under it (`+` and digits, a code, a name); else the user
     /// part that `called_from` names, unescaped once, without parameters.
     pub called: &'a str,

@@ -164,6 +164,8 @@ pub(crate) fn facts() -> Facts<'static> {
         caller: "201",
         caller_sent: "201",
         owned: None,
+        shows: false,
+        forwarded: None,
         called: "+37127913000",
         max_forwards: Some(70),
         via_count: 1,

@@ -70,7 +70,8 @@ impl fmt::Display for Safe<'_> {
 }
 
 /// Characters that reorder, hide or break a line though they are no control characters to Unicode.
-fn is_deceiving(letter: char) -> bool {
+#[must_use]
+pub fn is_deceiving(letter: char) -> bool {
     matches!(letter,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')

@@ -4,12 +4,17 @@ use std::sync::Arc;
 
 use ringfence::policy::form::{Form, Substitute};
 use ringfence::policy::identity::{CallerIn, Identity};
+use ringfence::policy::number::{CallerPrefix, Privacy};
 use ringfence::policy::owned::{Callers, Owned, Range};
+use ringfence::policy::peer::PassedHeader;
+use ringfence::policy::rules::callers::{Answer, Scope};
+use ringfence::policy::rules::{AnonymousCallers, Blocklist, CallerBlocklist, Entry, Rule};
 use ringfence::policy::{Plan, Policy};
-use ringfence::sip::Message;
+use ringfence::sip::{HeaderName, Message};
 
 use super::dial_plans::dials_by;
 use super::edge::{Edge, PBX, Seen, TRUNK, alter, from, plan};
+use super::lists::lists;
 use super::texts::{Request, answer, header};
 
 /// What is the PBX's own: two numbers, and ten in a row.
@@ -223,4 +228,198 @@ fn nobody_is_judged_by_what_is_own_within_the_office_or_from_a_trunk() {
     call = call.replace("From: <sip:+12125550100@", "From: <sip:+37127913000@");
     let seen = edge.hear(from(TRUNK), &call);
     assert_eq!(seen.to(PBX).len(), 1, "{:?}", seen.alerts);
+}
+
+#[test]
+fn c10_a_display_name_that_reads_as_a_number_stays_behind() {
+    let number = "<sip:+12125550100@192.0.2.1>";
+    for (display, expected) in [
+        ("\"Ann\" ", "\"Ann\" "),
+        ("Ann Smith ", "\"Ann Smith\" "),
+        ("\"Room 4711\" ", "\"Room 4711\" "),
+        ("\"+37127913000\" ", ""),
+        ("\"Bank 0800 123456\" ", ""),
+        ("\"911\" ", ""),
+        ("\"A\\\"; <sip:evil@x>\" ", "\"A\\\"; <sip:evil@x>\" "),
+        ("\"\u{202e}cod\" ", ""),
+    ] {
+        let mut edge = Edge::under(office(false, None, |_| {}));
+        let seen = edge.hear(from(PBX), &invite(&format!("{display}<sip:+12125550100@x>"), ""));
+        let leaving = seen.to(TRUNK).pop().unwrap_or_else(|| panic!("{display}: {:?}", seen.alerts));
+        assert_eq!(shown(&leaving)[0], format!("{expected}{number}"), "{display}");
+    }
+    // The name of somebody who is replaced is not shown either.
+    let mut edge = Edge::under(office(true, Some(Substitute::Number("+12125550100".into())), |_| {}));
+    let seen = edge.hear(from(PBX), &invite("\"Bank\" <sip:+37127913000@x>", ""));
+    assert_eq!(shown(&seen.to(TRUNK)[0])[0], number);
+}
+
+#[test]
+fn c10_nobody_is_told_to_have_sent_a_call_on_who_is_not_ours() {
+    let opened = |plan: &mut Plan| {
+        alter(plan, 1, |trunk| {
+            let headers = [HeaderName::Diversion, HeaderName::HistoryInfo];
+            trunk.pass_headers = headers.into_iter().map(PassedHeader::Known).collect();
+            trunk.request_host = Some("sip.carrier.example".into());
+        });
+    };
+    let own = "<sip:+12125550101@192.0.2.1>";
+    #[rustfmt::skip]
+    let table = [
+        ("Diversion: <sip:+12125550101@10.0.0.2>;reason=no-answer", Some(format!("{own};reason=no-answer;counter=1"))),
+        ("Diversion: <sip:2125550101@10.0.0.2>", Some(format!("{own};counter=1"))),
+        ("Diversion: <sip:201@10.0.0.2>", Some(format!("{own};counter=1"))),
+        ("Diversion: <tel:+1-212-555-0101>", Some(format!("{own};counter=1"))),
+        ("Diversion: <sip:+37127913000@10.0.0.2>", None),
+        ("Diversion: <sip:202@10.0.0.2>", None),
+        ("Diversion: <sip:+12125550101@sip.carrier.example>", None),
+        ("Diversion: <sip:+12125550101@SIP.Carrier.example.>", None),
+        ("Diversion: <sip:+12125550101@198.51.100.5>", None),
+        ("Diversion: nobody", None),
+        ("History-Info: <sip:+12125550101@10.0.0.2>;index=1", Some(format!("{own};index=1"))),
+        ("History-Info: <sip:+37127913000@10.0.0.2>;index=1", Some("<sip:anonymous@anonymous.invalid>;index=1".to_owned())),
+    ];
+    for (line, expected) in table {
+        let mut edge = Edge::under(office(false, None, opened));
+        let seen = edge.hear(from(PBX), &invite("<sip:+12125550100@x>", &format!("{line}\r\n")));
+        let leaving = seen.to(TRUNK).pop().unwrap_or_else(|| panic!("{line}: {:?}", seen.alerts));
+        let name = line.split(':').next().unwrap();
+        assert_eq!(header(&leaving, name), expected.unwrap_or_default(), "{line}");
+    }
+    for (line, count) in [("<sip:201@x>", 21), (&*format!("<sip:{}@x>", "1".repeat(600)), 1)] {
+        let more = format!("Diversion: {}\r\n", vec![line; count].join(", "));
+        let mut edge = Edge::under(office(false, None, opened));
+        let seen = edge.hear(from(PBX), &invite("<sip:+12125550100@x>", &more));
+        assert_eq!(refused(&seen), (Some(32112), Some(400)), "{count}");
+        let emergency = invite("<sip:+12125550100@x>", &more).replace("+13125550199", "911");
+        let emergency = emergency.replace("call-1@", "call-2@").replace("test-1", "test-2");
+        assert_eq!(edge.hear(from(PBX), &emergency).to(TRUNK).len(), 1, "{count}");
+    }
+}
+
+#[test]
+fn c10_an_unowned_identity_is_not_asserted_within_a_call_either() {
+    let believed = |plan: &mut Plan| {
+        alter(plan, 0, |pbx| pbx.identity = Identity { believed: true, ..Identity::default() });
+    };
+    for (asserted, told) in [("+37127913000", ""), ("+12125550101", "<sip:+12125550101@192.0.2.1>")] {
+        let mut edge = Edge::under(office(false, None, believed));
+        let call = edge.hear(from(PBX), &invite("<sip:+12125550100@x>", "")).to(TRUNK).remove(0);
+        let ok = edge.hear(from(TRUNK), &answer(&call, 200, "b", TRUNK)).to(PBX).pop().unwrap();
+        let tag = super::texts::tag(ok.to_tag());
+        let within = |method: &str, cseq: u32| {
+            Request::new(method, PBX).with(|r| {
+                r.to_tag.clone_from(&tag);
+                r.cseq = cseq;
+                r.branch = format!("z9hG4bK-{method}-{cseq}");
+            })
+        };
+        edge.hear(from(PBX), &within("ACK", 1).text());
+        let text = within("INVITE", 2).text();
+        let text = text.replace("CSeq:", &format!("P-Asserted-Identity: <sip:{asserted}@x>\r\nCSeq:"));
+        let seen = edge.hear(from(PBX), &text).to(TRUNK);
+        let again = seen.iter().find(|message| message.method().as_bytes() == b"INVITE").unwrap();
+        assert_eq!(header(again, "P-Asserted-Identity"), told, "{asserted}");
+    }
+}
+
+/// A plan whose users show and hide themselves by prefixes.
+fn with_prefixes(plan: &mut Plan) {
+    alter(plan, 0, |pbx| {
+        let mut dialling = (**pbx.dialling.as_ref().unwrap()).clone();
+        let mut known = (*dialling.plan).clone();
+        known.caller_prefixes = [("*67", Privacy::Hide), ("*82", Privacy::Show)]
+            .map(|(keys, asks)| CallerPrefix { keys: keys.into(), asks })
+            .into();
+        dialling.plan = Arc::new(known);
+        pbx.dialling = Some(Arc::new(dialling));
+    });
+}
+
+#[test]
+fn what_is_dialled_for_one_call_counts_before_what_a_phone_is_set_to() {
+    let open = "<sip:+12125550100@192.0.2.1>";
+    #[rustfmt::skip]
+    let table = [
+        // Prefix, headers, From: From, P-Asserted-Identity, Privacy.
+        ("", "", open, [open, open, ""]),
+        ("*67", "", open, [NOBODY, open, "id"]),
+        ("*67", "Privacy: none\r\n", open, [NOBODY, open, "id"]),
+        ("*82", "", open, [open, open, "none"]),
+        ("*82", "Privacy: id\r\n", open, [open, open, "none"]),
+        ("*82", "Privacy: user;header;id\r\n", open, [open, open, "none"]),
+        ("*82", "Remote-Party-ID: <sip:+12125550100@x>;privacy=full\r\n", open, [open, open, "none"]),
+        // Rather no call than one that shows: nothing lifts that.
+        ("*82", "Privacy: id;critical\r\n", open, [NOBODY, open, "id;critical"]),
+        // Of whom nothing is known, nobody can be shown.
+        ("*82", "", NOBODY, [NOBODY, "", "id"]),
+    ];
+    for (prefix, more, caller, expected) in table {
+        let mut edge = Edge::under(office(true, None, with_prefixes));
+        let caller = caller.replace("192.0.2.1", "x");
+        let text = invite(&caller, more).replace("sip:+13125550199@", &format!("sip:{prefix}13125550199@"));
+        let seen = edge.hear(from(PBX), &text);
+        let leaving = seen.to(TRUNK).pop().unwrap_or_else(|| panic!("{prefix} {more}: {:?}", seen.alerts));
+        let [shown, asserted] = shown(&leaving);
+        assert_eq!([&*shown, &asserted, &header(&leaving, "Privacy")], expected, "{prefix} {more}");
+        assert!(String::from_utf8_lossy(leaving.request_uri()).starts_with("sip:+13125550199@"));
+    }
+}
+
+/// A call of the trunk's whose From is this.
+fn from_outside(caller: &str, more: &str) -> String {
+    let text = Request::new("INVITE", TRUNK).text();
+    let text = text.replace(&format!("From: <sip:+12125550100@{TRUNK}>"), &format!("From: {caller}"));
+    text.replace("CSeq:", &format!("{more}CSeq:"))
+}
+
+#[test]
+fn inbound_callers_on_the_list_hear_603_or_607_and_anonymous_ones_433_and_nothing_more() {
+    let mut list = Blocklist::new(["+881"], ["+37127913000", "spam"]).unwrap();
+    list.lists = lists(&["+371279131*", "+37127913200-+37127913299"]);
+    let barred = |answer| CallerBlocklist {
+        list: list.clone(),
+        patterns: Vec::new(),
+        answer,
+        scope: Scope::default(),
+    };
+    let policy = |answer| {
+        plan(|plan| {
+            let rules =
+                [Rule::CallerBlocklist(barred(answer)), Rule::AnonymousCallers(AnonymousCallers::default())];
+            plan.rules.inbound = rules.map(|rule| Entry::enforced("policy.inbound", rule)).into();
+        })
+    };
+    #[rustfmt::skip]
+    let table = [
+        ("<sip:+37127913000@x>", "", Answer::Decline, Some(603)),
+        ("<sip:%2B37127913000@x>", "", Answer::Unwanted, Some(607)),
+        ("<sip:+88161234567@x>", "", Answer::Decline, Some(603)),
+        ("<sip:+37127913000;cpc=ordinary@x>", "", Answer::Decline, Some(603)),
+        ("<sip:SPAM@x>", "", Answer::Decline, Some(603)),
+        ("<sip:+37127913001@x>", "", Answer::Decline, None),
+        ("<sip:+37127913100@x>", "", Answer::Decline, Some(603)),
+        ("<sip:+371-27-913-250@x>", "", Answer::Unwanted, Some(607)),
+        ("<sip:+37127913300@x>", "", Answer::Decline, None),
+        ("<sip:37127913100@x>", "", Answer::Decline, None),
+        ("<sip:anonymous@anonymous.invalid>", "", Answer::Decline, Some(433)),
+        ("<sip:+12125550142@x>", "Privacy: id\r\n", Answer::Decline, Some(433)),
+        ("<sip:unavailable@x>", "", Answer::Decline, Some(433)),
+        ("<sip:198.51.100.5>", "", Answer::Decline, Some(433)),
+    ];
+    for (caller, more, answer, expected) in table {
+        let mut edge = Edge::under(policy(answer));
+        let seen = edge.hear(from(TRUNK), &from_outside(caller, more));
+        let Some(status) = expected else {
+            assert_eq!(seen.to(PBX).len(), 1, "{caller}");
+            continue;
+        };
+        assert_eq!((seen.to(PBX).len(), seen.codes()), (0, vec![32216]), "{caller}");
+        let said = seen.to(TRUNK).pop().unwrap();
+        assert_eq!(seen.statuses(TRUNK).last(), Some(&status), "{caller}");
+        for told in ["Warning", "Reason", "Server"] {
+            assert_eq!(header(&said, told), "", "a trunk hears the bare status");
+        }
+        assert_eq!(seen.records[0].code, Some(32216));
+    }
 }

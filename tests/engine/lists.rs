@@ -18,7 +18,7 @@ use super::texts::Request;
 const NOW: Wall = Wall::from_micros(1_800_000_000_000_000);
 
 /// Lists of these entries; what stands behind a `|` is how many seconds the entry lasts.
-fn lists(entries: &[&str]) -> Lists {
+pub fn lists(entries: &[&str]) -> Lists {
     let world = world::built_in().unwrap();
     // What ends in the past of the rig is kept, too: that it does not match is the point.
     let mut collect = Collect::new(Wall::default());

@@ -76,7 +76,7 @@ impl Setup {
         let Redirected { called, named, emergency, direction, mut candidates, reservation, .. } = redirected;
         let before = std::mem::replace(&mut core.story.to, called);
         core.story.caller.dialled = Some(before);
-        core.story.caller.presented = redirected.presented;
+        core.story.caller.shown = redirected.shown;
         core.story.named = named;
         core.story.emergency = emergency;
         core.story.direction = direction;
@@ -142,6 +142,7 @@ fn judged(
         invite: &pending.message,
         caller: &core.story.from,
         hidden: core.story.hidden,
+        shows: core.story.caller.shown.shows,
         called: &core.story.to,
         performs,
     };

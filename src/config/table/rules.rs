@@ -89,6 +89,18 @@ pub static CALL_RULES: Section = Section {
         ),
         Key::means("hours", Kind::Section(&HOURS), "calls at any hour", "when calls may be made (39308)"),
         Key::means(
+            "caller_blocklist",
+            Kind::Section(&CALLER_BLOCKLIST),
+            "nobody is barred",
+            "callers from outside who are barred (32216); under inbound alone, as often as there are kinds of calls",
+        ),
+        Key::means(
+            "anonymous_callers",
+            Kind::Section(&ANONYMOUS_CALLERS),
+            "they are let in",
+            "refuses callers from outside who do not say who they are (32216, 433); under inbound alone",
+        ),
+        Key::means(
             "concurrent_calls",
             Kind::Count(1, 1_000_000),
             "the peer's own cap alone",
@@ -194,6 +206,57 @@ static HOURS: Section = Section {
         OBSERVED,
     ],
 };
+
+const FROM: Key = Key::means(
+    "from",
+    Kind::List(&Kind::Reference("peers"), 1_000),
+    "of every peer",
+    "on calls of these peers",
+);
+const CALLED: Key = Key::means(
+    "called",
+    Kind::List(&Kind::Pattern, NUMBERS_MAX),
+    "to every number",
+    "on calls to these numbers, written as in routes",
+);
+
+static CALLER_BLOCKLIST: Section = Section {
+    name: "a blocklist of callers",
+    keys: &[
+        Key::means(
+            "prefixes",
+            Kind::List(&Kind::Pattern, NUMBERS_MAX),
+            "none",
+            "callers whose number begins so, as their trunk's dial plan reads it, or as it stands",
+        ),
+        Key::means("numbers", Kind::List(&Kind::Number, NUMBERS_MAX), "none", "whole numbers or user names"),
+        Key::means(
+            "patterns",
+            Kind::List(&Kind::Number, NUMBERS_MAX),
+            "none",
+            "numbers in which x is any digit",
+        ),
+        Key::means(
+            "prefixes_file",
+            Kind::Path,
+            "none",
+            "a file with one prefix a line; what follows \"# \" is a remark",
+        ),
+        RANGES,
+        FILES,
+        Key::value(
+            "answer",
+            Kind::Word(&["decline", "unwanted"]),
+            "decline",
+            "what they hear: decline is 603, unwanted is 607 (RFC 8197), which their network may count as a complaint",
+        ),
+        FROM,
+        CALLED,
+        OBSERVED,
+    ],
+};
+
+static ANONYMOUS_CALLERS: Section = Section { name: "anonymous_callers", keys: &[FROM, CALLED, OBSERVED] };
 
 static COUNTRIES: Section = Section {
     name: "countries",

@@ -196,18 +196,22 @@ impl Blocklist {
 
     /// The longest entry of the lists that this number falls under in any way a trunk may read it.
     fn listed(&self, question: &Question<'_>) -> Option<(&str, Listed<'_>)> {
+        let (called, at) = (question.facts.called, question.facts.now.wall);
+        if question.facts.number.is_some() {
+            return self.lists.find(digits(question)?, at).map(|(sheet, found)| (&*sheet.name, found));
+        }
+        self.spelt(called, at)
+    }
+
+    /// The longest entry of the lists that a number falls under which no plan has read.
+    pub(super) fn spelt(&self, text: &str, at: Wall) -> Option<(&str, Listed<'_>)> {
         if self.lists.sheets.is_empty() {
             return None;
         }
-        let (called, at) = (question.facts.called, question.facts.now.wall);
-        let find =
-            |digits: &[u8], at: Wall| self.lists.find(digits, at).map(|(sheet, found)| (&*sheet.name, found));
-        if question.facts.number.is_some() {
-            return find(digits(question)?, at);
-        }
-        let spelt = [true, false].map(|whole| spelt(called, whole));
-        let found = spelt.iter().flatten().filter_map(|digits| find(digits.as_bytes(), at));
-        found.max_by_key(|(_, found)| found.length)
+        let spelt = [true, false].map(|whole| spelt(text, whole));
+        let find = |digits: &Digits| self.lists.find(digits.as_bytes(), at);
+        let found = spelt.iter().flatten().filter_map(find).max_by_key(|(_, found)| found.length);
+        found.map(|(sheet, found)| (&*sheet.name, found))
     }
 
     /// Asks the rule.

@@ -6,6 +6,7 @@
 pub mod allowlist;
 pub mod blocklist;
 pub(super) mod caller;
+pub mod callers;
 pub mod concurrent_calls;
 pub mod countries;
 mod destination;
@@ -34,6 +35,7 @@ use crate::clock::Wall;
 
 pub use allowlist::Allowlist;
 pub use blocklist::Blocklist;
+pub use callers::{AnonymousCallers, CallerBlocklist};
 pub use concurrent_calls::ConcurrentCalls;
 pub use countries::Countries;
 pub use high_risk::HighRisk;
@@ -133,6 +135,10 @@ pub enum Rule {
     HighRisk(HighRisk),
     /// When calls may be made.
     Hours(Box<Hours>),
+    /// Callers from outside whom nobody wants.
+    CallerBlocklist(CallerBlocklist),
+    /// Callers from outside who do not say who they are.
+    AnonymousCallers(AnonymousCallers),
     /// Calls at once.
     ConcurrentCalls(ConcurrentCalls),
     /// How long an answered call may last.
@@ -156,6 +162,8 @@ impl Rule {
             Self::NumberTypes(_) => "number_types",
             Self::HighRisk(_) => "high_risk",
             Self::Hours(_) => "hours",
+            Self::CallerBlocklist(_) => "caller_blocklist",
+            Self::AnonymousCallers(_) => "anonymous_callers",
             Self::ConcurrentCalls(_) => "concurrent_calls",
             Self::MaxDuration(_) => "max_duration",
         }
@@ -177,6 +185,8 @@ impl Rule {
             Self::NumberTypes(types) => types.judge(question),
             Self::HighRisk(risk) => risk.judge(question),
             Self::Hours(hours) => hours.judge(question),
+            Self::CallerBlocklist(list) => list.judge(question),
+            Self::AnonymousCallers(rule) => rule.judge(question),
             Self::ConcurrentCalls(cap) => cap.judge(question),
             Self::MaxDuration(cap) => cap.judge(),
         }
@@ -191,7 +201,9 @@ impl Rule {
             | Self::Countries(_)
             | Self::NumberTypes(_)
             | Self::HighRisk(_)
-            | Self::Hours(_) => true,
+            | Self::Hours(_)
+            | Self::CallerBlocklist(_)
+            | Self::AnonymousCallers(_) => true,
             Self::Methods
             | Self::SecureTransport
             | Self::Hops(_)
@@ -218,6 +230,8 @@ impl Rule {
             | Self::HighRisk(_)
             | Self::Allowlist(_)
             | Self::Hours(_)
+            | Self::CallerBlocklist(_)
+            | Self::AnonymousCallers(_)
             | Self::ConcurrentCalls(_)
             | Self::MaxDuration(_) => false,
         }
@@ -244,6 +258,8 @@ impl Rule {
             Self::NumberTypes(types) => types.describe(),
             Self::HighRisk(risk) => risk.describe(),
             Self::Hours(hours) => hours.describe(),
+            Self::CallerBlocklist(list) => list.describe(),
+            Self::AnonymousCallers(rule) => rule.describe(),
             Self::ConcurrentCalls(cap) => cap.describe(),
             Self::MaxDuration(cap) => cap.describe(),
         }

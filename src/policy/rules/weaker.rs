@@ -24,6 +24,16 @@ pub fn rule(path: &Arc<str>, old: &Rule, new: &Rule, weaker: &mut Vec<String>) {
             }
         }
         (Rule::Hours(old), Rule::Hours(new)) => new.beyond(old, path, weaker),
+        (Rule::CallerBlocklist(old), Rule::CallerBlocklist(new)) => {
+            if !new.covers(old) {
+                weaker.push(format!("{path} no longer bars every caller that it barred"));
+            }
+        }
+        (Rule::AnonymousCallers(old), Rule::AnonymousCallers(new)) => {
+            if !new.covers(old) {
+                weaker.push(format!("{path} lets anonymous callers through to more numbers"));
+            }
+        }
         (Rule::ConcurrentCalls(old), Rule::ConcurrentCalls(new)) => {
             raised(&format!("calls at once of {path}"), old.calls_max, new.calls_max, weaker);
         }
@@ -58,6 +68,8 @@ pub fn rule(path: &Arc<str>, old: &Rule, new: &Rule, weaker: &mut Vec<String>) {
             | Rule::NumberTypes(_)
             | Rule::HighRisk(_)
             | Rule::Hours(_)
+            | Rule::CallerBlocklist(_)
+            | Rule::AnonymousCallers(_)
             | Rule::ConcurrentCalls(_)
             | Rule::MaxDuration(_),
             _,
