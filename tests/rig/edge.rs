@@ -113,7 +113,10 @@ impl Edge {
 
     fn lines(&self, file: &str) -> Vec<Value> {
         let text = fs::read_to_string(self.folder.join(file)).unwrap_or_default();
-        text.lines()
+        // A line that is being written has no end yet: it is read the next time.
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        whole
+            .lines()
             .map(|line| serde_json::from_str(line).unwrap_or_else(|why| panic!("{file}: {why}: {line}")))
             .collect()
     }
