@@ -28,6 +28,7 @@ mod intake;
 mod live;
 mod logins;
 mod media;
+mod onward;
 pub mod output;
 mod past;
 mod peers;
