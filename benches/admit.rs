@@ -61,6 +61,7 @@ fn peer(
         media: Arc::new(PeerMedia::of(Arc::from([address.ip().into()]))),
         methods: Methods::default(),
         redirects: ringfence::policy::peer::Onward::Refuse,
+        transfers: ringfence::policy::peer::Onward::Refuse,
         extensions: Extensions::ALL,
         called_from: CalledFrom::RequestUri,
         pass_headers: Vec::new(),

@@ -61,5 +61,7 @@ mod roaming;
 mod sessions;
 #[path = "engine/targets.rs"]
 mod targets;
+#[path = "engine/transfers.rs"]
+mod transfers;
 #[path = "engine/trust.rs"]
 mod trust;

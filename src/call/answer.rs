@@ -120,7 +120,9 @@ impl Leg {
         let asked = *request.method() == Method::Options && answer.status == 200;
         // RFC 3311 §5.2: UPDATE refreshes our target too.
         let refreshes = *request.method() == Method::Update && (200..300).contains(&answer.status);
-        if refreshes {
+        // RFC 3515 §2.2: so does who takes a REFER.
+        let refers = *request.method() == Method::Refer && (200..300).contains(&answer.status);
+        if refreshes || refers {
             contact(&mut writer, listener, self.hop.transport);
         }
         if asked || refreshes || forms_dialog && answer.status >= 200 || matches!(answer.status, 405 | 501) {

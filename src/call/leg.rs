@@ -40,6 +40,7 @@ const RPORT: Text<'_> = Text::fixed(";rport");
 const OVER_TCP: Text<'_> = Text::fixed(";transport=tcp");
 const OVER_TLS: Text<'_> = Text::fixed(";transport=tls");
 const SDP: Text<'_> = Text::fixed("application/sdp");
+const FRAGMENT: Text<'_> = Text::fixed("message/sipfrag;version=2.0");
 
 /// The dialog status of a leg; the call's own status is its phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -313,6 +314,10 @@ impl Leg {
             super::answer::write_allow(&mut writer, &self.peer);
             self.timer.write_request(&mut writer, &self.peer.session_timers);
         }
+        // RFC 3515 §2.2, RFC 6665 §8.2: both say where their sender is.
+        if matches!(outgoing.method, Method::Refer | Method::Notify) {
+            contact(&mut writer, policy.listener(self.hop.listener), transport);
+        }
         product(&mut writer, HeaderName::UserAgent, settings);
         if !outgoing.reason.is_empty() {
             writer.header(HeaderName::Reason, text(outgoing.reason));
@@ -331,6 +336,10 @@ impl Leg {
                     writer.header(HeaderName::ContentType, SDP);
                 }
                 sdp
+            }
+            Carried::Fragment(line) => {
+                writer.header(HeaderName::ContentType, FRAGMENT);
+                line
             }
         };
         writer.finish(body)

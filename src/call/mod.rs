@@ -22,6 +22,7 @@ mod invite;
 pub mod leg;
 pub mod meaning;
 pub mod media;
+mod notice;
 mod offer;
 mod outgoing;
 pub mod passed;
@@ -29,6 +30,7 @@ mod provisional;
 mod reach;
 pub mod record;
 pub mod redirect;
+mod refer;
 mod refresh;
 mod relay;
 pub mod reliable;
@@ -143,6 +145,16 @@ pub trait Gate {
         &mut self,
         now: Now,
         asked: &redirect::Redirect<'_>,
+        draw: u64,
+    ) -> Result<Box<redirect::Redirected>, Box<Refusal>>;
+    /// Judges the number that a peer in a call transfers it to. `draw` are random bits.
+    ///
+    /// # Errors
+    /// Why the call stays where it is.
+    fn referred(
+        &mut self,
+        now: Now,
+        asked: &redirect::Transfer<'_>,
         draw: u64,
     ) -> Result<Box<redirect::Redirected>, Box<Refusal>>;
     /// A target answered a call: as one that works, or not (`failed` says so by itself).

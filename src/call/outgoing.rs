@@ -15,6 +15,8 @@ pub(super) enum Carried<'a> {
     Of(&'a Message),
     /// SDP of our own; empty is no body.
     Sdp(&'a [u8]),
+    /// A status line of our own, as a fragment of a message (RFC 3420).
+    Fragment(&'a [u8]),
 }
 
 impl<'a> From<Option<&'a Message>> for Carried<'a> {
@@ -28,7 +30,7 @@ impl Carried<'_> {
     pub fn hops(self) -> u8 {
         match self {
             Self::Of(message) => message.max_forwards().map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1)),
-            Self::Nothing | Self::Sdp(_) => MAX_FORWARDS,
+            Self::Nothing | Self::Sdp(_) | Self::Fragment(_) => MAX_FORWARDS,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a call asks when whoever is called sends it on (3xx), and what it is told.
+//! What a call asks when whoever is called sends it on (3xx), or a peer in it transfers it (REFER), and what it is told.
 //!
 //! Owns these words. Refuses to know how a number is read and judged: the gate does. Read first: RFC 3261 §8.1.3.4, §21.3.
 
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::caller::Shown;
 use crate::policy::verdict::Candidates;
-use crate::policy::{Direction, Peer, Reservation, Trail};
+use crate::policy::{Direction, Peer, PeerSide, Reservation, Trail};
 use crate::sip::{Message, Transport};
 
 /// Contacts of one redirect that are read; one with more is refused as a whole (32219).
@@ -41,6 +41,49 @@ pub struct Redirect<'a> {
     pub called: &'a str,
     /// Whether the edge makes the call, so that it is charged.
     pub performs: bool,
+}
+
+/// A transfer that a peer in a call asks for.
+#[derive(Debug)]
+pub struct Transfer<'a> {
+    /// Who asks.
+    pub by: &'a Arc<Peer>,
+    /// Whom it talks to.
+    pub with: &'a Arc<Peer>,
+    /// Where who asks is.
+    pub source: SocketAddr,
+    /// By what it speaks.
+    pub transport: Transport,
+    /// The REFER.
+    pub refer: &'a Message,
+    /// The URI of its Refer-To.
+    pub uri: &'a [u8],
+    /// The user whose password the call proved, where who asks has called.
+    pub user: Option<&'a str>,
+    /// Who calls then, as policy read it.
+    pub caller: &'a str,
+    /// Whether the caller asks not to be shown.
+    pub hidden: bool,
+    /// Whether the caller dialled a prefix that asks to be shown, whatever its phone is set to.
+    pub shows: bool,
+    /// The number of who asks, as policy read it.
+    pub own: &'a str,
+    /// That of whom it talks to.
+    pub other: &'a str,
+    /// Whether the edge makes the call, so that it is charged.
+    pub performs: bool,
+}
+
+impl<'a> Transfer<'a> {
+    /// Who pays for the call: an inside peer that asks; where a trunk does, the inside peer in the call.
+    #[must_use]
+    pub fn payer(&self) -> Option<&'a Arc<Peer>> {
+        match (self.by.side, self.with.side) {
+            (PeerSide::Inside, _) => Some(self.by),
+            (PeerSide::Outside, PeerSide::Inside) => Some(self.with),
+            (PeerSide::Outside, PeerSide::Outside) => None,
+        }
+    }
 }
 
 /// Where a redirected call goes.

@@ -7,6 +7,7 @@ use super::answer::{Answer, Pending};
 use super::core::{Core, Ending, RETRY_AFTER_BELOW};
 use super::leg::{Carried, Outgoing, Status};
 use super::offer::Offer;
+use super::refer::is_quiet;
 use super::{Branch, Context, Effect, Failure, LocalTag, ServerId, Side};
 use crate::media::anchor::Refusal as Cause;
 use crate::policy::peer::Methods;
@@ -197,6 +198,25 @@ impl Relays {
         });
     }
 
+    /// One that was sent by its own words.
+    pub fn enter(
+        &mut self,
+        core: &Core,
+        (from, server): (Side, ServerId),
+        flow: &Flow,
+        message: &Message,
+        branch: Branch,
+    ) {
+        let pending = Pending { server, message: message.clone(), source: flow.remote };
+        let (method, tag) = (message.method().clone(), core.a.local_tag);
+        self.0.push(Relay { from, pending, flow: *flow, method, branch, tag, offer: false });
+    }
+
+    /// Whether one with this method is unanswered.
+    pub fn has_any(&self, method: &Method) -> bool {
+        self.0.iter().any(|relay| relay.method == *method)
+    }
+
     /// The one that this branch is of.
     pub fn take(&mut self, branch: Branch) -> Option<Relay> {
         let at = self.0.iter().position(|relay| relay.branch == branch)?;
@@ -330,7 +350,9 @@ impl Relay {
             core.keep_sdp(from, message);
             core.keep_sdp(from.other(), &pending.message);
         }
-        let answer = Answer { carried: Some(message), ..Answer::bare(crossing_status(status)) };
+        let quiet = [(HeaderName::ReferSub, &b"false"[..])];
+        let adds = if method == Method::Refer && is_quiet(came) { &quiet[..] } else { &[] };
+        let answer = Answer { carried: Some(message), adds, ..Answer::bare(crossing_status(status)) };
         core.answer(from, pending.server, &pending.message, pending.source, &answer, context);
         Ok(())
     }
@@ -349,6 +371,11 @@ impl Relay {
             Failure::Full | Failure::Oversize => return not_sent(core, from, &pending, failure, context),
         };
         core.answer(from, pending.server, &pending.message, pending.source, &Answer::bare(status), context);
+    }
+
+    /// Whether it is a transfer.
+    pub fn refers(&self) -> bool {
+        self.method == Method::Refer
     }
 
     /// Whether a final status, or silence, says that the peer has lost the dialog (RFC 3261 §12.2.1.2). A PRACK that is

@@ -129,7 +129,21 @@ pub const TABLE: &[Row] = &[
     row(HeaderName::Warning, Stays, Stays, "names hosts of the other side"),
     row(HeaderName::Date, Stays, Stays, "a phone may set its clock by it"),
     row(HeaderName::Replaces, Stays, Stays, "names dialogs of the other side"),
-    row(HeaderName::ReferTo, Stays, Stays, "transfers are refused"),
+    row(
+        HeaderName::ReferTo,
+        Rebuilt,
+        Rebuilt,
+        "the number that was judged, where `transfers` lets it be told; its headers never cross",
+    ),
+    row(HeaderName::ReferSub, Rebuilt, Rebuilt, "whether a transfer is told of: false or nothing (RFC 4488)"),
+    row(HeaderName::ReferredBy, Stays, Stays, "names the inside, and nothing proves it"),
+    row(
+        HeaderName::Event,
+        Rebuilt,
+        Rebuilt,
+        "of a transfer alone, with the number of its own leg (RFC 3515)",
+    ),
+    row(HeaderName::SubscriptionState, Rebuilt, Rebuilt, "how a transfer stands: its words alone (RFC 3515)"),
     row(HeaderName::SessionExpires, Stays, Stays, "session timers belong to a leg"),
     row(HeaderName::MinSe, Stays, Stays, "session timers belong to a leg"),
 ];
@@ -243,7 +257,6 @@ pub fn may_be_passed(header: HeaderName) -> bool {
                 | HeaderName::PPreferredIdentity
                 | HeaderName::RemotePartyId
                 | HeaderName::Replaces
-                | HeaderName::ReferTo
         )
 }
 

@@ -10,8 +10,10 @@ use super::core::{Core, Ending, reason_text};
 use super::exchange::Exchange;
 use super::hangup::{self, Unanswered};
 use super::leg::{Carried, Offered};
+use super::notice::Subscription;
 use super::provisional::{acknowledged, read_rack};
 use super::record::{Disposition, EndedBy};
+use super::refer::is_quiet;
 use super::relay::decline;
 use super::reliable::Sent;
 use super::update::{self, Course};
@@ -23,9 +25,11 @@ use crate::sip::{Flow, Message, Method};
 #[derive(Debug, Default)]
 pub(super) struct Talk {
     pub(super) exchange: Option<Box<Exchange>>,
-    relays: Relays,
+    pub(super) relays: Relays,
     /// A provisional response that the caller may still acknowledge.
     ringing: Option<Box<Sent>>,
+    /// A transfer that the other side was told, which tells how it goes.
+    pub(super) subscription: Option<Box<Subscription>>,
 }
 
 impl Talk {
@@ -36,7 +40,7 @@ impl Talk {
             let at = context.now.tick.after(context.settings.timing.give_up());
             context.effects.push(Effect::Arm { timer: Timer::Reliable, at });
         }
-        Self { exchange: None, relays, ringing }
+        Self { exchange: None, relays, ringing, subscription: None }
     }
 
     /// One event of this phase.
@@ -156,6 +160,11 @@ impl Talk {
                 self.relays.cross(core, (side, server), flow, message, &[], context);
                 return Phase::Talk(self);
             }
+            Method::Refer => return self.refer(core, (side, server), flow, message, context),
+            Method::Notify => {
+                self.notify(core, (side, server), flow, message, context);
+                return Phase::Talk(self);
+            }
             Method::Options => 200,
             Method::Prack => return self.prack(core, (side, server), flow, message, context),
             Method::Update => return self.update(core, (side, server), flow, message, context),
@@ -165,9 +174,7 @@ impl Talk {
             | Method::Register
             | Method::Info
             | Method::Message
-            | Method::Refer
             | Method::Subscribe
-            | Method::Notify
             | Method::Publish
             | Method::Other(_) => 405,
         };
@@ -277,6 +284,9 @@ impl Talk {
                 return Phase::Talk(self);
             }
             let (from, ends) = (relay.from, relay.ends_dialog(status));
+            if relay.refers() && (status >= 300 || is_quiet(message)) {
+                self.subscription = None;
+            }
             if let Err(ending) = relay.answered(core, status, flow, message, context) {
                 return self.end(core, &ending, None, context);
             }
@@ -340,6 +350,9 @@ impl Talk {
         }
         if let Some(relay) = self.relays.take(branch) {
             // RFC 3261 §12.2.1.2: silence to UPDATE ends the dialog, as a 408 does.
+            if relay.refers() {
+                self.subscription = None;
+            }
             let (from, ends) = (relay.from, failure == Failure::Timeout && relay.ends_dialog(408));
             relay.failed(core, failure, context);
             if ends {

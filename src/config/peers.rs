@@ -131,7 +131,8 @@ fn peer(
         plain_signalling: allowed(fields, "plain_signalling"),
         plain_media,
         methods: methods(fields),
-        redirects: redirects(fields),
+        redirects: onward(fields, "redirects"),
+        transfers: onward(fields, "transfers"),
         extensions: extensions(fields),
         called_from: called_from(fields, side),
         pass_headers: passed_headers(fields),
@@ -276,10 +277,10 @@ fn methods(fields: &Fields<'_>) -> Methods {
     Methods { info: open(true), message: open(false) }
 }
 
-fn redirects(fields: &Fields<'_>) -> Onward {
+fn onward(fields: &Fields<'_>, key: &'static str) -> Onward {
     let meanings =
         [("refuse", Onward::Refuse), ("judge-and-pass", Onward::JudgeAndPass), ("perform", Onward::Perform)];
-    fields.choice("redirects", &meanings).unwrap_or_default()
+    fields.choice(key, &meanings).unwrap_or_default()
 }
 
 fn session_timers(fields: &Fields<'_>) -> SessionTimers {

@@ -11,8 +11,8 @@ use super::counts::Counts;
 use super::peers::{Change, Peers, Silence, reach_alert};
 use super::trouble::{Troubles, Turn};
 use super::witness::Whose;
-use super::{Output, redirected};
-use crate::call::redirect::{Redirect, Redirected};
+use super::{Output, redirected, referred};
+use crate::call::redirect::{Redirect, Redirected, Transfer};
 use crate::call::{Closed, Failure, Gate, PAUSE_MIN, Pause, Urge};
 use crate::clock::{Now, Tick, time_text};
 use crate::policy::alert::Alert;
@@ -59,6 +59,8 @@ impl Traffic {
 /// The gate for calls of one peer.
 pub(super) struct EdgeGate<'a> {
     pub policy: &'a Policy,
+    /// The policy that new calls are judged by.
+    pub in_force: &'a Policy,
     pub from: PeerId,
     pub counters: &'a mut Counters,
     pub counts: &'a mut Counts,
@@ -302,6 +304,15 @@ impl Gate for EdgeGate<'_> {
         draw: u64,
     ) -> Result<Box<Redirected>, Box<Refusal>> {
         redirected::judge(self, now, asked, draw)
+    }
+
+    fn referred(
+        &mut self,
+        now: Now,
+        asked: &Transfer<'_>,
+        draw: u64,
+    ) -> Result<Box<Redirected>, Box<Refusal>> {
+        referred::judge(self, now, asked, draw)
     }
 
     fn noted(&mut self, now: Now, candidate: &Candidate, parties: Parties, served: bool) {

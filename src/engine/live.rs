@@ -59,6 +59,7 @@ macro_rules! gate {
     ($engine:ident, $policy:expr, $from:expr) => {
         EdgeGate {
             policy: $policy,
+            in_force: &$engine.policy,
             from: $from,
             counters: &mut $engine.counters,
             counts: &mut $engine.counts,

@@ -35,6 +35,7 @@ mod peers;
 mod probe;
 pub mod query;
 mod redirected;
+mod referred;
 pub mod refuse;
 mod registering;
 mod registrations;

@@ -65,6 +65,8 @@ pub(super) struct Wish<'a> {
     pub shows: bool,
     /// The number that the call leaves.
     pub left: &'a str,
+    /// The number at the other end of it; the same where that end may be called.
+    pub other: &'a str,
     /// How often the call was sent on, this time counted.
     pub times: u32,
     /// Whether who pays takes another place for it.
@@ -125,17 +127,15 @@ impl Wish<'_> {
     ) -> Result<Box<Redirected>, Box<Refusal>> {
         let (read, secure) = self.read(raw_uri).map_err(|why| self.refused(&why))?;
         let called = read.as_str();
-        let is_back = called.trim_start_matches('+') == self.left.trim_start_matches('+');
-        if is_back || gate.policy.is_own_number(called) {
+        let is = |end: &str| called.trim_start_matches('+') == end.trim_start_matches('+');
+        if is(self.left) || is(self.other) || gate.policy.is_own_number(called) {
             let words = format!("{} {} to {called}, from where it came", self.by.name, self.words.does);
             return Err(Box::new(Refusal::new(code::LOOP_DETECTED, &self.hears.refusal, words)));
         }
         // DESIGN.md law 3: no trunk's call is an emergency, and no trunk makes one of a call.
         let emergency = read.number().is_some_and(Number::is_emergency);
         if emergency && !self.helps {
-            return Err(
-                self.refused("it names an emergency number, which only an inside caller may reach")
-            );
+            return Err(self.refused("it names an emergency number, which only an inside caller may reach"));
         }
         let demand = self.payer.demand.as_ref();
         let proven = self.user.and_then(|user| demand.and_then(|demand| demand.find(user.as_bytes())));
@@ -173,11 +173,7 @@ impl Wish<'_> {
     }
 
     /// What the rules, the routes and the caps say.
-    fn admitted(
-        &self,
-        gate: &mut EdgeGate<'_>,
-        facts: &Facts<'_>,
-    ) -> Result<Box<Redirected>, Box<Refusal>> {
+    fn admitted(&self, gate: &mut EdgeGate<'_>, facts: &Facts<'_>) -> Result<Box<Redirected>, Box<Refusal>> {
         let verdict = admit(gate.policy, gate.counters, facts);
         let candidates = match verdict.outcome {
             Outcome::Admit(candidates) => candidates,

@@ -18,12 +18,8 @@ use crate::policy::{Alert, Peer, PeerSide, Refusal, code};
 use crate::sip::headers::Contact;
 use crate::sip::{NameAddr, Uri};
 
-const WORDS: Words = Words {
-    header: "Contact",
-    key: "redirects",
-    does: "sends the call on",
-    code: code::REDIRECT_REFUSED,
-};
+const WORDS: Words =
+    Words { header: "Contact", key: "redirects", does: "sends the call on", code: code::REDIRECT_REFUSED };
 
 /// Judges the numbers of a redirect, the one that is wished for most first; the first that may be called is.
 pub(super) fn judge(
@@ -68,6 +64,7 @@ fn wish<'a>(asked: &Redirect<'a>, payer: &'a Arc<Peer>) -> Wish<'a> {
         hidden: asked.hidden,
         shows: asked.shows,
         left: asked.called,
+        other: asked.called,
         times: times_before(asked).saturating_add(1),
         is_new,
         helps: (asked.by.side, asked.from.side) == (PeerSide::Inside, PeerSide::Inside),

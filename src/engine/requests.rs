@@ -282,7 +282,7 @@ impl Engine {
             return self.refuse(now, arrived, server, &wrong, judged);
         }
         // What a BYE or a PRACK says of its sender goes nowhere, and to refuse it would keep a call up.
-        let says = matches!(message.method(), Method::Invite | Method::Update | Method::Info);
+        let says = matches!(message.method(), Method::Invite | Method::Update | Method::Info | Method::Refer);
         let entry = self.calls.at(key).filter(|_| says && side == Side::A);
         let user = entry.and_then(|entry| {
             entry.call.credential().map(|user| (Arc::clone(user), Box::<str>::from(entry.call.called())))

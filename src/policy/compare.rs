@@ -88,6 +88,7 @@ fn peers(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
     opened(&format!("peer {name} may send INFO"), old.methods.info, new.methods.info, weaker);
     opened(&format!("peer {name} may send MESSAGE"), old.methods.message, new.methods.message, weaker);
     opened(&format!("peer {name} may redirect calls"), false, old.redirects < new.redirects, weaker);
+    opened(&format!("peer {name} may transfer calls"), false, old.transfers < new.transfers, weaker);
     if let (Some(before), Some(after)) = (&old.proof, &new.proof) {
         after.weaker_than(before, name, weaker);
     }
@@ -377,6 +378,7 @@ mod tests {
             (|plan| changed(plan, PBX, |peer| peer.plain_signalling = true), "may signal in the clear"),
             (|plan| changed(plan, PBX, |peer| peer.methods.message = true), "may send MESSAGE"),
             (|plan| changed(plan, PBX, |peer| peer.redirects = Onward::Perform), "may redirect calls"),
+            (|plan| changed(plan, PBX, |peer| peer.transfers = Onward::JudgeAndPass), "may transfer calls"),
             (
                 |plan| changed(plan, TRUNK, |peer| peer.sources.push("192.0.2.0/24".parse().unwrap())),
                 "from 192.0.2.0/24",

@@ -55,6 +55,7 @@ pub(crate) fn peer(id: PeerId, name: &str, side: PeerSide, source: &str, target:
         media: Arc::new(super::media::PeerMedia::of(Arc::from([source.parse().unwrap()]))),
         methods: Methods::default(),
         redirects: crate::policy::peer::Onward::Refuse,
+        transfers: crate::policy::peer::Onward::Refuse,
         extensions: crate::policy::peer::Extensions::ALL,
         called_from: CalledFrom::RequestUri,
         pass_headers: Vec::new(),

@@ -260,6 +260,12 @@ impl Policy {
         Arc::clone(path.unwrap_or(&self.routes_path))
     }
 
+    /// Whether any peer's transfers are told to the other side, which then tells how they go.
+    #[must_use]
+    pub fn tells_of_transfers(&self) -> bool {
+        self.peers.iter().flatten().any(|peer| peer.transfers == peer::Onward::JudgeAndPass)
+    }
+
     fn charged_name(&self, charge: Charge) -> String {
         match charge {
             Charge::Call(peer) => self.peer(peer).map_or_else(String::new, |peer| peer.name.to_string()),

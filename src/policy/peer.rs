@@ -216,7 +216,7 @@ pub enum Onward {
     /// It is refused.
     #[default]
     Refuse,
-    /// The number is judged as if it were dialled, and whoever is told is told that number and nothing else.
+    /// The number is judged as if it were dialled, and whoever is to call it is told that number and nothing else.
     JudgeAndPass,
     /// The number is judged, and this edge calls it.
     Perform,
@@ -367,6 +367,8 @@ pub struct Peer {
     pub methods: Methods,
     /// Redirects (3xx) that it answers calls with.
     pub redirects: Onward,
+    /// Transfers (REFER) that it asks for within a call.
+    pub transfers: Onward,
     /// SIP extensions; all by default.
     pub extensions: Extensions,
     /// Where its DIDs are read (outside peers).

@@ -80,6 +80,7 @@ pub fn peer(id: u16, name: &str, side: PeerSide, listener: u16, address: &str) -
         media: Arc::new(PeerMedia::of(Arc::from([address.ip().into()]))),
         methods: Methods::default(),
         redirects: ringfence::policy::peer::Onward::Refuse,
+        transfers: ringfence::policy::peer::Onward::Refuse,
         extensions: Extensions::ALL,
         called_from: CalledFrom::RequestUri,
         pass_headers: Vec::new(),

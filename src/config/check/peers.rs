@@ -169,6 +169,11 @@ fn extras(peer: &Peer) -> Vec<String> {
         Onward::JudgeAndPass => out.push("its redirects are judged and told to the caller".to_owned()),
         Onward::Perform => out.push("its redirects are judged and called".to_owned()),
     }
+    match peer.transfers {
+        Onward::Refuse => {}
+        Onward::JudgeAndPass => out.push("its transfers are judged and told to the other side".to_owned()),
+        Onward::Perform => out.push("its transfers are judged and carried out by the edge".to_owned()),
+    }
     let extensions = [(peer.extensions.reliable, "100rel"), (peer.extensions.update, "update")];
     let shut: Vec<&str> = extensions.iter().filter(|(open, _)| !*open).map(|(_, name)| *name).collect();
     if !shut.is_empty() {

@@ -267,6 +267,12 @@ pub static PEER: Section = Section {
             "what becomes of a call that it answers with another number (3xx, 32219): that number is judged as if the peer, or for a trunk the caller, had dialled it, and then told to the caller (judge-and-pass) or called by the edge (perform), once a call",
         ),
         Key::value(
+            "transfers",
+            Kind::Word(&["refuse", "judge-and-pass", "perform"]),
+            "refuse",
+            "what becomes of a transfer that it asks for within a call (REFER, 32218): the number is judged as if the peer, or for a trunk the PBX in the call, had dialled it, and then named to the other side, which calls it (judge-and-pass), or called by the edge, which joins both (perform)",
+        ),
+        Key::value(
             "extensions",
             Kind::List(&Kind::Word(&["100rel", "update", "none"]), 2),
             "[100rel, update]",

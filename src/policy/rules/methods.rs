@@ -5,6 +5,7 @@
 use super::{Objection, Opinion, Question, code, named};
 use crate::policy::Peer;
 use crate::policy::alert::Code;
+use crate::policy::peer::Onward;
 use crate::policy::verdict::Saw;
 use crate::sip::Method;
 
@@ -14,9 +15,10 @@ enum Answer {
     Refuse(Code, Option<u16>),
 }
 
-fn answer(method: &Method, peer: &Peer) -> Answer {
-    let Peer { methods: opened, extensions, .. } = peer;
-    match method {
+fn answer(question: &Question<'_>) -> Answer {
+    let Peer { methods: opened, extensions, transfers, .. } = question.peer;
+    let within = question.facts.in_dialog;
+    match question.facts.method {
         Method::Invite | Method::Ack | Method::Bye | Method::Cancel | Method::Options => Answer::Pass,
         Method::Info if opened.info => Answer::Pass,
         Method::Message if opened.message => Answer::Pass,
@@ -24,6 +26,10 @@ fn answer(method: &Method, peer: &Peer) -> Answer {
         Method::Update if extensions.update => Answer::Pass,
         Method::Message => Answer::Refuse(code::MESSAGE_REFUSED, Some(405)),
         Method::Register => Answer::Refuse(code::REGISTER_NOT_SUPPORTED, None),
+        // A transfer is of a call that is up; whether this one may be is the call's to say.
+        Method::Refer if within && *transfers != Onward::Refuse => Answer::Pass,
+        // RFC 3515 §2.4.4: whoever was told of a transfer tells how it goes.
+        Method::Notify if within && question.policy.tells_of_transfers() => Answer::Pass,
         Method::Refer => Answer::Refuse(code::TRANSFER_REFUSED, None),
         Method::Info
         | Method::Prack
@@ -39,6 +45,7 @@ fn answer(method: &Method, peer: &Peer) -> Answer {
 /// The methods of an Allow header for a peer, in the order they are written.
 pub fn allowed(peer: &Peer) -> impl Iterator<Item = &'static str> {
     let extra = [
+        ("REFER", peer.transfers != Onward::Refuse),
         ("PRACK", peer.extensions.reliable),
         ("UPDATE", peer.extensions.update),
         ("INFO", peer.methods.info),
@@ -50,14 +57,14 @@ pub fn allowed(peer: &Peer) -> impl Iterator<Item = &'static str> {
 
 /// Asks the rule.
 pub(super) fn judge(question: &Question<'_>) -> Opinion {
-    let Answer::Refuse(code, status) = answer(question.facts.method, question.peer) else {
+    let Answer::Refuse(code, status) = answer(question) else {
         return Opinion::pass(Saw::Nothing);
     };
     let name = name(question.facts.method);
     let told = format!("{name} is not served here");
     let text = format!(
-        "{} sent {name}, which is not open to it. If it should be carried, name it in `allow` of this peer (PRACK: `100rel`, UPDATE: `update` in `extensions`); REGISTER, \
-         SUBSCRIBE, PUBLISH, NOTIFY and REFER are not served by this edge.",
+        "{} sent {name}, which is not open to it. If it should be carried, name it in `allow` of this peer (PRACK: `100rel`, UPDATE: `update` in `extensions`; REFER within a call: \
+         `transfers`); REGISTER, SUBSCRIBE, PUBLISH and NOTIFY, and REFER outside a call, are not served by this edge.",
         named(question)
     );
     let mut objection = Objection::new(code, told, text);

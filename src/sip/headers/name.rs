@@ -87,6 +87,7 @@ header_names! {
     Reason = "Reason",
     RecordRoute = "Record-Route",
     RecvInfo = "Recv-Info",
+    ReferSub = "Refer-Sub",
     ReferTo = "Refer-To" | "r",
     ReferredBy = "Referred-By" | "b",
     RemotePartyId = "Remote-Party-ID",
@@ -184,6 +185,7 @@ pub(crate) const SINGLE_IN_REQUEST: u128 = SINGLE_ALWAYS
     | HeaderName::PCalledPartyId.bit()
     | HeaderName::RAck.bit()
     | HeaderName::RSeq.bit()
+    | HeaderName::ReferSub.bit()
     | HeaderName::ReferTo.bit()
     | HeaderName::ReferredBy.bit()
     | HeaderName::Replaces.bit()
