@@ -63,5 +63,7 @@ mod sessions;
 mod targets;
 #[path = "engine/transfers.rs"]
 mod transfers;
+#[path = "engine/transfers_made.rs"]
+mod transfers_made;
 #[path = "engine/trust.rs"]
 mod trust;

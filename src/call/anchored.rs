@@ -25,15 +25,6 @@ pub(super) struct Described {
     pub sdp: Bytes,
 }
 
-impl Side {
-    const fn media(self) -> MediaLeg {
-        match self {
-            Self::A => MediaLeg::A,
-            Self::B => MediaLeg::B,
-        }
-    }
-}
-
 impl Core {
     /// Whether descriptions are said anew. The policy says so that admitted the call, for as long as it lives.
     pub fn is_anchored(&self) -> bool {
@@ -228,7 +219,11 @@ impl Core {
         let MediaMeans { next, .. } = context.media.as_mut().ok_or(Refusal::Ports)?;
         let media = MediaId(**next);
         **next += 1;
-        self.media = Some(Box::new(Anchor::new(media, caller, callee)));
+        let mut anchor = Anchor::new(media, caller, callee);
+        if let Some(voice) = self.joining.as_ref().and_then(|joining| joining.voice.clone()) {
+            anchor.go_on_as(MediaLeg::A, voice);
+        }
+        self.media = Some(Box::new(anchor));
         Ok(())
     }
 

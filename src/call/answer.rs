@@ -118,11 +118,10 @@ impl Leg {
         }
         // RFC 3261 §11.2, §21.4.6: OPTIONS and 405 say what may be sent.
         let asked = *request.method() == Method::Options && answer.status == 200;
-        // RFC 3311 §5.2: UPDATE refreshes our target too.
-        let refreshes = *request.method() == Method::Update && (200..300).contains(&answer.status);
-        // RFC 3515 §2.2: so does who takes a REFER.
-        let refers = *request.method() == Method::Refer && (200..300).contains(&answer.status);
-        if refreshes || refers {
+        // RFC 3311 §5.2: UPDATE refreshes our target too; RFC 3515 §2.2: who takes a REFER says where it is.
+        let says = matches!(request.method(), Method::Update | Method::Refer);
+        let refreshes = says && (200..300).contains(&answer.status);
+        if refreshes {
             contact(&mut writer, listener, self.hop.transport);
         }
         if asked || refreshes || forms_dialog && answer.status >= 200 || matches!(answer.status, 405 | 501) {

@@ -78,6 +78,9 @@ impl Setup {
             Err(ending) => return self.end(core, &ending, None, context),
         };
         let message = crossed.as_ref().unwrap_or(message);
+        if core.joining.is_some() {
+            return self.answered_for_another(core, message, context);
+        }
         let offered = self.described();
         let Self { forks, relays, .. } = *self;
         // RFC 3262 §5, RFC 3261 §13.2.1: an answer that came before need not stand in the 2xx, or does not; this caller has not
@@ -114,7 +117,7 @@ impl Setup {
 
 impl Core {
     /// Keeps the descriptions that both legs' peers have heard in the end.
-    fn keep_first(&mut self, answer: &Message, invite: &Message, offered: Option<Described>) {
+    pub fn keep_first(&mut self, answer: &Message, invite: &Message, offered: Option<Described>) {
         // What was said since in PRACK or UPDATE stands.
         if self.a.offer != Offer::Agreed {
             self.keep_sdp(Side::A, answer);

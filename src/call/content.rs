@@ -43,6 +43,7 @@ impl<'a> Event<'a> {
             | Event::Failed { .. }
             | Event::Gone { .. }
             | Event::Timer(_)
+            | Event::Placed(_)
             | Event::End(_) => None,
         }
     }
@@ -64,6 +65,7 @@ impl<'a> Event<'a> {
             | Event::Failed { .. }
             | Event::Gone { .. }
             | Event::Timer(_)
+            | Event::Placed(_)
             | Event::End(_) => self,
         }
     }

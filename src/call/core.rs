@@ -8,11 +8,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::answer::{Answer, Pending};
+use super::joined::Joining;
 use super::leg::{Carried, Leg, Offered, Outgoing, Status, Unacked};
 use super::record::{CallRecord, Disposition, EndedBy};
 use super::story::{CallerStory, Story};
 use super::stray::declined;
-use super::{Branch, Context, Effect, LocalTag, ServerId, Side, Timer};
+use super::{Branch, Context, Effect, LocalTag, ServerId, Side};
 use crate::clock::{Tick, Wall};
 use crate::media::anchor::Anchor;
 use crate::policy::code::Code;
@@ -120,41 +121,40 @@ pub(super) struct Core {
     pub unproven: Option<Unproven>,
     /// Its media, where that is anchored and was described.
     pub media: Option<Box<Anchor>>,
-}
-
-impl Side {
-    /// The other leg.
-    #[must_use]
-    pub const fn other(self) -> Self {
-        match self {
-            Self::A => Self::B,
-            Self::B => Self::A,
-        }
-    }
-
-    pub(super) const fn retransmit(self) -> Timer {
-        match self {
-            Self::A => Timer::Retransmit2xxA,
-            Self::B => Timer::Retransmit2xxB,
-        }
-    }
-
-    pub(super) const fn ack(self) -> Timer {
-        match self {
-            Self::A => Timer::AckA,
-            Self::B => Timer::AckB,
-        }
-    }
-
-    pub(super) const fn session(self) -> Timer {
-        match self {
-            Self::A => Timer::SessionA,
-            Self::B => Timer::SessionB,
-        }
-    }
+    /// A transfer has placed it, and the leg that stays is not here yet.
+    pub joining: Option<Box<Joining>>,
 }
 
 impl Core {
+    /// What a call has at its birth.
+    pub fn new(
+        policy: Arc<Policy>,
+        (a, b): (Leg, Leg),
+        story: Story,
+        duration_max: std::time::Duration,
+        context: &Context<'_>,
+    ) -> Self {
+        Self {
+            policy,
+            a,
+            b,
+            story,
+            duration_max,
+            recorded: false,
+            noted: super::passed::count(context.effects),
+            abandoned: Vec::new(),
+            strays: Vec::new(),
+            early_cseq: 0,
+            answered_at: context.now.tick,
+            keep_alive: None,
+            invite: None,
+            spoilt: super::content::Spoilt::default(),
+            unproven: None,
+            media: None,
+            joining: None,
+        }
+    }
+
     pub fn leg(&self, side: Side) -> &Leg {
         match side {
             Side::A => &self.a,
@@ -192,7 +192,14 @@ impl Core {
         context: &mut Context<'_>,
     ) -> Bytes {
         let bytes = self.leg(side).answer(&self.policy, context.settings, request, source, answer);
-        context.effects.push(Effect::Respond { server, side, status: answer.status, bytes: bytes.clone() });
+        if server != ServerId::NOBODY {
+            context.effects.push(Effect::Respond {
+                server,
+                side,
+                status: answer.status,
+                bytes: bytes.clone(),
+            });
+        }
         bytes
     }
 
@@ -440,13 +447,14 @@ impl Core {
         }
         let ended = self.moment(context.now.tick);
         let story = &mut self.story;
-        let CallerStory { leg: mut caller, credential, number, .. } = (*story.caller).clone();
+        let CallerStory { leg: mut caller, credential, number, follows, .. } = (*story.caller).clone();
         caller.status = Some(if story.answered.is_some() { 200 } else { ending.status });
         let mut legs = Vec::with_capacity(1 + story.tried.len());
         legs.push(caller);
         legs.append(&mut story.tried);
         context.effects.push(Effect::Record(Box::new(CallRecord {
             id: story.id,
+            follows,
             direction: Some(story.direction),
             from: std::mem::take(&mut story.from).into(),
             to: std::mem::take(&mut story.to).into(),

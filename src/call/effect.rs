@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Branch, CallRecord, LocalTag, ServerId, Side, Timer};
+use super::{Branch, CallRecord, LocalTag, Placing, ServerId, Side, Timer};
 use crate::clock::Tick;
 use crate::media::order::Order;
 use crate::policy::Alert;
@@ -107,6 +107,14 @@ pub enum Effect {
     },
     /// Disarm it, if armed.
     Disarm(Timer),
+    /// Place another call, for a transfer that is carried out here. How it went comes back as `Event::Placed`.
+    Place(Box<Placing>),
+    /// A call that was placed so: this is how it went.
+    Placed(u16),
+    /// The leg that stays may go over to the call that was placed.
+    Offer,
+    /// The call that was placed is wanted no more.
+    Recall,
     /// Raise an alert.
     Alert(Box<Alert>),
     /// Write the call record; exactly one for each call.

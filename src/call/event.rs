@@ -46,6 +46,8 @@ pub enum Timer {
     SessionB,
     /// Empty lines to peers behind NAT.
     KeepAlive,
+    /// Who asked for a transfer that was carried out has had the time to hang up.
+    Parting,
     /// The call must be gone by now whatever happens.
     Linger,
 }
@@ -126,6 +128,8 @@ pub enum Event<'a> {
     },
     /// A deadline armed by this call.
     Timer(Timer),
+    /// The call that a transfer placed for this one was answered by this status.
+    Placed(u16),
     /// End it now on both legs: cap, drain, stop, kill switch.
     End(EndCause),
 }
@@ -145,6 +149,8 @@ pub enum EndCause {
     KeySpent,
     /// A handshake for its media has proven nobody.
     Unproven,
+    /// A transfer has placed it, and who was to be transferred has gone.
+    Parted,
 }
 
 impl EndCause {
@@ -154,6 +160,7 @@ impl EndCause {
             Self::Stopping | Self::Command | Self::Silent | Self::KeySpent => 480,
             Self::NoSocket => 500,
             Self::Unproven => 488,
+            Self::Parted => 487,
         }
     }
 
@@ -164,13 +171,14 @@ impl EndCause {
             Self::Silent => "no media came from either side",
             Self::NoSocket => "no socket for its media",
             Self::KeySpent => "a key of its media is spent",
+            Self::Parted => "who was to be transferred has gone",
             Self::Unproven => "a DTLS handshake for its media proved nobody",
         }
     }
 
     pub(super) const fn code(self) -> Option<u32> {
         match self {
-            Self::Stopping | Self::Command => None,
+            Self::Stopping | Self::Command | Self::Parted => None,
             Self::Silent => Some(code::NO_AUDIO.number),
             Self::Unproven => Some(code::SECURE_MEDIA_NOT_ACCEPTED.number),
             Self::NoSocket | Self::KeySpent => Some(code::CALLS_CUT.number),

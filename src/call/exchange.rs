@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::answer::{Answer, Body, Pending};
 use super::core::{Core, Ending, RETRY_AFTER_BELOW};
-use super::leg::{Carried, Leg};
+use super::leg::{Carried, Leg, Status};
 use super::meaning;
 use super::offer::Offer;
 use super::relay::{crossing_status, decline, not_sent, send};
@@ -59,6 +59,8 @@ impl Talk {
         }
         // RFC 3261 §14.2: our own INVITE is under way on this dialog, or cannot be sent on the other yet.
         let busy = self.is_inviting(core) || !core.open_refreshes().is_empty();
+        // Or one leg of a call that is transferred has gone, is to go, or is to come.
+        let busy = busy || self.hands_over() || core.leg(other).status != Status::Up;
         if busy || core.leg(side).offer == Offer::Sent || core.leg(other).offer == Offer::Sent {
             decline(core, (side, server), flow, message, (491, false), context);
             return Phase::Talk(self);

@@ -26,6 +26,9 @@ const SETUP_AND_TALK: [Timer; 9] = [
     Timer::SessionB,
 ];
 
+/// How long who asked for a transfer has to hang up by itself.
+const PARTING: std::time::Duration = std::time::Duration::from_secs(4);
+
 /// What may still come in this phase besides BYEs and their answers.
 #[derive(Debug)]
 pub(super) struct Hangup {
@@ -53,6 +56,7 @@ pub(super) fn begin(
 ) -> Phase {
     // Media stops when the call is ended, and not when its BYE is answered.
     core.media_closed(context);
+    core.placed_in_vain(ending.status, context);
     if let Some(invite) = core.invite.take() {
         refuse_caller(core, &invite, ending, context);
     }
@@ -82,6 +86,20 @@ pub(super) fn begin(
     let linger = context.settings.timing.give_up().saturating_mul(2);
     context.effects.push(Effect::Arm { timer: Timer::Linger, at: context.now.tick.after(linger) });
     settle(core, Hangup { open_invites: unanswered.open_invites }, context)
+}
+
+/// Ends a call whose one leg has gone over to another: who asked for that may hang up by itself.
+pub(super) fn part(core: &mut Core, ending: &Ending, context: &mut Context<'_>) -> Phase {
+    core.media_closed(context);
+    core.record(ending, context);
+    for timer in SETUP_AND_TALK {
+        context.effects.push(Effect::Disarm(timer));
+    }
+    let now = context.now.tick;
+    let linger = PARTING.saturating_add(context.settings.timing.give_up().saturating_mul(2));
+    context.effects.push(Effect::Arm { timer: Timer::Parting, at: now.after(PARTING) });
+    context.effects.push(Effect::Arm { timer: Timer::Linger, at: now.after(linger) });
+    settle(core, Hangup { open_invites: Vec::new() }, context)
 }
 
 fn refuse_caller(core: &mut Core, invite: &Pending, ending: &Ending, context: &mut Context<'_>) {
@@ -130,6 +148,7 @@ pub(super) fn finish(core: &Core, context: &mut Context<'_>) {
         context.effects.push(Effect::Disarm(timer));
     }
     context.effects.push(Effect::Disarm(Timer::Linger));
+    context.effects.push(Effect::Disarm(Timer::Parting));
     context.effects.push(Effect::Ended);
 }
 
@@ -163,10 +182,11 @@ impl Hangup {
             }
             Event::Gone { branch } => core.forget_ack(branch),
             Event::Timer(timer) => self.timer(core, timer, context),
-            // Our final answer is out already.
-            Event::Cancel { .. } => {}
+            // Our final answer is out already; and what was placed is wanted no more.
+            Event::Cancel { .. } | Event::Placed(_) => {}
             // Told again, since there is no time left: a BYE that waits for an ACK waits no longer.
             Event::End(_) => {
+                Self::parted(core, context);
                 give_up_ack(core, Side::A, context);
                 give_up_ack(core, Side::B, context);
             }
@@ -242,6 +262,7 @@ impl Hangup {
         match timer {
             Timer::Retransmit2xxA => core.repeat(Side::A, context),
             Timer::Retransmit2xxB => core.repeat(Side::B, context),
+            Timer::Parting => Self::parted(core, context),
             Timer::AckA => give_up_ack(core, Side::A, context),
             Timer::AckB => give_up_ack(core, Side::B, context),
             Timer::Linger => {
@@ -266,10 +287,33 @@ impl Hangup {
 }
 
 impl Talk {
+    /// A leg that is gone ends the call on both.
+    pub(super) fn leg_is_dead(
+        self,
+        core: &mut Core,
+        side: Side,
+        why: &str,
+        context: &mut Context<'_>,
+    ) -> Phase {
+        let words = format!("a call of {} was ended: {why} (`session_timer`)", core.leg(side).peer.name);
+        core.alert(code::SESSION_EXPIRED, &words, None, context);
+        let ending = Ending {
+            code: Some(code::SESSION_EXPIRED.number),
+            // ITU-T Q.850: 102, recovery on timer expiry.
+            reason: bytes::Bytes::from(format!("Q.850;cause=102;text=\"{why}\"")),
+            ..Ending::new(EndedBy::Edge, Disposition::Answered, 200, why)
+        };
+        self.end(core, &ending, None, context)
+    }
+
     /// RFC 3261 §13.3.1.4: no ACK within 64*T1, the session is ended with BYE.
     pub(super) fn ack_missing(self, core: &mut Core, side: Side, context: &mut Context<'_>) -> Phase {
         context.effects.push(Effect::Disarm(side.retransmit()));
         core.leg_mut(side).unacked = None;
+        if core.leg(side).status != Status::Up {
+            // It has hung up, and the other one is transferred.
+            return Phase::Talk(self);
+        }
         let words = "an answered call was never acknowledged (ACK); it was ended";
         core.alert(code::ACK_NOT_RECEIVED, words, None, context);
         let ending = Ending {

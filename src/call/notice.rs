@@ -30,7 +30,7 @@ pub(super) struct Subscription {
 
 /// How a subscription stands, with seconds that it lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     Active(Option<u32>),
     Pending(Option<u32>),
     /// With the reason, a word of RFC 6665 §4.1.3.
@@ -169,7 +169,7 @@ impl Talk {
 
 impl Core {
     /// Sends a NOTIFY on a leg; `number` is the CSeq number of the REFER that it is of.
-    fn tell_of_transfer(
+    pub(super) fn tell_of_transfer(
         &mut self,
         side: Side,
         number: Option<u32>,

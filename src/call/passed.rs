@@ -196,7 +196,11 @@ impl Core {
                 (Side::B, *message, None)
             }
             Event::Cancel { message, .. } => (Side::A, *message, None),
-            Event::Failed { .. } | Event::Gone { .. } | Event::Timer(_) | Event::End(_) => return,
+            Event::Failed { .. }
+            | Event::Gone { .. }
+            | Event::Timer(_)
+            | Event::Placed(_)
+            | Event::End(_) => return,
         };
         self.note_came(side, message, remote, now);
     }
@@ -247,6 +251,10 @@ impl Core {
                 | Effect::Arm { .. }
                 | Effect::Disarm(_)
                 | Effect::Alert(_)
+                | Effect::Place(_)
+                | Effect::Placed(_)
+                | Effect::Offer
+                | Effect::Recall
                 | Effect::Record(_)
                 | Effect::Ended => continue,
             };

@@ -54,6 +54,8 @@ pub struct LegRecord {
 pub struct CallRecord {
     /// Unique: 128 random bits.
     pub id: u128,
+    /// The record of the call that was transferred, where a transfer made this one.
+    pub follows: Option<u128>,
     /// Where it ran; `None` when no route was found.
     pub direction: Option<Direction>,
     /// Caller as read.

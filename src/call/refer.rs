@@ -113,12 +113,10 @@ impl Talk {
                 core.refuse_refer((side, server), flow, message, &refusal, context);
                 Phase::Talk(self)
             }
-            (Ok(_), Onward::Perform | Onward::Refuse) => {
-                let refusal = core.transfer_refused(side, "the edge carries out no transfer");
-                core.refuse_refer((side, server), flow, message, &refusal, context);
-                Phase::Talk(self)
+            (Ok(judged), Onward::Perform) => {
+                self.carry_out(core, (side, server), (flow, message), &asked, judged, context)
             }
-            (Ok(judged), Onward::JudgeAndPass) => {
+            (Ok(judged), Onward::JudgeAndPass | Onward::Refuse) => {
                 self.pass_refer(core, (side, server), flow, message, &asked, &judged, context)
             }
         }
@@ -126,10 +124,11 @@ impl Talk {
 
     /// Why it cannot be now, and whether a pause is told. RFC 3261 §14.2 as a model: 491 while something else is under way.
     fn refer_waits(&self, core: &Core, side: Side, context: &Context<'_>) -> Option<(u16, bool)> {
-        let refers = self.relays.has_any(&Method::Refer);
+        let refers = self.carried.is_some() || self.relays.has_any(&Method::Refer);
         let offers = self.is_inviting(core) || self.relays.has_any(&Method::Update);
         if core.leg(side.other()).status != Status::Up {
-            Some((481, false))
+            // One leg of a call that is transferred has gone, or is to come.
+            Some((491, false))
         } else if refers || offers || !core.open_refreshes().is_empty() {
             Some((491, false))
         } else {

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use super::core::{Core, Ending};
 use super::hangup::{self, Unanswered};
-use super::leg::{Carried, Leg, Outgoing};
+use super::joined::{comes_again, unjoined};
+use super::leg::{Carried, Leg, Outgoing, Status};
 use super::media::Saying;
 use super::offer::Offer;
 use super::record::{Disposition, EndedBy};
@@ -74,6 +75,8 @@ pub(super) enum Means {
     Reinvite,
     /// The same, since the peer took another one that its author was told it had not taken.
     Restore,
+    /// The same, since it talks to somebody else from now on: a transfer.
+    Join,
     /// The same, since the other leg's peer has changed it in an answer to us: the how manieth in a row.
     Tell(u8),
 }
@@ -82,7 +85,7 @@ impl Means {
     /// Whether it tells the peer what it does not know.
     const fn tells(self) -> bool {
         match self {
-            Self::Restore | Self::Tell(_) => true,
+            Self::Restore | Self::Join | Self::Tell(_) => true,
             Self::Update | Self::Reinvite => false,
         }
     }
@@ -90,7 +93,7 @@ impl Means {
     /// As what the other leg is told what the answer to this one changed; `None` where that is enough.
     fn told_on(self) -> Option<Self> {
         match self {
-            Self::Reinvite | Self::Restore => Some(Self::Tell(1)),
+            Self::Reinvite | Self::Restore | Self::Join => Some(Self::Tell(1)),
             Self::Tell(row) if row < TELLS_IN_A_ROW_MAX => Some(Self::Tell(row + 1)),
             Self::Tell(_) | Self::Update => None,
         }
@@ -162,7 +165,7 @@ impl Core {
     /// Re-INVITEs of ours that refresh a leg and have no final answer.
     pub fn open_refreshes(&self) -> Vec<(Side, Branch)> {
         let open = |side| match self.leg(side).refreshing.stage {
-            Stage::Out { branch, means: Means::Reinvite | Means::Restore | Means::Tell(_) } => {
+            Stage::Out { branch, means: Means::Reinvite | Means::Restore | Means::Join | Means::Tell(_) } => {
                 Some((side, branch))
             }
             Stage::Out { means: Means::Update, .. } | Stage::Idle => None,
@@ -217,7 +220,9 @@ impl Core {
         }
         match means {
             Means::Update | Means::Reinvite => {}
-            Means::Restore | Means::Tell(_) => self.leg_mut(side).refreshing.wanted = Some(means),
+            Means::Restore | Means::Join | Means::Tell(_) => {
+                self.leg_mut(side).refreshing.wanted = Some(means)
+            }
         }
         self.refresh_later(side, NO_ROOM_PAUSE, context);
         None
@@ -240,7 +245,7 @@ impl Core {
         };
         let (method, invite) = match means {
             Means::Update => (Method::Update, false),
-            Means::Reinvite | Means::Restore | Means::Tell(_) => (Method::Invite, true),
+            Means::Reinvite | Means::Restore | Means::Join | Means::Tell(_) => (Method::Invite, true),
         };
         let cseq = leg.next_cseq();
         let outgoing = Outgoing {
@@ -322,11 +327,14 @@ impl Talk {
     /// A leg's deadline: it is refreshed, or was not refreshed in time.
     pub(super) fn session_due(self, core: &mut Core, side: Side, context: &mut Context<'_>) -> Phase {
         let now = context.now.tick;
+        if core.leg(side).status != Status::Up {
+            return Phase::Talk(self);
+        }
         match core.leg(side).refreshing.stage {
             Stage::Idle => {}
             Stage::Out { means: Means::Update, .. } => return Phase::Talk(self),
             // RFC 4028 §10: the session expires before our refresh is answered, though it was heard.
-            Stage::Out { means: Means::Reinvite | Means::Restore | Means::Tell(_), .. } => {
+            Stage::Out { means: Means::Reinvite | Means::Restore | Means::Join | Means::Tell(_), .. } => {
                 return self.leg_is_dead(core, side, "the peer does not answer", context);
             }
         }
@@ -359,8 +367,16 @@ impl Talk {
         self.tell(core, side, Means::Restore, context);
     }
 
+    /// The caller's leg has come from another call: its peer is told where it talks to now.
+    pub(super) fn joined(&self, core: &mut Core, context: &mut Context<'_>) {
+        self.tell(core, Side::A, Means::Join, context);
+    }
+
     /// This leg's peer is sent the session description that stands, at once or as soon as nothing else is under way.
     fn tell(&self, core: &mut Core, side: Side, means: Means, context: &mut Context<'_>) {
+        if core.leg(side).status != Status::Up {
+            return;
+        }
         core.leg_mut(side).refreshing.wanted = Some(means);
         match core.leg(side).refreshing.stage {
             // Its end comes back to it.
@@ -386,7 +402,7 @@ impl Talk {
                 let policy = Arc::clone(&core.policy);
                 core.leg_mut(side).refresh(message, flow, &policy);
                 match means {
-                    Means::Reinvite | Means::Restore | Means::Tell(_) => {
+                    Means::Reinvite | Means::Restore | Means::Join | Means::Tell(_) => {
                         core.acknowledge(side, message.cseq().number, branch, Carried::Nothing, context);
                     }
                     Means::Update => core.leg_mut(side).timer.note_update(true),
@@ -410,28 +426,12 @@ impl Talk {
             // RFC 4028 §10, RFC 3261 §12.2.1.2: the peer knows the call no longer.
             481 => return self.leg_is_dead(core, side, "the peer no longer knows the call", context),
             408 => return self.leg_is_dead(core, side, "the peer does not answer", context),
+            status if means == Means::Join && !comes_again(status, message) => {
+                return self.end(core, &unjoined(), None, context);
+            }
             status => refused(core, (side, means), status, message, context),
         }
         Phase::Talk(self)
-    }
-
-    /// A leg that is gone ends the call on both.
-    pub(super) fn leg_is_dead(
-        self,
-        core: &mut Core,
-        side: Side,
-        why: &str,
-        context: &mut Context<'_>,
-    ) -> Phase {
-        let words = format!("a call of {} was ended: {why} (`session_timer`)", core.leg(side).peer.name);
-        core.alert(code::SESSION_EXPIRED, &words, None, context);
-        let ending = Ending {
-            code: Some(code::SESSION_EXPIRED.number),
-            // ITU-T Q.850: 102, recovery on timer expiry.
-            reason: bytes::Bytes::from(format!("Q.850;cause=102;text=\"{why}\"")),
-            ..Ending::new(EndedBy::Edge, Disposition::Answered, 200, why)
-        };
-        self.end(core, &ending, None, context)
     }
 }
 
@@ -471,7 +471,7 @@ fn refused(
                 // By way of its deadline: an exchange may have begun while the UPDATE was out (RFC 3261 §14.1).
                 core.refresh_later(side, Duration::ZERO, context);
             }
-            Means::Reinvite | Means::Restore | Means::Tell(_) => {
+            Means::Reinvite | Means::Restore | Means::Join | Means::Tell(_) => {
                 // RFC 3261 §14.1: what stood with this peer stands on, and the other one has moved. A phone that would not
                 // then may do so at the next refresh.
                 if leg.refreshing.tries < TELLS_REFUSED_MAX {

@@ -22,7 +22,7 @@ use super::record::{Disposition, EndedBy};
 use super::relay::decline;
 use super::reliable::Caller;
 use super::targets::{Targets, pause_asked};
-use super::{Branch, Context, Effect, Event, Failure, Phase, Relays, Side, Timer};
+use super::{Branch, Context, Effect, EndCause, Event, Failure, Phase, Relays, Side, Timer};
 use crate::clock::Tick;
 use crate::policy::route::Candidate;
 use crate::policy::{Refusal, Transports};
@@ -89,6 +89,11 @@ impl Setup {
         }
     }
 
+    /// Of a call that a transfer makes: it was sent on already, and is not once more.
+    pub fn onward(candidates: SmallVec<[Candidate; 2]>) -> Self {
+        Self { sent_on: true, ..Self::new(candidates) }
+    }
+
     /// Our INVITE that waits for an answer.
     pub(super) fn branch(&self) -> Option<Branch> {
         self.attempt.as_ref().map(|attempt| attempt.branch)
@@ -137,6 +142,14 @@ impl Setup {
                 self.request(core, (side, server), peer, &flow, message, context)
             }
             Event::Timer(timer) => self.timer(core, timer, context),
+            Event::End(EndCause::Parted) => {
+                let (cause, why) = (EndCause::Parted, EndCause::Parted.why());
+                let ending = Ending {
+                    reason: reason_text(why),
+                    ..Ending::new(EndedBy::Caller, Disposition::Cancelled, cause.status(), why)
+                };
+                self.end(core, &ending, None, context)
+            }
             Event::End(cause) => {
                 let ending = Ending {
                     code: cause.code(),
@@ -147,7 +160,7 @@ impl Setup {
             }
             Event::Gone { branch } => self.gone(core, branch, context),
             // No 2xx of ours is out yet, so an ACK belongs to nothing.
-            Event::Ack { .. } => Phase::Setup(self),
+            Event::Ack { .. } | Event::Placed(_) => Phase::Setup(self),
         }
     }
 

@@ -9,7 +9,7 @@ use super::content::amiss;
 use super::core::{Core, Ending, reason_text};
 use super::exchange::Exchange;
 use super::hangup::{self, Unanswered};
-use super::leg::{Carried, Offered};
+use super::leg::{Carried, Offered, Status};
 use super::notice::Subscription;
 use super::provisional::{acknowledged, read_rack};
 use super::record::{Disposition, EndedBy};
@@ -30,6 +30,8 @@ pub(super) struct Talk {
     ringing: Option<Box<Sent>>,
     /// A transfer that the other side was told, which tells how it goes.
     pub(super) subscription: Option<Box<Subscription>>,
+    /// A transfer that the edge carries out.
+    pub(super) carried: Option<Box<super::transfer::Carried>>,
 }
 
 impl Talk {
@@ -40,11 +42,21 @@ impl Talk {
             let at = context.now.tick.after(context.settings.timing.give_up());
             context.effects.push(Effect::Arm { timer: Timer::Reliable, at });
         }
-        Self { exchange: None, relays, ringing, subscription: None }
+        Self { exchange: None, relays, ringing, subscription: None, carried: None }
     }
 
     /// One event of this phase.
-    pub fn on(mut self, core: &mut Core, event: Event<'_>, context: &mut Context<'_>) -> Phase {
+    pub fn on(self, core: &mut Core, event: Event<'_>, context: &mut Context<'_>) -> Phase {
+        match self.step(core, event, context) {
+            Phase::Talk(mut talk) => {
+                talk.offer_leg(core, context);
+                Phase::Talk(talk)
+            }
+            other @ (Phase::Setup(_) | Phase::Hangup(_) | Phase::Over) => other,
+        }
+    }
+
+    fn step(mut self, core: &mut Core, event: Event<'_>, context: &mut Context<'_>) -> Phase {
         match event {
             Event::Request { side, server, peer, flow, message } => {
                 let judged = core.judge(side, peer, message);
@@ -77,6 +89,7 @@ impl Talk {
                 Phase::Talk(self)
             }
             Event::Timer(timer) => self.timer(core, timer, context),
+            Event::Placed(status) => self.placed(core, status, context),
             Event::End(cause) => {
                 let ending = Ending {
                     code: cause.code(),
@@ -127,12 +140,13 @@ impl Talk {
     }
 
     pub(super) fn end(
-        self,
+        mut self,
         core: &mut Core,
         ending: &Ending,
         told: Option<&Message>,
         context: &mut Context<'_>,
     ) -> Phase {
+        self.recall(core, context);
         let mut unanswered = Unanswered { open_invites: core.open_refreshes(), ..Unanswered::default() };
         if let Some(exchange) = self.exchange {
             unanswered.open_invites.push((exchange.from.other(), exchange.branch));
@@ -156,6 +170,11 @@ impl Talk {
         let status = match message.method() {
             Method::Bye => return self.bye(core, (side, server), source, message, context),
             Method::Invite => return self.invite(core, (side, server), flow, message, context),
+            Method::Info | Method::Message if core.leg(side.other()).status != Status::Up => {
+                // Nobody is there to hear it: one leg has gone, or is to come.
+                decline(core, (side, server), flow, message, (500, true), context);
+                return Phase::Talk(self);
+            }
             Method::Info | Method::Message if core.carries(message.method()) => {
                 self.relays.cross(core, (side, server), flow, message, &[], context);
                 return Phase::Talk(self);
@@ -193,11 +212,10 @@ impl Talk {
         core.answer(side, server, message, source, &Answer::bare(200), context);
         core.decline_offer(side, context);
         core.leg_mut(side).close();
-        let by = match side {
-            Side::A => EndedBy::Caller,
-            Side::B => EndedBy::Callee,
-        };
-        let ending = Ending::new(by, Disposition::Answered, 200, "BYE");
+        if self.is_left_by(side) {
+            return self.left_by(core, side, context);
+        }
+        let ending = Ending::new(side.party(), Disposition::Answered, 200, "BYE");
         self.end(core, &ending, Some(message), context)
     }
 
@@ -210,8 +228,8 @@ impl Talk {
         message: &Message,
         context: &mut Context<'_>,
     ) -> Phase {
-        // RFC 3311 §5.2: an offer of ours is under way, in a re-INVITE that keeps a session alive.
-        if !message.body().is_empty() && !core.open_refreshes().is_empty() {
+        // RFC 3311 §5.2: an offer of ours is under way, in a re-INVITE that keeps a session alive; or the leg is about to go.
+        if !message.body().is_empty() && (self.hands_over() || !core.open_refreshes().is_empty()) {
             decline(core, (side, server), flow, message, (491, false), context);
             return Phase::Talk(self);
         }
@@ -325,10 +343,7 @@ impl Talk {
         if !matches!(status, 481 | 408) {
             return Phase::Talk(self);
         }
-        let by = match side {
-            Side::A => EndedBy::Caller,
-            Side::B => EndedBy::Callee,
-        };
+        let by = side.party();
         let why =
             if status == 481 { "the peer no longer knows the call" } else { "the peer does not answer" };
         let ending = Ending { reason: reason_text(why), ..Ending::new(by, Disposition::Answered, 200, why) };
@@ -377,7 +392,12 @@ impl Talk {
             Timer::SessionB => return self.session_due(core, Side::B, context),
             Timer::Reliable => self.ringing = None,
             Timer::Ring => self.give_up_exchange(core, context),
-            Timer::KeepAlive | Timer::Pace | Timer::Try | Timer::Progress | Timer::Linger => {}
+            Timer::KeepAlive
+            | Timer::Pace
+            | Timer::Try
+            | Timer::Progress
+            | Timer::Parting
+            | Timer::Linger => {}
         }
         Phase::Talk(self)
     }

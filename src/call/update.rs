@@ -40,7 +40,9 @@ pub(super) fn course(relays: &Relays, core: &Core, side: Side, message: &Message
     if relays.updates(core, side) {
         return Course::Refused(500, true);
     }
-    let crosses = other.allows_update && core.reaches(side.other());
+    // One leg of a call that is transferred has gone, or is to come.
+    let alone = confirmed && other.status != Status::Up;
+    let crosses = other.allows_update && core.reaches(side.other()) && !alone;
     if message.body().is_empty() {
         return if crosses && !is_refresh(message) { Course::Crosses } else { Course::Alone };
     }
@@ -51,6 +53,9 @@ pub(super) fn course(relays: &Relays, core: &Core, side: Side, message: &Message
     // RFC 3264 §8: nothing is changed.
     if confirmed && core.repeats(side, message) {
         return Course::Alone;
+    }
+    if alone {
+        return Course::Refused(500, true);
     }
     if !crosses && !confirmed {
         return Course::Refused(488, false);
@@ -105,7 +110,7 @@ pub(super) fn carry(
             if !message.body().is_empty() {
                 core.leg_mut(side).refreshing.told();
             }
-            if core.a.status == Status::Up {
+            if core.leg(side).status == Status::Up {
                 core.session_answered(side, message, context);
             }
         }

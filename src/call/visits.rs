@@ -20,7 +20,7 @@ pub enum PhaseName {
 const PHASES: [&str; 3] = ["Setup", "Talk", "Hangup"];
 
 /// Events in the order of the table: requests, responses, what failed or went, ends, timers.
-const KINDS: [&str; 37] = [
+const KINDS: [&str; 40] = [
     "INVITE",
     "BYE",
     "INFO",
@@ -58,6 +58,9 @@ const KINDS: [&str; 37] = [
     "timer KeepAlive",
     "timer Linger",
     "end: media",
+    "end: parted",
+    "placed",
+    "timer Parting",
 ];
 
 /// How often each event met each phase.
@@ -115,6 +118,8 @@ fn column(event: &Event<'_>) -> usize {
         Event::End(EndCause::Stopping) => 20,
         Event::End(EndCause::Command) => 21,
         Event::End(EndCause::Silent | EndCause::NoSocket | EndCause::KeySpent | EndCause::Unproven) => 36,
+        Event::End(EndCause::Parted) => 37,
+        Event::Placed(_) => 38,
         Event::Timer(timer) => of_timer(*timer),
     }
 }
@@ -156,6 +161,7 @@ const fn of_timer(timer: Timer) -> usize {
         Timer::SessionB => 33,
         Timer::KeepAlive => 34,
         Timer::Linger => 35,
+        Timer::Parting => 39,
     }
 }
 
@@ -180,6 +186,7 @@ mod tests {
             Timer::SessionB,
             Timer::KeepAlive,
             Timer::Linger,
+            Timer::Parting,
         ];
         for timer in timers {
             let mut visits = Visits::default();

@@ -29,7 +29,7 @@ use crate::sip::Method;
 const BUSY_RETRY_SECONDS: u32 = 10;
 
 /// Calls beyond all that this edge takes that an emergency may still make: memory has an end, too.
-const EMERGENCIES_MAX: usize = 1_000;
+pub(super) const EMERGENCIES_MAX: usize = 1_000;
 
 /// What has been said of a request so far.
 #[derive(Debug, Default)]
@@ -281,6 +281,7 @@ impl Engine {
         };
         CallRecord {
             id: u128::from(self.random.bits()) << 64 | u128::from(self.random.bits()),
+            follows: None,
             direction: judged.direction,
             from,
             to,

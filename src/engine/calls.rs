@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 use super::slab::{Slab, SlabKey};
 use super::timers::TimerId;
 use super::transactions::CallKey;
+use super::transferred::Link;
 use crate::call::{Branch, Call, LocalTag, ServerId, Side, Timer};
 use crate::clock::Tick;
 use crate::media::order::MediaId;
@@ -64,6 +65,8 @@ pub struct Entry {
     pub invited: SmallVec<[Branch; 2]>,
     /// Its media, where the relay has some of it.
     pub media: Option<MediaId>,
+    /// The other call of a transfer that is carried out.
+    pub link: Option<Link>,
     /// How fast each side asks.
     paces: [Pace; 2],
     /// Panics that a test planted in it.
@@ -86,6 +89,7 @@ impl Entry {
             unanswered: SmallVec::new(),
             invited: SmallVec::new(),
             media: None,
+            link: None,
             paces: [Pace::default(); 2],
             #[cfg(test)]
             planted: 0,
@@ -213,9 +217,11 @@ impl Dialogs {
         self.0.insert(tag, (key, side));
     }
 
-    /// Takes it out.
-    pub fn unbind(&mut self, tag: LocalTag) {
-        self.0.remove(&tag);
+    /// Takes it out, where it is this call's: a leg may have gone over to another.
+    pub fn unbind(&mut self, tag: LocalTag, key: CallKey) {
+        if self.find(tag).is_some_and(|(owner, _)| owner == key) {
+            self.0.remove(&tag);
+        }
         if self.0.is_empty() && self.0.capacity() > IDLE_TAGS {
             self.0.shrink_to(IDLE_TAGS);
         }
@@ -234,7 +240,9 @@ mod tests {
         dialogs.bind(LocalTag(8), two, Side::B);
         assert_eq!(dialogs.find(LocalTag(7)), Some((one, Side::A)));
         assert_eq!(dialogs.find(LocalTag(9)), None);
-        dialogs.unbind(LocalTag(7));
+        dialogs.unbind(LocalTag(7), two);
+        assert_eq!(dialogs.find(LocalTag(7)), Some((one, Side::A)), "it is another call's");
+        dialogs.unbind(LocalTag(7), one);
         assert_eq!(dialogs.find(LocalTag(7)), None);
         assert_eq!(dialogs.len(), 1);
     }
@@ -247,7 +255,7 @@ mod tests {
             dialogs.bind(LocalTag(tag.wrapping_mul(0x9E37_79B9_7F4A_7C15)), key, Side::A);
         }
         for tag in 0..100_000_u64 {
-            dialogs.unbind(LocalTag(tag.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+            dialogs.unbind(LocalTag(tag.wrapping_mul(0x9E37_79B9_7F4A_7C15)), key);
         }
         assert!(dialogs.0.capacity() <= 4 * IDLE_TAGS, "{}", dialogs.0.capacity());
     }

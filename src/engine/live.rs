@@ -11,10 +11,11 @@ use super::calls::Entry;
 use super::gate::EdgeGate;
 use super::logins::{Ask, Rounds};
 use super::transactions::{CallKey, Owner};
+use super::transferred::{Link, Told};
 use crate::call::event::EndCause;
 use crate::call::{Begin, Branch, Call, Context, Effect, Effects, Event, Failure, ServerId, Side, Timer};
 use crate::clock::Now;
-use crate::policy::{Alert, Policy, code};
+use crate::policy::{Alert, PeerId, Policy, code};
 
 /// RFC 5626 §3.5.1: a double CRLF; on a stream it is answered by a single one.
 const KEEP_ALIVE: bytes::Bytes = bytes::Bytes::from_static(b"\r\n\r\n");
@@ -38,6 +39,8 @@ pub enum Happened {
         /// Whose.
         owner: Owner,
     },
+    /// A call of a transfer tells the other one.
+    Told(Told),
 }
 
 /// What a call is given beside its event; a macro for the same reason as the gate.
@@ -76,13 +79,24 @@ impl Engine {
     /// Brings a call to life. `false` when a bug kept it from being born; its reservations are back then.
     pub(super) fn begin(&mut self, now: Now, policy: &Arc<Policy>, begin: Begin<'_>) -> bool {
         let (server, from) = (begin.server, begin.peer.id);
+        self.bring(now, (policy, from), (Some(server), None), |context| Call::born(begin, context)).is_some()
+    }
+
+    /// The same of a call of a peer that is born by itself: whose INVITE it answers, and what it is placed for.
+    pub(super) fn bring(
+        &mut self,
+        now: Now,
+        (policy, from): (&Arc<Policy>, PeerId),
+        (server, link): (Option<ServerId>, Option<Link>),
+        birth: impl FnOnce(&mut Context<'_>) -> (Call, bool),
+    ) -> Option<CallKey> {
         let mut effects = std::mem::take(&mut self.effects);
         let mut gate = gate!(self, policy, from);
         let mut context = context!(self, now, gate, effects);
         // A panic leaves nothing half done that is kept: the call is not born, its effects are dropped.
         let mut born = None;
         let opened = catch_unwind(AssertUnwindSafe(|| {
-            let (call, readable) = Call::born(begin, &mut context);
+            let (call, readable) = birth(&mut context);
             born.insert(call).open(readable, &mut context);
             #[cfg(test)]
             Entry::trip(&mut self.planted);
@@ -97,13 +111,17 @@ impl Engine {
                 effects.clear();
                 self.effects = effects;
                 self.counts.bugs += 1;
-                return false;
+                return None;
             }
         };
-        let key = self.calls.insert(Box::new(Entry::new(call, Arc::clone(policy), from)));
-        self.hand_over(server, key, Side::A);
+        let mut entry = Entry::new(call, Arc::clone(policy), from);
+        entry.link = link;
+        let key = self.calls.insert(Box::new(entry));
+        if let Some(server) = server {
+            self.hand_over(server, key, Side::A);
+        }
         self.carry_out(now, key, effects);
-        true
+        Some(key)
     }
 
     /// One event of a call.
@@ -130,7 +148,7 @@ impl Engine {
     }
 
     /// Asks a call something and carries out what it wants; `None` where there is none, or a bug has ended it.
-    fn asked<T>(
+    pub(super) fn asked<T>(
         &mut self,
         now: Now,
         key: CallKey,
@@ -207,9 +225,10 @@ impl Engine {
 
     /// Takes a call and everything it owns out of the tables.
     pub(super) fn remove(&mut self, key: CallKey) {
+        self.part(key);
         let Some(entry) = self.calls.remove(key) else { return };
         for tag in &entry.tags {
-            self.dialogs.unbind(*tag);
+            self.dialogs.unbind(*tag, key);
         }
         for (_, id) in &entry.armed {
             self.deadlines.cancel(*id);
@@ -282,13 +301,17 @@ impl Engine {
                 }
             }
             Effect::Unbind { tag } => {
-                self.dialogs.unbind(tag);
+                self.dialogs.unbind(tag, key);
                 if let Some(entry) = self.calls.at(key) {
                     entry.tags.retain(|bound| *bound != tag);
                 }
             }
             Effect::Arm { timer, at } => self.arm(key, timer, at),
             Effect::Disarm(timer) => self.disarm(key, timer),
+            Effect::Place(placing) => self.happened.push_back(Happened::Told(Told::Place(key, placing))),
+            Effect::Placed(status) => self.tell_placed(key, status),
+            Effect::Offer => self.happened.push_back(Happened::Told(Told::Offer(key))),
+            Effect::Recall => self.part(key),
             Effect::Alert(alert) => self.alert(alert),
             Effect::Record(record) => {
                 let first =
@@ -345,6 +368,7 @@ impl Engine {
                 Owner::Registration => self.registration_failed(now, branch, failure),
                 Owner::Nobody => {}
             },
+            Happened::Told(told) => self.follow_transfer(now, told),
             Happened::Gone { branch, owner } => match owner {
                 Owner::Call { key, .. } => self.drive(now, key, Event::Gone { branch }),
                 Owner::Past(key) => self.past_ends(key),

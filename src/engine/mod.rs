@@ -48,6 +48,7 @@ pub mod slab;
 mod standalone;
 pub mod timers;
 pub mod transactions;
+pub mod transferred;
 mod trouble;
 mod unregistered;
 mod users;

@@ -20,6 +20,7 @@ fn spot(leg: MediaLeg, stream: u8) -> Spot {
 fn record() -> Box<CallRecord> {
     Box::new(CallRecord {
         id: 1,
+        follows: None,
         direction: None,
         from: String::new(),
         to: String::new(),

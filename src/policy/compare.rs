@@ -87,8 +87,7 @@ fn peers(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
     super::credential::weaker(name, old.demand.as_deref(), new.demand.as_deref(), weaker);
     opened(&format!("peer {name} may send INFO"), old.methods.info, new.methods.info, weaker);
     opened(&format!("peer {name} may send MESSAGE"), old.methods.message, new.methods.message, weaker);
-    opened(&format!("peer {name} may redirect calls"), false, old.redirects < new.redirects, weaker);
-    opened(&format!("peer {name} may transfer calls"), false, old.transfers < new.transfers, weaker);
+    onward(old, new, weaker);
     if let (Some(before), Some(after)) = (&old.proof, &new.proof) {
         after.weaker_than(before, name, weaker);
     }
@@ -143,6 +142,13 @@ fn peers(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
     );
     pace(old, new, weaker);
     patience(old, new, weaker);
+}
+
+/// Calls that it may send on.
+fn onward(old: &Peer, new: &Peer, weaker: &mut Vec<String>) {
+    let name = &new.name;
+    opened(&format!("peer {name} may redirect calls"), false, old.redirects < new.redirects, weaker);
+    opened(&format!("peer {name} may transfer calls"), false, old.transfers < new.transfers, weaker);
 }
 
 /// What it may use of the protocol.

@@ -51,6 +51,9 @@ pub fn write_record(out: &mut Vec<u8>, record: &CallRecord) {
     let until = |wall: Option<Wall>| wall.map(|wall| millis_between(begin, wall));
     let mut line = Object::open(out);
     line.hex("id", record.id);
+    if let Some(follows) = record.follows {
+        line.hex("follows", follows);
+    }
     line.word_if("direction", record.direction.map(direction));
     line.text("from", &record.from);
     line.text("to", &record.to);

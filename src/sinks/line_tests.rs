@@ -20,6 +20,7 @@ fn wall(seconds: i64) -> Wall {
 fn record() -> CallRecord {
     CallRecord {
         id: 0xabc,
+        follows: None,
         direction: Some(Direction::Outbound),
         from: "+12125550100".into(),
         to: "+37127913000".into(),

@@ -9,7 +9,7 @@ use ringfence::engine::Input;
 use ringfence::media::order::{Local, MediaLeg, Order};
 use ringfence::policy::media::{Place, SiteMedia};
 use ringfence::policy::route::RouteTarget;
-use ringfence::policy::{Peer, PeerId, PeerSide, Policy};
+use ringfence::policy::{Peer, PeerId, PeerSide, Plan, Policy};
 use ringfence::sip::{ConnectionId, Flow, Message, Transport};
 
 use super::edge::{Edge, PBX, Seen, TRUNK, alter, from, peer, plan};
@@ -33,6 +33,11 @@ pub fn secure(peer: &mut Peer) {
 
 /// A PBX, a trunk and a spare one after it, media anchored.
 pub fn anchored(change: impl Fn(u16, &mut Peer)) -> Arc<Policy> {
+    anchored_with(change, |_| {})
+}
+
+/// The same, and more of it changed.
+pub fn anchored_with(change: impl Fn(u16, &mut Peer), more: impl FnOnce(&mut Plan)) -> Arc<Policy> {
     plan(|plan| {
         let place = |address: &str, ports| {
             let address: IpAddr = address.parse().unwrap();
@@ -51,6 +56,7 @@ pub fn anchored(change: impl Fn(u16, &mut Peer)) -> Arc<Policy> {
         plan.peers.push(Some(Arc::new(spare)));
         plan.sites[0].peers.push(PeerId(3));
         plan.routes[0].to.push(RouteTarget { peer: PeerId(3), priority: 2, weight: 1 });
+        more(plan);
     })
 }
 

@@ -12,6 +12,9 @@ const ENOUGH: usize = 2_000;
 const IMPOSSIBLE: &[(&str, &str, &str)] = &[
     ("*", "REFER", "the rule about methods lets REFER of no peer in, whatever `allow` says"),
     ("*", "table full", "no play has so many calls"),
+    ("*", "placed", TRANSFERRED),
+    ("*", "end: parted", TRANSFERRED),
+    ("*", "timer Parting", TRANSFERRED),
     ("*", "end: command", "no command ends a call yet"),
     ("*", "end: media", "the relay here has a socket for everybody, and hears no silence"),
     ("Setup", "timer Retransmit2xxA", ACCEPTED),
@@ -42,6 +45,7 @@ const IMPOSSIBLE: &[(&str, &str, &str)] = &[
     ("Hangup", "timer KeepAlive", DISARMED),
 ];
 
+const TRANSFERRED: &str = "no peer of a play may transfer a call";
 const ACCEPTED: &str = "it is armed where a 2xx of ours goes out, and the first of those ends Setup";
 const TIMED: &str = "a session is timed from a 2xx that the caller heard, or once its leg is up";
 const ENDED: &str = "it is armed as the call ends, and nothing leads back from Hangup";

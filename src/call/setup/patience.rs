@@ -57,6 +57,7 @@ impl Setup {
             | Timer::SessionA
             | Timer::SessionB
             | Timer::KeepAlive
+            | Timer::Parting
             | Timer::Linger => Phase::Setup(self),
         }
     }

@@ -24,14 +24,14 @@ pub(super) struct Base {
     a: Arc<LegSettings>,
     b: Arc<LegSettings>,
     pub ends: Ends,
-    words: [Wording; 2],
+    words: [Voice; 2],
     /// Whether media of either leg was encrypted at any time.
     secured: [bool; 2],
 }
 
 /// What was said last on a leg.
-#[derive(Debug, Default)]
-struct Wording {
+#[derive(Debug, Clone, Default)]
+pub struct Voice {
     /// The session's number; 0 before the first word.
     session: u64,
     version: u64,
@@ -65,10 +65,28 @@ impl Base {
         let orders = self.ends.drop_leg(MediaLeg::B, means);
         self.b = settings;
         let [_, words] = &mut self.words;
-        *words = Wording::default();
+        *words = Voice::default();
         let [_, secured] = &mut self.secured;
         *secured = false;
         orders
+    }
+
+    /// What was said last on a leg.
+    pub const fn voice(&self, leg: MediaLeg) -> &Voice {
+        let [a, b] = &self.words;
+        match leg {
+            MediaLeg::A => a,
+            MediaLeg::B => b,
+        }
+    }
+
+    /// The same, to change it.
+    pub const fn voice_mut(&mut self, leg: MediaLeg) -> &mut Voice {
+        let [a, b] = &mut self.words;
+        match leg {
+            MediaLeg::A => a,
+            MediaLeg::B => b,
+        }
     }
 
     /// Writes what we say on a leg, with our origin: the version grows where anything is said otherwise than last.
@@ -81,16 +99,12 @@ impl Base {
     ) -> Vec<u8> {
         let address = self.settings(leg).advertise;
         let description = Description { time, streams: lines.iter().map(|line| line.said.clone()).collect() };
-        let [a, b] = &mut self.words;
-        let words = match leg {
-            MediaLeg::A => a,
-            MediaLeg::B => b,
-        };
+        let words = self.voice_mut(leg);
         if words.session == 0 {
             // RFC 8866 §5.2: some read it as a signed number.
             words.session = (random.next_u64() >> 2) | 1;
         }
-        let Wording { session, version, .. } = *words;
+        let Voice { session, version, .. } = *words;
         // RFC 3264 §8: one more than before, and never the same for something else.
         let next = Origin { session, version: version + 1, address };
         let text = description.write(&next);

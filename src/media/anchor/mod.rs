@@ -18,6 +18,7 @@ mod state;
 
 use std::sync::Arc;
 
+pub use base::Voice;
 pub use ends::Means;
 pub use refusal::Refusal;
 pub use settings::{CODECS, Demand, Keying, LegSettings, SUITES};

@@ -4,12 +4,13 @@
 
 use super::answer::taken;
 use super::ends::Means;
-use super::heard::Heard;
+use super::heard::{Heard, Secret};
 use super::pair::Line;
 use super::refusal::Refusal;
 use super::state::State;
-use super::{Anchor, MediaLeg, Order};
-use crate::media::sdp::{self, Stream};
+use super::{Anchor, MediaLeg, Order, Voice};
+use crate::media::sdp::{self, Description, Direction, Origin, Setup, Stream};
+use crate::media::srtp::sdes::Crypto;
 
 impl Anchor {
     /// Whether an offer says what stands on its leg already: the other leg need not be asked, and [`Self::repeat`] answers
@@ -87,6 +88,22 @@ impl Anchor {
         Ok(self.base.enact(&pair, (false, true), means))
     }
 
+    /// What the peer of a leg said last, as an offer of its own that holds nothing, and what was said to it; for a call that it is
+    /// transferred to. `None` while an offer waits or nothing is agreed.
+    pub fn heard_from(&self, leg: MediaLeg) -> Option<(Vec<u8>, Voice)> {
+        let State::Agreed(pair) = &self.state else { return None };
+        let streams: Vec<Stream> = pair.leg(leg).iter().map(repeated).collect();
+        let address = streams.iter().find_map(|stream| stream.address)?;
+        // Its own numbers are nobody's business: this is read here and nowhere else.
+        let text = Description { time: (0, 0), streams }.write(&Origin { session: 1, version: 1, address });
+        Some((text, self.base.voice(leg).clone()))
+    }
+
+    /// What is said on a leg follows what was said there before, in another call.
+    pub fn go_on_as(&mut self, leg: MediaLeg, voice: Voice) {
+        *self.base.voice_mut(leg) = voice;
+    }
+
     /// A key has served its lifetime: the next description on that leg has another of ours.
     pub fn renew(&mut self, leg: MediaLeg) {
         if let State::Agreed(pair) | State::Offered { stands: Some(pair), .. } = &mut self.state {
@@ -95,6 +112,32 @@ impl Anchor {
             }
         }
     }
+}
+
+/// A line as its peer would offer it.
+fn repeated(line: &Line) -> Stream {
+    let (Some(heard), Some(place)) =
+        (&line.heard, line.heard.as_ref().and_then(|heard| heard.place).or(line.last))
+    else {
+        return line.said.off();
+    };
+    let mut said = super::base::bare(&line.said.kind, heard.profile);
+    said.port = place.rtp.port();
+    said.address = Some(place.rtp.ip());
+    said.rtcp = place.rtcp.filter(|_| !heard.mux).map(|rtcp| (rtcp.port(), Some(rtcp.ip())));
+    said.mux = heard.mux;
+    said.direction = Direction::Both;
+    said.formats.clone_from(&heard.formats);
+    (said.ptime, said.maxptime) = (heard.ptime, heard.maxptime);
+    match &heard.secret {
+        Secret::Clear => {}
+        Secret::Sdes(crypto) => said.crypto.push(Crypto::clone(crypto)),
+        Secret::Dtls { fingerprint, .. } => {
+            said.fingerprint = Some(fingerprint.clone());
+            said.setup = Some(Setup::Either);
+        }
+    }
+    said
 }
 
 /// What a refresh of ours told on a leg.
