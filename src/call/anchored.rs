@@ -11,7 +11,7 @@ use super::core::Core;
 use super::media::settings;
 use super::offer::Offer;
 use super::{Context, Effect, MediaMeans, Side};
-use crate::media::anchor::{Anchor, LegSettings, Means, Passed, Refusal, Whence};
+use crate::media::anchor::{Anchor, LegSettings, Means, Passed, Refusal, Voice, Whence};
 use crate::media::order::{MediaId, MediaLeg, Order};
 use crate::policy::media::SiteMedia;
 use crate::policy::{Peer, code};
@@ -131,6 +131,25 @@ impl Core {
         let whence = self.whence(from);
         let passed = self.step(context, |anchor, means| step(anchor, whence, message.body(), means))?;
         Ok(Some(message.with_sdp(&self.take(passed, context))))
+    }
+
+    /// Another one stands on a leg: nothing is agreed, and what is said on either follows what was said there before.
+    pub fn media_anew(
+        &mut self,
+        voices: [(Side, Option<Voice>); 2],
+        context: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
+        let policy = Arc::clone(&self.policy);
+        let Some(site) = &policy.media else { return Ok(()) };
+        let private = self.b.hop.transport.is_encrypted();
+        let leg = Arc::new(leg_settings(site, &self.b.peer, (private, self.story.emergency), context));
+        self.begin_media(site, leg, context)?;
+        for (side, voice) in voices {
+            if let (Some(anchor), Some(voice)) = (&mut self.media, voice) {
+                anchor.go_on_as(side.media(), voice);
+            }
+        }
+        Ok(())
     }
 
     /// Both dialogs are up: what was agreed in the one that the legs stand for is what holds. Where nothing was, nothing flows,

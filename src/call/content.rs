@@ -44,6 +44,7 @@ impl<'a> Event<'a> {
             | Event::Gone { .. }
             | Event::Timer(_)
             | Event::Placed(_)
+            | Event::Sought(_)
             | Event::End(_) => None,
         }
     }
@@ -66,6 +67,7 @@ impl<'a> Event<'a> {
             | Event::Gone { .. }
             | Event::Timer(_)
             | Event::Placed(_)
+            | Event::Sought(_)
             | Event::End(_) => self,
         }
     }

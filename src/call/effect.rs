@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Branch, CallRecord, LocalTag, Placing, ServerId, Side, Timer};
+use super::{Branch, CallRecord, LocalTag, Placing, Seek, ServerId, Side, Timer};
 use crate::clock::Tick;
 use crate::media::order::Order;
 use crate::policy::Alert;
@@ -113,6 +113,8 @@ pub enum Effect {
     Placed(u16),
     /// The leg that stays may go over to the call that was placed.
     Offer,
+    /// Look for another call that a transfer names. What was found comes back as `Event::Sought`.
+    Seek(Box<Seek>),
     /// The call that was placed is wanted no more.
     Recall,
     /// Raise an alert.

@@ -1,6 +1,6 @@
 //! What can happen to a call.
 
-use super::{Branch, ServerId, Side};
+use super::{Branch, ServerId, Side, Sought};
 use crate::policy::{PeerId, Unproven, code};
 use crate::sip::{Flow, Hop, Message};
 
@@ -130,6 +130,8 @@ pub enum Event<'a> {
     Timer(Timer),
     /// The call that a transfer placed for this one was answered by this status.
     Placed(u16),
+    /// What was found of the call that a transfer within this one names.
+    Sought(Sought),
     /// End it now on both legs: cap, drain, stop, kill switch.
     End(EndCause),
 }

@@ -31,6 +31,13 @@ pub(super) struct Exchange {
     pub cancelled: bool,
 }
 
+impl Exchange {
+    /// One that has just gone out.
+    pub const fn new(from: Side, pending: Pending, flow: Flow, branch: Branch) -> Self {
+        Self { from, pending, flow, branch, refused: false, cancelled: false }
+    }
+}
+
 impl Talk {
     /// A re-INVITE crosses, unless it changes nothing or one is under way (RFC 3261 §14.2).
     pub(super) fn invite(
@@ -89,8 +96,7 @@ impl Talk {
             core.leg_mut(side.other()).offer = Offer::Sent;
         }
         let pending = Pending { server, message: message.clone(), source: flow.remote };
-        let (flow, refused, cancelled) = (*flow, false, false);
-        self.exchange = Some(Box::new(Exchange { from: side, pending, flow, branch, refused, cancelled }));
+        self.exchange = Some(Box::new(Exchange::new(side, pending, *flow, branch)));
         // Heard and never answered it would hold off every other; a person may be asked about it. Who sent an UPDATE
         // waits for 64*T1 and no longer, from its first copy on, and then the answer may need copies too.
         let patience = core.leg(side.other()).peer.ring_max;
@@ -159,6 +165,9 @@ impl Talk {
         message: &Message,
         context: &mut Context<'_>,
     ) -> Phase {
+        if exchange.pending.server == ServerId::NOBODY {
+            return self.merge_answered(core, exchange, flow, message, context);
+        }
         if exchange.refused {
             return self.exchanged_too_late(core, &exchange, status, flow, message, context);
         }
@@ -254,7 +263,8 @@ impl Talk {
         let Exchange { from, pending, refused, .. } = exchange;
         core.agree();
         core.media_withdrawn(context);
-        if matches!(failure, Failure::Full | Failure::Oversize) {
+        let merges = pending.server == ServerId::NOBODY;
+        if matches!(failure, Failure::Full | Failure::Oversize) && !merges {
             // The peer never heard of it, so the call stands as it did.
             if !refused {
                 not_sent(core, from, &pending, failure, context);

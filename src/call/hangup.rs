@@ -183,7 +183,7 @@ impl Hangup {
             Event::Gone { branch } => core.forget_ack(branch),
             Event::Timer(timer) => self.timer(core, timer, context),
             // Our final answer is out already; and what was placed is wanted no more.
-            Event::Cancel { .. } | Event::Placed(_) => {}
+            Event::Cancel { .. } | Event::Placed(_) | Event::Sought(_) => {}
             // Told again, since there is no time left: a BYE that waits for an ACK waits no longer.
             Event::End(_) => {
                 Self::parted(core, context);

@@ -59,6 +59,10 @@ pub struct Handed {
     pub(super) leg: Leg,
     /// When its call would have reached its longest time.
     pub(super) until: Tick,
+    /// What it says of its media, in an INVITE that it might have sent, and what was said to it; for a call that is up.
+    pub(super) speech: Option<(Message, Option<Voice>)>,
+    /// The record of its call.
+    pub(super) follows: u128,
 }
 
 /// What a call knows that waits to be joined.
@@ -75,13 +79,22 @@ impl ServerId {
 
 /// An INVITE as the leg that stays might have sent it; `None` where it cannot be written.
 pub(super) fn invite(refer: &Message, from: &[u8], sdp: &[u8]) -> Option<Message> {
+    let hops = refer.max_forwards().unwrap_or(super::core::MAX_FORWARDS);
+    written((hops, refer.call_id()), from, sdp)
+}
+
+/// The same within a call that is up.
+pub(super) fn said(from: &[u8], sdp: &[u8]) -> Option<Message> {
+    written((super::core::MAX_FORWARDS, b"none"), from, sdp)
+}
+
+fn written((hops, call_id): (u8, &[u8]), from: &[u8], sdp: &[u8]) -> Option<Message> {
     let mut writer = Writer::request(&Method::Invite, Text::fixed("sip:ringfence.invalid"));
     writer.header(HeaderName::Via, Text::fixed("SIP/2.0/UDP ringfence.invalid;branch=z9hG4bKnone"));
-    let hops = refer.max_forwards().unwrap_or(super::core::MAX_FORWARDS);
     writer.number(HeaderName::MaxForwards, u64::from(hops));
     writer.pieces(HeaderName::From, &[Text::new(from)?, Text::fixed(";tag=none")]);
     writer.header(HeaderName::To, Text::fixed("<sip:ringfence.invalid>"));
-    writer.header(HeaderName::CallId, Text::new(refer.call_id())?);
+    writer.header(HeaderName::CallId, Text::new(call_id)?);
     writer.header(HeaderName::CSeq, Text::fixed("1 INVITE"));
     writer.header(HeaderName::Contact, Text::fixed("<sip:ringfence.invalid>"));
     let bare = parse(writer.finish(&[]), &Limits::default()).ok()?;
@@ -117,7 +130,15 @@ impl Call {
             began_at: context.now.tick,
             rang: None,
             answered: None,
-            caller: Box::new(story::CallerStory { leg, credential, shown, dialled, number: None, follows }),
+            caller: Box::new(story::CallerStory {
+                leg,
+                credential,
+                shown,
+                dialled,
+                number: None,
+                replaced: false,
+                follows,
+            }),
             tried: Vec::with_capacity(1),
             trail: trail.into_vec().into_boxed_slice(),
             messages: passed::Messages::with_room(),
@@ -150,7 +171,7 @@ impl Call {
     /// The leg that stays of the other call becomes the caller's leg of this one, and is told where it talks to now.
     pub fn take_over(&mut self, handed: Handed, context: &mut Context<'_>) {
         self.core.noted = passed::count(context.effects);
-        let Handed { mut leg, until } = handed;
+        let Handed { mut leg, until, .. } = handed;
         let core = &mut self.core;
         core.joining = None;
         leg.side = Side::A;
@@ -166,7 +187,7 @@ impl Call {
         let at = context.now.tick.after(core.duration_max);
         context.effects.push(Effect::Arm { timer: Timer::Duration, at });
         if let Phase::Talk(talk) = &self.phase {
-            talk.joined(core, context);
+            talk.joined(core, Side::A, context);
         }
         self.core.note_sent(context);
     }

@@ -23,6 +23,7 @@ mod joined;
 pub mod leg;
 pub mod meaning;
 pub mod media;
+mod merged;
 mod notice;
 mod offer;
 mod outgoing;
@@ -66,6 +67,7 @@ pub use identity::{Branch, LocalTag, Random};
 pub(crate) use invite::request_host;
 pub use joined::{Handed, Placing};
 use leg::Leg;
+pub use merged::{Seek, Sought};
 pub use record::CallRecord;
 use relay::Relays;
 pub use stray::{Farewell, Past};
@@ -291,6 +293,7 @@ impl Call {
                 shown: begin.shown,
                 dialled: None,
                 number,
+                replaced: false,
                 follows: None,
             }),
             tried: Vec::with_capacity(1),
@@ -332,10 +335,11 @@ impl Call {
         core.note_sent(context);
     }
 
-    /// The user whose password its INVITE proved.
+    /// The user whose password its INVITE proved, as long as that is who calls.
     #[must_use]
     pub fn credential(&self) -> Option<&Arc<str>> {
-        self.core.story.caller.credential.as_ref()
+        let caller = &self.core.story.caller;
+        caller.credential.as_ref().filter(|_| !caller.replaced)
     }
 
     /// Whom its caller dialled.

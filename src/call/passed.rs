@@ -200,6 +200,7 @@ impl Core {
             | Event::Gone { .. }
             | Event::Timer(_)
             | Event::Placed(_)
+            | Event::Sought(_)
             | Event::End(_) => return,
         };
         self.note_came(side, message, remote, now);
@@ -254,6 +255,7 @@ impl Core {
                 | Effect::Place(_)
                 | Effect::Placed(_)
                 | Effect::Offer
+                | Effect::Seek(_)
                 | Effect::Recall
                 | Effect::Record(_)
                 | Effect::Ended => continue,

@@ -4,6 +4,7 @@
 //! is read and judged (the gate), and how the edge carries a transfer out (`transfer`).
 //! Read first: RFC 3515 §2; RFC 4488 §4; RFC 3891 §3; DESIGN.md §1, laws 3 and 4; attack rows B10, C1.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::answer::Answer;
@@ -104,13 +105,17 @@ impl Talk {
             }
         };
         let mode = core.leg(side).peer.transfers;
-        let judged = match core.refer_objection(side, mode, &asked) {
+        let objection = core.refer_objection(side, mode, &asked);
+        if let (None, Some(named)) = (objection, &asked.replaces) {
+            return self.seek(core, (side, server), (flow, message), &asked, named.clone(), context);
+        }
+        let judged = match objection {
             Some(why) => Err(core.transfer_refused(side, why)),
             None => core.judge_refer(side, (flow, message), asked.uri, mode, context),
         };
         match (judged, mode) {
             (Err(refusal), _) => {
-                core.refuse_refer((side, server), flow, message, &refusal, context);
+                core.refuse_refer((side, server), flow.remote, message, &refusal, context);
                 Phase::Talk(self)
             }
             (Ok(judged), Onward::Perform) => {
@@ -124,12 +129,10 @@ impl Talk {
 
     /// Why it cannot be now, and whether a pause is told. RFC 3261 §14.2 as a model: 491 while something else is under way.
     fn refer_waits(&self, core: &Core, side: Side, context: &Context<'_>) -> Option<(u16, bool)> {
-        let refers = self.carried.is_some() || self.relays.has_any(&Method::Refer);
-        let offers = self.is_inviting(core) || self.relays.has_any(&Method::Update);
         if core.leg(side.other()).status != Status::Up {
             // One leg of a call that is transferred has gone, or is to come.
             Some((491, false))
-        } else if refers || offers || !core.open_refreshes().is_empty() {
+        } else if self.is_busy(core) {
             Some((491, false))
         } else {
             self.relays.is_full(context).then_some((500, true))
@@ -155,7 +158,7 @@ impl Talk {
             Ok(value) => value,
             Err(why) => {
                 let refusal = core.transfer_refused(side, why);
-                core.refuse_refer((side, server), flow, message, &refusal, context);
+                core.refuse_refer((side, server), flow.remote, message, &refusal, context);
                 return Phase::Talk(self);
             }
         };
@@ -192,7 +195,7 @@ impl Core {
             Onward::JudgeAndPass | Onward::Perform if self.story.emergency && outside => {
                 Some("a trunk transfers no emergency call")
             }
-            Onward::JudgeAndPass | Onward::Perform if asked.replaces.is_some() => {
+            Onward::JudgeAndPass if asked.replaces.is_some() => {
                 Some("it names another call (Replaces), whose names mean nothing on the other side")
             }
             Onward::JudgeAndPass | Onward::Perform => None,
@@ -246,7 +249,7 @@ impl Core {
     pub(super) fn refuse_refer(
         &self,
         (side, server): (Side, ServerId),
-        flow: &Flow,
+        source: SocketAddr,
         message: &Message,
         refusal: &Refusal,
         context: &mut Context<'_>,
@@ -259,7 +262,7 @@ impl Core {
             warning: &told.warning,
             ..Answer::bare(refusal.status)
         };
-        self.answer(side, server, message, flow.remote, &answer, context);
+        self.answer(side, server, message, source, &answer, context);
     }
 
     /// The number as the peer of a leg has numbers in INVITEs to it, at this edge: whoever calls it is judged again.

@@ -173,6 +173,11 @@ impl Core {
         [Side::A, Side::B].into_iter().filter_map(open).collect()
     }
 
+    /// Whether any refresh of ours is out.
+    pub fn is_refreshing(&self) -> bool {
+        [&self.a, &self.b].into_iter().any(|leg| leg.refreshing.stage != Stage::Idle)
+    }
+
     /// A refresh of ours goes again under another branch; false when this branch is of none.
     pub fn refresh_renews(&mut self, old: Branch, new: Branch) -> bool {
         for side in [Side::A, Side::B] {
@@ -367,9 +372,9 @@ impl Talk {
         self.tell(core, side, Means::Restore, context);
     }
 
-    /// The caller's leg has come from another call: its peer is told where it talks to now.
-    pub(super) fn joined(&self, core: &mut Core, context: &mut Context<'_>) {
-        self.tell(core, Side::A, Means::Join, context);
+    /// A leg has come from another call: its peer is told where it talks to now.
+    pub(super) fn joined(&self, core: &mut Core, side: Side, context: &mut Context<'_>) {
+        self.tell(core, side, Means::Join, context);
     }
 
     /// This leg's peer is sent the session description that stands, at once or as soon as nothing else is under way.

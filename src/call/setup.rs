@@ -160,7 +160,7 @@ impl Setup {
             }
             Event::Gone { branch } => self.gone(core, branch, context),
             // No 2xx of ours is out yet, so an ACK belongs to nothing.
-            Event::Ack { .. } | Event::Placed(_) => Phase::Setup(self),
+            Event::Ack { .. } | Event::Placed(_) | Event::Sought(_) => Phase::Setup(self),
         }
     }
 

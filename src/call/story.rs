@@ -25,6 +25,8 @@ pub(super) struct CallerStory {
     pub dialled: Option<Box<str>>,
     /// How the number was read that it dialled.
     pub number: Option<Known>,
+    /// Whether another one stands in its place: nobody there has proved anything.
+    pub replaced: bool,
     /// The record of the call that a transfer made it of.
     pub follows: Option<u128>,
 }

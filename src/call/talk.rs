@@ -90,6 +90,7 @@ impl Talk {
             }
             Event::Timer(timer) => self.timer(core, timer, context),
             Event::Placed(status) => self.placed(core, status, context),
+            Event::Sought(sought) => self.sought(core, sought, context),
             Event::End(cause) => {
                 let ending = Ending {
                     code: cause.code(),
@@ -392,12 +393,8 @@ impl Talk {
             Timer::SessionB => return self.session_due(core, Side::B, context),
             Timer::Reliable => self.ringing = None,
             Timer::Ring => self.give_up_exchange(core, context),
-            Timer::KeepAlive
-            | Timer::Pace
-            | Timer::Try
-            | Timer::Progress
-            | Timer::Parting
-            | Timer::Linger => {}
+            Timer::Pace => self.merge_again(core, context),
+            Timer::KeepAlive | Timer::Try | Timer::Progress | Timer::Parting | Timer::Linger => {}
         }
         Phase::Talk(self)
     }

@@ -3,17 +3,19 @@
 //! Owns what this call does while another one rings for it, and the moment when the leg that stays goes over to that one. Refuses
 //! to know how the other one is set up (`joined`). Read first: RFC 3515 §2.4; RFC 5589 §6; RFC 4488 §4.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::answer::Answer;
+use super::answer::{Answer, Pending};
 use super::core::{Core, Ending, RETRY_AFTER_BELOW, reason_text};
 use super::hangup;
 use super::joined::{Handed, Placing};
 use super::leg::{Leg, Status};
+use super::merged::{Seek, Sought};
 use super::notice::State;
 use super::record::Disposition;
 use super::redirect::Redirected;
-use super::refer::Asked;
+use super::refer::{Asked, Replaces};
 use super::relay::decline;
 use super::talk::Talk;
 use super::{Call, Context, Effect, Phase, ServerId, Side, passed};
@@ -26,6 +28,8 @@ const NEWS_SECONDS: u32 = 60;
 /// How far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
+    /// It names another call, which is looked for.
+    Seeking,
     /// The number is called.
     Placing,
     /// Somebody there has answered; something is under way on the leg that stays.
@@ -44,6 +48,10 @@ pub(super) struct Carried {
     /// Where to.
     to: Box<str>,
     stage: Stage,
+    /// The REFER that names another call, until that is found.
+    pending: Option<Box<Pending>>,
+    /// Whether the leg that stays goes into a call that is up.
+    merges: bool,
 }
 
 impl Talk {
@@ -63,23 +71,73 @@ impl Talk {
             decline(core, (side, server), flow, message, (491, false), context);
             return Phase::Talk(self);
         };
-        // RFC 4488 §4: who wants to hear nothing of it is told that it will not.
-        let quiet = [(HeaderName::ReferSub, &b"false"[..])];
-        let answer =
-            if asked.quiet { Answer { adds: &quiet, ..Answer::bare(200) } } else { Answer::bare(202) };
-        core.answer(side, server, message, flow.remote, &answer, context);
+        core.accept_refer((side, server), flow.remote, message, asked.quiet, context);
         let news = (!asked.quiet).then(|| message.cseq().number);
         if news.is_some() {
             core.tell_of_transfer(side, news, State::Active(Some(NEWS_SECONDS)), 100, context);
         }
         context.effects.push(Effect::Place(Box::new(placing)));
-        self.carried = Some(Box::new(Carried { by: side, news, to, stage: Stage::Placing }));
+        let (stage, pending, merges) = (Stage::Placing, None, false);
+        self.carried = Some(Box::new(Carried { by: side, news, to, stage, pending, merges }));
+        Phase::Talk(self)
+    }
+
+    /// Another call is named, which the leg that stays shall go into.
+    pub(super) fn seek(
+        mut self,
+        core: &Core,
+        (side, server): (Side, ServerId),
+        (flow, message): (&Flow, &Message),
+        asked: &Asked<'_>,
+        named: Replaces,
+        context: &mut Context<'_>,
+    ) -> Phase {
+        let (by, with) = (core.leg(side).peer.id, core.leg(side.other()).peer.id);
+        context.effects.push(Effect::Seek(Box::new(Seek { named, by, with })));
+        let pending = Pending { server, message: message.clone(), source: flow.remote };
+        self.carried = Some(Box::new(Carried {
+            by: side,
+            news: (!asked.quiet).then(|| message.cseq().number),
+            to: Box::default(),
+            stage: Stage::Seeking,
+            pending: Some(Box::new(pending)),
+            merges: true,
+        }));
+        Phase::Talk(self)
+    }
+
+    /// It was found, or not.
+    pub(super) fn sought(mut self, core: &mut Core, sought: Sought, context: &mut Context<'_>) -> Phase {
+        let Some(mut carried) = self.carried.take_if(|carried| carried.stage == Stage::Seeking) else {
+            return Phase::Talk(self);
+        };
+        let Some(pending) = carried.pending.take() else { return Phase::Talk(self) };
+        let Pending { server, message, source } = *pending;
+        let side = carried.by;
+        match sought {
+            Sought::Found(to) if core.speech_of(side.other()).is_some() => {
+                core.accept_refer((side, server), source, &message, carried.news.is_none(), context);
+                (carried.to, carried.stage) = (to, Stage::Offered);
+                self.carried = Some(carried);
+            }
+            Sought::Unknown => {
+                let why = "it names another call (Replaces) that this peer has not here";
+                let refusal = core.transfer_refused(side, why);
+                core.refuse_refer((side, server), source, &message, &refusal, context);
+            }
+            Sought::Found(_) | Sought::Busy => {
+                core.answer(side, server, &message, source, &Answer::bare(491), context);
+            }
+        }
         Phase::Talk(self)
     }
 
     /// Whether the leg that stays is about to go.
     pub(super) fn hands_over(&self) -> bool {
-        self.carried.as_ref().is_some_and(|carried| carried.stage != Stage::Placing)
+        self.carried.as_ref().is_some_and(|carried| match carried.stage {
+            Stage::Seeking | Stage::Answered | Stage::Offered => true,
+            Stage::Placing => false,
+        })
     }
 
     /// The other call was answered, or has come to nothing.
@@ -105,7 +163,7 @@ impl Talk {
     /// Offers the leg that stays, as soon as nothing is under way on it.
     pub(super) fn offer_leg(&mut self, core: &Core, context: &mut Context<'_>) {
         let updates = self.relays.has_any(&Method::Update);
-        let busy = self.is_inviting(core) || updates || !core.open_refreshes().is_empty();
+        let busy = self.is_inviting(core) || updates || core.is_refreshing();
         if let Some(carried) = self.carried.as_mut().filter(|carried| carried.stage == Stage::Answered)
             && !busy
         {
@@ -166,8 +224,13 @@ impl Talk {
 
     /// The call ends: so does what it has placed, and who asked hears of it.
     pub(super) fn recall(&mut self, core: &mut Core, context: &mut Context<'_>) {
-        if let Some(carried) = self.carried.take() {
-            core.tell_outcome(&carried, 487, context);
+        if let Some(mut carried) = self.carried.take() {
+            match carried.pending.take().map(|pending| *pending) {
+                Some(Pending { server, message, source }) => {
+                    core.answer(carried.by, server, &message, source, &Answer::bare(487), context);
+                }
+                None => core.tell_outcome(&carried, 487, context),
+            }
             context.effects.push(Effect::Recall);
         }
     }
@@ -181,16 +244,36 @@ impl Talk {
             core.answer(from, pending.server, &pending.message, pending.source, &Answer::bare(487), context);
         }
         let until = core.answered_at.after(core.duration_max);
+        let side = carried.by.other();
+        let speech = core.speech_of(side).filter(|_| carried.merges);
+        let named = &core.leg(side).remote;
+        let speech = speech.and_then(|(sdp, voice)| Some((super::joined::said(named, &sdp)?, voice)));
+        let follows = core.story.id;
         let leg = core.leg_mut(carried.by.other());
         let left = leg.left_behind();
         let leg = std::mem::replace(leg, left);
         let why = format!("transferred to {}", carried.to);
         let ending = Ending::new(carried.by.party(), Disposition::Answered, 200, &why);
-        (hangup::part(core, &ending, context), Some(Handed { leg, until }))
+        (hangup::part(core, &ending, context), Some(Handed { leg, until, speech, follows }))
     }
 }
 
 impl Core {
+    /// A REFER is accepted.
+    fn accept_refer(
+        &self,
+        (side, server): (Side, ServerId),
+        source: SocketAddr,
+        refer: &Message,
+        quiet: bool,
+        context: &mut Context<'_>,
+    ) {
+        // RFC 4488 §4: who wants to hear nothing of it is told that it will not.
+        let adds = [(HeaderName::ReferSub, &b"false"[..])];
+        let answer = if quiet { Answer { adds: &adds, ..Answer::bare(200) } } else { Answer::bare(202) };
+        self.answer(side, server, refer, source, &answer, context);
+    }
+
     /// Tells who asked how it ended, if it is there and wants to hear of it.
     fn tell_outcome(&mut self, carried: &Carried, status: u16, context: &mut Context<'_>) {
         if carried.news.is_some() && self.leg(carried.by).status == Status::Up {

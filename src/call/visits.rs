@@ -20,7 +20,7 @@ pub enum PhaseName {
 const PHASES: [&str; 3] = ["Setup", "Talk", "Hangup"];
 
 /// Events in the order of the table: requests, responses, what failed or went, ends, timers.
-const KINDS: [&str; 40] = [
+const KINDS: [&str; 41] = [
     "INVITE",
     "BYE",
     "INFO",
@@ -61,6 +61,7 @@ const KINDS: [&str; 40] = [
     "end: parted",
     "placed",
     "timer Parting",
+    "sought",
 ];
 
 /// How often each event met each phase.
@@ -120,6 +121,7 @@ fn column(event: &Event<'_>) -> usize {
         Event::End(EndCause::Silent | EndCause::NoSocket | EndCause::KeySpent | EndCause::Unproven) => 36,
         Event::End(EndCause::Parted) => 37,
         Event::Placed(_) => 38,
+        Event::Sought(_) => 40,
         Event::Timer(timer) => of_timer(*timer),
     }
 }

@@ -311,6 +311,7 @@ impl Engine {
             Effect::Place(placing) => self.happened.push_back(Happened::Told(Told::Place(key, placing))),
             Effect::Placed(status) => self.tell_placed(key, status),
             Effect::Offer => self.happened.push_back(Happened::Told(Told::Offer(key))),
+            Effect::Seek(seek) => self.happened.push_back(Happened::Told(Told::Seek(key, seek))),
             Effect::Recall => self.part(key),
             Effect::Alert(alert) => self.alert(alert),
             Effect::Record(record) => {

@@ -10,7 +10,7 @@ use super::admission::EMERGENCIES_MAX;
 use super::live::Happened;
 use super::transactions::CallKey;
 use crate::call::event::EndCause;
-use crate::call::{Call, Event, Placing};
+use crate::call::{Call, Event, LocalTag, Placing, Seek, Sought};
 use crate::clock::Now;
 
 /// The other call of a transfer.
@@ -33,6 +33,8 @@ pub enum Told {
     Offer(CallKey),
     /// What this one was placed for is no more.
     Orphaned(CallKey),
+    /// Another call is looked for, which the leg that stays of this one shall go into.
+    Seek(CallKey, Box<Seek>),
 }
 
 impl Engine {
@@ -47,6 +49,7 @@ impl Engine {
                 self.drive(now, old, Event::Placed(status));
             }
             Told::Offer(old) => self.join(now, old),
+            Told::Seek(old, seek) => self.seek(now, old, &seek),
             Told::Orphaned(new) => {
                 self.unlink(new);
                 self.drive(now, new, Event::End(EndCause::Parted));
@@ -112,6 +115,25 @@ impl Engine {
                 self.asked(now, new, |call, context| call.take_over(handed, context));
             }
             None => self.drive(now, new, Event::End(EndCause::Parted)),
+        }
+    }
+
+    fn seek(&mut self, now: Now, old: CallKey, seek: &Seek) {
+        let tag = LocalTag::read(&seek.named.to_tag);
+        let named = tag.and_then(|tag| self.dialogs.find(tag)).filter(|(key, _)| *key != old);
+        let found = named.and_then(|(key, side)| {
+            let sought = self.calls.at(key)?.call.sought(side, seek);
+            Some((key, side, sought))
+        });
+        let Some((key, side, sought)) = found else {
+            return self.drive(now, old, Event::Sought(Sought::Unknown));
+        };
+        let is_there = matches!(sought, Sought::Found(_));
+        self.drive(now, old, Event::Sought(sought));
+        if is_there
+            && let Some(handed) = self.asked(now, old, |call, context| call.hand_over(context)).flatten()
+        {
+            self.asked(now, key, |call, context| call.merge(handed, side, context));
         }
     }
 

@@ -15,7 +15,7 @@ use super::targets::{SPARE, invites};
 use super::texts::{Request, answer, header, tag};
 use super::transfers::{GOOD, PREMIUM, asked, may};
 
-fn under(change: impl FnOnce(&mut Plan)) -> Site {
+pub fn under(change: impl FnOnce(&mut Plan)) -> Site {
     Site::under(anchored_with(
         |_, _| {},
         |plan| {
@@ -26,20 +26,20 @@ fn under(change: impl FnOnce(&mut Plan)) -> Site {
 }
 
 /// Where one of them has its media.
-fn speech(of: &str) -> String {
+pub fn speech(of: &str) -> String {
     plain(&at(of).ip().to_string(), 4_000)
 }
 
 /// A call that is up, as its peers know it.
-struct Up {
-    caller: &'static str,
-    called: &'static str,
-    invite: Message,
-    ok: Message,
+pub struct Up {
+    pub caller: &'static str,
+    pub called: &'static str,
+    pub invite: Message,
+    pub ok: Message,
 }
 
 impl Up {
-    fn begin(site: &mut Site, caller: &'static str) -> Self {
+    pub fn begin(site: &mut Site, caller: &'static str) -> Self {
         let called = if caller == PBX { TRUNK } else { PBX };
         let invite = with_body(Request::new("INVITE", caller), &speech(caller));
         let seen = site.hear(from(caller), &invite.text());
@@ -51,12 +51,12 @@ impl Up {
         up
     }
 
-    fn other(&self, than: &str) -> &'static str {
+    pub fn other(&self, than: &str) -> &'static str {
         if than == self.caller { self.called } else { self.caller }
     }
 
     /// A request of one of them within it.
-    fn of(&self, who: &str, method: &str, cseq: u32) -> Request {
+    pub fn of(&self, who: &str, method: &str, cseq: u32) -> Request {
         Request::new(method, who).with(|r| {
             r.cseq = cseq;
             r.branch = format!("z9hG4bK-{who}-{method}-{cseq}");
@@ -69,13 +69,13 @@ impl Up {
         })
     }
 
-    fn refer(&self, who: &str, to: &str) -> Request {
+    pub fn refer(&self, who: &str, to: &str) -> Request {
         self.of(who, "REFER", 50).with(|r| r.more = format!("Refer-To: <sip:{to}@203.0.113.9>\r\n"))
     }
 }
 
 /// What the status line in a NOTIFY says, and how its subscription stands.
-fn news(seen: &Seen, to: &str) -> Vec<(String, String)> {
+pub fn news(seen: &Seen, to: &str) -> Vec<(String, String)> {
     let told = asked(seen, "NOTIFY", to).into_iter().map(|notify| {
         assert!(header(&notify, "Event").starts_with("refer;id=50"));
         assert_eq!(header(&notify, "Content-Type"), "message/sipfrag;version=2.0");
@@ -84,7 +84,7 @@ fn news(seen: &Seen, to: &str) -> Vec<(String, String)> {
     told.collect()
 }
 
-fn final_news(line: &str) -> Vec<(String, String)> {
+pub fn final_news(line: &str) -> Vec<(String, String)> {
     vec![(line.to_owned(), "terminated;reason=noresource".to_owned())]
 }
 
@@ -117,7 +117,7 @@ fn answered(site: &mut Site, invite: &Message, stays: &str) -> (Seen, Message) {
 }
 
 /// Where the relay sends what it hears, by leg, as it was ordered last.
-fn ways(seen: &Seen) -> Vec<(bool, Option<SocketAddr>, bool)> {
+pub fn ways(seen: &Seen) -> Vec<(bool, Option<SocketAddr>, bool)> {
     let terms = seen.media.iter().filter_map(|order| match order {
         Order::Set { spot, terms } => {
             Some((spot.leg == MediaLeg::B, terms.remote, terms.sends && terms.receives))
@@ -127,7 +127,7 @@ fn ways(seen: &Seen) -> Vec<(bool, Option<SocketAddr>, bool)> {
     terms.collect()
 }
 
-fn end(site: &mut Site) -> Vec<CallRecord> {
+pub fn end(site: &mut Site) -> Vec<CallRecord> {
     let records = site.pass(Duration::from_secs(300)).records;
     site.edge.assert_empty();
     site.assert_silent("all over");

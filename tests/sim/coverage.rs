@@ -13,6 +13,7 @@ const IMPOSSIBLE: &[(&str, &str, &str)] = &[
     ("*", "REFER", "the rule about methods lets REFER of no peer in, whatever `allow` says"),
     ("*", "table full", "no play has so many calls"),
     ("*", "placed", TRANSFERRED),
+    ("*", "sought", TRANSFERRED),
     ("*", "end: parted", TRANSFERRED),
     ("*", "timer Parting", TRANSFERRED),
     ("*", "end: command", "no command ends a call yet"),
