@@ -34,3 +34,5 @@ mod sim;
 mod site;
 #[path = "attacks/strangers.rs"]
 mod strangers;
+#[path = "attacks/transfers.rs"]
+mod transfers;

@@ -10,12 +10,13 @@ const ENOUGH: usize = 2_000;
 
 /// Pairs that no play can meet: phase (`*` for each), event, reason.
 const IMPOSSIBLE: &[(&str, &str, &str)] = &[
-    ("*", "REFER", "the rule about methods lets REFER of no peer in, whatever `allow` says"),
+    ("*", "sought", "no endpoint here names another call in a transfer"),
+    ("Setup", "placed", PLACED),
+    ("Hangup", "placed", PLACED),
+    ("Hangup", "end: parted", "a call that was placed and is over has said so, and is wanted no more"),
+    ("Setup", "timer Parting", ENDED),
+    ("Talk", "timer Parting", ENDED),
     ("*", "table full", "no play has so many calls"),
-    ("*", "placed", TRANSFERRED),
-    ("*", "sought", TRANSFERRED),
-    ("*", "end: parted", TRANSFERRED),
-    ("*", "timer Parting", TRANSFERRED),
     ("*", "end: command", "no command ends a call yet"),
     ("*", "end: media", "the relay here has a socket for everybody, and hears no silence"),
     ("Setup", "timer Retransmit2xxA", ACCEPTED),
@@ -46,7 +47,7 @@ const IMPOSSIBLE: &[(&str, &str, &str)] = &[
     ("Hangup", "timer KeepAlive", DISARMED),
 ];
 
-const TRANSFERRED: &str = "no peer of a play may transfer a call";
+const PLACED: &str = "a call has another one placed while it talks, and recalls it as it ends";
 const ACCEPTED: &str = "it is armed where a 2xx of ours goes out, and the first of those ends Setup";
 const TIMED: &str = "a session is timed from a 2xx that the caller heard, or once its leg is up";
 const ENDED: &str = "it is armed as the call ends, and nothing leads back from Hangup";

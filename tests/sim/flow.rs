@@ -56,6 +56,8 @@ pub struct Flow {
     pub callee: Plan,
     /// The second target's part.
     pub second: Plan,
+    /// The part of whoever a transfer of it leads to, at a number of its own.
+    pub third: Option<Plan>,
     pub deeds: Vec<(Micros, Deed)>,
     /// How the trunks answer REGISTER.
     pub registrars: [Option<Registrar>; 2],
@@ -87,6 +89,7 @@ impl Flow {
             caller: Plan::of(&[]),
             callee: Plan::of(&[]),
             second: Plan::of(&[]),
+            third: None,
             deeds: Vec::new(),
             registrars: [None; 2],
             bound: [Bound::Never; 2],

@@ -36,6 +36,7 @@ pub fn all() -> Vec<Flow> {
     flows.extend(super::logins::all());
     flows.extend(super::proven::all());
     flows.extend(super::registered::all());
+    flows.extend(super::transfers::all());
     flows
 }
 

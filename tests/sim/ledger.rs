@@ -23,6 +23,10 @@ pub struct Ledger {
     attempts: BTreeMap<String, (u8, String)>,
     /// The CSeq numbers of those INVITEs: each is an attempt of its own.
     numbers: BTreeMap<String, BTreeSet<u32>>,
+    /// Numbers that a known peer has transferred a call to, with the REFER's Max-Forwards.
+    referred: BTreeMap<String, u8>,
+    /// Records of calls that a transfer made.
+    followed: BTreeSet<u128>,
     /// Records written, by the A leg's Call-ID.
     records: BTreeMap<String, usize>,
     /// Who was made to seem to send a message of a dialog that is another's: address and Call-ID.
@@ -56,8 +60,12 @@ impl Ledger {
     pub fn arrived(&mut self, at: Micros, bytes: &[u8]) {
         self.note_news(at, bytes);
         let Ok(message) = Sip::read(bytes) else { return };
+        let hops = message.header("Max-Forwards").and_then(|value| value.parse().ok()).unwrap_or(70);
+        if message.status().is_none() && message.method() == "REFER" {
+            let number = message.header("Refer-To").map(|to| user_of(uri_of(to)).to_owned());
+            self.referred.extend(number.map(|number| (number, hops)));
+        }
         if message.status().is_none() && message.method() == "INVITE" && message.to_tag().is_none() {
-            let hops = message.header("Max-Forwards").and_then(|value| value.parse().ok()).unwrap_or(70);
             let number = user_of(message.uri()).to_owned();
             self.numbers.entry(message.call_id().to_owned()).or_default().insert(message.cseq().0);
             self.note_hidden(&message);
@@ -130,6 +138,7 @@ impl Ledger {
             let number = user_of(message.uri());
             let hops: Option<u8> = message.header("Max-Forwards").and_then(|value| value.parse().ok());
             let came = self.attempts.values().find(|(_, known)| known == number).map(|(hops, _)| *hops);
+            let came = came.or_else(|| self.referred.get(number).copied());
             if hops.is_none() || hops.map(|hops| hops + 1) != came {
                 self.violate(at, format!("Max-Forwards {came:?} left as {hops:?}"));
             }
@@ -151,6 +160,13 @@ impl Ledger {
 
     /// A record was written.
     pub fn recorded(&mut self, at: Micros, record: &CallRecord) {
+        if record.follows.is_some() {
+            // It was nobody's INVITE, and stands beside the record of the call that it came of.
+            if !self.followed.insert(record.id) {
+                self.violate(at, format!("two records {:x}", record.id));
+            }
+            return;
+        }
         let call_id = record.legs.first().map(|leg| leg.call_id.clone()).unwrap_or_default();
         if !self.attempts.contains_key(&call_id) {
             self.violate(at, format!("a record for Call-ID {call_id:?}, which nobody sent"));
@@ -172,7 +188,9 @@ impl Ledger {
         }
         // A channel stays taken until the far side's leg has ended, which may be later than the record.
         for (holder, count) in &gauges.reserved {
-            if *count as usize > gauges.calls {
+            // A call that a transfer made may have both of its legs with one peer.
+            let most = if self.referred.is_empty() { gauges.calls } else { 2 * gauges.calls };
+            if *count as usize > most {
                 self.violate(at, format!("{} calls, and {count} reserved for {holder}", gauges.calls));
             }
         }

@@ -25,5 +25,6 @@ pub mod registered;
 pub mod relay;
 pub mod session_flows;
 pub mod text;
+pub mod transfers;
 pub mod wire;
 pub mod world;

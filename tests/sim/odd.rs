@@ -154,9 +154,13 @@ fn ending() -> Vec<Flow> {
                 when(On::Up, 3_000, Act::Ask("INFO")),
                 when(On::Up, 3_500, Act::Ask("OPTIONS")),
                 when(On::Up, 4_000, Act::Reinvite),
+                when(On::Up, 4_500, Act::Ask("REFER")),
             ])
             .callee(&[RING, ANSWER, when(On::Up, 1_000, Act::Bye)])
-            .alone(|shape| shape.allow = "info, message")
+            .alone(|shape| {
+                shape.allow = "info, message";
+                shape.key = "transfers: judge-and-pass";
+            })
             .with(|flow| {
                 flow.caller.no_ack = true;
                 flow.diary = vec!["UPDATE answered 481", "MESSAGE answered 481", "INVITE answered 481"];

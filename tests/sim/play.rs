@@ -138,16 +138,25 @@ fn cast_flow(world: &mut World, dice: &mut Dice, index: usize, flow: &Flow, begi
     };
     for copy in 0..flow.calls {
         let number = format!("{prefix}{:04}", index * 10 + copy);
+        let refers = flow.third.as_ref().map(|third| {
+            let number = format!("+1212777{:04}", index * 10 + copy);
+            for trunk in world.agents.iter_mut().skip(2) {
+                trunk.expected.push((number.clone(), index, third.clone()));
+            }
+            number
+        });
         for (agent, plan) in [(first, &flow.callee), (second, &flow.second)] {
             let mut plan = plan.clone();
             // A phone does not ring for ever, should the wire have lost whatever would end it.
             plan.rules.push(when(On::Start, 400_000, Act::StopRinging));
+            plan.refers.clone_from(&refers);
             if let Some(agent) = world.agents.get_mut(agent) {
                 agent.expected.push((number.clone(), index, plan));
             }
         }
         let caller_number = format!("+4930555{:04}", 9_000 + index);
-        let plan = flow.caller.clone();
+        let mut plan = flow.caller.clone();
+        plan.refers = refers;
         let placement = Placement { agent: caller, flow: index, caller: caller_number, number, plan };
         world.place(begins + copy as u64 * flow.apart, placement);
     }
@@ -222,7 +231,9 @@ fn judge_bindings(world: &World, flow: &Flow, calm: bool, faults: &mut Vec<Strin
 
 /// The record of the call that a dialog is the caller's leg of.
 fn record_of<'a>(world: &'a World, dialog: &Dialog) -> Option<&'a CallRecord> {
-    let named = |record: &&CallRecord| record.legs.first().is_some_and(|leg| leg.call_id == dialog.call_id);
+    let named = |record: &&CallRecord| {
+        record.follows.is_none() && record.legs.first().is_some_and(|leg| leg.call_id == dialog.call_id)
+    };
     world.records.iter().rfind(named)
 }
 

@@ -454,9 +454,7 @@ impl Agent {
             "PRACK" => {
                 request.add("RAck", "1 1 INVITE");
             }
-            "REFER" => {
-                request.add("Refer-To", "<sip:+19005550199@example.net>");
-            }
+            "REFER" | "NOTIFY" => self.furnish_transfer(index, request),
             "MESSAGE" => {
                 request.add("Content-Type", "text/plain");
                 request.body = b"hello".to_vec();

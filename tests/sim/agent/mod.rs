@@ -14,6 +14,7 @@ pub mod registrar;
 mod reliable;
 mod server;
 pub mod session;
+mod transfers;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

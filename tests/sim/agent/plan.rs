@@ -134,6 +134,8 @@ pub struct Plan {
     pub proves: Option<Prover>,
     /// Asks who calls.
     pub guard: Option<Guard>,
+    /// Whom its REFER names; the world says it where the flow has such a part.
+    pub refers: Option<String>,
     /// Further header lines of the caller's INVITE.
     pub headers: Vec<(&'static str, &'static str)>,
 }

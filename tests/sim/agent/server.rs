@@ -151,6 +151,7 @@ impl Agent {
             }
             "UPDATE" => self.receive_update(key, index, request),
             "PRACK" if !self.is_caller(index) => self.receive_prack(key, index, request),
+            "REFER" | "NOTIFY" => self.receive_transfer(key, index, request),
             "OPTIONS" | "MESSAGE" => self.respond(key, 200, None),
             _ => self.respond(key, 405, None),
         }
