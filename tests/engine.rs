@@ -63,6 +63,8 @@ mod sessions;
 mod targets;
 #[path = "engine/transfers.rs"]
 mod transfers;
+#[path = "engine/transfers_bound.rs"]
+mod transfers_bound;
 #[path = "engine/transfers_joined.rs"]
 mod transfers_joined;
 #[path = "engine/transfers_made.rs"]

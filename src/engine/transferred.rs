@@ -12,6 +12,7 @@ use super::transactions::CallKey;
 use crate::call::event::EndCause;
 use crate::call::{Call, Event, LocalTag, Placing, Seek, Sought};
 use crate::clock::Now;
+use crate::policy::peer::Onward;
 
 /// The other call of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +120,9 @@ impl Engine {
     }
 
     fn seek(&mut self, now: Now, old: CallKey, seek: &Seek) {
-        let tag = LocalTag::read(&seek.named.to_tag);
+        // Calls live on under the policy that admitted them; to join two of them is for the one in force to let.
+        let may = self.policy.peer(seek.by).is_some_and(|peer| peer.transfers == Onward::Perform);
+        let tag = LocalTag::read(&seek.named.to_tag).filter(|_| may);
         let named = tag.and_then(|tag| self.dialogs.find(tag)).filter(|(key, _)| *key != old);
         let found = named.and_then(|(key, side)| {
             let sought = self.calls.at(key)?.call.sought(side, seek);

@@ -15,8 +15,7 @@ fn site(mode: &'static str) -> Site {
         "judge-and-pass" => "transfers: judge-and-pass",
         _ => "transfers: perform",
     };
-    let barred = "policy:\n  outbound:\n    - blocklist: { prefixes: [\"+1900\"] }\n";
-    Site::of(&[&yaml(&Shape { key, ..Shape::default() }), barred].concat())
+    Site::of(&yaml(&Shape { key, ..Shape::default() }))
 }
 
 fn refer(call: &Call, from: &str, refer_to: &str, cseq: u32) -> Sip {

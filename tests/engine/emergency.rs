@@ -19,7 +19,7 @@ const SPARE: &str = "198.51.100.9:5060";
 
 static WORLD: LazyLock<Arc<World>> = LazyLock::new(|| world::built_in().unwrap());
 
-fn dialling(peer: &str) -> Option<Arc<Dialling>> {
+pub fn dialling(peer: &str) -> Option<Arc<Dialling>> {
     let text = "plans:\n  us: { country_code: \"1\", idd: [\"011\"], national_prefix: \"1\", nsn_lengths: [10], outside_line: \"9\" }\n";
     let plan = plans("plans.yaml", text, &WORLD).unwrap().remove("us").unwrap();
     Some(Arc::new(Dialling {
