@@ -218,6 +218,7 @@ fn facts(called: &str) -> Facts<'_> {
         owned: None,
         shows: false,
         forwarded: None,
+        again: 0,
         called,
         max_forwards: Some(70),
         via_count: 1,
@@ -263,7 +264,7 @@ fn judged_as(policy: &Policy, counters: &Counters, called: &str, number: Option<
 }
 
 /// One call from its verdict to its end.
-fn charged(policy: &Policy, counters: &Counters) -> bool {
+fn charged(policy: &Policy, counters: &mut Counters) -> bool {
     let verdict = admit(policy, counters, &facts("+12125550100"));
     let Outcome::Admit(candidates) = &verdict.outcome else { return false };
     let held = policy.charge(counters, PBX, &verdict.charges);
@@ -273,7 +274,7 @@ fn charged(policy: &Policy, counters: &Counters) -> bool {
 }
 
 /// A bench refuses to time what breaks its promise.
-fn hold_promises(policy: &Policy, counters: &Counters, sources: &mut Sources) {
+fn hold_promises(policy: &Policy, counters: &mut Counters, sources: &mut Sources) {
     let free = |what: &str, bytes: u64| assert_eq!(bytes, 0, "{what} allocates");
     free("an admitted call", allocated(|| assert!(judged(policy, counters, "+12125550100"))));
     assert!(!judged(policy, counters, "+88191234567"), "the list blocks");
@@ -312,7 +313,7 @@ fn main() {
     }
     assert!(!under_every("+37127919000", &riga), "a million entries block");
     let (mut listed, mut flooded, mut one, mut banned) = (fresh(), fresh(), fresh(), fresh());
-    hold_promises(&policy, &counters, &mut fresh());
+    hold_promises(&policy, &mut counters, &mut fresh());
     for _ in 0..100 {
         banned.screen(&policy, at(1), &flow(0x2000_0001));
     }
@@ -335,7 +336,7 @@ fn main() {
             (0..rounds).for_each(|_| assert!(!under_every("+37127919000", &riga)));
         }),
         meter::Bench::new("admit/admit, charge and release", |rounds| {
-            (0..rounds).for_each(|_| assert!(charged(&policy, &counters)));
+            (0..rounds).for_each(|_| assert!(charged(&policy, &mut counters)));
         }),
         meter::Bench::new("sources/listed peer", |rounds| {
             (0..rounds).for_each(|_| {

@@ -25,6 +25,8 @@ mod dial_plans;
 mod doors;
 #[path = "engine/emergency.rs"]
 mod emergency;
+#[path = "engine/forwarding.rs"]
+mod forwarding;
 #[path = "engine/life.rs"]
 mod life;
 #[path = "engine/lists.rs"]

@@ -447,7 +447,8 @@ impl Core {
         }
         let ended = self.moment(context.now.tick);
         let story = &mut self.story;
-        let CallerStory { leg: mut caller, credential, number, follows, .. } = (*story.caller).clone();
+        let CallerStory { leg: mut caller, credential, forwarder, number, follows, .. } =
+            (*story.caller).clone();
         caller.status = Some(if story.answered.is_some() { 200 } else { ending.status });
         let mut legs = Vec::with_capacity(1 + story.tried.len());
         legs.push(caller);
@@ -460,6 +461,7 @@ impl Core {
             to: std::mem::take(&mut story.to).into(),
             number,
             credential,
+            forwarder,
             legs,
             began: story.began,
             rang: story.rang,

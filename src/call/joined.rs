@@ -133,6 +133,7 @@ impl Call {
             caller: Box::new(story::CallerStory {
                 leg,
                 credential,
+                forwarder: None,
                 shown,
                 dialled,
                 number: None,

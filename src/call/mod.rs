@@ -245,6 +245,8 @@ pub struct Begin<'a> {
     pub direction: crate::policy::Direction,
     /// The user whose password the INVITE proved.
     pub credential: Option<Arc<str>>,
+    /// Who sent the call on, where somebody did.
+    pub forwarder: Option<Box<str>>,
 }
 
 /// The call's own status; each leg keeps its dialog status apart from it.
@@ -290,6 +292,7 @@ impl Call {
             caller: Box::new(story::CallerStory {
                 leg: leg_record(invite, &flow, &peer),
                 credential: begin.credential,
+                forwarder: begin.forwarder,
                 shown: begin.shown,
                 dialled: None,
                 number,
@@ -340,6 +343,18 @@ impl Call {
     pub fn credential(&self) -> Option<&Arc<str>> {
         let caller = &self.core.story.caller;
         caller.credential.as_ref().filter(|_| !caller.replaced)
+    }
+
+    /// Whether it is being set up.
+    #[must_use]
+    pub const fn is_set_up(&self) -> bool {
+        matches!(self.phase, Phase::Setup(_))
+    }
+
+    /// Whether it is up: answered, and nobody has hung up.
+    #[must_use]
+    pub const fn is_up(&self) -> bool {
+        matches!(self.phase, Phase::Talk(_))
     }
 
     /// Whom its caller dialled.

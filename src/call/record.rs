@@ -66,6 +66,8 @@ pub struct CallRecord {
     pub number: Option<Known>,
     /// The user whose password the INVITE proved; `None` where none was asked for.
     pub credential: Option<Arc<str>>,
+    /// Who sent the call on last, where somebody did: a number or an extension, as far as it is known.
+    pub forwarder: Option<Box<str>>,
     /// The caller's leg, then every target tried, in order.
     pub legs: Vec<LegRecord>,
     /// INVITE in.

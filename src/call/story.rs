@@ -19,6 +19,8 @@ pub(super) struct CallerStory {
     pub leg: LegRecord,
     /// The user whose password its INVITE proved.
     pub credential: Option<Arc<str>>,
+    /// Who sent the call on, before it came here or by a redirect.
+    pub forwarder: Option<Box<str>>,
     /// How it is shown.
     pub shown: Shown,
     /// Whom it dialled, where the call was sent on.

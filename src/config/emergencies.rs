@@ -129,6 +129,7 @@ fn called(policy: &Policy, located: &Located, peer: &Peer, number: &str, read: O
         hidden: false,
         shows: false,
         forwarded: None,
+        again: 0,
         called: read.map_or(number, Dialled::as_str),
         number: read.map(|read| &read.reading.number),
         emergency: read.is_none(),

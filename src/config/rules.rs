@@ -16,8 +16,8 @@ use crate::clock::Wall;
 use crate::policy::PeerId;
 use crate::policy::number::RiskTier;
 use crate::policy::rules::{
-    ConcurrentCalls, Countries, Entry, HighRisk, Hops, MaxDuration, NumberType, NumberTypes, OBSERVE_DEFAULT,
-    Observe, Rule, Rules,
+    ConcurrentCalls, Countries, Entry, Forwarded, HighRisk, Hops, MaxDuration, NumberType, NumberTypes,
+    OBSERVE_DEFAULT, Observe, Repeats, Rule, Rules,
 };
 use crate::policy::sources;
 
@@ -26,6 +26,9 @@ const OBSERVE_DAYS_MAX: i64 = 90;
 const DAY_MICROS: i64 = 86_400_000_000;
 /// The rules that stand as often as they are meant.
 const MANY: [&str; 4] = ["blocklist", "allowlist", "caller_blocklist", "anonymous_callers"];
+
+/// The rules that stand under outbound alone.
+const OUTBOUND_ALONE: [&str; 2] = ["forwarded", "repeats"];
 
 /// Reads `policy:`.
 pub fn rules(root: &Fields<'_>, lists: &Lists<'_>, peers: &BTreeMap<&str, PeerId>) -> Rules {
@@ -57,6 +60,10 @@ fn entries(policy: &Fields<'_>, stage: &str, section: &'static Section, beside: 
             let cause = Cause::new("this rule is about callers from outside");
             let cure = "write it under inbound; as whom a PBX may call out is `owns` of the peer";
             fields.error(name, cause.cure(cure));
+        }
+        if stage != "outbound" && OUTBOUND_ALONE.contains(&name) {
+            let cause = Cause::new("this rule is about calls to the outside");
+            fields.error(name, cause.cure("write it under outbound"));
         }
         if let Some(twin) = twin {
             let cause = format!("this rule already stands at {}", twin.path);
@@ -95,6 +102,14 @@ fn rule(name: &str, fields: &Fields<'_>, beside: Beside<'_>) -> Option<(Rule, Op
             let fields = fields.section(name)?;
             return Some((destinations(name, &fields), observe(&fields, source)));
         }
+        "forwarded" => {
+            let fields = fields.section(name)?;
+            return Some((Rule::Forwarded(forwarded(&fields)), observe(&fields, source)));
+        }
+        "repeats" => {
+            let fields = fields.section(name)?;
+            Rule::Repeats(Repeats { setups: fields.count("setups"), bar: fields.time("bar") })
+        }
         "hop_limit" => Rule::Hops(Hops { vias_max: fields.section(name)?.count("vias") }),
         "concurrent_calls" => Rule::ConcurrentCalls(ConcurrentCalls { calls_max: fields.count_if(name)? }),
         "max_duration" => Rule::MaxDuration(MaxDuration { duration_max: fields.time_if(name)? }),
@@ -106,26 +121,41 @@ fn rule(name: &str, fields: &Fields<'_>, beside: Beside<'_>) -> Option<(Rule, Op
 /// The rules about where a number leads.
 fn destinations(name: &str, fields: &Fields<'_>) -> Rule {
     match name {
-        "countries" => {
-            let mut countries = Countries::default();
-            for (entry, _) in fields.words("allow", country) {
-                match entry.strip_prefix('+') {
-                    Some(digits) => countries.prefixes.push(digits.into()),
-                    None => countries.regions.push(entry),
-                }
-            }
-            Rule::Countries(countries)
-        }
+        "countries" => Rule::Countries(countries(fields)),
         "number_types" if fields.is_set("refuse") => {
             let kinds = NumberType::ALL.map(|kind| (kind.name(), kind));
             let refuse = fields.words("refuse", |text| choose(text, &kinds));
             Rule::NumberTypes(NumberTypes { refuse: refuse.into_iter().map(|(kind, _)| kind).collect() })
         }
         "number_types" => Rule::NumberTypes(NumberTypes::default()),
-        _ => {
-            let tiers = [RiskTier::Deny, RiskTier::High, RiskTier::Watch].map(|tier| (tier.name(), tier));
-            Rule::HighRisk(HighRisk { from: fields.choice("refuse", &tiers).unwrap_or(RiskTier::Deny) })
+        _ => Rule::HighRisk(HighRisk { from: tier(fields, "refuse").unwrap_or(RiskTier::Deny) }),
+    }
+}
+
+fn countries(fields: &Fields<'_>) -> Countries {
+    let mut countries = Countries::default();
+    for (entry, _) in fields.words("allow", country) {
+        match entry.strip_prefix('+') {
+            Some(digits) => countries.prefixes.push(digits.into()),
+            None => countries.regions.push(entry),
         }
+    }
+    countries
+}
+
+fn tier(fields: &Fields<'_>, name: &str) -> Option<RiskTier> {
+    let tiers = [RiskTier::Deny, RiskTier::High, RiskTier::Watch].map(|tier| (tier.name(), tier));
+    fields.choice(name, &tiers)
+}
+
+/// The rule about calls that are sent on.
+fn forwarded(fields: &Fields<'_>) -> Forwarded {
+    Forwarded {
+        allow: countries(fields),
+        from: tier(fields, "risk").unwrap_or(RiskTier::Watch),
+        calls_max: fields.count("calls_at_once"),
+        hourly_max: fields.count("calls_per_hour"),
+        duration_max: fields.time("max_duration"),
     }
 }
 

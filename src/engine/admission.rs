@@ -9,8 +9,9 @@ use super::identified::Mismatch;
 use super::intake::Arrived;
 use super::refuse::{self, Wrong};
 use super::requests::refusal_alert;
+use super::transactions::CallKey;
 use super::users::Users;
-use super::{Engine, Output, checks, forwarder};
+use super::{Engine, Output, alike, checks, forwarder};
 use crate::call::caller;
 use crate::call::identity::hex16;
 use crate::call::passed::Messages;
@@ -40,6 +41,8 @@ pub struct Judged {
     pub trail: Trail,
     /// The user whose password it proved.
     pub credential: Option<Arc<str>>,
+    /// Who sent the call on.
+    pub forwarder: Option<Box<str>>,
     /// Whether its alerts were raised with the verdict.
     pub alerted: bool,
     /// The rule that refuses it, where that is none of the verdict's.
@@ -74,7 +77,8 @@ impl Judged {
 
     /// Keeps for the record what the verdict was asked about.
     fn about(self, facts: &Facts<'_>) -> Self {
-        Self { users: Some((shortened(facts.caller), shortened(facts.called))), ..self }
+        let forwarder = facts.forwarded.map(|forwarded| shortened(forwarded.by).into());
+        Self { users: Some((shortened(facts.caller), shortened(facts.called))), forwarder, ..self }
     }
 }
 
@@ -91,6 +95,10 @@ impl Engine {
         if let Err(wrong) = self.may_begin(arrived, facts.emergency) {
             return self.refuse(now, arrived, server, &wrong, judged.about(facts));
         }
+        let forwarder = self.forwarder(arrived, facts);
+        let again = alike::again((&self.alike, &mut self.calls), arrived.policy, &self.counters.keyed, facts);
+        let forwarded = facts.forwarded.or(forwarder.as_deref().map(alike::once));
+        let facts = &Facts { forwarded, again, ..*facts };
         let mut verdict = admit(arrived.policy, &self.counters, facts);
         judged.direction = verdict.direction;
         judged.trail.append(&mut verdict.trail);
@@ -104,6 +112,9 @@ impl Engine {
                 self.transactions.forget(server);
             }
             Outcome::Refuse(refusal) => {
+                if let Some((key, time)) = verdict.bar {
+                    self.counters.keyed.bar(key, now.tick, now.tick.after(time));
+                }
                 judged.alerted = true;
                 self.refuse(now, arrived, server, &Wrong::from(*refusal), judged.about(facts));
             }
@@ -111,9 +122,9 @@ impl Engine {
                 self.note(&judged, None);
                 let (policy, charges) = (arrived.policy, &verdict.charges);
                 let charged = if facts.emergency {
-                    Ok(policy.charge_emergency(&self.counters, charges))
+                    Ok(policy.charge_emergency(&mut self.counters, charges))
                 } else {
-                    policy.charge(&self.counters, facts.peer, charges)
+                    policy.charge(&mut self.counters, facts.peer, charges)
                 };
                 match charged {
                     Ok(reservation) => {
@@ -126,6 +137,16 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Who sent the call on, where its own headers name nobody.
+    fn forwarder(&mut self, arrived: &Arrived<'_>, facts: &Facts<'_>) -> Option<Box<str>> {
+        if facts.forwarded.is_some() {
+            return None;
+        }
+        let index = (&self.alike, &mut self.calls);
+        alike::sent_on(index, arrived.policy, &self.counters.keyed, arrived.peer, facts.caller)
+            .map(Into::into)
     }
 
     /// What must hold of an INVITE before policy is asked where it goes.
@@ -185,13 +206,23 @@ impl Engine {
             emergency: facts.emergency,
             direction: direction.unwrap_or(Direction::Outbound),
             credential,
+            forwarder: facts.forwarded.map(|forwarded| shortened(forwarded.by).into()),
         };
-        if self.begin(now, arrived.policy, begin) {
+        let way = begin.direction;
+        if let Some(key) = self.begin(now, arrived.policy, begin) {
             self.counts.admitted += 1;
-            return;
+            return self.index(key, arrived, facts, way);
         }
         let wrong = Wrong::new(500, code::CALLS_CUT, "a bug of this edge kept the call from being set up");
         self.refuse(now, arrived, server, &wrong, Judged { direction, ..Judged::default() });
+    }
+
+    /// A call that lives is found by who calls whom.
+    fn index(&mut self, key: CallKey, arrived: &Arrived<'_>, facts: &Facts<'_>, way: Direction) {
+        let Some(entry) = self.calls.at(key) else { return };
+        entry.forwarded = facts.forwarded.is_some();
+        entry.alike = alike::keys(arrived.policy, &self.counters.keyed, arrived.peer, facts, way);
+        self.alike.enter(&entry.alike, key);
     }
 
     /// Answers a request with a refusal; an attempt gets its record.
@@ -287,6 +318,7 @@ impl Engine {
             to,
             number: judged.number,
             credential: judged.credential,
+            forwarder: judged.forwarder,
             legs: vec![leg],
             began: now.wall,
             rang: None,

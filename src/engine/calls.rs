@@ -63,6 +63,12 @@ pub struct Entry {
     pub unanswered: SmallVec<[ServerId; 2]>,
     /// The INVITEs it sent whose transactions live, the last one last.
     pub invited: SmallVec<[Branch; 2]>,
+    /// What it is found by while it lives.
+    pub alike: super::alike::Keys,
+    /// When it was admitted.
+    pub began: Tick,
+    /// Whether it was sent on by somebody here.
+    pub forwarded: bool,
     /// Its media, where the relay has some of it.
     pub media: Option<MediaId>,
     /// The other call of a transfer that is carried out.
@@ -77,7 +83,7 @@ pub struct Entry {
 impl Entry {
     /// A call that was just born.
     #[must_use]
-    pub fn new(call: Call, policy: Arc<Policy>, from: PeerId) -> Self {
+    pub fn new(call: Call, policy: Arc<Policy>, from: PeerId, began: Tick) -> Self {
         Self {
             call,
             policy,
@@ -88,6 +94,9 @@ impl Entry {
             armed: SmallVec::new(),
             unanswered: SmallVec::new(),
             invited: SmallVec::new(),
+            alike: super::alike::Keys::new(),
+            began,
+            forwarded: false,
             media: None,
             link: None,
             paces: [Pace::default(); 2],

@@ -65,7 +65,7 @@ impl Forwarder {
     /// As rules see it.
     #[must_use]
     pub fn facts(&self) -> Forwarded<'_> {
-        Forwarded { by: &self.by, times: self.times }
+        Forwarded { by: &self.by, times: self.times, here: false }
     }
 }
 
@@ -131,7 +131,7 @@ mod tests {
             ("History-Info: <sip:1@x>;index=1, <sip:2@x>;index=1.1;mp=7\r\n", None),
         ] {
             let found = Forwarder::of(&invite(more), peer);
-            let expected = expected.map(|(by, times)| Forwarded { by, times });
+            let expected = expected.map(|(by, times)| Forwarded { by, times, here: false });
             assert_eq!(found.as_ref().map(Forwarder::facts), expected, "{more}");
         }
     }

@@ -76,10 +76,10 @@ macro_rules! gate {
 }
 
 impl Engine {
-    /// Brings a call to life. `false` when a bug kept it from being born; its reservations are back then.
-    pub(super) fn begin(&mut self, now: Now, policy: &Arc<Policy>, begin: Begin<'_>) -> bool {
+    /// Brings a call to life. `None` when a bug kept it from being born; its reservations are back then.
+    pub(super) fn begin(&mut self, now: Now, policy: &Arc<Policy>, begin: Begin<'_>) -> Option<CallKey> {
         let (server, from) = (begin.server, begin.peer.id);
-        self.bring(now, (policy, from), (Some(server), None), |context| Call::born(begin, context)).is_some()
+        self.bring(now, (policy, from), (Some(server), None), |context| Call::born(begin, context))
     }
 
     /// The same of a call of a peer that is born by itself: whose INVITE it answers, and what it is placed for.
@@ -114,7 +114,7 @@ impl Engine {
                 return None;
             }
         };
-        let mut entry = Entry::new(call, Arc::clone(policy), from);
+        let mut entry = Entry::new(call, Arc::clone(policy), from, now.tick);
         entry.link = link;
         let key = self.calls.insert(Box::new(entry));
         if let Some(server) = server {
@@ -227,6 +227,7 @@ impl Engine {
     pub(super) fn remove(&mut self, key: CallKey) {
         self.part(key);
         let Some(entry) = self.calls.remove(key) else { return };
+        self.alike.leave(&entry.alike, key);
         for tag in &entry.tags {
             self.dialogs.unbind(*tag, key);
         }

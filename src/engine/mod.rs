@@ -13,6 +13,7 @@
 
 mod addresses;
 mod admission;
+mod alike;
 pub mod calls;
 mod challenge;
 mod checks;
@@ -113,6 +114,12 @@ fn derived(secret: &[u8; 32], what: &[u8]) -> [u8; 32] {
     derived
 }
 
+/// The same, of 64 bits.
+fn seed_of(secret: &[u8; 32], what: &[u8]) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = derived(secret, what);
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
 /// Places a queue keeps when it is empty.
 const IDLE_QUEUE: usize = 1_024;
 
@@ -130,6 +137,7 @@ pub struct Engine {
     calls: Calls,
     pasts: Pasts,
     dialogs: Dialogs,
+    alike: alike::Alike,
     deadlines: Wheel<(CallKey, Timer)>,
     counters: Counters,
     sources: Sources,
@@ -183,7 +191,7 @@ impl Engine {
         secret.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&random.bits().to_le_bytes()));
         let mut sources = Sources::new(&policy.sources, secret);
         sources.follow(&policy);
-        let mut counters = Counters::default();
+        let mut counters = Counters::new(seed_of(&secret, b"counters"));
         counters.follow(&policy);
         let mut located = Located::new();
         located.follow(now.tick, &policy);
@@ -204,6 +212,7 @@ impl Engine {
             calls: Calls::default(),
             pasts: Pasts::default(),
             dialogs: Dialogs::default(),
+            alike: alike::Alike::default(),
             deadlines: Wheel::new(),
             counters,
             sources,

@@ -157,7 +157,8 @@ impl Wish<'_> {
             hidden: (self.hidden || read.hides()) && !emergency,
             shows: self.shows && !read.hides() && !emergency,
             // Whatever follows a redirect or a transfer was sent on.
-            forwarded: Some(Forwarded { by: self.left, times: self.times }),
+            forwarded: Some(Forwarded { by: self.left, times: self.times, here: true }),
+            again: 0,
             called,
             number: read.number(),
             emergency,

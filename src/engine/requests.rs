@@ -401,6 +401,7 @@ impl Engine {
             owned: None,
             shows: false,
             forwarded: None,
+            again: 0,
             hidden: hides(message),
             called,
             number: None,

@@ -25,6 +25,7 @@ fn record() -> Box<CallRecord> {
         from: String::new(),
         to: String::new(),
         credential: None,
+        forwarder: None,
         legs: Vec::new(),
         began: Wall::default(),
         rang: None,

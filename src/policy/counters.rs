@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use smallvec::SmallVec;
 
 use super::Policy;
+use super::keyed::{Key, Keyed};
 use super::peer::{PeerId, SiteId};
+use crate::clock::Tick;
 
 /// What a decision asks the engine to reserve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,6 +20,10 @@ pub enum Charge {
     Call(PeerId),
     /// One call's place on the trunks of this site.
     Channel(SiteId),
+    /// One call of whom the key names, for as long as it lives.
+    Held(Key),
+    /// One call of whom the key names that begins now; it is not given back.
+    Began(Key, Tick),
 }
 
 /// A gauge was at its limit, or nobody knows it.
@@ -109,6 +115,8 @@ struct Gauge {
 pub struct Counters {
     calls: Vec<Option<Gauge>>,
     channels: Vec<Option<Gauge>>,
+    /// What is counted by numbers.
+    pub keyed: Keyed,
 }
 
 impl Counters {
@@ -123,41 +131,61 @@ impl Counters {
         }
     }
 
-    fn gauge(&self, charge: Charge) -> Option<&Gauge> {
+    /// Counts whose keys nobody outside can work out.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self { keyed: Keyed::new(seed), ..Self::default() }
+    }
+
+    fn gauge(&self, charge: Charge) -> Option<&Arc<AtomicU32>> {
         match charge {
-            Charge::Call(PeerId(id)) => self.calls.get(usize::from(id))?.as_ref(),
-            Charge::Channel(SiteId(id)) => self.channels.get(usize::from(id))?.as_ref(),
+            Charge::Call(PeerId(id)) => Some(&self.calls.get(usize::from(id))?.as_ref()?.held),
+            Charge::Channel(SiteId(id)) => Some(&self.channels.get(usize::from(id))?.as_ref()?.held),
+            Charge::Held(_) | Charge::Began(..) => None,
         }
     }
 
     /// What a gauge holds now; 0 for one nobody knows.
     #[must_use]
     pub fn held(&self, charge: Charge) -> u32 {
-        self.gauge(charge).map_or(0, |gauge| gauge.held.load(Ordering::Relaxed))
+        match charge {
+            Charge::Call(_) | Charge::Channel(_) => {
+                self.gauge(charge).map_or(0, |gauge| gauge.load(Ordering::Relaxed))
+            }
+            Charge::Held(key) => self.keyed.held(key),
+            Charge::Began(key, now) => self.keyed.lately(key, now),
+        }
     }
 
     /// Whether one more unit would fit under `limit`.
     pub fn fits(&self, charge: Charge, limit: u32) -> Result<(), Full> {
+        let known = match charge {
+            Charge::Call(_) | Charge::Channel(_) => self.gauge(charge).is_some(),
+            Charge::Held(_) | Charge::Began(..) => true,
+        };
         let value = self.held(charge);
-        if self.gauge(charge).is_some() && value < limit {
-            Ok(())
-        } else {
-            Err(Full { charge, value, limit })
-        }
+        if known && value < limit { Ok(()) } else { Err(Full { charge, value, limit }) }
     }
 
     /// Takes one unit, never past `limit`. An unknown gauge is full: what cannot be counted is refused.
     /// A unit that the same call holds already, and shares, is not taken again: a limit counts calls.
-    pub fn reserve(&self, charge: Charge, limit: u32, holds: &Reservation) -> Result<Reservation, Full> {
-        let Some(gauge) = self.gauge(charge) else {
-            return Err(Full { charge, value: 0, limit });
+    pub fn reserve(&mut self, charge: Charge, limit: u32, holds: &Reservation) -> Result<Reservation, Full> {
+        let gauge = match charge {
+            Charge::Call(_) | Charge::Channel(_) => self.gauge(charge).map(Arc::clone),
+            Charge::Held(key) => self.keyed.gauge(key),
+            Charge::Began(key, now) => {
+                self.fits(charge, limit)?;
+                self.keyed.count(key, now);
+                return Ok(Reservation::empty());
+            }
         };
-        if let Some(unit) = holds.shared(&gauge.held) {
+        let Some(gauge) = gauge else { return Err(Full { charge, value: 0, limit }) };
+        if let Some(unit) = holds.shared(&gauge) {
             return Ok(unit);
         }
         let more = |held: u32| if held < limit { held.checked_add(1) } else { None };
-        match gauge.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
-            Ok(_) => Ok(Reservation(SmallVec::from_iter([Held::Alone(Unit(Arc::clone(&gauge.held)))]))),
+        match gauge.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
+            Ok(_) => Ok(Reservation(SmallVec::from_iter([Held::Alone(Unit(gauge))]))),
             Err(value) => Err(Full { charge, value, limit }),
         }
     }

@@ -105,7 +105,7 @@ pub(super) const fn usable(most: u32, kept: bool) -> u32 {
 impl Policy {
     /// Takes what an emergency call holds of the calling side, past every limit.
     #[must_use]
-    pub fn charge_emergency(&self, counters: &Counters, charges: &[Charge]) -> Reservation {
+    pub fn charge_emergency(&self, counters: &mut Counters, charges: &[Charge]) -> Reservation {
         past_limits(counters, charges, &Reservation::empty())
     }
 
@@ -113,7 +113,7 @@ impl Policy {
     #[must_use]
     pub fn gate_emergency(
         &self,
-        counters: &Counters,
+        counters: &mut Counters,
         candidate: &Candidate,
         holds: &Reservation,
     ) -> Reservation {
@@ -122,7 +122,7 @@ impl Policy {
     }
 }
 
-fn past_limits(counters: &Counters, charges: &[Charge], holds: &Reservation) -> Reservation {
+fn past_limits(counters: &mut Counters, charges: &[Charge], holds: &Reservation) -> Reservation {
     // What cannot be counted is not held; no call of this kind is refused for it.
     let taken = charges.iter().filter_map(|charge| counters.reserve(*charge, u32::MAX, holds).ok());
     taken.fold(Reservation::empty(), Reservation::with)

@@ -80,7 +80,7 @@ fn b12_nothing_that_is_asked_refuses_an_emergency() {
         assert_eq!((alert.code, alert.sip_status), (code::EMERGENCY_CALL, None));
         let trail: Vec<_> = verdict.trail.iter().map(|step| (&*step.rule, step.said.name())).collect();
         assert_eq!(trail, [("peers.pbx.dial_plan", "match"), ("sites.office.peers", "match")]);
-        let held = policy.charge_emergency(&counters, &verdict.charges);
+        let held = policy.charge_emergency(&mut counters, &verdict.charges);
         assert_eq!(counters.held(Charge::Call(PBX)), 2, "counted past the limit");
         drop(held);
     }
@@ -152,14 +152,14 @@ fn one_channel_is_kept_where_emergencies_are_recognised() {
     dials(&mut site);
     site.sites[0].channels = 1;
     assert_eq!(Policy::build(site).unwrap().limit(channel), 1, "the only one serves every call");
-    let counters = counted(&with);
+    let mut counters = counted(&with);
     let held: Vec<_> =
         (0..3).map(|_| counters.reserve(channel, with.limit(channel), &Reservation::empty())).collect();
     assert!(held.iter().all(Result::is_ok));
     assert!(counters.reserve(channel, with.limit(channel), &Reservation::empty()).is_err());
     let candidate =
         Candidate { peer: TRUNK, target: with.peer(TRUNK).unwrap().at("203.0.113.1:5061".parse().unwrap()) };
-    let help = with.gate_emergency(&counters, &candidate, &Reservation::empty());
+    let help = with.gate_emergency(&mut counters, &candidate, &Reservation::empty());
     assert_eq!(counters.held(channel), 4);
     drop(help);
     assert_eq!(counters.held(channel), 3);

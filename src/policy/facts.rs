@@ -19,6 +19,8 @@ pub struct Forwarded<'a> {
     pub by: &'a str,
     /// How often it was sent on.
     pub times: u32,
+    /// Whether the edge sends it on itself: a redirect or a transfer, which is a call whatever its method.
+    pub here: bool,
 }
 
 /// Facts of one attempt; all of them read from the message and the flow, none from policy.
@@ -59,6 +61,9 @@ pub struct Facts<'a> {
     pub shows: bool,
     /// Who sent the call on, where its headers say that somebody did, or a redirect does.
     pub forwarded: Option<Forwarded<'a>>,
+    /// Calls between the same two that live and began within the last 30 s, where both they and this one were sent on, or call a
+    /// number of our own.
+    pub again: u32,
     /// Whom it calls: where the peer has a dial plan, what was read under it (`+` and digits, a code, a name); else the user
     /// part that `called_from` names, unescaped once, without parameters.
     pub called: &'a str,

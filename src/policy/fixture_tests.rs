@@ -167,6 +167,7 @@ pub(crate) fn facts() -> Facts<'static> {
         owned: None,
         shows: false,
         forwarded: None,
+        again: 0,
         called: "+37127913000",
         max_forwards: Some(70),
         via_count: 1,

@@ -17,6 +17,7 @@ pub mod form;
 pub mod guard;
 pub mod identity;
 pub mod index;
+pub mod keyed;
 pub mod locate;
 pub mod located;
 pub mod lockout;
@@ -128,6 +129,7 @@ impl Policy {
         if peers.iter().flatten().any(|peer| peer.dialling.is_some()) {
             rules.complete_destinations();
         }
+        rules.complete_forwarding();
         for route in &mut routes {
             route.prepare();
         }
@@ -241,6 +243,8 @@ impl Policy {
             Charge::Channel(site) => {
                 self.site(site).map_or(0, |site| emergency::usable(site.channels, keeps(Some(site.id))))
             }
+            // The rule that asked for it has judged it.
+            Charge::Held(_) | Charge::Began(..) => u32::MAX,
         }
     }
 
@@ -256,6 +260,7 @@ impl Policy {
             Charge::Channel(site) => {
                 self.site_paths.iter().find_map(|(id, path)| (*id == site).then_some(path))
             }
+            Charge::Held(_) | Charge::Began(..) => None,
         };
         Arc::clone(path.unwrap_or(&self.routes_path))
     }
@@ -272,6 +277,7 @@ impl Policy {
             Charge::Channel(site) => {
                 self.site(site).map_or_else(String::new, |site| format!("Site {} (its trunks)", site.name))
             }
+            Charge::Held(_) | Charge::Began(..) => "The edge, of those it can tell apart,".to_owned(),
         }
     }
 

@@ -404,6 +404,15 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// As whom calls are counted that a number is said to have sent on: a number that is not the peer's own counts with all others
+    /// such, so that a forged one opens nothing; an extension is known here alone.
+    #[must_use]
+    pub fn forwarder<'a>(&self, by: &'a str) -> &'a str {
+        let foreign = super::keyed::tail(by).is_some()
+            && self.callers.as_ref().is_some_and(|callers| !callers.owned.holds(by));
+        if foreign { "" } else { by }
+    }
+
     /// The target at an address of its own.
     #[must_use]
     pub fn at(&self, address: SocketAddr) -> Target {

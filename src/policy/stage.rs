@@ -36,6 +36,7 @@ impl Verdict {
             presented: Presented::Caller,
             charges: SmallVec::new(),
             alerts: SmallVec::new(),
+            bar: None,
             trail: SmallVec::new(),
             duration_max: DURATION_DEFAULT,
         }
@@ -80,7 +81,7 @@ impl Verdict {
 
     /// Asks rules in their order until one refuses; whether none did.
     fn ask<'a>(&mut self, entries: impl Iterator<Item = &'a Entry>, question: &Question<'_>) -> bool {
-        for entry in entries {
+        for entry in entries.filter(|entry| entry.rule.is_about(question.facts, question.policy)) {
             // DESIGN.md law 3: the hop limit and loops hold for an emergency, and nothing else that is asked.
             if question.facts.emergency && !entry.rule.holds_for_emergencies() {
                 let rule = Arc::clone(&entry.path);
@@ -91,6 +92,7 @@ impl Verdict {
             if let Some(duration_max) = opinion.duration_max {
                 self.duration_max = self.duration_max.min(duration_max);
             }
+            self.charges.extend(opinion.charges);
             let said = match (&opinion.objection, entry.observes(question.facts.now.wall)) {
                 (None, _) => Said::Pass,
                 (Some(_), true) => Said::Observe,
@@ -98,6 +100,9 @@ impl Verdict {
             };
             self.trail.push(Step { rule: Arc::clone(&entry.path), saw: opinion.saw, said });
             let Some(objection) = opinion.objection else { continue };
+            if said == Said::Refuse {
+                self.bar = opinion.bar;
+            }
             if said == Said::Observe {
                 let text = format!("Only observed, the call goes on: {}", objection.text);
                 self.alert(&entry.path, question, objection.code, text, None);
@@ -325,7 +330,7 @@ impl Policy {
     /// Takes what a verdict asks for, all or nothing. It fits unless something was charged since the verdict.
     pub fn charge(
         &self,
-        counters: &Counters,
+        counters: &mut Counters,
         from: PeerId,
         charges: &[Charge],
     ) -> Result<Reservation, Refused> {
@@ -336,7 +341,7 @@ impl Policy {
     /// its site. `from` is the caller, whose presets give the status; what the call `holds` already is not taken again.
     pub fn gate(
         &self,
-        counters: &Counters,
+        counters: &mut Counters,
         from: PeerId,
         candidate: &Candidate,
         holds: &Reservation,
@@ -349,7 +354,7 @@ impl Policy {
 
     fn reserve(
         &self,
-        counters: &Counters,
+        counters: &mut Counters,
         charges: &[Charge],
         holds: &Reservation,
     ) -> Result<Reservation, Full> {

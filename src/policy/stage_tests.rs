@@ -285,19 +285,19 @@ fn at(policy: &Policy, peer: PeerId) -> Candidate {
 #[test]
 fn c8_caps_hold_exactly_and_every_place_comes_back() {
     let policy = policy();
-    let counters = counted(&policy);
+    let mut counters = counted(&policy);
     let candidate = at(&policy, TRUNK);
     let mut calls = Vec::new();
     for held in 0..3 {
         let verdict = admit(&policy, &counters, &facts());
         assert_eq!(refused(&verdict), None, "{held} of 3");
-        let caller = policy.charge(&counters, PBX, &verdict.charges).unwrap();
-        calls.push((caller, policy.gate(&counters, PBX, &candidate, &Reservation::empty()).unwrap()));
+        let caller = policy.charge(&mut counters, PBX, &verdict.charges).unwrap();
+        calls.push((caller, policy.gate(&mut counters, PBX, &candidate, &Reservation::empty()).unwrap()));
     }
     let verdict = admit(&policy, &counters, &facts());
     assert_eq!(refused(&verdict), Some((10004, 480)));
     assert_eq!(verdict.trail.last().map(|step| &*step.rule), Some("peers.pbx.concurrent_calls"));
-    let full = policy.gate(&counters, PBX, &candidate, &Reservation::empty()).unwrap_err();
+    let full = policy.gate(&mut counters, PBX, &candidate, &Reservation::empty()).unwrap_err();
     assert_eq!((full.code.number, full.status, full.retry_after), (10004, 480, Some(10)));
     let held: Vec<_> = counters.gauges().collect();
     assert_eq!(
@@ -315,19 +315,19 @@ fn c8_channels_of_the_site_hold_over_all_its_trunks_and_a_refused_gate_takes_not
     let mut plan = plan();
     plan.sites.first_mut().unwrap().channels = 2;
     let policy = Policy::build(plan).unwrap();
-    let counters = counted(&policy);
+    let mut counters = counted(&policy);
     let at = |peer| at(&policy, peer);
     let verdict = admit(&policy, &counters, &inbound());
     assert_eq!(verdict.charges.as_slice(), [Charge::Call(TRUNK), Charge::Channel(OFFICE)]);
-    let incoming = policy.charge(&counters, TRUNK, &verdict.charges).unwrap();
-    let outgoing = policy.gate(&counters, PBX, &at(SPARE), &Reservation::empty()).unwrap();
-    assert!(policy.gate(&counters, PBX, &at(SPARE), &Reservation::empty()).is_err());
+    let incoming = policy.charge(&mut counters, TRUNK, &verdict.charges).unwrap();
+    let outgoing = policy.gate(&mut counters, PBX, &at(SPARE), &Reservation::empty()).unwrap();
+    assert!(policy.gate(&mut counters, PBX, &at(SPARE), &Reservation::empty()).is_err());
     assert_eq!(counters.held(Charge::Call(SPARE)), 1, "what did not fit whole is not held in part");
     let full = admit(&policy, &counters, &inbound());
     assert_eq!(refused(&full), Some((10004, 480)));
     assert_eq!(full.trail.last().map(|step| &*step.rule), Some("sites.office.channels"));
     assert!(
-        policy.gate(&counters, TRUNK, &at(PBX), &Reservation::empty()).is_ok(),
+        policy.gate(&mut counters, TRUNK, &at(PBX), &Reservation::empty()).is_ok(),
         "towards the PBX no channel is needed"
     );
     drop((incoming, outgoing));
@@ -338,7 +338,7 @@ fn c8_channels_of_the_site_hold_over_all_its_trunks_and_a_refused_gate_takes_not
 fn c8_counters_survive_a_reload_and_a_peer_that_is_gone() {
     let first = policy();
     let mut counters = counted(&first);
-    let held = first.charge(&counters, PBX, &[Charge::Call(PBX)]).unwrap();
+    let held = first.charge(&mut counters, PBX, &[Charge::Call(PBX)]).unwrap();
     let mut plan = plan();
     changed(&mut plan, PBX, |peer| peer.concurrent_calls_max = 1);
     let second = Policy::build(plan).unwrap();
@@ -362,12 +362,12 @@ fn c8_counters_survive_a_reload_and_a_peer_that_is_gone() {
 fn a_rule_on_calls_at_once_holds_at_its_limit() {
     let cap = Entry::enforced("policy.outbound[0]", Rule::ConcurrentCalls(ConcurrentCalls { calls_max: 2 }));
     let policy = policy_with(vec![cap]);
-    let counters = counted(&policy);
+    let mut counters = counted(&policy);
     let mut held = Vec::new();
     for expected in [None, None, Some((10004, 480))] {
         let verdict = admit(&policy, &counters, &facts());
         assert_eq!(refused(&verdict), expected, "{} of 2", held.len());
-        held.extend(policy.charge(&counters, PBX, &[Charge::Call(PBX)]));
+        held.extend(policy.charge(&mut counters, PBX, &[Charge::Call(PBX)]));
     }
     let message = Facts { method: &Method::Message, ..facts() };
     assert_eq!(refused(&admit(&policy, &counters, &message)), None, "a MESSAGE is no call");

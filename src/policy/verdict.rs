@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use super::alert::Alert;
 use super::counters::Charge;
+use super::keyed::Key;
 use super::owned::Presented;
 use super::peer::Direction;
 use super::refusal::Refusal;
@@ -102,6 +103,8 @@ pub struct Verdict {
     pub presented: Presented,
     /// What the engine must reserve, once, if it goes on.
     pub charges: SmallVec<[Charge; 4]>,
+    /// Who is to be barred for so long, where it was refused.
+    pub bar: Option<(Key, Duration)>,
     /// Alerts to raise.
     pub alerts: SmallVec<[Box<Alert>; 1]>,
     /// Every rule asked.

@@ -60,6 +60,9 @@ pub fn write_record(out: &mut Vec<u8>, record: &CallRecord) {
     if let Some(user) = &record.credential {
         line.text("credential", user);
     }
+    if let Some(by) = &record.forwarder {
+        line.text("forwarded_by", by);
+    }
     line.word("disposition", disposition(record.disposition));
     line.number("status", record.status);
     line.word("ended_by", ended_by(record.ended_by));

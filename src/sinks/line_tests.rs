@@ -26,6 +26,7 @@ fn record() -> CallRecord {
         to: "+37127913000".into(),
         number: None,
         credential: None,
+        forwarder: None,
         legs: vec![LegRecord {
             peer: Arc::from("office-pbx"),
             call_id: "a@b".into(),

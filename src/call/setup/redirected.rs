@@ -75,6 +75,7 @@ impl Setup {
     ) -> Phase {
         let Redirected { called, named, emergency, direction, mut candidates, reservation, .. } = redirected;
         let before = std::mem::replace(&mut core.story.to, called);
+        core.story.caller.forwarder = Some(before.clone());
         core.story.caller.dialled = Some(before);
         core.story.caller.shown = redirected.shown;
         core.story.named = named;

@@ -101,6 +101,18 @@ pub static CALL_RULES: Section = Section {
             "refuses callers from outside who do not say who they are (32216, 433); under inbound alone",
         ),
         Key::means(
+            "forwarded",
+            Kind::Section(&FORWARDED),
+            "its defaults stand",
+            "calls that somebody here sends on to the outside (39306, 39307); under outbound alone",
+        ),
+        Key::means(
+            "repeats",
+            Kind::Section(&REPEATS),
+            "its defaults stand",
+            "calls that go round between the same two (39104); under outbound alone",
+        ),
+        Key::means(
             "concurrent_calls",
             Kind::Count(1, 1_000_000),
             "the peer's own cap alone",
@@ -268,6 +280,51 @@ static COUNTRIES: Section = Section {
             "countries by their two letters, and prefixes with +; a prefix opens what is refused behind a shorter one",
         ),
         OBSERVED,
+    ],
+};
+
+static FORWARDED: Section = Section {
+    name: "forwarded",
+    keys: &[
+        Key::means(
+            "allow",
+            Kind::List(&Kind::Pattern, 1_000),
+            "numbers of the home country alone",
+            "countries by their two letters, and prefixes with +, that calls may be sent on to as well; what an allowlist names may be, too",
+        ),
+        Key::value(
+            "risk",
+            Kind::Word(&["deny", "high", "watch"]),
+            "watch",
+            "the lowest tier of risk that calls may not be sent on to: deny, high or watch",
+        ),
+        Key::value(
+            "calls_at_once",
+            Kind::Count(1, 1_000_000),
+            "2",
+            "calls at once that one number or extension sends on",
+        ),
+        Key::value("calls_per_hour", Kind::Count(1, 65_535), "10", "calls that it sends on within any hour"),
+        Key::value(
+            "max_duration",
+            Kind::Time(secs(1), secs(86_400)),
+            "1h",
+            "how long such a call may last from its answer",
+        ),
+        OBSERVED,
+    ],
+};
+
+static REPEATS: Section = Section {
+    name: "repeats",
+    keys: &[
+        Key::value(
+            "setups",
+            Kind::Count(2, 16),
+            "3",
+            "calls between the same two within 30 s, sent on or to a number of the site's own, that are a loop when they live at once",
+        ),
+        Key::value("bar", Kind::Time(secs(1), secs(86_400)), "10m", "for how long the pair is refused then"),
     ],
 };
 

@@ -20,13 +20,11 @@ pub struct MaxDuration {
 
 impl MaxDuration {
     /// Asks the rule: it never refuses a new call, it bounds it.
-    pub(super) const fn judge(self) -> Opinion {
+    pub(super) fn judge(self) -> Opinion {
         let limit = self.duration_max.as_secs();
-        Opinion {
-            saw: Saw::Count { value: 0, limit },
-            objection: None,
-            duration_max: Some(self.duration_max),
-        }
+        let mut opinion = Opinion::pass(Saw::Count { value: 0, limit });
+        opinion.duration_max = Some(self.duration_max);
+        opinion
     }
 
     pub(super) fn describe(self) -> String {

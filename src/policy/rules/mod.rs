@@ -11,6 +11,7 @@ pub mod concurrent_calls;
 pub mod countries;
 mod destination;
 pub mod foreign_host;
+pub mod forwarded;
 pub mod high_risk;
 pub mod hops;
 pub mod hours;
@@ -18,6 +19,7 @@ pub mod loops;
 pub mod max_duration;
 pub mod methods;
 pub mod number_types;
+pub mod repeats;
 pub mod replaces;
 pub mod secure_transport;
 pub(super) mod weaker;
@@ -25,9 +27,12 @@ pub(super) mod weaker;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::alert::Code;
-use super::counters::Counters;
+use super::counters::{Charge, Counters};
 use super::facts::Facts;
+use super::keyed::Key;
 use super::peer::{Direction, Peer};
 use super::verdict::Saw;
 use super::{Policy, code};
@@ -38,11 +43,13 @@ pub use blocklist::Blocklist;
 pub use callers::{AnonymousCallers, CallerBlocklist};
 pub use concurrent_calls::ConcurrentCalls;
 pub use countries::Countries;
+pub use forwarded::Forwarded;
 pub use high_risk::HighRisk;
 pub use hops::Hops;
 pub use hours::Hours;
 pub use max_duration::MaxDuration;
 pub use number_types::{NumberType, NumberTypes};
+pub use repeats::Repeats;
 
 /// How long `observe` lasts when the YAML names no end: 14 days.
 pub const OBSERVE_DEFAULT: Duration = Duration::from_secs(14 * 24 * 3600);
@@ -92,19 +99,23 @@ pub struct Opinion {
     pub objection: Option<Box<Objection>>,
     /// A cap on the time from answer.
     pub duration_max: Option<Duration>,
+    /// What the call takes if it goes on.
+    pub charges: SmallVec<[Charge; 2]>,
+    /// Who is to be barred for so long, if it is refused.
+    pub bar: Option<(Key, Duration)>,
 }
 
 impl Opinion {
     /// No objection.
     #[must_use]
-    pub const fn pass(saw: Saw) -> Self {
-        Self { saw, objection: None, duration_max: None }
+    pub fn pass(saw: Saw) -> Self {
+        Self { saw, objection: None, duration_max: None, charges: SmallVec::new(), bar: None }
     }
 
     /// An objection.
     #[must_use]
-    pub const fn refuse(saw: Saw, objection: Box<Objection>) -> Self {
-        Self { saw, objection: Some(objection), duration_max: None }
+    pub fn refuse(saw: Saw, objection: Box<Objection>) -> Self {
+        Self { objection: Some(objection), ..Self::pass(saw) }
     }
 }
 
@@ -139,6 +150,10 @@ pub enum Rule {
     CallerBlocklist(CallerBlocklist),
     /// Callers from outside who do not say who they are.
     AnonymousCallers(AnonymousCallers),
+    /// Calls that somebody here sends on.
+    Forwarded(Forwarded),
+    /// Calls that go round.
+    Repeats(Repeats),
     /// Calls at once.
     ConcurrentCalls(ConcurrentCalls),
     /// How long an answered call may last.
@@ -164,6 +179,8 @@ impl Rule {
             Self::Hours(_) => "hours",
             Self::CallerBlocklist(_) => "caller_blocklist",
             Self::AnonymousCallers(_) => "anonymous_callers",
+            Self::Forwarded(_) => "forwarded",
+            Self::Repeats(_) => "repeats",
             Self::ConcurrentCalls(_) => "concurrent_calls",
             Self::MaxDuration(_) => "max_duration",
         }
@@ -187,8 +204,35 @@ impl Rule {
             Self::Hours(hours) => hours.judge(question),
             Self::CallerBlocklist(list) => list.judge(question),
             Self::AnonymousCallers(rule) => rule.judge(question),
+            Self::Forwarded(rule) => rule.judge(question),
+            Self::Repeats(rule) => rule.judge(question),
             Self::ConcurrentCalls(cap) => cap.judge(question),
             Self::MaxDuration(cap) => cap.judge(),
+        }
+    }
+
+    /// Whether a request is of the kind that it is about; of any other it is not asked, and says nothing in its trail.
+    #[must_use]
+    pub fn is_about(&self, facts: &Facts<'_>, policy: &Policy) -> bool {
+        match self {
+            Self::Forwarded(_) => facts.forwarded.is_some(),
+            Self::Repeats(_) => facts.forwarded.is_some() || policy.is_own_number(facts.called),
+            Self::Methods
+            | Self::SecureTransport
+            | Self::Hops(_)
+            | Self::Loops
+            | Self::ForeignHost
+            | Self::Replaces
+            | Self::Blocklist(_)
+            | Self::Allowlist(_)
+            | Self::Countries(_)
+            | Self::NumberTypes(_)
+            | Self::HighRisk(_)
+            | Self::Hours(_)
+            | Self::CallerBlocklist(_)
+            | Self::AnonymousCallers(_)
+            | Self::ConcurrentCalls(_)
+            | Self::MaxDuration(_) => true,
         }
     }
 
@@ -203,7 +247,8 @@ impl Rule {
             | Self::HighRisk(_)
             | Self::Hours(_)
             | Self::CallerBlocklist(_)
-            | Self::AnonymousCallers(_) => true,
+            | Self::AnonymousCallers(_)
+            | Self::Forwarded(_) => true,
             Self::Methods
             | Self::SecureTransport
             | Self::Hops(_)
@@ -211,6 +256,7 @@ impl Rule {
             | Self::ForeignHost
             | Self::Replaces
             | Self::Allowlist(_)
+            | Self::Repeats(_)
             | Self::ConcurrentCalls(_)
             | Self::MaxDuration(_) => false,
         }
@@ -232,6 +278,8 @@ impl Rule {
             | Self::Hours(_)
             | Self::CallerBlocklist(_)
             | Self::AnonymousCallers(_)
+            | Self::Forwarded(_)
+            | Self::Repeats(_)
             | Self::ConcurrentCalls(_)
             | Self::MaxDuration(_) => false,
         }
@@ -260,6 +308,8 @@ impl Rule {
             Self::Hours(hours) => hours.describe(),
             Self::CallerBlocklist(list) => list.describe(),
             Self::AnonymousCallers(rule) => rule.describe(),
+            Self::Forwarded(rule) => rule.describe(),
+            Self::Repeats(rule) => rule.describe(),
             Self::ConcurrentCalls(cap) => cap.describe(),
             Self::MaxDuration(cap) => cap.describe(),
         }
@@ -336,6 +386,17 @@ impl Rules {
             if !self.screen.iter().any(|entry| entry.rule.name() == rule.name()) {
                 let path = format!("policy.screen.{}", rule.name());
                 self.screen.push(Entry::enforced(&path, rule));
+            }
+        }
+    }
+
+    /// Adds to `outbound` the rules about calls that are sent on and that go round, in their default form, where the YAML left
+    /// them out.
+    pub fn complete_forwarding(&mut self) {
+        for rule in [Rule::Forwarded(Forwarded::default()), Rule::Repeats(Repeats::default())] {
+            if !self.outbound.iter().any(|entry| entry.rule.name() == rule.name()) {
+                let path = format!("policy.outbound.{}", rule.name());
+                self.outbound.push(Entry::enforced(&path, rule));
             }
         }
     }

@@ -9,30 +9,32 @@ use crate::policy::compare::{longer, raised};
 
 /// Compares the rules at one place.
 pub fn rule(path: &Arc<str>, old: &Rule, new: &Rule, weaker: &mut Vec<String>) {
+    let mut says = |weaker_now: bool, what: &str| {
+        if weaker_now {
+            weaker.push(format!("{path} {what}"));
+        }
+    };
     match (old, new) {
         (Rule::Hops(old), Rule::Hops(new)) => {
             raised(&format!("the Via values that {path} bears"), old.vias_max, new.vias_max, weaker);
         }
         (Rule::Blocklist(old), Rule::Blocklist(new)) => {
-            if !new.covers(old) {
-                weaker.push(format!("{path} no longer refuses every number that it refused"));
-            }
+            says(!new.covers(old), "no longer refuses every number that it refused");
         }
         (Rule::Allowlist(old), Rule::Allowlist(new)) => {
-            if new.opens(old) {
-                weaker.push(format!("{path} lets more numbers through than before"));
-            }
+            says(new.opens(old), "lets more numbers through than before");
         }
         (Rule::Hours(old), Rule::Hours(new)) => new.beyond(old, path, weaker),
         (Rule::CallerBlocklist(old), Rule::CallerBlocklist(new)) => {
-            if !new.covers(old) {
-                weaker.push(format!("{path} no longer bars every caller that it barred"));
-            }
+            says(!new.covers(old), "no longer bars every caller that it barred");
         }
         (Rule::AnonymousCallers(old), Rule::AnonymousCallers(new)) => {
-            if !new.covers(old) {
-                weaker.push(format!("{path} lets anonymous callers through to more numbers"));
-            }
+            says(!new.covers(old), "lets anonymous callers through to more numbers");
+        }
+        (Rule::Forwarded(old), Rule::Forwarded(new)) => new.beyond(old, path, weaker),
+        (Rule::Repeats(old), Rule::Repeats(new)) => {
+            says(new.setups > old.setups, "bears more calls at once between the same two");
+            says(new.bar < old.bar, "bars a pair whose calls go round for a shorter time");
         }
         (Rule::ConcurrentCalls(old), Rule::ConcurrentCalls(new)) => {
             raised(&format!("calls at once of {path}"), old.calls_max, new.calls_max, weaker);
@@ -41,9 +43,7 @@ pub fn rule(path: &Arc<str>, old: &Rule, new: &Rule, weaker: &mut Vec<String>) {
             longer(&format!("a call in {path}"), old.duration_max, new.duration_max, weaker);
         }
         (Rule::Countries(old), Rule::Countries(new)) => {
-            for more in new.beyond(old) {
-                weaker.push(format!("{path} allows calls to {more}"));
-            }
+            new.beyond(old).for_each(|more| says(true, &format!("allows calls to {more}")));
         }
         (Rule::NumberTypes(old), Rule::NumberTypes(new)) => {
             for kind in old.refuse.iter().filter(|kind| !new.refuse.contains(kind)) {
@@ -51,9 +51,8 @@ pub fn rule(path: &Arc<str>, old: &Rule, new: &Rule, weaker: &mut Vec<String>) {
             }
         }
         (Rule::HighRisk(old), Rule::HighRisk(new)) => {
-            if new.from > old.from {
-                weaker.push(format!("{path} no longer refuses prefixes of risk {}", old.from.name()));
-            }
+            let tier = format!("no longer refuses prefixes of risk {}", old.from.name());
+            says(new.from > old.from, &tier);
         }
         (
             Rule::Methods
@@ -70,6 +69,8 @@ pub fn rule(path: &Arc<str>, old: &Rule, new: &Rule, weaker: &mut Vec<String>) {
             | Rule::Hours(_)
             | Rule::CallerBlocklist(_)
             | Rule::AnonymousCallers(_)
+            | Rule::Forwarded(_)
+            | Rule::Repeats(_)
             | Rule::ConcurrentCalls(_)
             | Rule::MaxDuration(_),
             _,
