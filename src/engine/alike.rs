@@ -72,7 +72,7 @@ pub fn keys(policy: &Policy, keyed: &Keyed, peer: &Peer, facts: &Facts<'_>, dire
             keys.extend(caller_key(policy, keyed, peer, facts.caller));
         }
         (Direction::Outbound | Direction::Transit, _) => {
-            if facts.forwarded.is_some() || policy.is_own_number(facts.called) {
+            if facts.forwarded.is_some() || repeats::calls_own(policy, facts.called) {
                 keys.push(repeats::pair(policy, keyed, peer.id, facts.caller, facts.called));
             }
         }
@@ -102,7 +102,7 @@ pub fn sent_on<'c>(
 /// own from here. Others are many calls of one caller, as a machine that tests makes them.
 #[must_use]
 pub fn again((alike, calls): (&Alike, &mut Calls), policy: &Policy, keyed: &Keyed, facts: &Facts<'_>) -> u32 {
-    if facts.forwarded.is_none() && !policy.is_own_number(facts.called) {
+    if facts.forwarded.is_none() && !repeats::calls_own(policy, facts.called) {
         return 0;
     }
     let key = repeats::pair(policy, keyed, facts.peer, facts.caller, facts.called);

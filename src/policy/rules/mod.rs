@@ -216,7 +216,7 @@ impl Rule {
     pub fn is_about(&self, facts: &Facts<'_>, policy: &Policy) -> bool {
         match self {
             Self::Forwarded(_) => facts.forwarded.is_some(),
-            Self::Repeats(_) => facts.forwarded.is_some() || policy.is_own_number(facts.called),
+            Self::Repeats(_) => facts.forwarded.is_some() || repeats::calls_own(policy, facts.called),
             Self::Methods
             | Self::SecureTransport
             | Self::Hops(_)

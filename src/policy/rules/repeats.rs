@@ -78,9 +78,15 @@ impl Repeats {
     }
 }
 
+/// Whether a call goes to a phone number of our own; a name that is served here, as testers call, is none.
+#[must_use]
+pub fn calls_own(policy: &Policy, called: &str) -> bool {
+    tail(called).is_some() && policy.is_own_number(called)
+}
+
 /// Who calls whom. Whoever calls a number of our own from here is the same, for a loop that comes back may change the caller.
 #[must_use]
 pub fn pair(policy: &Policy, keyed: &Keyed, peer: PeerId, caller: &str, called: &str) -> Key {
-    let caller = if policy.is_own_number(called) { "" } else { tail(caller).unwrap_or(caller) };
+    let caller = if calls_own(policy, called) { "" } else { tail(caller).unwrap_or(caller) };
     keyed.key(Scope::Pair, peer, &[caller, tail(called).unwrap_or(called)])
 }
