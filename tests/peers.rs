@@ -19,6 +19,8 @@ mod pairing;
 mod timers;
 #[path = "peers/tls.rs"]
 mod tls;
+#[path = "peers/transfers.rs"]
+mod transfers;
 
 use pairing::{From, Pairing, Scene, policy};
 use rig::phone::{Kind, ready};

@@ -16,13 +16,13 @@ use crate::rig::tone::{of_pcmu, share};
 use crate::rig::{Net, office};
 
 /// What the PBX says, and what the trunk says.
-const TONES: (u16, u16) = (440, 1_000);
+pub const TONES: (u16, u16) = (440, 1_000);
 /// How long they speak.
 const SPEECH: Duration = Duration::from_secs(3);
 /// Samples of the end of what was heard that must be the other's tone: what came before is how the call began.
-const JUDGED: usize = 8_000;
+pub const JUDGED: usize = 8_000;
 /// The share of it that the other's tone must have; what a codec adds is far less than the rest.
-const PURE: f64 = 0.9;
+pub const PURE: f64 = 0.9;
 
 /// A phone of a talk.
 #[derive(Debug, Clone, Copy)]
