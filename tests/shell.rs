@@ -7,6 +7,8 @@
 
 #[path = "shell/explain.rs"]
 mod explain;
+#[path = "shell/lists.rs"]
+mod lists;
 mod rig;
 
 use std::fs;

@@ -40,7 +40,7 @@ fn json(output: &Output) -> Value {
 }
 
 /// A trunk that is always busy; what came to it, line by line.
-fn busy(socket: UdpSocket) -> Receiver<String> {
+pub fn busy(socket: UdpSocket) -> Receiver<String> {
     let (sender, heard) = channel();
     std::thread::spawn(move || {
         let (mut room, mut seen) = ([0; 65_536], std::collections::BTreeSet::new());
@@ -69,7 +69,7 @@ fn busy(socket: UdpSocket) -> Receiver<String> {
 }
 
 /// The final status of one call, by its Call-ID.
-fn final_status(phone: &UdpSocket, call: &str) -> u64 {
+pub fn final_status(phone: &UdpSocket, call: &str) -> u64 {
     loop {
         let message = receive(phone);
         let status = message.strip_prefix("SIP/2.0 ").and_then(|rest| rest.get(..3)?.parse().ok());
