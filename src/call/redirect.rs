@@ -29,6 +29,8 @@ pub struct Redirect<'a> {
     pub from: &'a Arc<Peer>,
     /// The user whose password it proved.
     pub user: Option<&'a str>,
+    /// By what its INVITE came: keys that stand in it are as secret as that.
+    pub came_over: Transport,
     /// Its INVITE.
     pub invite: &'a Message,
     /// The caller as policy read it.

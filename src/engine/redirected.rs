@@ -56,7 +56,7 @@ fn wish<'a>(asked: &Redirect<'a>, payer: &'a Arc<Peer>) -> Wish<'a> {
         payer,
         hears: asked.from,
         source: asked.source,
-        transport: asked.transport,
+        transport: asked.came_over,
         request: asked.invite,
         secure: matches!(asked.invite.uri(), Some(Uri::Sip(uri)) if uri.secure),
         user: asked.user.filter(|_| !is_new),

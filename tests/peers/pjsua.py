@@ -209,6 +209,14 @@ class Phone:
         self.codecs(codecs)
         self.call.update(self.flags(pj.PJSUA_CALL_REINIT_MEDIA))
 
+    def redirect(self, uri):
+        param = self.flags()
+        param.statusCode = 302
+        contact = pj.SipHeader()
+        contact.hName, contact.hValue = "Contact", f"<{uri}>"
+        param.txOption.headers.append(contact)
+        self.call.answer(param)
+
     def transfer(self, uri):
         self.call.xfer(uri, self.flags())
 

@@ -1,4 +1,4 @@
-//! A PBX transfers a call that came in: who called and whom it is handed to hear each other, and the PBX is out of it.
+//! A PBX transfers a call that came in, or sends it on: who called and whom it is handed to hear each other, and the PBX is out of it.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn policy(certs: &Certs) -> String {
     let mobile = "  mobile:\n    side: outside\n    listener: inside\n    sources: [\"SPARE\"]\n    targets: [\"SPARE:5090\"]\n    \
                   transports: [udp]\n    plain_signalling: allow\n    media: { srtp: plain, networks: [\"SPARE\"] }\n";
     office::policy("udp", &[
-        ("#pbx", &format!("transfers: perform\n{}", plain.replace("ADDRESS", "PBX"))),
+        ("#pbx", &format!("transfers: perform\n    redirects: perform\n{}", plain.replace("ADDRESS", "PBX"))),
         ("#trunk", &format!("tls: {{ ca: \"{lab}/ca.pem\" }}\n    media: {{ srtp: required, networks: [\"TRUNK\"] }}")),
         ("#peers\n", mobile),
         ("#policy", "policy: { outbound: [blocklist: { prefixes: [\"+1900\"] }] }"),
@@ -67,15 +67,10 @@ fn hear_each_other(edge: &Edge, one: (&Phone, u16), other: (&Phone, u16)) {
     }
 }
 
-// Rows B10, C1: what may not be dialled may not be transferred to, and the call goes on; what may be is, with its speech.
-#[test]
-fn c1_a_pbx_hands_a_call_on_and_the_two_who_stay_hear_each_other() {
-    if !ready() {
-        return;
-    }
-    let net = Net(84);
+/// The edge, the PBX, the caller on the trunk, and whom the call is handed to.
+fn three(net: Net) -> (Edge, [Phone; 3]) {
     let certs = Certs::make(net);
-    let edge = Edge::start("talk-84", net, &policy(&certs));
+    let edge = Edge::start(&format!("talk-{}", net.0), net, &policy(&certs));
     let phone = |name: &str, address: String, at: (u16, String), user: &str, over: Over, tone: u16| {
         let secure = over == Over::Tls;
         let tls = secure.then(|| certs.phone(&address, &format!("{name}.example.com"))).flatten();
@@ -85,10 +80,31 @@ fn c1_a_pbx_hands_a_call_on_and_the_two_who_stay_hear_each_other() {
         let place = Place { address, port, edge: edge_at, user: user.to_owned(), over, tls, sound };
         Phone::start(Kind::Pjsua, edge.folder(), name, place)
     };
-    let mut pbx = phone("pbx", net.pbx(), (5080, net.inside()), "+12125550100", Over::Udp, TONES.0);
-    let mut trunk = phone("trunk", net.trunk(), (5090, net.outside()), "+12125550142", Over::Tls, TONES.1);
-    let mut mobile = phone("mobile", net.spare(), (5090, net.inside()), MOBILE, Over::Udp, THIRD);
+    let pbx = phone("pbx", net.pbx(), (5080, net.inside()), "+12125550100", Over::Udp, TONES.0);
+    let trunk = phone("trunk", net.trunk(), (5090, net.outside()), "+12125550142", Over::Tls, TONES.1);
+    let mobile = phone("mobile", net.spare(), (5090, net.inside()), MOBILE, Over::Udp, THIRD);
+    (edge, [pbx, trunk, mobile])
+}
 
+/// They speak, and both have heard the other.
+fn speak(edge: &Edge, trunk: &mut Phone, mobile: &mut Phone) {
+    std::thread::sleep(Duration::from_secs(3));
+    trunk.does("hang_up");
+    mobile.tells("over");
+    for phone in [&mut *trunk, &mut *mobile] {
+        phone.does("hush");
+    }
+    hear_each_other(edge, (trunk, TONES.1), (mobile, THIRD));
+}
+
+// Rows B10, C1: what may not be dialled may not be transferred to, and the call goes on; what may be is, with its speech.
+#[test]
+fn c1_a_pbx_hands_a_call_on_and_the_two_who_stay_hear_each_other() {
+    if !ready() {
+        return;
+    }
+    let net = Net(84);
+    let (edge, [mut pbx, mut trunk, mut mobile]) = three(net);
     trunk.does("dial +12125550100");
     pbx.tells("incoming");
     pbx.does("answer 200");
@@ -104,14 +120,33 @@ fn c1_a_pbx_hands_a_call_on_and_the_two_who_stay_hear_each_other() {
     mobile.tells("talking");
     while pbx.tells("transfer")["status"] != 200 {}
     pbx.tells("over");
-    std::thread::sleep(Duration::from_secs(3));
-    trunk.does("hang_up");
-    mobile.tells("over");
-    for phone in [&mut trunk, &mut mobile] {
-        phone.does("hush");
-    }
-    hear_each_other(&edge, (&trunk, TONES.1), (&mobile, THIRD));
+    speak(&edge, &mut trunk, &mut mobile);
     let records = edge.records(2);
     assert!(records.iter().any(|record| record["follows"].is_string()), "{records:#?}");
+    edge.settle(PATIENCE);
+}
+
+// Row C2: a 302 of the PBX to a premium number is refused; to one that may be called, it is called, and both speak.
+#[test]
+fn c2_a_pbx_sends_a_call_on_by_302_and_the_two_hear_each_other() {
+    if !ready() {
+        return;
+    }
+    let net = Net(85);
+    let (edge, [mut pbx, mut trunk, mut mobile]) = three(net);
+    trunk.does("dial +12125550100");
+    pbx.tells("incoming");
+    pbx.does(&format!("redirect sip:{PREMIUM}@{}", net.inside()));
+    trunk.tells_status("over", 403);
+
+    trunk.does("dial +12125550100");
+    pbx.tells("incoming");
+    pbx.does(&format!("redirect sip:{MOBILE}@{}", net.inside()));
+    mobile.tells("incoming");
+    mobile.does("answer 200");
+    mobile.tells("talking");
+    trunk.tells("talking");
+    speak(&edge, &mut trunk, &mut mobile);
+    assert_eq!(edge.records(2)[1]["forwarded_by"], "+12125550100");
     edge.settle(PATIENCE);
 }

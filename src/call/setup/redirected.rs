@@ -140,6 +140,7 @@ fn judged(
         answer,
         from: &from,
         user: core.story.caller.credential.as_deref(),
+        came_over: core.a.hop.transport,
         invite: &pending.message,
         caller: &core.story.from,
         hidden: core.story.hidden,
