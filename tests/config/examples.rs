@@ -62,7 +62,15 @@ fn every_pbx_that_is_told_what_to_dial_is_told_of_emergency_numbers() {
         for pattern in patterns {
             assert!(told.contains(pattern), "{name} does not say: {pattern}");
         }
-        assert!(told.contains("This version does not recognise them"), "{name} does not say why");
+        assert!(
+            told.contains("which works when this edge and its carriers do not"),
+            "{name} does not say why"
+        );
+        assert!(text(name).contains("    dial_plan: us\n"), "{name} has no plan that knows them");
+        assert!(
+            text(name).contains("    emergency: { \"112\": \"911\" }"),
+            "{name} sends 112 where nobody knows it"
+        );
         // An extension without a number of its own dials them, too.
         assert!(text(name).contains("    default_caller: "), "{name} refuses callers without a number");
         assert!(text(name).contains("called: [\"911\", \"112\"]"), "{name} has no route for them");
