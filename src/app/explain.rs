@@ -43,6 +43,8 @@ pub struct Explanation {
     flow: Flow,
     request: Request,
     now: Now,
+    /// How the moment was asked for, where a zone was taken for granted.
+    meant: Option<String>,
     /// As which user it was taken to have proven its password.
     user: Option<Arc<str>>,
     /// Whether the peer roams, and the address is any.
@@ -57,9 +59,9 @@ pub struct Explanation {
 pub fn explain(source: &Source, order: &Order) -> Result<Explanation, Failed> {
     let config = config::load(source, &mut Names::default(), 1).map_err(|errors| errors.to_string())?;
     let places = Places::read(source);
-    let wall = match &order.at {
-        Some(at) => when::read(at, source.today)?,
-        None => source.today,
+    let (wall, meant) = match &order.at {
+        Some(at) => when::read(at, source.today, when::zone(&config.policy))?,
+        None => (source.today, None),
     };
     let now = Now { wall, ..Clock::start().now() };
     let mut engine = engine(&config, now);
@@ -70,7 +72,18 @@ pub fn explain(source: &Source, order: &Order) -> Result<Explanation, Failed> {
     let guest = peer.is_none() && !policy.roaming(flow.listener).is_empty();
     let Some(peer) = peer else {
         let found = Explained::default();
-        return Ok(Explanation { policy, places, peer: None, flow, request, now, user: None, guest, found });
+        return Ok(Explanation {
+            policy,
+            places,
+            peer: None,
+            flow,
+            request,
+            now,
+            meant,
+            user: None,
+            guest,
+            found,
+        });
     };
     let proven = request.credential(order, &peer)?;
     let user = proven.as_ref().map(|credential| Arc::clone(&credential.user));
@@ -81,7 +94,7 @@ pub fn explain(source: &Source, order: &Order) -> Result<Explanation, Failed> {
         }
         Err(_) => engine.explain_unreadable(now, flow, &request.octets),
     };
-    Ok(Explanation { policy, places, peer: Some(peer), flow, request, now, user, guest, found })
+    Ok(Explanation { policy, places, peer: Some(peer), flow, request, now, meant, user, guest, found })
 }
 
 /// An engine as `run` makes it, with an address for every name: nobody is asked where they lead.

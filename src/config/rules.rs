@@ -151,6 +151,7 @@ fn tier(fields: &Fields<'_>, name: &str) -> Option<RiskTier> {
 /// The rule about calls that are sent on.
 fn forwarded(fields: &Fields<'_>) -> Forwarded {
     Forwarded {
+        times_max: fields.count("times"),
         allow: countries(fields),
         from: tier(fields, "risk").unwrap_or(RiskTier::Watch),
         calls_max: fields.count("calls_at_once"),

@@ -73,8 +73,9 @@ fn c4_a_call_that_is_sent_on_goes_home_without_risk_and_where_the_rule_allows_it
         rule.allow.regions.push("LV".into());
     };
     let none = |_: &mut Forwarded| {};
+    let more_often = |rule: &mut Forwarded| rule.times_max = 4;
     #[rustfmt::skip]
-    let table: [Row; 10] = [
+    let table: [Row; 11] = [
         (none, MOBILE, DIVERTED, 0),
         (none, ABROAD, "", 0),
         (none, ABROAD, DIVERTED, 39307),
@@ -86,6 +87,7 @@ fn c4_a_call_that_is_sent_on_goes_home_without_risk_and_where_the_rule_allows_it
         (from_deny, ABROAD, DIVERTED, 0),
         (none, MOBILE, "Diversion: <sip:201@x>;counter=3\r\n", 0),
         (none, MOBILE, "Diversion: <sip:201@x>;counter=3, <sip:202@x>\r\n", 39104),
+        (more_often, MOBILE, "Diversion: <sip:201@x>;counter=3, <sip:202@x>\r\n", 0),
     ];
     for (change, called, more, expected) in table {
         let seen = dials(&mut Edge::under(forwarded(change)), 1, "201", called, more);

@@ -28,6 +28,7 @@ pub fn told(explanation: &Explanation) -> String {
     let value = json!({
         "file": one.places.file(),
         "at": one.now.wall.rfc3339(),
+        "meant": one.meant,
         "asks": one.request.asks,
         "peer": one.peer.as_ref().map(|peer| &*peer.name),
         "side": one.peer.as_ref().map(|peer| match peer.side {

@@ -36,7 +36,7 @@ pub struct Order {
     /// The Request-URI
     #[arg(long, value_name = "URI", conflicts_with = "message")]
     pub uri: Option<String>,
-    /// When: RFC 3339, or a weekday and a time of day in UTC, the next that comes: "Sat 02:00"
+    /// When: RFC 3339, or a weekday and a time of day by the clock of the policy's `hours` (else UTC), the next that comes: "Sat 02:00"
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
     /// What is sent

@@ -80,7 +80,8 @@ fn asks(page: &mut Page, one: &Explanation) {
     if let Some(user) = &one.user {
         page.line("credential", &format!("{}, its password taken as shown", shown(user)));
     }
-    page.line("at", &one.now.wall.rfc3339());
+    let meant = one.meant.as_ref().map_or_else(String::new, |meant| format!(" ({meant})"));
+    page.line("at", &[one.now.wall.rfc3339(), meant].concat());
     page.line("policy", &shown(one.places.file()));
     for note in &one.request.notes {
         page.line("note", &shown(note));

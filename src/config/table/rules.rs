@@ -299,6 +299,12 @@ static FORWARDED: Section = Section {
             "the lowest tier of risk that calls may not be sent on to: deny, high or watch",
         ),
         Key::value(
+            "times",
+            Kind::Count(1, 1_000),
+            "3",
+            "how often a call may have been sent on; once more is a loop (39104)",
+        ),
+        Key::value(
             "calls_at_once",
             Kind::Count(1, 1_000_000),
             "2",

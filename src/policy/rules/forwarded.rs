@@ -17,12 +17,11 @@ use crate::policy::number::RiskTier;
 use crate::policy::verdict::Saw;
 use crate::sip::Method;
 
-/// How often a call may have been sent on; once more is a loop (39104).
-pub const TIMES_MAX: u32 = 3;
-
 /// Settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forwarded {
+    /// How often a call may have been sent on; once more is a loop (39104).
+    pub times_max: u32,
     /// Where calls may be sent on to beside home numbers without risk.
     pub allow: Countries,
     /// The lowest tier of risk that they may not be sent on to.
@@ -38,6 +37,7 @@ pub struct Forwarded {
 impl Default for Forwarded {
     fn default() -> Self {
         Self {
+            times_max: 3,
             allow: Countries::default(),
             from: RiskTier::Watch,
             calls_max: 2,
@@ -51,8 +51,8 @@ impl Forwarded {
     /// Asks the rule.
     pub(super) fn judge(&self, question: &Question<'_>) -> Opinion {
         let Some(forwarded) = question.facts.forwarded else { return Opinion::pass(Saw::Nothing) };
-        if forwarded.times > TIMES_MAX {
-            return too_often(question, forwarded);
+        if forwarded.times > self.times_max {
+            return self.too_often(question, forwarded);
         }
         if let Some(refused) = self.destination(question, forwarded) {
             return refused;
@@ -147,10 +147,11 @@ impl Forwarded {
         let abroad = if allowed.is_empty() { String::new() } else { format!(" but {}", allowed.join(", ")) };
         format!(
             "calls that are sent on from here go to no number abroad{abroad} and to none of risk {risk} (39307), at most {} at once and {} \
-             within an hour for one forwarder (39306), for {} each; one that was sent on more than {TIMES_MAX} times is a loop (39104)",
+             within an hour for one forwarder (39306), for {} each; one that was sent on more than {} times is a loop (39104)",
             self.calls_max,
             self.hourly_max,
-            time_text(self.duration_max)
+            time_text(self.duration_max),
+            self.times_max
         )
     }
 
@@ -162,6 +163,12 @@ impl Forwarded {
         if self.from > older.from {
             weaker.push(format!("{path} no longer refuses numbers of risk {}", older.from.name()));
         }
+        raised(
+            &format!("the times that {path} lets a call be sent on"),
+            older.times_max,
+            self.times_max,
+            weaker,
+        );
         raised(&format!("calls at once of one forwarder in {path}"), older.calls_max, self.calls_max, weaker);
         raised(
             &format!("calls an hour of one forwarder in {path}"),
@@ -171,18 +178,18 @@ impl Forwarded {
         );
         longer(&format!("a call that is sent on in {path}"), older.duration_max, self.duration_max, weaker);
     }
-}
 
-fn too_often(question: &Question<'_>, forwarded: facts::Forwarded<'_>) -> Opinion {
-    let saw = Saw::Count { value: forwarded.times.into(), limit: TIMES_MAX.into() };
-    let text = format!(
-        "A call of {} to {} was sent on {} times already, last by {}: machines are probably sending it to one another. Look at the \
-         forwardings of that number.",
-        named(question),
-        question.facts.called.escape_debug(),
-        forwarded.times,
-        shortened(forwarded.by).escape_debug()
-    );
-    let told = format!("it was sent on {} times", forwarded.times);
-    Opinion::refuse(saw, Objection::new(code::LOOP_DETECTED, told, text))
+    fn too_often(&self, question: &Question<'_>, forwarded: facts::Forwarded<'_>) -> Opinion {
+        let saw = Saw::Count { value: forwarded.times.into(), limit: self.times_max.into() };
+        let text = format!(
+            "A call of {} to {} was sent on {} times already, last by {}: machines are probably sending it to one another. Look at the \
+             forwardings of that number.",
+            named(question),
+            question.facts.called.escape_debug(),
+            forwarded.times,
+            shortened(forwarded.by).escape_debug()
+        );
+        let told = format!("it was sent on {} times", forwarded.times);
+        Opinion::refuse(saw, Objection::new(code::LOOP_DETECTED, told, text))
+    }
 }
