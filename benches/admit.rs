@@ -198,6 +198,7 @@ fn built(outbound: Vec<Entry>, dialling: Option<Arc<Dialling>>) -> Policy {
         rules: Rules { outbound, ..Rules::default() },
         sources: sources::Settings::default(),
         media: None,
+        ..Plan::default()
     };
     Policy::build(plan).expect("the two peers have an address each")
 }
@@ -216,6 +217,7 @@ fn facts(called: &str) -> Facts<'_> {
         caller: "201",
         caller_sent: "201",
         owned: None,
+        credential: None,
         shows: false,
         forwarded: None,
         again: 0,
@@ -267,7 +269,8 @@ fn judged_as(policy: &Policy, counters: &Counters, called: &str, number: Option<
 fn charged(policy: &Policy, counters: &mut Counters) -> bool {
     let verdict = admit(policy, counters, &facts("+12125550100"));
     let Outcome::Admit(candidates) = &verdict.outcome else { return false };
-    let held = policy.charge(counters, PBX, &verdict.charges);
+    let charges = (&verdict.charges[..], &verdict.tab);
+    let held = policy.charge(counters, &facts("+12125550100"), charges);
     let gate =
         candidates.first().map(|candidate| policy.gate(counters, PBX, candidate, &Reservation::empty()));
     held.is_ok() && gate.is_some_and(|gate| gate.is_ok())

@@ -38,6 +38,7 @@ peers:
       plain_signalling: allow, plain_media: allow }
 sites:
   office: { peers: [office-pbx, trunk], dids: ["+12125550100"], channels: 100 }
+caps: none
 routes:
   - { name: out, direction: outbound, from: [office-pbx], called: ["+*"], to: [trunk] }
 #policy

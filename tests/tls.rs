@@ -59,6 +59,7 @@ peers:
     TRUNK_TLS
 sites:
   office: { peers: [office-pbx, spare-pbx, trunk], dids: ["+12125550100"], channels: 100 }
+caps: none
 routes:
   - { name: out, direction: outbound, from: [office-pbx, spare-pbx], called: ["+*"], to: [trunk] }
   - { name: in, direction: inbound, from: [trunk], called: [did], to: [office-pbx] }

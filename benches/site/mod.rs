@@ -25,6 +25,7 @@ peers:
   trunk: { side: outside, listener: outside, sources: [203.0.113.10], targets: ["203.0.113.10:5060"], transports: [udp], plain_signalling: allow, plain_media: allow, concurrent_calls: 20000, requests_per_second: 100000, requests_burst: 100000 }
 sites:
   office: { peers: [pbx, trunk], dids: ["+12125550100"], channels: 20000 }
+caps: none
 routes:
   - { name: out, direction: outbound, from: [pbx], called: ["+*"], to: [trunk] }
 policy:

@@ -12,7 +12,7 @@ use super::offer::Offer;
 use super::provisional::{Held, TIMERS};
 use super::setup::{Setup, note_status};
 use super::talk::Talk;
-use super::{Branch, Context, Effect, Phase, Side, Timer};
+use super::{Branch, Context, Effect, Phase, Side};
 use crate::sip::{Flow, Message};
 
 impl Setup {
@@ -108,9 +108,7 @@ impl Setup {
             context.effects.push(Effect::Disarm(timer));
         }
         // The cap runs from the answer and nothing resets it.
-        context
-            .effects
-            .push(Effect::Arm { timer: Timer::Duration, at: context.now.tick.after(core.duration_max) });
+        core.arm_review(context.now.tick.after(core.duration_max), context);
         Phase::Talk(Talk::after(relays, forks.reliable.into_sent(), context))
     }
 }

@@ -15,7 +15,7 @@ use super::provisional::TIMERS;
 use super::redirect::Redirected;
 use super::setup::Setup;
 use super::talk::Talk;
-use super::{Call, Context, Effect, Phase, ServerId, Side, Timer, answer, hangup, passed, record, story};
+use super::{Call, Context, Effect, Phase, ServerId, Side, answer, hangup, passed, record, story};
 use crate::clock::Tick;
 use crate::media::anchor::Voice;
 use crate::policy::{Peer, PeerId, Policy};
@@ -186,7 +186,7 @@ impl Call {
         core.duration_max = core.duration_max.min(until.since(context.now.tick));
         core.answered_at = context.now.tick;
         let at = context.now.tick.after(core.duration_max);
-        context.effects.push(Effect::Arm { timer: Timer::Duration, at });
+        core.arm_review(at, context);
         if let Phase::Talk(talk) = &self.phase {
             talk.joined(core, Side::A, context);
         }
@@ -218,7 +218,7 @@ impl Setup {
             context.effects.push(Effect::Disarm(timer));
         }
         let at = context.now.tick.after(core.duration_max);
-        context.effects.push(Effect::Arm { timer: Timer::Duration, at });
+        core.arm_review(at, context);
         context.effects.push(Effect::Placed(200));
         Phase::Talk(Talk::after(relays, forks.reliable.into_sent(), context))
     }

@@ -110,7 +110,7 @@ impl Talk {
         // The shorter of both times is left.
         let until = until.min(core.answered_at.after(core.duration_max));
         core.duration_max = until.since(core.answered_at);
-        context.effects.push(Effect::Arm { timer: Timer::Duration, at: until });
+        core.arm_review(until, context);
         let Some((invite, voice)) = speech else {
             return self.end(core, &unmerged(), None, context);
         };

@@ -36,6 +36,7 @@ mod refer;
 mod refresh;
 mod relay;
 pub mod reliable;
+mod reviewed;
 pub mod rewrite;
 pub mod session_timer;
 mod setup;
@@ -57,8 +58,11 @@ use std::sync::Arc;
 use crate::clock::{Now, Tick};
 use crate::media::order::Fingerprint;
 use crate::media::ports::Ports;
+use crate::policy::meter::Meter;
 use crate::policy::number::Known;
-use crate::policy::{Parties, Peer, Place, Policy, Refusal, Reservation, Trail, code, route::Candidate};
+use crate::policy::{
+    Code, Parties, Peer, Place, Policy, Refusal, Reservation, Trail, code, route::Candidate,
+};
 use crate::sip::{Flow, ListenerId, Message, Transport};
 
 pub use effect::{Effect, Effects};
@@ -163,8 +167,22 @@ pub trait Gate {
         asked: &redirect::Transfer<'_>,
         draw: u64,
     ) -> Result<Box<redirect::Redirected>, Box<Refusal>>;
+    /// Looks at what a live call uses: when to look again, if ever.
+    ///
+    /// # Errors
+    /// The limit that lets it go no further.
+    fn meter(&mut self, now: Now, meter: &mut Meter) -> Result<Option<Tick>, Box<Over>>;
     /// A target answered a call: as one that works, or not (`failed` says so by itself).
     fn noted(&mut self, now: Now, candidate: &Candidate, parties: Parties, served: bool);
+}
+
+/// A limit that lets a live call go no further.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Over {
+    /// The alert.
+    pub code: Code,
+    /// What the admin is told, with the cure.
+    pub words: String,
 }
 
 /// What a transition may use besides the event.
@@ -463,6 +481,6 @@ mod tests {
     fn a_call_is_small_enough_to_hold_many() {
         // A held call must stay below 3 kB with what it points to; this is the part that is always there.
         let bytes = size_of::<Call>() + size_of::<core::Core>();
-        assert!(bytes <= 1_232, "{bytes} bytes");
+        assert!(bytes <= 1_280, "{bytes} bytes");
     }
 }

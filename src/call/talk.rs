@@ -18,7 +18,6 @@ use super::relay::decline;
 use super::reliable::Sent;
 use super::update::{self, Course};
 use super::{Branch, Context, Effect, Event, Failure, Phase, Relays, ServerId, Side, Timer};
-use crate::policy::{Live, Review, review};
 use crate::sip::{Flow, Message, Method};
 
 /// The phase.
@@ -397,27 +396,5 @@ impl Talk {
             Timer::KeepAlive | Timer::Try | Timer::Progress | Timer::Parting | Timer::Linger => {}
         }
         Phase::Talk(self)
-    }
-
-    /// The policy's third stage: whether the call may go on.
-    fn reviewed(self, core: &mut Core, context: &mut Context<'_>) -> Phase {
-        let live = Live { peer: core.a.peer.id, answered: core.answered_at, duration_max: core.duration_max };
-        match review(&live, context.now.tick) {
-            Review::GoesOn(at) => {
-                context.effects.push(Effect::Arm { timer: Timer::Duration, at });
-                Phase::Talk(self)
-            }
-            Review::End(code) => {
-                let words =
-                    "the call reached the longest time the policy allows and was ended (`max_duration`)";
-                core.alert(code, words, None, context);
-                let ending = Ending {
-                    code: Some(code.number),
-                    reason: reason_text("maximum duration reached"),
-                    ..Ending::new(EndedBy::Edge, Disposition::Answered, 200, code.name)
-                };
-                self.end(core, &ending, None, context)
-            }
-        }
     }
 }

@@ -19,7 +19,7 @@ use super::refer::{Asked, Replaces};
 use super::relay::decline;
 use super::talk::Talk;
 use super::{Call, Context, Effect, Phase, ServerId, Side, passed};
-use crate::policy::PeerSide;
+use crate::policy::{PeerSide, Reservation};
 use crate::sip::{Flow, HeaderName, Message, Method};
 
 /// Seconds that who asked is told to wait for the outcome at most.
@@ -251,7 +251,12 @@ impl Talk {
         let follows = core.story.id;
         let leg = core.leg_mut(carried.by.other());
         let left = leg.left_behind();
-        let leg = std::mem::replace(leg, left);
+        let mut leg = std::mem::replace(leg, left);
+        if leg.peer.side == PeerSide::Outside {
+            // The trunk's leg goes on, and so does what it costs.
+            let ran = core.leg_mut(carried.by).reservations.iter_mut().map(Reservation::take_meters);
+            leg.reservations.extend(ran);
+        }
         let why = format!("transferred to {}", carried.to);
         let ending = Ending::new(carried.by.party(), Disposition::Answered, 200, &why);
         (hangup::part(core, &ending, context), Some(Handed { leg, until, speech, follows }))

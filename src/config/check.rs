@@ -2,6 +2,7 @@
 //!
 //! Owns the words of `ringfence check`. Refuses to decide anything. Read first: DESIGN.md §1, law 2; §4.
 
+mod caps;
 mod peers;
 
 use std::fmt;
@@ -103,6 +104,7 @@ fn chapters(config: &Config) -> Vec<(&'static str, Vec<String>)> {
         ("Who may call whom", routes(policy)),
         ("What is asked of every request", policy.rules.screen.iter().map(ruled).collect()),
         ("What is asked of every call", stages(policy)),
+        ("How much at most", caps::sentences(policy)),
         ("Strangers", strangers(policy)),
         ("Limits and times", limits(config)),
         ("Where it tells", outputs(config)),

@@ -126,6 +126,7 @@ fn called(policy: &Policy, located: &Located, peer: &Peer, number: &str, read: O
         caller: "",
         caller_sent: "",
         owned: None,
+        credential: None,
         hidden: false,
         shows: false,
         forwarded: None,

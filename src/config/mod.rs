@@ -5,6 +5,7 @@
 
 mod caller_rules;
 mod callers;
+mod caps;
 mod changes;
 pub mod check;
 mod credentials;
@@ -275,6 +276,7 @@ fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u6
     let routes = routes::routes(root, &by_name);
     let lists = lists::Lists::new(source);
     let rules = rules::rules(root, &lists, &by_name);
+    let limits = caps::limits(root);
     let sources = rules::strangers(root);
     let engine = settings::engine(root);
     let net = settings::net(root);
@@ -295,7 +297,7 @@ fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u6
         return None;
     }
     let media = cast.media.and_then(|media| media.value);
-    let mut plan = Plan { generation, rules, sources, media, ..Plan::default() };
+    let mut plan = Plan { generation, rules, sources, media, limits, ..Plan::default() };
     plan.listeners.resize_with(names.listeners(), || None);
     plan.peers.resize_with(names.peers(), || None);
     for listener in cast.listeners {

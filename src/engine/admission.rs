@@ -124,7 +124,7 @@ impl Engine {
                 let charged = if facts.emergency {
                     Ok(policy.charge_emergency(&mut self.counters, charges))
                 } else {
-                    policy.charge(&mut self.counters, facts.peer, charges)
+                    policy.charge(&mut self.counters, facts, (charges, &verdict.tab))
                 };
                 match charged {
                     Ok(reservation) => {

@@ -13,9 +13,10 @@ use super::trouble::{Troubles, Turn};
 use super::witness::Whose;
 use super::{Output, redirected, referred};
 use crate::call::redirect::{Redirect, Redirected, Transfer};
-use crate::call::{Closed, Failure, Gate, PAUSE_MIN, Pause, Urge};
+use crate::call::{Closed, Failure, Gate, Over, PAUSE_MIN, Pause, Urge};
 use crate::clock::{Now, Tick, time_text};
 use crate::policy::alert::Alert;
+use crate::policy::meter::Meter;
 use crate::policy::pace::{Line, NoPlace};
 use crate::policy::route::Candidate;
 use crate::policy::{Counters, Located, Pace, Parties, PeerId, Place, Policy, Refusal, Reservation, code};
@@ -313,6 +314,31 @@ impl Gate for EdgeGate<'_> {
         draw: u64,
     ) -> Result<Box<Redirected>, Box<Refusal>> {
         referred::judge(self, now, asked, draw)
+    }
+
+    fn meter(&mut self, now: Now, meter: &mut Meter) -> Result<Option<Tick>, Box<Over>> {
+        let (policy, ledger) = (self.policy, &mut self.counters.ledger);
+        let channels = policy.peer(self.from).map_or(1, |peer| policy.channels_of(peer));
+        let block = |place| policy.limits.block(place, channels);
+        let reading = meter.read(ledger, now.tick, block);
+        for met in &reading.took {
+            let Some(limit) = policy.limits.cap(met.limit) else { continue };
+            if limit.warns(channels, met.before, met.after) {
+                let whose = ledger.whose(met.key);
+                let words = limit.warning_of(whose, (met.after, block(met.limit)), policy.rates.currency());
+                let mut alert = Alert::new(limit.what.code(), now.wall, words);
+                alert.rule = Some(Arc::clone(&limit.path));
+                alert.about = Some(whose.to_owned().into());
+                self.outputs.push_back(Output::Alert(Box::new(alert)));
+            }
+        }
+        match reading.over.and_then(|met| Some((met, policy.limits.cap(met.limit)?))) {
+            None => Ok(reading.next),
+            Some((met, limit)) => {
+                let words = limit.ended(ledger.whose(met.key), block(met.limit), policy.rates.currency());
+                Err(Box::new(Over { code: limit.what.code(), words }))
+            }
+        }
     }
 
     fn noted(&mut self, now: Now, candidate: &Candidate, parties: Parties, served: bool) {

@@ -250,6 +250,7 @@ impl Engine {
 
     /// One input. Drain `poll_output` afterwards until it says `Wait`.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        self.counters.ledger.tell(now);
         match input {
             Input::Frame { flow, frame } => self.frame(now, flow, frame),
             Input::Broken { flow, malformed } => self.broken(now, &flow, &malformed),

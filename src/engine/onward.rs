@@ -153,6 +153,7 @@ impl Wish<'_> {
             replaces: false,
             caller: self.caller,
             caller_sent: self.caller,
+            credential: self.user,
             owned: proven.and_then(|credential| credential.owned.as_deref()),
             hidden: (self.hidden || read.hides()) && !emergency,
             shows: self.shows && !read.hides() && !emergency,
@@ -187,7 +188,9 @@ impl Wish<'_> {
         let reservation = match (self.performs, facts.emergency) {
             (false, _) => None,
             (true, true) => Some(gate.policy.charge_emergency(gate.counters, &verdict.charges)),
-            (true, false) => Some(gate.policy.charge(gate.counters, facts.peer, &verdict.charges)?),
+            (true, false) => {
+                Some(gate.policy.charge(gate.counters, facts, (&verdict.charges, &verdict.tab))?)
+            }
         };
         gate.outputs.extend(verdict.alerts.into_iter().map(Output::Alert));
         let mut trail = verdict.trail;

@@ -77,6 +77,8 @@ pub struct Gauges {
     pub watched: usize,
     /// Calls held by `peer NAME` and channels by `site NAME`, zero ones left out.
     pub reserved: Vec<(String, u32)>,
+    /// Accounts of caps of which live calls hold something.
+    pub drawn_on: usize,
 }
 
 /// The ports for media.
@@ -223,6 +225,7 @@ impl Engine {
             timers: self.transactions.timers() + self.deadlines.len(),
             watched: self.watched(),
             reserved: self.counters.gauges().collect(),
+            drawn_on: self.counters.ledger.holding(),
         };
         let counts = self.counts.named().into_iter().chain(self.sources.counts().named());
         let counts = counts.map(|(name, count)| (name.to_owned(), count));

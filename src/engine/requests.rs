@@ -171,7 +171,7 @@ impl Engine {
         if arrived.is_unproven() && self.dialog_of(arrived).is_none() {
             return self.unknown_dialog(now, arrived, server);
         }
-        let facts = self.facts(now, arrived, "", "");
+        let facts = self.facts(now, arrived, ("", ""));
         if let Some(judged) = self.screened(now, arrived, server, &facts, Judged::default()) {
             self.within_dialog(now, arrived, server, judged);
         }
@@ -227,9 +227,9 @@ impl Engine {
         };
         let arrived = &Arrived { proven: credential.as_ref(), ..*arrived };
         let unread = users.fault.take().filter(|_| !emergency);
-        let mut facts = self.facts(now, arrived, users.caller(), users.called());
+        let mut facts = self.facts(now, arrived, (users.caller(), users.called()));
         users.complete(emergency, &mut facts);
-        facts.owned = credential.as_deref().and_then(|credential| credential.owned.as_deref());
+        facts.shows_password_of(credential.as_deref());
         let judged = Judged::of(credential.as_deref(), users.number(arrived.peer));
         let Some(mut judged) = self.screened(now, arrived, server, &facts, judged) else { return };
         let mut fault = unread.map(|unread| judged.mismatch(unread));
@@ -376,8 +376,7 @@ impl Engine {
         &mut self,
         now: Now,
         arrived: &Arrived<'a>,
-        caller: &'a str,
-        called: &'a str,
+        (caller, called): (&'a str, &'a str),
     ) -> Facts<'a> {
         let message = arrived.message;
         let request_host = match message.uri() {
@@ -399,6 +398,7 @@ impl Engine {
             caller,
             caller_sent: caller,
             owned: None,
+            credential: None,
             shows: false,
             forwarded: None,
             again: 0,

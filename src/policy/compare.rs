@@ -36,6 +36,7 @@ pub fn compare(old: &Policy, new: &Policy) -> Vec<String> {
     rules("outbound", &old.rules.outbound, &new.rules.outbound, &mut weaker);
     rules("inbound", &old.rules.inbound, &new.rules.inbound, &mut weaker);
     rules("internal", &old.rules.internal, &new.rules.internal, &mut weaker);
+    new.limits.beyond(&old.limits, new.rates.currency(), &mut weaker);
     routes(&old.routes, &new.routes, &mut weaker);
     strangers(&old.sources, &new.sources, &mut weaker);
     weaker

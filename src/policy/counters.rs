@@ -10,6 +10,8 @@ use smallvec::SmallVec;
 
 use super::Policy;
 use super::keyed::{Key, Keyed};
+use super::ledger::Ledger;
+use super::meter::Meter;
 use super::peer::{PeerId, SiteId};
 use crate::clock::Tick;
 
@@ -67,39 +69,71 @@ impl Held {
 
 /// Units of gauges (a call's places on one leg); dropping it gives each unit back, exactly once.
 #[derive(Debug)]
-pub struct Reservation(SmallVec<[Held; 2]>);
+pub struct Reservation {
+    units: SmallVec<[Held; 2]>,
+    /// What runs while the call is up; nearly always none or one.
+    meters: Option<Box<SmallVec<[Meter; 1]>>>,
+}
 
 impl Reservation {
     /// Holds what both held.
     #[must_use]
     pub fn with(mut self, mut other: Self) -> Self {
-        self.0.append(&mut other.0);
+        self.units.append(&mut other.units);
+        match (&mut self.meters, other.meters.take()) {
+            (Some(meters), Some(mut others)) => meters.append(&mut others),
+            (meters @ None, others) => *meters = others,
+            (Some(_), None) => {}
+        }
         self
     }
 
     /// A reservation of nothing.
     #[must_use]
     pub fn empty() -> Self {
-        Self(SmallVec::new())
+        Self::of(SmallVec::new())
+    }
+
+    fn of(units: SmallVec<[Held; 2]>) -> Self {
+        Self { units, meters: None }
+    }
+
+    /// Holds what the meter draws on, too.
+    #[must_use]
+    pub fn metered(mut self, meter: Meter) -> Self {
+        self.meters.get_or_insert_default().push(meter);
+        self
+    }
+
+    /// What runs while the call is up.
+    pub fn meters(&mut self) -> impl Iterator<Item = &mut Meter> {
+        self.meters.iter_mut().flat_map(|meters| meters.iter_mut())
+    }
+
+    /// The meters alone, for a leg that goes on without the call that it was made in.
+    #[must_use]
+    pub fn take_meters(&mut self) -> Self {
+        Self { units: SmallVec::new(), meters: self.meters.take() }
     }
 
     /// A second holder of the same units: they are given back when both are dropped.
     #[must_use]
     pub fn share(self) -> (Self, Self) {
-        let units = self.0.into_iter().map(|held| match held {
+        let meters = self.meters;
+        let units = self.units.into_iter().map(|held| match held {
             Held::Alone(unit) => Arc::new(unit),
             Held::Together(unit) => unit,
         });
         let (one, other) =
             units.map(|unit| (Held::Together(Arc::clone(&unit)), Held::Together(unit))).unzip();
-        (Self(one), Self(other))
+        (Self { units: one, meters }, Self::of(other))
     }
 
     /// The unit of a gauge, if it is one of those that may be shared.
     fn shared(&self, gauge: &Arc<AtomicU32>) -> Option<Self> {
-        self.0.iter().find(|held| held.is_of(gauge)).and_then(|held| match held {
+        self.units.iter().find(|held| held.is_of(gauge)).and_then(|held| match held {
             Held::Alone(_) => None,
-            Held::Together(unit) => Some(Self(SmallVec::from_iter([Held::Together(Arc::clone(unit))]))),
+            Held::Together(unit) => Some(Self::of(SmallVec::from_iter([Held::Together(Arc::clone(unit))]))),
         })
     }
 }
@@ -117,6 +151,8 @@ pub struct Counters {
     channels: Vec<Option<Gauge>>,
     /// What is counted by numbers.
     pub keyed: Keyed,
+    /// What is counted for caps.
+    pub ledger: Ledger,
 }
 
 impl Counters {
@@ -134,7 +170,7 @@ impl Counters {
     /// Counts whose keys nobody outside can work out.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { keyed: Keyed::new(seed), ..Self::default() }
+        Self { keyed: Keyed::new(seed), ledger: Ledger::new(seed.rotate_left(32)), ..Self::default() }
     }
 
     fn gauge(&self, charge: Charge) -> Option<&Arc<AtomicU32>> {
@@ -185,7 +221,7 @@ impl Counters {
         }
         let more = |held: u32| if held < limit { held.checked_add(1) } else { None };
         match gauge.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
-            Ok(_) => Ok(Reservation(SmallVec::from_iter([Held::Alone(Unit(gauge))]))),
+            Ok(_) => Ok(Reservation::of(SmallVec::from_iter([Held::Alone(Unit(gauge))]))),
             Err(value) => Err(Full { charge, value, limit }),
         }
     }

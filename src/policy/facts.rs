@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 
+use super::credential::Credential;
 use super::located::Located;
 use super::number::Number;
 use super::owned::Owned;
@@ -55,6 +56,8 @@ pub struct Facts<'a> {
     pub caller_sent: &'a str,
     /// The numbers that the credential which it proved may show, where they are others than its peer's.
     pub owned: Option<&'a Owned>,
+    /// The user whose password it proved.
+    pub credential: Option<&'a str>,
     /// Whether the caller asks not to be shown (RFC 3323). Rules see the caller all the same.
     pub hidden: bool,
     /// Whether the caller dialled a prefix that asks to be shown, whatever its phone is set to.
@@ -87,7 +90,13 @@ pub struct Facts<'a> {
     pub target: Option<PeerId>,
 }
 
-impl Facts<'_> {
+impl<'a> Facts<'a> {
+    /// Enters whose password the request proved.
+    pub fn shows_password_of(&mut self, credential: Option<&'a Credential>) {
+        self.credential = credential.map(|one| &*one.user);
+        self.owned = credential.and_then(|one| one.owned.as_deref());
+    }
+
     /// Whether it asks for a new dialog.
     #[must_use]
     pub fn opens_dialog(&self) -> bool {

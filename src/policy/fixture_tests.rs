@@ -126,6 +126,7 @@ pub(crate) fn plan() -> Plan {
         rules: Rules::default(),
         sources: super::sources::Settings::default(),
         media: None,
+        ..Plan::default()
     }
 }
 
@@ -165,6 +166,7 @@ pub(crate) fn facts() -> Facts<'static> {
         caller: "201",
         caller_sent: "201",
         owned: None,
+        credential: None,
         shows: false,
         forwarded: None,
         again: 0,

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::peer::PeerId;
+use super::window::{self, Window};
 use crate::clock::Tick;
 
 /// Keys of a kind at once. Past it those go that count nothing any more, and of windows, then the oldest eighth: such a key
@@ -18,10 +19,6 @@ pub const KEYS_MAX: usize = 65_536;
 
 /// Pairs that are barred at once; the one whose time ends first makes room.
 pub const BARS_MAX: usize = 1_024;
-
-/// Slices of a window. One more than it is long, so that none is shorter than it says: a window never lets more through than
-/// its limit, wherever it begins.
-const SLICES: usize = 13;
 
 /// What a key is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,39 +35,17 @@ pub enum Scope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(u64);
 
-/// Calls that began within the last while.
-#[derive(Debug, Clone, Copy)]
-struct Window {
-    /// The number of the newest slice.
-    newest: u64,
-    counts: [u16; SLICES],
-}
-
-impl Window {
-    /// What was counted in the window that ends in this slice.
-    fn sum(&self, slice: u64) -> u32 {
-        let age = slice.saturating_sub(self.newest);
-        let kept = u64::try_from(SLICES).unwrap_or(u64::MAX).saturating_sub(age);
-        let kept = usize::try_from(kept).unwrap_or(SLICES);
-        let newest = usize::try_from(self.newest % SLICES as u64).unwrap_or(0);
-        (0..kept)
-            .filter_map(|back| self.counts.get((newest + SLICES - back) % SLICES))
-            .map(|count| u32::from(*count))
-            .sum()
+impl Key {
+    /// A key by its bits.
+    #[must_use]
+    pub const fn of(bits: u64) -> Self {
+        Self(bits)
     }
 
-    fn count(&mut self, slice: u64) {
-        let gone = usize::try_from(slice.saturating_sub(self.newest)).unwrap_or(SLICES).min(SLICES);
-        self.newest = self.newest.max(slice);
-        let newest = usize::try_from(self.newest % SLICES as u64).unwrap_or(0);
-        for back in 0..gone {
-            if let Some(count) = self.counts.get_mut((newest + SLICES - back) % SLICES) {
-                *count = 0;
-            }
-        }
-        if let Some(count) = self.counts.get_mut(newest) {
-            *count = count.saturating_add(1);
-        }
+    /// Its bits.
+    #[must_use]
+    pub const fn bits(self) -> u64 {
+        self.0
     }
 }
 
@@ -87,8 +62,7 @@ pub struct Keyed {
 pub const WINDOW: Duration = Duration::from_secs(3_600);
 
 fn slice(now: Tick) -> u64 {
-    let twelfth = WINDOW / 12;
-    now.micros() / u64::try_from(twelfth.as_micros()).unwrap_or(u64::MAX).max(1)
+    window::slice(now.micros(), WINDOW)
 }
 
 impl Keyed {
@@ -126,7 +100,8 @@ impl Keyed {
     /// Calls of a key that began within the last hour.
     #[must_use]
     pub fn lately(&self, key: Key, now: Tick) -> u32 {
-        self.windows.get(&key).map_or(0, |window| window.sum(slice(now)))
+        let sum = self.windows.get(&key).map_or(0, |window| window.sum(slice(now)));
+        u32::try_from(sum).unwrap_or(u32::MAX)
     }
 
     /// Counts one that begins now.
@@ -135,13 +110,13 @@ impl Keyed {
         if self.windows.len() >= KEYS_MAX && !self.windows.contains_key(&key) {
             self.windows.retain(|_, window| window.sum(now) > 0);
             if self.windows.len() >= KEYS_MAX {
-                let mut ages: Vec<u64> = self.windows.values().map(|window| window.newest).collect();
+                let mut ages: Vec<u64> = self.windows.values().map(|window| window.newest()).collect();
                 let (_, oldest, _) = ages.select_nth_unstable(KEYS_MAX / 8);
                 let oldest = *oldest;
-                self.windows.retain(|_, window| window.newest > oldest);
+                self.windows.retain(|_, window| window.newest() > oldest);
             }
         }
-        self.windows.entry(key).or_insert(Window { newest: now, counts: [0; SLICES] }).count(now);
+        self.windows.entry(key).or_insert(Window::new(now)).add(now, 1);
     }
 
     /// Until when a key is barred.

@@ -18,11 +18,15 @@ pub mod guard;
 pub mod identity;
 pub mod index;
 pub mod keyed;
+pub mod ledger;
+pub mod limits;
 pub mod locate;
 pub mod located;
 pub mod lockout;
 pub mod login;
 pub mod media;
+pub mod meter;
+pub mod money;
 pub mod names;
 pub mod nonce;
 pub mod number;
@@ -31,6 +35,7 @@ pub mod pace;
 pub mod parties;
 pub mod peer;
 pub mod proofs;
+pub mod rates;
 pub mod refusal;
 pub mod register;
 pub mod route;
@@ -42,6 +47,7 @@ mod strangers;
 mod table;
 pub mod unlock;
 pub mod verdict;
+pub mod window;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -86,6 +92,10 @@ pub struct Plan {
     pub sources: sources::Settings,
     /// Where media is received; `None` carries descriptions as they come.
     pub media: Option<media::SiteMedia>,
+    /// How much of whom.
+    pub limits: limits::Limits,
+    /// What calls cost.
+    pub rates: rates::Rates,
 }
 
 /// A whole, checked policy: built once by `config`, shared read-only; a reload builds another.
@@ -107,6 +117,10 @@ pub struct Policy {
     pub sources: sources::Settings,
     /// Where media is received; `None` carries descriptions as they come.
     pub media: Option<media::SiteMedia>,
+    /// How much of whom.
+    pub limits: limits::Limits,
+    /// What calls cost.
+    pub rates: rates::Rates,
     /// Longest-prefix index from (listener, address) to peer.
     pub index: Index,
     own_addresses: Vec<IpAddr>,
@@ -123,7 +137,18 @@ impl Policy {
     /// Builds a policy. Peers whose identical sources meet on one listener are an error; nested ones stand in
     /// `Policy::index.nested()`.
     pub fn build(plan: Plan) -> Result<Self, Vec<Overlap>> {
-        let Plan { generation, listeners, peers, mut sites, mut routes, mut rules, sources, media } = plan;
+        let Plan {
+            generation,
+            listeners,
+            peers,
+            mut sites,
+            mut routes,
+            mut rules,
+            sources,
+            media,
+            limits,
+            rates,
+        } = plan;
         let index = Index::build(&peers)?;
         rules.complete();
         if peers.iter().flatten().any(|peer| peer.dialling.is_some()) {
@@ -155,6 +180,8 @@ impl Policy {
             rules,
             sources,
             media,
+            limits,
+            rates,
             index,
             own_addresses,
             own_names,
@@ -185,6 +212,12 @@ impl Policy {
     #[must_use]
     pub fn listener(&self, id: crate::sip::ListenerId) -> Option<&Listener> {
         self.listeners.get(usize::from(id.0))?.as_ref()
+    }
+
+    /// The channels of a peer's site; of a peer without one, its own calls at once.
+    #[must_use]
+    pub fn channels_of(&self, peer: &Peer) -> u32 {
+        peer.site.and_then(|site| self.site(site)).map_or(peer.concurrent_calls_max, |site| site.channels)
     }
 
     /// A site of this policy.

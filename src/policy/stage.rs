@@ -11,6 +11,8 @@ use smallvec::SmallVec;
 use super::alert::{Alert, Code};
 use super::counters::{Charge, Counters, Full, Reservation};
 use super::facts::Facts;
+use super::limits::{Limits, Tab};
+use super::meter::Meter;
 use super::owned::{Callers, Presented};
 use super::peer::{Direction, Peer, PeerId, PeerSide};
 use super::refusal::Refusal;
@@ -35,6 +37,7 @@ impl Verdict {
             named: false,
             presented: Presented::Caller,
             charges: SmallVec::new(),
+            tab: Tab::default(),
             alerts: SmallVec::new(),
             bar: None,
             trail: SmallVec::new(),
@@ -171,7 +174,11 @@ pub fn admit(policy: &Policy, counters: &Counters, facts: &Facts<'_>) -> Verdict
         return verdict;
     }
     let Some(claim) = presented(&mut verdict, &question, routed.direction) else { return verdict };
+    let way = routed.direction;
     let Some(candidates) = written(&mut verdict, &question, routed, claim) else { return verdict };
+    if !capped(&mut verdict, &question, way) {
+        return verdict;
+    }
     if *facts.method == Method::Invite && !charge(&mut verdict, &question) {
         return verdict;
     }
@@ -283,6 +290,41 @@ fn unwritable(
     Some(("caller_format", Objection::new(code::CALLER_INVALID, told, text)))
 }
 
+/// The caps of whoever calls, and of where the call goes; whether all have room.
+fn capped(verdict: &mut Verdict, question: &Question<'_>, direction: Direction) -> bool {
+    if !Limits::count(question, direction) {
+        return true;
+    }
+    let policy = question.policy;
+    let priced = policy.rates.price(question.facts, question.peer);
+    if let Some(lasting) = policy.limits.lasting(priced.class) {
+        let limit = lasting.duration_max.as_secs();
+        let saw = Saw::Count { value: 0, limit };
+        verdict.trail.push(Step { rule: Arc::clone(&lasting.path), saw, said: Said::Pass });
+        verdict.duration_max = verdict.duration_max.min(lasting.duration_max);
+    }
+    let channels = policy.channels_of(question.peer);
+    let tab = policy.limits.ask(question, (priced.rate, priced.class), |asked| {
+        let limit = asked.limit;
+        let fits = asked.after <= asked.block;
+        let saw = Saw::Count { value: asked.before, limit: asked.block };
+        let said = if fits { Said::Pass } else { Said::Refuse };
+        verdict.trail.push(Step { rule: Arc::clone(&limit.path), saw, said });
+        if !fits {
+            verdict.refuse(&limit.path, question, *limit.objection(question, asked));
+        } else if limit.warns(channels, asked.before, asked.after) {
+            let text = limit.warning(question, asked.after, asked.block);
+            verdict.alert(&limit.path, question, limit.what.code(), text, None);
+        }
+        fits
+    });
+    match tab {
+        Some(tab) => verdict.tab = tab,
+        None => return false,
+    }
+    true
+}
+
 /// The caps of the calling side; whether all have room.
 fn charge(verdict: &mut Verdict, question: &Question<'_>) -> bool {
     let (policy, counters) = (question.policy, question.counters);
@@ -331,10 +373,35 @@ impl Policy {
     pub fn charge(
         &self,
         counters: &mut Counters,
-        from: PeerId,
-        charges: &[Charge],
+        facts: &Facts<'_>,
+        (charges, tab): (&[Charge], &Tab),
     ) -> Result<Reservation, Refused> {
-        self.reserve(counters, charges, &Reservation::empty()).map_err(|full| self.full(from, full))
+        let held = self.reserve(counters, charges, &Reservation::empty());
+        let held = held.map_err(|full| self.full(facts.peer, full))?;
+        let Some(peer) = self.peer(facts.peer) else { return Ok(held) };
+        match self.meter(counters, &Question { policy: self, counters: None, facts, peer }, tab) {
+            Ok(None) => Ok(held),
+            Ok(Some(meter)) => Ok(held.metered(meter)),
+            Err(code) => Err(Box::new(self.refusal(facts.peer, code, "no account is free".to_owned()))),
+        }
+    }
+
+    /// Draws on the accounts of the caps; the alert's code of the one that has no room for one more.
+    fn meter(
+        &self,
+        counters: &mut Counters,
+        question: &Question<'_>,
+        tab: &Tab,
+    ) -> Result<Option<Meter>, Code> {
+        let now = question.facts.now.tick;
+        let mut meter = Meter::new(tab.rate, &counters.ledger);
+        for (place, key) in &tab.lines {
+            let Some(limit) = self.limits.caps.get(usize::from(*place)) else { continue };
+            if !limit.draw(&mut meter, counters, question, (*place, *key), now) {
+                return Err(limit.what.code());
+            }
+        }
+        Ok((!meter.is_empty()).then_some(meter))
     }
 
     /// The gate of one target, asked each time a call turns to it: the cap of the peer that is called and the channels of

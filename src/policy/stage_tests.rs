@@ -291,7 +291,7 @@ fn c8_caps_hold_exactly_and_every_place_comes_back() {
     for held in 0..3 {
         let verdict = admit(&policy, &counters, &facts());
         assert_eq!(refused(&verdict), None, "{held} of 3");
-        let caller = policy.charge(&mut counters, PBX, &verdict.charges).unwrap();
+        let caller = policy.charge(&mut counters, &facts(), (&verdict.charges, &verdict.tab)).unwrap();
         calls.push((caller, policy.gate(&mut counters, PBX, &candidate, &Reservation::empty()).unwrap()));
     }
     let verdict = admit(&policy, &counters, &facts());
@@ -319,7 +319,7 @@ fn c8_channels_of_the_site_hold_over_all_its_trunks_and_a_refused_gate_takes_not
     let at = |peer| at(&policy, peer);
     let verdict = admit(&policy, &counters, &inbound());
     assert_eq!(verdict.charges.as_slice(), [Charge::Call(TRUNK), Charge::Channel(OFFICE)]);
-    let incoming = policy.charge(&mut counters, TRUNK, &verdict.charges).unwrap();
+    let incoming = policy.charge(&mut counters, &inbound(), (&verdict.charges, &verdict.tab)).unwrap();
     let outgoing = policy.gate(&mut counters, PBX, &at(SPARE), &Reservation::empty()).unwrap();
     assert!(policy.gate(&mut counters, PBX, &at(SPARE), &Reservation::empty()).is_err());
     assert_eq!(counters.held(Charge::Call(SPARE)), 1, "what did not fit whole is not held in part");
@@ -338,7 +338,7 @@ fn c8_channels_of_the_site_hold_over_all_its_trunks_and_a_refused_gate_takes_not
 fn c8_counters_survive_a_reload_and_a_peer_that_is_gone() {
     let first = policy();
     let mut counters = counted(&first);
-    let held = first.charge(&mut counters, PBX, &[Charge::Call(PBX)]).unwrap();
+    let held = first.charge(&mut counters, &facts(), (&[Charge::Call(PBX)], &Tab::default())).unwrap();
     let mut plan = plan();
     changed(&mut plan, PBX, |peer| peer.concurrent_calls_max = 1);
     let second = Policy::build(plan).unwrap();
@@ -367,7 +367,7 @@ fn a_rule_on_calls_at_once_holds_at_its_limit() {
     for expected in [None, None, Some((10004, 480))] {
         let verdict = admit(&policy, &counters, &facts());
         assert_eq!(refused(&verdict), expected, "{} of 2", held.len());
-        held.extend(policy.charge(&mut counters, PBX, &[Charge::Call(PBX)]));
+        held.extend(policy.charge(&mut counters, &facts(), (&[Charge::Call(PBX)], &Tab::default())));
     }
     let message = Facts { method: &Method::Message, ..facts() };
     assert_eq!(refused(&admit(&policy, &counters, &message)), None, "a MESSAGE is no call");

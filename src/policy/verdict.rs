@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use super::alert::Alert;
 use super::counters::Charge;
 use super::keyed::Key;
+use super::limits::Tab;
 use super::owned::Presented;
 use super::peer::Direction;
 use super::refusal::Refusal;
@@ -103,6 +104,8 @@ pub struct Verdict {
     pub presented: Presented,
     /// What the engine must reserve, once, if it goes on.
     pub charges: SmallVec<[Charge; 4]>,
+    /// What it takes of the accounts of the caps, if it goes on.
+    pub tab: Tab,
     /// Who is to be barred for so long, where it was refused.
     pub bar: Option<(Key, Duration)>,
     /// Alerts to raise.

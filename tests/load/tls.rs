@@ -49,6 +49,7 @@ peers:
     tls: { ca: "LAB/ca.pem", client_certificate: none }
 sites:
   office: { peers: [office-pbx, trunk], dids: ["+12125550100"], channels: 5000 }
+caps: none
 routes:
   - { name: out, direction: outbound, from: [office-pbx], called: ["+*"], to: [trunk] }
 policy: { outbound: [max_duration: HOURSh] }

@@ -32,6 +32,7 @@ peers:
 #peers
 sites:
   office: { peers: [office-pbx, trunk], dids: ["+12125550100"], channels: 100 }
+caps: none
 routes:
   - { name: out, direction: outbound, from: [office-pbx], called: ["+*"], to: [trunk] }
   - { name: in, direction: inbound, from: [trunk], called: [did], to: [office-pbx] }

@@ -186,6 +186,9 @@ impl Ledger {
         if gauges.calls == 0 && reserved > 0 {
             self.violate(at, format!("no call, and reserved: {:?}", gauges.reserved));
         }
+        if gauges.calls == 0 && gauges.drawn_on > 0 {
+            self.violate(at, format!("no call, and {} accounts are drawn on", gauges.drawn_on));
+        }
         // A channel stays taken until the far side's leg has ended, which may be later than the record.
         for (holder, count) in &gauges.reserved {
             // A call that a transfer made may have both of its legs with one peer.
@@ -235,8 +238,16 @@ impl Ledger {
 
 /// Whether nothing at all is left in the engine.
 pub fn is_empty(gauges: &Gauges) -> bool {
-    let Gauges { calls, dialogs, server_transactions, client_transactions, timers, reserved, watched } =
-        gauges;
+    let Gauges {
+        calls,
+        dialogs,
+        server_transactions,
+        client_transactions,
+        timers,
+        reserved,
+        watched,
+        drawn_on,
+    } = gauges;
     *calls == 0
         && *dialogs == 0
         && *server_transactions == 0
@@ -244,6 +255,7 @@ pub fn is_empty(gauges: &Gauges) -> bool {
         && *timers == 0
         && *watched == 0
         && reserved.is_empty()
+        && *drawn_on == 0
 }
 
 /// What peer number `peer` must never see: every other peer's marks and addresses, and the edge's other face.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ringfence::config::{self, Source};
 use ringfence::engine::Settings;
+use ringfence::policy::limits::{Limit, Limits, standing};
 use ringfence::policy::locate::Found;
 use ringfence::policy::located::domains;
 use ringfence::policy::{Names, Policy, Resolution};
@@ -189,17 +190,28 @@ pub fn yaml(shape: &Shape) -> String {
         true => format!("media: {{ inside: {}, outside: {} }}\n", place(EDGE_INSIDE), place(EDGE_OUTSIDE)),
         false => String::new(),
     };
+    let caps = caps();
     format!(
         "{media}listeners:\n  inside: {{ bind: \"{EDGE_INSIDE}\", transports: [{0}] }}\n  \
          outside: {{ bind: \"{EDGE_OUTSIDE}\", transports: [{0}] }}\n\
          peers:\n{peers}\
          sites:\n  lab: {{ peers: [{all}], dids: [\"+4930*\"], channels: 1000 }}\n\
-         routes:\n  - {{ name: out, direction: outbound, from: [{inside}], called: [\"+1*\"], to: [{outside}] }}\n  \
+         caps:\n{caps}longest_calls: {{ outbound: 24h, international: 24h, high_risk: 24h }}\nroutes:\n  - {{ name: out, direction: outbound, from: [{inside}], called: [\"+1*\"], to: [{outside}] }}\n  \
          - {{ name: in, direction: {kind}, from: [{from}], called: [\"+4930*\"], to: [{called}] }}\n\
          policy:\n  outbound:\n    - blocklist: {{ prefixes: [\"+1900\"] }}\n    - max_duration: {1}\n  \
          inbound:\n    - max_duration: {1}\n",
         shape.transport, shape.max_duration
     )
+}
+
+/// Every cap that stands by default, so wide that no call meets it: what calls hold of each is given back all the same.
+fn caps() -> String {
+    let standing = Limits::standing().caps;
+    let cap = |cap: &Limit| {
+        let (of, per, count) = (standing::class(cap.of), cap.per.name(), standing::measure(cap.what));
+        format!("  - {{ count: {count}, of: {of}, per: {per}, block: 100000000 }}\n")
+    };
+    standing.iter().map(cap).collect()
 }
 
 /// Settings and policy of a YAML text; the text is ours, so an error is a bug of the test or of the reader.

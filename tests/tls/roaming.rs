@@ -36,6 +36,7 @@ peers:
     plain_media: allow
 sites:
   office: { peers: [road, trunk], dids: ["+12125550100"], channels: 100 }
+caps: none
 routes:
   - { name: out, direction: outbound, from: [road], called: ["+*"], to: [trunk] }
 timers: { t1: 100ms, t2: 400ms, t4: 500ms }

@@ -15,7 +15,7 @@ fn source() -> Source {
          plain_media: allow, allow: [message], refusal: {{ blocked: 486 }} }}\n  \
          trunk: {{ side: outside, listener: wan, sources: [203.0.113.32/27], targets: [sip.example.net], plain_signalling: allow, plain_media: allow, \
          number_format: e164, cps: 1 }}\nsites:\n  \
-         office: {{ peers: [pbx, chat, trunk], channels: 10, dids: [\"+12125550100\"], domains: [edge.example] }}\nroutes:\n  \
+         office: {{ peers: [pbx, chat, trunk], channels: 10, dids: [\"+12125550100\"], domains: [edge.example] }}\ncaps: none\nroutes:\n  \
          - {{ name: out, direction: outbound, to: [trunk] }}\npolicy:\n  outbound:\n    \
          - blocklist: {{ prefixes: [\"+1900\"] }}\n    - blocklist: {{ prefixes: [\"+1\"], observe: {{ until: 2026-12-05 }} }}\n"
     );
@@ -44,7 +44,7 @@ fn a_name_counts_as_found_and_the_number_leaves_in_the_trunks_form() {
         "{text}"
     );
     assert!(text.contains("credential  ann, its password taken as shown"), "{text}");
-    assert!(text.contains("observe     16:7    policy.outbound[1].blocklist (+1...)"), "{text}");
+    assert!(text.contains("observe     17:7    policy.outbound[1].blocklist (+1...)"), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
     assert!(told.text(100, true).contains("\u{1b}[1;32mADMITTED\u{1b}[0m"));
 }
@@ -70,7 +70,7 @@ fn a_message_has_a_trail_too_and_a_preset_names_its_place() {
     assert_eq!(carried.verdict(), Verdict::Admitted);
     let text = carried.text(usize::MAX, false);
     assert!(text.contains("MESSAGE sip:12125550142@sip.example.net"), "{text}");
-    assert!(text.contains("match       12:5    routes[0] (out)"), "{text}");
+    assert!(text.contains("match       13:5    routes[0] (out)"), "{text}");
     let refused = asked(order("pbx", "+12125550142"));
     assert_eq!(refused.verdict(), Verdict::Refused(405));
     assert!(

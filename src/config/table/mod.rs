@@ -3,6 +3,7 @@
 //! The one source of truth for the reader, the schema and `config/reference.yaml` (a test holds them together).
 //! Refuses to know how values are read. Read first: `keys.rs`.
 
+mod caps;
 mod cast;
 mod media;
 mod routes;
@@ -42,6 +43,7 @@ pub const ALLOW_REFUSE: &[&str] = &["allow", "refuse"];
 const TRANSPORTS: Kind = Kind::List(&Kind::Word(&["udp", "tcp", "tls"]), 3);
 const SINK: Kind = Kind::Either(&[Kind::Word(&["stdout", "discard"]), Kind::Section(&FILE_SINK)]);
 
+pub use caps::CAP;
 pub use cast::{CERTIFICATE, REFUSAL, REFUSAL_PRESETS};
 pub use media::PEER_MEDIA;
 pub use routes::{ROUTE, ROUTE_TARGET};
@@ -49,6 +51,7 @@ pub use rules::{CALL_RULES, OBSERVE, SCREEN_RULES};
 pub use secret::{CREDENTIAL, HA1, PASSWORD};
 pub use shell::FILE_SINK;
 
+use caps::LONGEST;
 use cast::{LISTENER, PEER, SITE};
 use media::MEDIA;
 
@@ -98,6 +101,18 @@ pub static ROOT: Section = Section {
             Kind::Section(&POLICY),
             "nothing but what always stands: methods, encryption, hops, loops, foreign hosts, 4 h a call",
             "the rules, each stage asked in order",
+        ),
+        Key::means(
+            "caps",
+            Kind::Either(&[Kind::List(&Kind::Section(&CAP), 1_000), Kind::Word(&["none"])]),
+            "those of the table below; one that is written stands in the place of the same of these, and the others stand",
+            "how many calls to the outside there may be, how many minutes and how much money; emergency calls are not asked about",
+        ),
+        Key::means(
+            "longest_calls",
+            Kind::Section(&LONGEST),
+            "its defaults stand",
+            "how long calls to the outside may last; then both sides are ended (32015)",
         ),
         Key::means(
             "strangers",

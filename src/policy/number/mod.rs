@@ -75,6 +75,17 @@ pub enum Number {
 }
 
 impl Number {
+    /// The number, where it is an international one.
+    #[must_use]
+    pub const fn e164(&self) -> Option<&E164> {
+        match self {
+            Self::E164(number) => Some(number),
+            Self::Emergency(_) | Self::Service(_) | Self::Short(_) | Self::Name(_) => None,
+        }
+    }
+}
+
+impl Number {
     /// Whether nothing may refuse it.
     #[must_use]
     pub const fn is_emergency(&self) -> bool {

@@ -20,7 +20,7 @@ pub(super) fn number<'a>(question: &Question<'a>) -> Option<(&'a E164, &'a Diall
 
 /// Whether a number is of the plan's own country. Behind +1 there are many countries: the area says which, and what is of no
 /// place is at home everywhere.
-pub(super) fn is_home(number: &E164, dialling: &Dialling) -> bool {
+pub(in crate::policy) fn is_home(number: &E164, dialling: &Dialling) -> bool {
     let plan = &dialling.plan;
     if number.code() != &*plan.country_code {
         return false;

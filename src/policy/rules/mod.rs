@@ -9,7 +9,7 @@ pub(super) mod caller;
 pub mod callers;
 pub mod concurrent_calls;
 pub mod countries;
-mod destination;
+pub(super) mod destination;
 pub mod foreign_host;
 pub mod forwarded;
 pub mod high_risk;

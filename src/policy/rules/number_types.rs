@@ -50,7 +50,7 @@ impl NumberType {
     }
 
     /// What a number is, and the digits that say so.
-    fn of(number: &E164, world: &World, home: &str) -> Option<(Self, usize)> {
+    pub(in crate::policy) fn of(number: &E164, world: &World, home: &str) -> Option<(Self, usize)> {
         // ITU-T E.164: codes of no country are a kind each.
         let whole = match number.code() {
             "870" | "881" => Some(Self::Satellite),
