@@ -19,6 +19,7 @@ use crate::clock::Wall;
 use crate::policy::number::{
     Collect, ENTRIES_MAX, Listing, NumberList, REASON_OCTETS_MAX, REASONS_MAX, World,
 };
+use crate::policy::rates::Deck;
 
 /// Octets of one file.
 pub const FILE_OCTETS_MAX: u64 = 64 << 20;
@@ -39,6 +40,25 @@ pub struct Stamp {
     inode: (u64, u64),
 }
 
+/// What stands in a file.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// Numbers.
+    Numbers(Arc<NumberList>),
+    /// Prices.
+    Deck(Arc<Deck>),
+}
+
+impl Content {
+    /// The numbers, where it holds some.
+    fn numbers(&self) -> Option<&Arc<NumberList>> {
+        match self {
+            Self::Numbers(list) => Some(list),
+            Self::Deck(_) => None,
+        }
+    }
+}
+
 /// A list that is in force, and the file that it was read from.
 #[derive(Debug, Clone)]
 pub struct Kept {
@@ -47,13 +67,30 @@ pub struct Kept {
     /// As it was when it was read.
     pub stamp: Stamp,
     /// What stood there.
-    pub list: Arc<NumberList>,
+    pub content: Content,
 }
 
 /// A file that is being read.
 pub struct Opened {
-    stamp: Stamp,
-    lines: Box<dyn BufRead>,
+    /// As it is now.
+    pub stamp: Stamp,
+    /// Its lines.
+    pub lines: Box<dyn BufRead>,
+}
+
+/// A file that a policy names.
+pub enum Named {
+    /// It is as it was.
+    Known(Content),
+    /// It is read now.
+    New {
+        /// Its name, for people.
+        name: String,
+        /// Where it is.
+        path: PathBuf,
+        /// What stands there.
+        opened: Opened,
+    },
 }
 
 /// Opens a file for reading; whatever is no plain file is refused, for it could have no end.
@@ -85,7 +122,11 @@ impl Kept {
     /// The file and how many entries it has, for people.
     #[must_use]
     pub fn told(&self) -> String {
-        format!("{}: {} entries, {} expired", self.path.display(), self.list.len(), self.list.expired())
+        let path = self.path.display();
+        match &self.content {
+            Content::Numbers(list) => format!("{path}: {} entries, {} expired", list.len(), list.expired()),
+            Content::Deck(deck) => format!("{path}: {} prices", deck.len()),
+        }
     }
 
     /// Whether the file is another one than when it was read, or is gone.
@@ -123,38 +164,56 @@ impl<'a> Lists<'a> {
         entry(text, is_prefix, world)
     }
 
-    /// The list of a file that stands at a place of the policy; `None` where it cannot be used, which is told.
-    pub fn file(&self, desk: &Desk<'_>, place: Place, key: &str, written: &str) -> Option<Arc<NumberList>> {
+    /// A file that stands at a place of the policy; `None` where it cannot be opened, which is told.
+    pub fn named(&self, desk: &Desk<'_>, place: Place, key: &str, written: &str) -> Option<Named> {
         let path = self.source.folder.join(written);
         if let Some(kept) = self.found.borrow().iter().find(|kept| kept.path == path) {
-            return Some(Arc::clone(&kept.list));
+            return Some(Named::Known(kept.content.clone()));
         }
-        let name = path.display().to_string();
         let kept = self.source.lists.iter().find(|kept| kept.path == path);
         if let Some(kept) = kept.filter(|_| self.source.same_lists) {
             self.found.borrow_mut().push(kept.clone());
-            return Some(Arc::clone(&kept.list));
+            return Some(Named::Known(kept.content.clone()));
         }
-        let cannot = |error: io::Error| {
-            let cause = Cause::new(format!("{} cannot be read: {error}", quoted(&name)));
-            desk.error(place, key, cause.cure("a relative path begins at the policy file's folder"));
-        };
-        let opened = (self.source.open_list)(&path).map_err(cannot).ok()?;
-        let stamp = opened.stamp;
-        let list = match kept.filter(|kept| kept.stamp == stamp) {
-            Some(kept) => Arc::clone(&kept.list),
-            None => {
-                let own = Desk::new(&name, "");
-                let read = Reading::new(&own, self.world.as_deref()?, self.source.today).all(opened.lines);
-                let bad = own.has_errors();
-                desk.absorb(own);
-                Arc::new(read.map_err(cannot).ok().filter(|_| !bad)?)
+        let name = path.display().to_string();
+        let opened = (self.source.open_list)(&path);
+        let opened = opened.map_err(|error| cannot(desk, place, key, &name, &error)).ok()?;
+        if let Some(kept) = kept.filter(|kept| kept.stamp == opened.stamp) {
+            self.found.borrow_mut().push(kept.clone());
+            return Some(Named::Known(kept.content.clone()));
+        }
+        Some(Named::New { name, path, opened })
+    }
+
+    /// Keeps what was read for the next time.
+    pub fn keep(&self, path: PathBuf, stamp: Stamp, content: Content) {
+        self.found.borrow_mut().push(Kept { path, stamp, content });
+    }
+
+    /// The list of a file that stands at a place of the policy; `None` where it cannot be used, which is told.
+    pub fn file(&self, desk: &Desk<'_>, place: Place, key: &str, written: &str) -> Option<Arc<NumberList>> {
+        let (name, path, opened) = match self.named(desk, place, key, written)? {
+            Named::Known(content) => {
+                let list = content.numbers().cloned();
+                if list.is_none() {
+                    desk.error(place, key, Cause::new(format!("{} is a rate deck", quoted(written))));
+                }
+                return list;
             }
+            Named::New { name, path, opened } => (name, path, opened),
         };
+        let stamp = opened.stamp;
+        let own = Desk::new(&name, "");
+        let read = Reading::new(&own, self.world.as_deref()?, self.source.today).all(opened.lines);
+        let bad = own.has_errors();
+        desk.absorb(own);
+        let read = read.map_err(|error| cannot(desk, place, key, &name, &error));
+        let list = Arc::new(read.ok().filter(|_| !bad)?);
         if list.is_empty() && list.expired() == 0 {
             desk.error(place, key, Cause::new(format!("{} lists nothing", quoted(&name))));
         }
-        let held: usize = self.found.borrow().iter().map(|kept| kept.list.len()).sum();
+        let held: usize =
+            self.found.borrow().iter().filter_map(|kept| kept.content.numbers()).map(|list| list.len()).sum();
         if held.saturating_add(list.len()) > ALL_ENTRIES_MAX {
             let cause =
                 format!("with {} there are more than {ALL_ENTRIES_MAX} entries in all files", quoted(&name));
@@ -165,7 +224,7 @@ impl<'a> Lists<'a> {
             );
             return None;
         }
-        self.found.borrow_mut().push(Kept { path, stamp, list: Arc::clone(&list) });
+        self.keep(path, stamp, Content::Numbers(Arc::clone(&list)));
         Some(list)
     }
 
@@ -174,6 +233,12 @@ impl<'a> Lists<'a> {
     pub fn kept(self) -> Arc<[Kept]> {
         self.found.into_inner().into()
     }
+}
+
+/// Tells that a file cannot be read.
+pub fn cannot(desk: &Desk<'_>, place: Place, key: &str, name: &str, error: &io::Error) {
+    let cause = Cause::new(format!("{} cannot be read: {error}", quoted(name)));
+    desk.error(place, key, cause.cure("a relative path begins at the policy file's folder"));
 }
 
 fn entry(text: &str, is_prefix: bool, world: &World) -> Result<Listing, Cause> {
@@ -365,7 +430,7 @@ fn end(text: &str) -> Result<Wall, Cause> {
 }
 
 /// RFC 4180 §2: cells, of which one in double quotes may hold commas, and a double quote twice. A cell ends with its line.
-fn cells(line: &str) -> Result<Vec<Cow<'_, str>>, Cause> {
+pub(super) fn cells(line: &str) -> Result<Vec<Cow<'_, str>>, Cause> {
     if !line.contains('"') {
         return Ok(line.split(',').map(Cow::Borrowed).collect());
     }

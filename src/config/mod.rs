@@ -25,6 +25,7 @@ pub mod places;
 pub mod plans;
 pub mod problem;
 pub mod profiles;
+mod rates;
 #[cfg(test)]
 mod reference_tests;
 mod routes;
@@ -277,6 +278,7 @@ fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u6
     let lists = lists::Lists::new(source);
     let rules = rules::rules(root, &lists, &by_name);
     let limits = caps::limits(root);
+    let rates = rates::rates(root, &lists);
     let sources = rules::strangers(root);
     let engine = settings::engine(root);
     let net = settings::net(root);
@@ -297,7 +299,7 @@ fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u6
         return None;
     }
     let media = cast.media.and_then(|media| media.value);
-    let mut plan = Plan { generation, rules, sources, media, limits, ..Plan::default() };
+    let mut plan = Plan { generation, rules, sources, media, limits, rates, ..Plan::default() };
     plan.listeners.resize_with(names.listeners(), || None);
     plan.peers.resize_with(names.peers(), || None);
     for listener in cast.listeners {

@@ -103,6 +103,8 @@ pub struct Deck {
     /// What an unknown prefix costs: the worst of all.
     dearest: Rate,
     prefixes: usize,
+    /// The currency that the deck itself names, if it does.
+    pub currency: Option<Box<str>>,
 }
 
 impl Deck {

@@ -60,6 +60,37 @@ pub static CAP: Section = Section {
     ],
 };
 
+/// What calls cost.
+pub static RATES: Section = Section {
+    name: "rates",
+    keys: &[
+        Key::means(
+            "deck",
+            Kind::Path,
+            "two rates stand for all prices",
+            "the prices of your trunk: a CSV with the columns prefix, price_per_minute, connect_fee, increment (60/60), currency and name; a changed file is read by itself, and a prefix that it does not know costs its dearest",
+        ),
+        Key::value(
+            "currency",
+            Kind::Name,
+            "USD",
+            "what prices and budgets are written in, by its three letters",
+        ),
+        Key::value(
+            "home_rate",
+            Kind::Name,
+            "0.02",
+            "what a minute costs to geographic, mobile and toll-free numbers of the home country, without a deck",
+        ),
+        Key::value(
+            "other_rate",
+            Kind::Name,
+            "3",
+            "what a minute costs to anything else, without a deck, and wherever a peer without a dial plan calls",
+        ),
+    ],
+};
+
 /// How long calls may last.
 pub static LONGEST: Section = Section {
     name: "longest_calls",

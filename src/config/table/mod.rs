@@ -51,7 +51,7 @@ pub use rules::{CALL_RULES, OBSERVE, SCREEN_RULES};
 pub use secret::{CREDENTIAL, HA1, PASSWORD};
 pub use shell::FILE_SINK;
 
-use caps::LONGEST;
+use caps::{LONGEST, RATES};
 use cast::{LISTENER, PEER, SITE};
 use media::MEDIA;
 
@@ -107,6 +107,12 @@ pub static ROOT: Section = Section {
             Kind::Either(&[Kind::List(&Kind::Section(&CAP), 1_000), Kind::Word(&["none"])]),
             "those of the table below; one that is written stands in the place of the same of these, and the others stand",
             "how many calls to the outside there may be, how many minutes and how much money; emergency calls are not asked about",
+        ),
+        Key::means(
+            "rates",
+            Kind::Section(&RATES),
+            "its defaults stand",
+            "what calls cost; an office works without it all day, and a fraudster starves",
         ),
         Key::means(
             "longest_calls",
