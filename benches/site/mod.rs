@@ -108,6 +108,7 @@ impl Site {
                 | Output::Alert(_)
                 | Output::Reply { .. }
                 | Output::Media(_)
+                | Output::Keep(_)
                 | Output::Drained { .. } => {}
             }
         }

@@ -178,6 +178,7 @@ impl Play {
                 | Output::Proven { .. }
                 | Output::Record(_)
                 | Output::Alert(_)
+                | Output::Keep(_)
                 | Output::Drained { .. } => {}
                 Output::Wait { until, reason: _ } => {
                     self.until = until.map(Tick::micros);

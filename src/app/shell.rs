@@ -93,6 +93,8 @@ impl Shell {
                 Output::Alert(alert) => self.sinks.alert(alert),
                 Output::Reply { id, reply } => self.answer(id, *reply),
                 Output::Media(order) => self.media.order(order),
+                // There is no store yet.
+                Output::Keep(_) => {}
                 Output::Drained { cut } => self.drained = Some(cut),
                 Output::Wait { until, reason: _ } => {
                     self.wait = until;

@@ -139,6 +139,7 @@ impl Engine {
                 | Output::Close { .. }
                 | Output::Proven { .. }
                 | Output::Reply { .. }
+                | Output::Keep(_)
                 | Output::Drained { .. } => {}
             }
         }

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use super::query::Query;
 use crate::media::order::News;
-use crate::policy::{Full, Policy, Resolution};
+use crate::policy::{Full, Kept, Policy, Resolution};
 use crate::sip::{ConnectionId, Flow, Frame, Hop, Malformed, PartyId};
 
 /// One input.
 #[derive(Debug)]
 pub enum Input<'a> {
+    /// What was kept before this start (`policy/kept.rs`), or nothing: the first input of all where there is a store, and none
+    /// where there is not.
+    Recall(Vec<Kept>),
     /// A datagram, or one framed message of a stream.
     Frame {
         /// From where.

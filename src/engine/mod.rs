@@ -9,7 +9,7 @@
 //! return is carried out in `live`, and what it asks before it turns to a target is answered by `gate`; what is left of
 //! it when it is over stands in `past`. `logins` shows a trunk that asks who we are, `registrations` ask it for its calls; `resolved` takes in where names lead;
 //! `explained` is asked by nobody but `ringfence explain`; `peers` and `probe` know which targets are up, `trouble` which fail their calls; `closing` ends it all. What
-//! calls ask of the media relay, and what it tells of them, is in `watching`.
+//! calls ask of the media relay, and what it tells of them, is in `watching`; what outlives the process is in `kept`.
 
 mod addresses;
 mod admission;
@@ -26,6 +26,7 @@ mod gate;
 mod identified;
 pub mod input;
 mod intake;
+mod kept;
 mod live;
 mod logins;
 mod media;
@@ -72,6 +73,7 @@ use counts::Counts;
 use explained::Told;
 use fullness::{Nearness, Shedding};
 use gate::Traffic;
+use kept::Keeping;
 use live::Happened;
 use logins::Logins;
 use media::Media;
@@ -152,6 +154,7 @@ pub struct Engine {
     registrations: Registrations,
     traffic: Traffic,
     carried: Carried,
+    keeping: Keeping,
     closing: Closing,
     counts: Counts,
     /// Which events met which phases of calls.
@@ -224,6 +227,7 @@ impl Engine {
             registrations,
             traffic: Traffic::default(),
             carried: Carried::default(),
+            keeping: Keeping::default(),
             closing: Closing::Serving,
             counts: Counts::default(),
             visits: Visits::default(),
@@ -252,6 +256,7 @@ impl Engine {
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
         self.counters.ledger.tell(now);
         match input {
+            Input::Recall(rows) => self.recall(now, rows),
             Input::Frame { flow, frame } => self.frame(now, flow, frame),
             Input::Broken { flow, malformed } => self.broken(now, &flow, &malformed),
             Input::NoRoom { full } => self.sources.full(now, full),
@@ -274,6 +279,7 @@ impl Engine {
             Input::Query { id, query } => self.answer(now, id, &query),
         }
         self.settle(now);
+        self.keep(now);
     }
 
     /// The next effect; `Wait` is always the last one and says when to come back without input.
@@ -354,6 +360,7 @@ impl Engine {
             (self.registrations.due(), WaitReason::Registration),
             (self.sources.due(), WaitReason::Sources),
             (self.watch.due(), WaitReason::Record),
+            (self.keeping.due(), WaitReason::Keep),
             (self.closing.deadline(), WaitReason::Drain),
         ];
         let nearest = deadlines.into_iter().filter_map(|(at, reason)| at.map(|at: Tick| (at, reason)));

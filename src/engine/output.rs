@@ -6,7 +6,7 @@ use super::query::Reply;
 use crate::call::CallRecord;
 use crate::clock::Tick;
 use crate::media::order::Order;
-use crate::policy::Alert;
+use crate::policy::{Alert, Kept};
 use crate::sip::{ConnectionId, Hop};
 
 /// One output.
@@ -42,6 +42,8 @@ pub enum Output {
         /// The answer.
         reply: Box<Reply>,
     },
+    /// Keep rows for the time after this process, in this order. At most once a second, and at once for what must not wait.
+    Keep(Vec<Kept>),
     /// Draining is over: nothing is left, or everything was ended. `cut` calls had to be ended.
     Drained {
         /// Calls ended by us.
@@ -73,6 +75,8 @@ pub enum WaitReason {
     Sources,
     /// A record that waits for what was counted of its media.
     Record,
+    /// Rows to be kept that have changed.
+    Keep,
     /// The end of draining.
     Drain,
 }

@@ -16,7 +16,7 @@ use ringfence::policy::media::PeerMedia;
 use ringfence::policy::peer::{CalledFrom, Extensions, Methods, Probe};
 use ringfence::policy::route::{Pattern, Route, RouteTarget};
 use ringfence::policy::{
-    Aim, Alert, Direction, Listener, Numbers, Pace, Peer, PeerId, PeerSide, Plan, Policy, Presets, Site,
+    Aim, Alert, Direction, Kept, Listener, Numbers, Pace, Peer, PeerId, PeerSide, Plan, Policy, Presets, Site,
     SiteId,
 };
 use ringfence::sip::parse::{Limits, parse};
@@ -189,6 +189,8 @@ pub struct Seen {
     pub records: Vec<CallRecord>,
     /// What the media relay is to do.
     pub media: Vec<Order>,
+    /// Rows to be kept.
+    pub kept: Vec<Kept>,
     /// The end of draining.
     pub drained: Option<usize>,
     /// Streams that are no guest's any more.
@@ -230,6 +232,7 @@ impl Seen {
         self.alerts.extend(more.alerts);
         self.records.extend(more.records);
         self.media.extend(more.media);
+        self.kept.extend(more.kept);
         self.replies.extend(more.replies);
         self.proven.extend(more.proven);
         self.closed.extend(more.closed);
@@ -284,6 +287,7 @@ impl Edge {
                     });
                     seen.media.push(order);
                 }
+                Output::Keep(rows) => seen.kept.extend(rows),
                 Output::Drained { cut } => seen.drained = Some(cut),
                 Output::Wait { until, .. } => match closed.pop() {
                     // As the relay does, which had nothing to count here.

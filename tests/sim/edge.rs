@@ -10,7 +10,7 @@ use ringfence::call::visits::Visits;
 use ringfence::call::{CallRecord, Random};
 use ringfence::clock::{Now, Tick, Wall};
 use ringfence::engine::{Engine, Gauges, Input, Output, Query, Reply, Settings};
-use ringfence::policy::{Alert, Policy};
+use ringfence::policy::{Alert, Kept, Policy};
 use ringfence::sip::{ConnectionId, Flow, Hop, ListenerId, Transport};
 
 use super::relay::Relay;
@@ -23,6 +23,7 @@ pub struct Said {
     pub closes: Vec<ConnectionId>,
     pub records: Vec<CallRecord>,
     pub alerts: Vec<Alert>,
+    pub kept: Vec<Kept>,
     pub drained: Option<usize>,
 }
 
@@ -121,6 +122,7 @@ impl Edge {
                     Reply::Unlocked { .. } => {}
                 },
                 Output::Media(order) => closed.extend(self.relay.order(&order)),
+                Output::Keep(rows) => self.said.kept.extend(rows),
                 Output::Drained { cut } => self.said.drained = Some(cut),
                 Output::Wait { until, reason: _ } => match closed.pop() {
                     Some(report) => self.engine.handle(now(at), Input::Media(report)),
