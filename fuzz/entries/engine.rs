@@ -1,8 +1,7 @@
 //! Engine operations: bytes decide who sends what when, and in the end nothing may be left behind.
 //!
 //! Owns one play of the engine: frames from a few mutated messages and sources, answers to what it sent, time, reloads,
-//! broken streams, proofs of passwords right and wrong; each play once with media anchored. What must hold: no panic, nothing sent to an address that is no peer,
-//! over UDP no more octets to whoever has proven nothing than came from there, and an empty engine 64*T1 after it was stopped.
+//! broken streams, proofs of passwords right and wrong; each play once with media anchored. What must hold: no panic, nothing sent to an address that is no peer, over UDP no more octets to whoever has proven nothing than came from there, and an empty engine 64*T1 after it was stopped.
 //! Read first: RFC 3261 §17, §22; RFC 6026; attack row A10.
 
 use std::collections::BTreeSet;

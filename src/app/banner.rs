@@ -48,6 +48,13 @@ pub fn say(file: &Path, config: &Config) {
         let cure = warning.cure.as_deref().unwrap_or_default();
         tracing::warn!(at = warning.path, cure, "{}", warning.cause);
     }
+    if config.sinks.store.is_none() {
+        tracing::warn!(
+            at = "store",
+            cure = "name a file: store: { file: /var/lib/ringfence/ringfence.db }",
+            "nothing outlives a restart: bans and locks end with this process, and a crash leaves its calls open"
+        );
+    }
     tracing::info!(
         alerts = place(&config.sinks.alerts),
         records = place(&config.sinks.records),

@@ -93,8 +93,7 @@ impl Shell {
                 Output::Alert(alert) => self.sinks.alert(alert),
                 Output::Reply { id, reply } => self.answer(id, *reply),
                 Output::Media(order) => self.media.order(order),
-                // There is no store yet.
-                Output::Keep(_) => {}
+                Output::Keep(rows) => self.sinks.keep(rows),
                 Output::Drained { cut } => self.drained = Some(cut),
                 Output::Wait { until, reason: _ } => {
                     self.wait = until;

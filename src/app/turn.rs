@@ -130,6 +130,9 @@ impl Loop {
         let mut events = Events::with_capacity(EVENTS);
         // The engine may have something to say before anything happens (probes).
         let now = self.clock.now();
+        if let Some(rows) = self.shell.sinks.recalled() {
+            self.engine.handle(now, Input::Recall(rows));
+        }
         self.engine.handle(now, Input::Wake);
         self.shell.drain(&mut self.engine, now);
         self.send(now);

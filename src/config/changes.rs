@@ -42,7 +42,7 @@ pub fn changes(old: &Config, new: &Config) -> Changes {
     restart(call(old) != call(new), "limits.relays, limits.udp_request_bytes or product");
     restart(old.net != new.net, "streams");
     restart(old.dns != new.dns, "dns");
-    restart(old.sinks != new.sinks, "alerts, records, queue or log");
+    restart(old.sinks != new.sinks, "alerts, records, store, queue or log");
     restart(old.admin != new.admin, "control");
     restart(old.drain != new.drain, "drain");
     Changes { weaker: policy::compare(&old.policy, &new.policy), needs_restart }

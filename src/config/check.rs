@@ -355,6 +355,9 @@ fn resolving(config: &Config) -> Option<String> {
     ))
 }
 
+/// What it means that no store is named.
+const NO_STORE: &str = "NONE: bans and locks end with the process, and a crash leaves its calls open";
+
 fn outputs(config: &Config) -> Vec<String> {
     let sink = |sink: &Sink| match sink {
         Sink::Stdout => "standard output".to_owned(),
@@ -368,6 +371,10 @@ fn outputs(config: &Config) -> Vec<String> {
         format!("alerts: {}", sink(&config.sinks.alerts)),
         format!("call records: {}", sink(&config.sinks.records)),
         format!("log: {}", config.sinks.log),
+        format!(
+            "store: {}",
+            config.sinks.store.as_ref().map_or(NO_STORE.to_owned(), |path| path.display().to_string())
+        ),
         format!("control socket: {control}"),
     ]
 }

@@ -144,6 +144,7 @@ pub fn sinks(root: &Fields<'_>, folder: &Path) -> sinks::Settings {
         records: sink(root, "records", folder),
         queue_max: root.count("queue"),
         log: root.checked("log", filter).unwrap_or_default(),
+        store: store(root, folder),
     };
     if let (Sink::File { path: one, .. }, Sink::File { path: other, .. }) =
         (&settings.alerts, &settings.records)
@@ -152,6 +153,14 @@ pub fn sinks(root: &Fields<'_>, folder: &Path) -> sinks::Settings {
         root.error("records", Cause::new("alerts and records go to the same file").cure("name two files"));
     }
     settings
+}
+
+/// What outlives the process, where it is written.
+fn store(root: &Fields<'_>, folder: &Path) -> Option<PathBuf> {
+    root.node("store")?;
+    let store = root.section("store")?;
+    store.checked("file", path)?;
+    Some(resolved(folder, store.word("file")?.text))
 }
 
 fn sink(root: &Fields<'_>, name: &str, folder: &Path) -> Sink {

@@ -1,4 +1,4 @@
-//! Where alerts, call records and logs go. Never waited for: bounded queues, counted drops.
+//! Where alerts, call records, logs and what outlives the process go. Never waited for: bounded queues, counted drops.
 //!
 //! Owns formatting, folding, rotation. Refuses to know the engine's state.
 
@@ -7,6 +7,7 @@ mod fold;
 mod json;
 pub mod line;
 pub mod log;
+mod store;
 mod writer;
 
 use std::fmt;
@@ -17,10 +18,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::call::CallRecord;
-use crate::policy::Alert;
+use crate::policy::{Alert, Kept};
 use file::LineFile;
+use store::Store;
 pub use writer::GATHER;
-use writer::{Counts, Finished, Item, Lane};
+use writer::{Alarm, Counts, Finished, Item, Lane};
 
 /// One stream of JSON lines.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -52,6 +54,8 @@ pub struct Settings {
     pub queue_max: usize,
     /// `tracing` filter, default `info`.
     pub log: String,
+    /// The file of what outlives the process; `None`: nothing does.
+    pub store: Option<PathBuf>,
 }
 
 /// Lines that may wait when the YAML does not say.
@@ -61,27 +65,37 @@ const FINISH_PATIENCE: Duration = Duration::from_secs(3);
 
 /// A sink that cannot be opened.
 #[derive(Debug)]
-pub struct Unwritable {
-    /// Which.
-    pub what: String,
-    /// What the system said.
-    pub source: io::Error,
+pub enum Unwritable {
+    /// One of lines.
+    Lines {
+        /// Which.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The store: why, with the cure.
+    Store(String),
 }
 
 impl fmt::Display for Unwritable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "cannot write {}: {}; make its folder writable for this user, or name another path under `alerts` or \
-             `records`",
-            self.what, self.source
-        )
+        match self {
+            Self::Lines { what, source } => write!(
+                f,
+                "cannot write {what}: {source}; make its folder writable for this user, or name another path under \
+                 `alerts` or `records`"
+            ),
+            Self::Store(why) => f.write_str(why),
+        }
     }
 }
 
 impl std::error::Error for Unwritable {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
+        match self {
+            Self::Lines { source, .. } => Some(source),
+            Self::Store(_) => None,
+        }
     }
 }
 
@@ -104,6 +118,8 @@ pub struct Sinks {
     alerts: Lane,
     /// `None` when records go where alerts go.
     records: Option<Lane>,
+    /// `None` where nothing outlives the process.
+    store: Option<Store>,
 }
 
 impl Sinks {
@@ -111,10 +127,10 @@ impl Sinks {
     pub fn start(settings: &Settings) -> Result<Self, Unwritable> {
         let queue_max = if settings.queue_max == 0 { QUEUE_DEFAULT } else { settings.queue_max };
         let open = |sink: &Sink, what: &str| {
-            LineFile::open(sink).map_err(|source| Unwritable { what: named(sink, what), source })
+            LineFile::open(sink).map_err(|source| Unwritable::Lines { what: named(sink, what), source })
         };
         let started = |lane: io::Result<Lane>, sink: &Sink, what: &str| {
-            lane.map_err(|source| Unwritable { what: named(sink, what), source })
+            lane.map_err(|source| Unwritable::Lines { what: named(sink, what), source })
         };
         let alerts = open(&settings.alerts, "alerts")?;
         let shared = same_place(&settings.alerts, &settings.records);
@@ -127,7 +143,10 @@ impl Sinks {
             }
             None => None,
         };
-        Ok(Self { alerts, records })
+        let alarm = || Alarm(alerts.entrance());
+        let store = settings.store.as_deref().map(|path| Store::start(path, alarm()));
+        let store = store.transpose().map_err(Unwritable::Store)?;
+        Ok(Self { alerts, records, store })
     }
 
     /// Writes an alert, soon.
@@ -138,6 +157,19 @@ impl Sinks {
     /// Writes a call record, soon.
     pub fn record(&self, record: Box<CallRecord>) {
         self.records.as_ref().unwrap_or(&self.alerts).push(Item::Record(record));
+    }
+
+    /// What outlived the process before this one; once, and `None` where nothing does.
+    #[must_use]
+    pub fn recalled(&mut self) -> Option<Vec<Kept>> {
+        self.store.as_mut()?.recalled()
+    }
+
+    /// Keeps rows for the process after this one, soon.
+    pub fn keep(&self, rows: Vec<Kept>) {
+        if let Some(store) = &self.store {
+            store.keep(rows);
+        }
     }
 
     /// Opens all files anew, after somebody moved them.
@@ -156,19 +188,21 @@ impl Sinks {
 
     /// Writes what waits and ends the threads; says what could not be written.
     pub fn finish(self) -> Result<(), Lost> {
-        // Records first: their thread may still have something to say to the alerts.
+        // Alerts last: the other threads may still have something to say to them.
+        let rows = self.store.map_or(0, |store| store.finish(FINISH_PATIENCE));
         let records = self.records.map_or(Finished::Whole, |lane| lane.finish(FINISH_PATIENCE));
         let alerts = self.alerts.finish(FINISH_PATIENCE);
-        if (records, alerts) == (Finished::Whole, Finished::Whole) {
+        if (rows, records, alerts) == (0, Finished::Whole, Finished::Whole) {
             return Ok(());
         }
-        Err(Lost { records, alerts })
+        Err(Lost { rows, records, alerts })
     }
 }
 
 /// Lines that were not written at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lost {
+    rows: u64,
     records: Finished,
     alerts: Finished,
 }
@@ -182,6 +216,9 @@ impl fmt::Display for Lost {
                 Finished::Lost(lines) => write!(f, " {what}: {lines} that were not taken;")?,
                 Finished::Stuck => write!(f, " {what}: all that still waited, for the target was stuck;")?,
             }
+        }
+        if self.rows > 0 {
+            write!(f, " the store: {} rows of what outlives the process;", self.rows)?;
         }
         f.write_str(" look at the disk, or at who reads them")
     }

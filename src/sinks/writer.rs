@@ -66,6 +66,17 @@ pub struct Counts {
     pub dropped: AtomicU64,
 }
 
+/// The entrance to the alerts, for a sink that has something to say of itself.
+#[derive(Debug, Clone)]
+pub struct Alarm(pub SyncSender<Item>);
+
+impl Alarm {
+    /// Tells; where the queue is full, the log has said it already.
+    pub fn tell(&self, item: Item) {
+        drop(self.0.try_send(item));
+    }
+}
+
 /// One queue and the thread behind it.
 #[derive(Debug)]
 pub struct Lane {

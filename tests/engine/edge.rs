@@ -16,8 +16,8 @@ use ringfence::policy::media::PeerMedia;
 use ringfence::policy::peer::{CalledFrom, Extensions, Methods, Probe};
 use ringfence::policy::route::{Pattern, Route, RouteTarget};
 use ringfence::policy::{
-    Aim, Alert, Direction, Kept, Listener, Numbers, Pace, Peer, PeerId, PeerSide, Plan, Policy, Presets, Site,
-    SiteId,
+    Aim, Alert, Direction, Kept, Listener, Numbers, Pace, Peer, PeerId, PeerSide, Plan, Policy, Presets,
+    Site, SiteId,
 };
 use ringfence::sip::parse::{Limits, parse};
 use ringfence::sip::{ConnectionId, Flow, Hop, ListenerId, Message, PartyId, Transport};

@@ -62,7 +62,7 @@ pub fn peer_keys() -> impl Iterator<Item = &'static str> {
 }
 
 use rules::{POLICY, STRANGERS};
-use shell::{DNS, LIMITS, STREAMS, TIMERS};
+use shell::{DNS, LIMITS, STORE, STREAMS, TIMERS};
 
 /// The whole file.
 pub static ROOT: Section = Section {
@@ -163,6 +163,12 @@ pub static ROOT: Section = Section {
             Kind::Filter,
             "info",
             "how much is logged: error, warn, info, debug or trace, or a filter by module",
+        ),
+        Key::means(
+            "store",
+            Kind::Section(&STORE),
+            "nothing outlives a restart, which `check` warns of",
+            "what outlives a crash and a restart: bans, locks, and the calls that a crash leaves open",
         ),
         Key::means(
             "control",

@@ -184,6 +184,16 @@ pub static DNS: Section = Section {
     ],
 };
 
+/// What outlives the process.
+pub static STORE: Section = Section {
+    name: "the store",
+    keys: &[Key::required(
+        "file",
+        Kind::Path,
+        "the SQLite file, which one edge alone may use and its owner alone read",
+    )],
+};
+
 /// A file for JSON lines.
 pub static FILE_SINK: Section = Section {
     name: "a file for lines",
