@@ -27,6 +27,8 @@ mod doors;
 mod emergency;
 #[path = "engine/forwarding.rs"]
 mod forwarding;
+#[path = "engine/lasting.rs"]
+mod lasting;
 #[path = "engine/life.rs"]
 mod life;
 #[path = "engine/lists.rs"]

@@ -5,6 +5,8 @@
 
 #![allow(clippy::print_stderr, clippy::panic, reason = "a test says why it fails")]
 
+#[path = "shell/crash.rs"]
+mod crash;
 #[path = "shell/explain.rs"]
 mod explain;
 #[path = "shell/lists.rs"]

@@ -20,6 +20,7 @@ mod hangup;
 pub mod identity;
 mod invite;
 mod joined;
+pub mod kept;
 pub mod leg;
 pub mod meaning;
 pub mod media;
@@ -339,7 +340,11 @@ impl Call {
 
     /// Builds leg B towards the first open candidate.
     pub fn open(&mut self, readable: bool, context: &mut Context<'_>) {
-        let Phase::Setup(setup) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
+        let setup = match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Setup(setup) => setup,
+            // One that was recalled turns to nobody.
+            phase @ (Phase::Talk(_) | Phase::Hangup(_) | Phase::Over) => return self.phase = phase,
+        };
         let core = &mut self.core;
         let invite = core.invite.as_deref().map(|pending| &pending.message);
         let refused = invite.and_then(|invite| core.session_refuses(Side::A, invite));

@@ -63,6 +63,11 @@ impl Way {
         Ok(())
     }
 
+    /// Takes a route set as it stood, first hop first.
+    pub fn take_routes(&mut self, routes: Vec<Box<[u8]>>) {
+        (self.routes, self.read) = (routes.into_boxed_slice(), None);
+    }
+
     /// The address that the first route, or else the target, names by a literal.
     pub fn literal(&mut self) -> Option<Literal> {
         if let Some(read) = self.read {

@@ -71,6 +71,8 @@ pub struct Entry {
     pub forwarded: bool,
     /// Its media, where the relay has some of it.
     pub media: Option<MediaId>,
+    /// The mark of its row (`Call::mark`), where it has one.
+    pub dialog: Option<u64>,
     /// The other call of a transfer that is carried out.
     pub link: Option<Link>,
     /// How fast each side asks.
@@ -98,6 +100,7 @@ impl Entry {
             began,
             forwarded: false,
             media: None,
+            dialog: None,
             link: None,
             paces: [Pace::default(); 2],
             #[cfg(test)]

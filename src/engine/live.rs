@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::Engine;
 use super::calls::Entry;
 use super::gate::EdgeGate;
+use super::kept::dialog_gone;
 use super::logins::{Ask, Rounds};
 use super::transactions::{CallKey, Owner};
 use super::transferred::{Link, Told};
@@ -90,20 +91,35 @@ impl Engine {
         (server, link): (Option<ServerId>, Option<Link>),
         birth: impl FnOnce(&mut Context<'_>) -> (Call, bool),
     ) -> Option<CallKey> {
+        self.bring_perhaps(now, (policy, from), (server, link), |context| Some(birth(context)))
+    }
+
+    /// The same where there may be nothing to bring.
+    pub(super) fn bring_perhaps(
+        &mut self,
+        now: Now,
+        (policy, from): (&Arc<Policy>, PeerId),
+        (server, link): (Option<ServerId>, Option<Link>),
+        birth: impl FnOnce(&mut Context<'_>) -> Option<(Call, bool)>,
+    ) -> Option<CallKey> {
         let mut effects = std::mem::take(&mut self.effects);
         let mut gate = gate!(self, policy, from);
         let mut context = context!(self, now, gate, effects);
         // A panic leaves nothing half done that is kept: the call is not born, its effects are dropped.
         let mut born = None;
         let opened = catch_unwind(AssertUnwindSafe(|| {
-            let (call, readable) = birth(&mut context);
+            let Some((call, readable)) = birth(&mut context) else { return };
             born.insert(call).open(readable, &mut context);
             #[cfg(test)]
             Entry::trip(&mut self.planted);
         }));
         let call = match (opened, born) {
             (Ok(()), Some(call)) => call,
-            (Ok(()) | Err(_), born) => {
+            (Ok(()), None) => {
+                self.effects = effects;
+                return None;
+            }
+            (Err(_), born) => {
                 if let Some(mut call) = born {
                     forsake(&mut call, &mut context);
                 }
@@ -227,6 +243,9 @@ impl Engine {
     pub(super) fn remove(&mut self, key: CallKey) {
         self.part(key);
         let Some(entry) = self.calls.remove(key) else { return };
+        if entry.dialog.is_some() {
+            self.keep_now(dialog_gone(entry.call.id()));
+        }
         self.alike.leave(&entry.alike, key);
         for tag in &entry.tags {
             self.dialogs.unbind(*tag, key);
@@ -255,6 +274,8 @@ impl Engine {
         self.effects = effects;
         if ended {
             self.remove(key);
+        } else if self.keeping.is_on() {
+            self.keep_dialog(key);
         }
     }
 
@@ -320,6 +341,7 @@ impl Engine {
                     self.calls.at(key).is_some_and(|entry| !std::mem::replace(&mut entry.recorded, true));
                 if first {
                     self.counts.records += 1;
+                    self.dialog_over(key);
                     self.record(now, key, record);
                 }
             }

@@ -3,6 +3,10 @@
 //! Owns the row's shape, the kinds there are, and the notes of what has changed. Refuses to know files, and what a value means.
 //! Read first: DESIGN.md §1, laws 6 and 11; `engine/kept.rs`, which collects rows and gives them back.
 
+use std::time::Duration;
+
+use crate::clock::{Now, Tick};
+
 /// A ban of a stranger's source (`sources/bans.rs`).
 pub const BAN: &str = "ban";
 /// A lock of who guesses passwords (`lockout.rs`).
@@ -50,6 +54,22 @@ impl Kept {
     pub fn kind(name: &str) -> Option<&'static str> {
         KINDS.into_iter().find(|kind| *kind == name)
     }
+}
+
+/// A tick as microseconds since 1970.
+#[must_use]
+pub fn wall_of(now: Now, tick: Tick) -> i64 {
+    let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+    let ahead = now.wall.micros().saturating_add(micros(tick.since(now.tick)));
+    ahead.saturating_sub(micros(now.tick.since(tick)))
+}
+
+/// Microseconds since 1970 as a tick; now, where they lie behind. No further ahead than `most`: a clock that was set back makes
+/// nothing last longer than it can.
+#[must_use]
+pub fn tick_of(now: Now, micros: i64, most: Duration) -> Tick {
+    let left = u64::try_from(micros.saturating_sub(now.wall.micros())).unwrap_or(0);
+    now.tick.after(Duration::from_micros(left).min(most))
 }
 
 /// Keys noted at once. Past it the oldest note is dropped: what it stood for is written when it changes again.
@@ -106,6 +126,21 @@ mod tests {
         assert_eq!(changed.0.len(), CHANGED_MAX);
         assert_eq!(changed.take().next(), Some(CHANGED_MAX), "the newest stay");
         assert!(changed.is_empty());
+    }
+
+    #[test]
+    fn times_are_the_same_by_both_clocks() {
+        let now = Now {
+            tick: Tick::from_micros(5_000_000),
+            wall: crate::clock::Wall::from_micros(1_800_000_000_000_000),
+        };
+        let hour = Duration::from_secs(3600);
+        for (tick, wall) in [(5_000_000, 0), (6_000_000, 1_000_000), (4_000_000, -1_000_000)] {
+            assert_eq!(wall_of(now, Tick::from_micros(tick)), now.wall.micros() + wall);
+            let back = tick_of(now, now.wall.micros() + wall, hour);
+            assert_eq!(back, Tick::from_micros(tick).max(now.tick), "what is behind is now");
+        }
+        assert_eq!(tick_of(now, i64::MAX, hour), now.tick.after(hour));
     }
 
     #[test]

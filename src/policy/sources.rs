@@ -7,6 +7,7 @@ mod bans;
 mod bucket;
 mod full;
 mod guests;
+mod lasting;
 mod tell;
 
 use std::net::IpAddr;

@@ -143,8 +143,8 @@ impl Strangers {
         if first {
             self.wake_at(tell_at);
         }
-        if let Some(evicted) = evicted.filter(|evicted| evicted.untold > 0) {
-            self.others.frames = self.others.frames.saturating_add(evicted.untold);
+        if let Some(evicted) = evicted.filter(|evicted| evicted.value.untold > 0) {
+            self.others.frames = self.others.frames.saturating_add(evicted.value.untold);
             self.others.sources = self.others.sources.saturating_add(1);
             self.wake_at(now.tick.after(FIRST_DELAY));
         }

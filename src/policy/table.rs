@@ -200,7 +200,7 @@ impl<V: Clone + Default> Table<V> {
         hash: u64,
         key: Key,
         rank: impl Fn(&V) -> u64,
-    ) -> Option<(&mut V, Option<V>)> {
+    ) -> Option<(&mut V, Option<Slot<V>>)> {
         self.entry_ranked(hash, key, |_, value| Some(rank(value)))
     }
 
@@ -211,7 +211,7 @@ impl<V: Clone + Default> Table<V> {
         hash: u64,
         key: Key,
         rank: impl Fn(Key, &V) -> Option<R>,
-    ) -> Option<(&mut V, Option<V>)> {
+    ) -> Option<(&mut V, Option<Slot<V>>)> {
         let start = self.start(hash);
         let set = self.slots.get_mut(start..start + WAYS)?;
         let known = set.iter().position(|slot| slot.key == key);
@@ -224,7 +224,7 @@ impl<V: Clone + Default> Table<V> {
         let mut evicted = None;
         if known.is_none() {
             let before = std::mem::replace(slot, Slot { key, value: V::default() });
-            evicted = (before.key != Key::default()).then_some(before.value);
+            evicted = (before.key != Key::default()).then_some(before);
         }
         Some((&mut slot.value, evicted))
     }
@@ -386,7 +386,7 @@ mod tests {
         for number in 1..=10_000_u32 {
             let (value, out) = table.entry(secret.hash(key(number)), key(number), |value| *value).unwrap();
             *value = u64::from(number);
-            evicted += usize::from(out.is_some_and(|out| out < u64::from(number)));
+            evicted += usize::from(out.is_some_and(|out| out.value < u64::from(number)));
         }
         assert_eq!(table.iter().count(), 512);
         assert_eq!(evicted, 10_000 - 512);

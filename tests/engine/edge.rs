@@ -189,8 +189,6 @@ pub struct Seen {
     pub records: Vec<CallRecord>,
     /// What the media relay is to do.
     pub media: Vec<Order>,
-    /// Rows to be kept.
-    pub kept: Vec<Kept>,
     /// The end of draining.
     pub drained: Option<usize>,
     /// Streams that are no guest's any more.
@@ -232,7 +230,6 @@ impl Seen {
         self.alerts.extend(more.alerts);
         self.records.extend(more.records);
         self.media.extend(more.media);
-        self.kept.extend(more.kept);
         self.replies.extend(more.replies);
         self.proven.extend(more.proven);
         self.closed.extend(more.closed);
@@ -245,6 +242,8 @@ pub type Status = (Gauges, Vec<(String, u64)>, Vec<(String, Option<bool>)>);
 
 /// The engine with its clock.
 pub struct Edge {
+    /// Rows that it gave out to be kept, in order.
+    pub kept: Vec<Kept>,
     /// The engine.
     pub engine: Engine,
     now: Now,
@@ -265,7 +264,12 @@ impl Edge {
     /// With other settings.
     pub fn with(policy: Arc<Policy>, settings: Settings) -> Self {
         let now = Now { tick: Tick::from_micros(1_000_000), wall: Wall::from_micros(1_800_000_000_000_000) };
-        Self { engine: Engine::new(now, settings, policy, Random::new([7; 32])), now, wait: None }
+        Self {
+            engine: Engine::new(now, settings, policy, Random::new([7; 32])),
+            now,
+            wait: None,
+            kept: Vec::new(),
+        }
     }
 
     /// One input.
@@ -287,7 +291,7 @@ impl Edge {
                     });
                     seen.media.push(order);
                 }
-                Output::Keep(rows) => seen.kept.extend(rows),
+                Output::Keep(rows) => self.kept.extend(rows),
                 Output::Drained { cut } => seen.drained = Some(cut),
                 Output::Wait { until, .. } => match closed.pop() {
                     // As the relay does, which had nothing to count here.

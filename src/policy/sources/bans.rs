@@ -5,15 +5,18 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::super::Policy;
+use super::super::kept::{self, Changed, Kept};
 use super::super::strangers::BanNote;
 use super::super::table::{Key, Medium, Secret, Slot, Table};
 use super::Settings;
 use crate::clock::{Now, Tick};
-use crate::sip::{Flow, ListenerId};
+use crate::sip::{ConnectionId, Flow, ListenerId, Transport};
 
 /// Bans that `told` tells one by one; of more, those that end last.
 pub const BANS_TOLD_MAX: usize = 32;
@@ -40,16 +43,47 @@ pub struct ToldBan {
     pub nth: u32,
 }
 
+/// A ban's row is known by its source, what it holds for, and where: `192.0.2.7 streams`, `192.0.2.7 datagrams outside`.
+fn name_of(policy: &Policy, key: Key) -> Option<String> {
+    let source = key.address();
+    match key.door() {
+        Some(door) => Some(format!("{source} datagrams {}", policy.listener(door)?.name)),
+        None => Some(format!("{source} streams")),
+    }
+}
+
+fn key_of(policy: &Policy, name: &str) -> Option<Key> {
+    let mut words = name.splitn(3, ' ');
+    let source: IpAddr = words.next()?.parse().ok()?;
+    match (words.next()?, words.next()) {
+        ("streams", None) => Some(Key::by(Medium::Streams, source)),
+        ("datagrams", Some(listener)) => {
+            let known = policy.listeners.iter().flatten().find(|known| *known.name == *listener)?;
+            let remote = SocketAddr::new(source, 0);
+            let flow = Flow {
+                listener: known.id,
+                transport: Transport::Udp,
+                remote,
+                connection: ConnectionId::NONE,
+            };
+            Some(Key::here(&flow))
+        }
+        _ => None,
+    }
+}
+
 /// All bans.
 #[derive(Debug)]
 pub(super) struct Bans {
     table: Table<Ban>,
+    /// Whose rows are due.
+    changed: Changed<Key>,
 }
 
 impl Bans {
     /// None yet; at most `bans_max` at once.
     pub(super) fn new(bans_max: usize) -> Self {
-        Self { table: Table::new(bans_max) }
+        Self { table: Table::new(bans_max), changed: Changed::default() }
     }
 
     /// Whether what comes on a flow is not looked at. A ban that streams earned holds for datagrams as well, for it was no
@@ -76,7 +110,11 @@ impl Bans {
             let shown = key.medium() == Medium::Streams && now.tick < ban.until;
             (came == Medium::Streams || !shown).then_some((shown, ban.until))
         };
-        let (ban, _) = self.table.entry_ranked(hash, key, rank)?;
+        let (ban, evicted) = self.table.entry_ranked(hash, key, rank)?;
+        self.changed.note(key);
+        if let Some(evicted) = evicted {
+            self.changed.note(evicted.key);
+        }
         // A source that was quiet for the longest ban begins anew.
         let forgotten = ban.until.after(settings.ban_max) < now.tick;
         ban.nth = if forgotten { 1 } else { ban.nth.saturating_add(1) };
@@ -94,6 +132,7 @@ impl Bans {
         let held = |slot: &&mut Slot<Ban>| now < slot.value.until && slot.key.address() == source;
         for slot in self.table.iter_mut().filter(held) {
             lifted.push(slot.key.medium());
+            self.changed.note(slot.key);
             slot.value = Ban::default();
         }
         lifted.sort_unstable();
@@ -105,7 +144,59 @@ impl Bans {
     pub(super) fn forgive(&mut self, listed: impl Fn(IpNet) -> bool) {
         for slot in self.table.iter_mut().filter(|slot| listed(slot.key.network())) {
             slot.value = Ban::default();
+            self.changed.note(slot.key);
         }
+    }
+
+    /// Whether rows are due.
+    pub(super) fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// The rows that are due.
+    pub(super) fn rows(&mut self, secret: &Secret, policy: &Policy, now: Now) -> Vec<Kept> {
+        let mut rows = Vec::new();
+        for key in self.changed.take() {
+            let Some(name) = name_of(policy, key) else { continue };
+            let ban = self.table.find(secret.hash(key), key).filter(|ban| ban.nth > 0);
+            rows.push(match ban {
+                Some(Ban { until, nth }) => {
+                    let until = kept::wall_of(now, *until);
+                    Kept::row(kept::BAN, name, format!("{{\"until\":{until},\"nth\":{nth}}}"))
+                }
+                None => Kept::gone(kept::BAN, name),
+            });
+        }
+        rows
+    }
+
+    /// Takes a row back; false where it means nothing any more.
+    pub(super) fn recall(
+        &mut self,
+        secret: &Secret,
+        policy: &Policy,
+        most: Duration,
+        now: Now,
+        row: &Kept,
+    ) -> bool {
+        let Some(key) = key_of(policy, &row.key) else { return false };
+        let number = |name: &str| -> Option<i64> {
+            let (_, rest) = row.value.as_deref()?.split_once(name)?;
+            let digits = rest.trim_start_matches(['"', ':', ' ']);
+            digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+        };
+        let (Some(wall), Some(nth)) = (number("until"), number("nth")) else { return false };
+        let forgotten =
+            wall.saturating_add(i64::try_from(most.as_micros()).unwrap_or(i64::MAX)) < now.wall.micros();
+        if forgotten || policy.index.lists_within(key.network()) {
+            return false;
+        }
+        let until = kept::tick_of(now, wall, most);
+        let Some((ban, _)) = self.table.entry(secret.hash(key), key, |ban| ban.until.micros()) else {
+            return false;
+        };
+        *ban = Ban { until, nth: u32::try_from(nth).unwrap_or(u32::MAX) };
+        true
     }
 
     /// How many are in force, and the `BANS_TOLD_MAX` of them that end last, the last one first.
