@@ -11,6 +11,7 @@ mod command;
 pub mod explain;
 mod media;
 pub mod number;
+pub mod orders;
 mod refused;
 mod reload;
 pub mod secret;

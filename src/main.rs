@@ -11,14 +11,15 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use serde_json::Value;
 
 use ringfence::admin::ask::{Unanswered, ask};
 use ringfence::admin::certs::{self, KeyKind};
-use ringfence::admin::{Request, record, reloaded, table, unlocked, wrap};
+use ringfence::admin::{Request, ordered, record, reloaded, table, unlocked, wrap};
 use ringfence::app::explain::{Order, Verdict};
 use ringfence::app::number;
+use ringfence::app::orders::{Edge, Orders};
 use ringfence::clock::Clock;
 use ringfence::config::{self, Source};
 use ringfence::sinks::GATHER;
@@ -61,6 +62,9 @@ Examples:
   ringfence reload                            take the changed policy file; live calls go on
   ringfence stop                              no new calls; end when the live ones have ended
   ringfence unlock office                     let a user that wrong passwords locked out try again
+  ringfence suspend --peer office-pbx --strength all --for 2h
+                                              take no calls of it and end those that are up; `resume` takes it back
+  ringfence calls                             who calls whom; `ringfence cut ID` ends a call
   ringfence secret new                        a strong password for a peer
   ringfence ladder                            the last call as a ladder: who sent what, and the verdict
   ringfence number --plans plans.yaml --plan office sip:0012125550100@pbx
@@ -72,10 +76,10 @@ Examples:
 Exit codes:
   0  done (run: ended, and no call was cut)
   1  failed: could not start, a policy with errors, a reload that was not taken, an unlock that lifted nothing while
-     something is locked; explain: the request would be refused
+     something is locked, an order that nothing came of; explain: the request would be refused
   2  the command line is wrong; explain: the policy has errors, or has no such peer
   3  run: ended, and live calls had to be cut
-  4  status, reload, stop, unlock: no edge answers at the control socket
+  4  status, reload, stop, unlock, and every order: no edge answers at the control socket
   70 a bug in ringfence; please report what it printed"
 )]
 struct Line {
@@ -140,6 +144,8 @@ enum Command {
         #[command(flatten)]
         edge: Edge,
     },
+    #[command(flatten)]
+    Orders(Orders),
     /// Draw a call from its record: a ladder of both legs, how it ended, and every rule that was asked
     ///
     /// Records are searched in the file that `records` of the policy names and in those put aside from it. Where records
@@ -241,13 +247,6 @@ enum KeyName {
     Rsa,
 }
 
-#[derive(Args)]
-struct Edge {
-    /// Its control socket; else the policy file says it (`control`)
-    #[arg(long, value_name = "PATH")]
-    socket: Option<PathBuf>,
-}
-
 fn main() -> ExitCode {
     let line = Line::parse();
     let config = line.config;
@@ -270,6 +269,11 @@ fn main() -> ExitCode {
         }),
         Command::Unlock { user, source, edge } => {
             ask_edge(edge, &config, Request::Unlock { user, source }, unlocked::tell)
+        }
+        Command::Orders(orders) => {
+            let (request, edge, json) = orders.request();
+            let tell = |answer: &Value| if json { format!("{answer:#}") } else { ordered::tell(answer) };
+            ask_edge(edge, &config, request, tell)
         }
         Command::Ladder { record: name, file, width, json } => {
             let wanted = name.map_or(record::Wanted::Last, record::Wanted::Named);
@@ -358,6 +362,7 @@ fn ask_edge(edge: Edge, config: &Path, request: Request, tell: impl Fn(&Value) -
             }
             let printed = print(&wrap::wrap(tell(&answer).trim_end(), width_of(&io::stdout())));
             let vain = answer.get("taken") == Some(&Value::Bool(false)) || unlocked::missed(&answer);
+            let vain = vain || ordered::in_vain(&answer);
             if vain { ExitCode::from(FAILED) } else { printed }
         }
         Err(unanswered) => {

@@ -51,6 +51,8 @@ mod names;
 mod networks;
 #[path = "engine/numbers.rs"]
 mod numbers;
+#[path = "engine/orders.rs"]
+mod orders;
 #[path = "engine/oversize.rs"]
 mod oversize;
 #[path = "engine/pauses.rs"]
@@ -63,6 +65,8 @@ mod redirects;
 mod roaming;
 #[path = "engine/sessions.rs"]
 mod sessions;
+#[path = "engine/suspending.rs"]
+mod suspending;
 #[path = "engine/targets.rs"]
 mod targets;
 #[path = "engine/transfers.rs"]

@@ -11,6 +11,8 @@ mod crash;
 mod explain;
 #[path = "shell/lists.rs"]
 mod lists;
+#[path = "shell/orders.rs"]
+mod orders;
 mod rig;
 
 use std::fs;

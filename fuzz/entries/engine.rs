@@ -102,9 +102,7 @@ struct Choices<'a>(&'a [u8]);
 
 impl Choices<'_> {
     fn byte(&mut self) -> u8 {
-        let Some((first, rest)) = self.0.split_first() else { return 0 };
-        self.0 = rest;
-        *first
+        self.0.split_off_first().copied().unwrap_or(0)
     }
 
     fn pick<T: Copy + Default>(&mut self, items: &[T]) -> T {
@@ -170,7 +168,7 @@ impl Play {
                 }
                 Output::Reply { id: _, reply } => match *reply {
                     Reply::Status { gauges, .. } => self.gauges = gauges,
-                    Reply::Unlocked { .. } => {}
+                    Reply::Unlocked { .. } | Reply::Ordered(_) => {}
                 },
                 Output::Media(order) => self.relay(order),
                 Output::Close { .. }

@@ -46,6 +46,7 @@ pub fn draw(status: &Value) -> String {
     }
     policy(&mut page, status);
     peers(&mut page, status);
+    suspensions(&mut page, status);
     locks(&mut page, status);
     bans(&mut page, status);
     certificates(&mut page, status);
@@ -146,6 +147,27 @@ fn named(page: &mut String, entry: &Value) {
     let addresses = entry.pointer("/addresses").and_then(Value::as_array);
     for address in addresses.into_iter().flatten() {
         line(page, &format!("      {}", show(address)));
+    }
+}
+
+/// What is suspended by order.
+fn suspensions(page: &mut String, status: &Value) {
+    if list(status, "/suspensions").next().is_none() {
+        return;
+    }
+    line(page, "");
+    line(page, "suspended, and what resumes it            strength   until");
+    for one in list(status, "/suspensions") {
+        let text =
+            |path: &str| one.pointer(path).filter(|value| !value.is_null()).map(show).unwrap_or_default();
+        let what = format!("{} {}", text("/kind"), text("/name"));
+        let until = Some(text("/until")).filter(|until| !until.is_empty());
+        let until = until.unwrap_or_else(|| "resumed".to_owned());
+        line(page, &format!("  {what:<38.38}  {:<9}  {until}", text("/strength")));
+        wide(page, &format!("    {}", text("/resume")));
+        if !text("/why").is_empty() {
+            wide(page, &format!("    {}", text("/why")));
+        }
     }
 }
 

@@ -16,13 +16,13 @@ use super::certificates::{self, Ends};
 use super::command::{Command, Doorbell};
 use super::reload::{Looked, Read, Reader};
 use super::shell::Answer;
-use super::status::{status, unlocked};
+use super::status::{ordered, status, unlocked};
 use super::watch;
 use crate::admin::Request;
 use crate::admin::serve::{Asked, ControlSocket};
 use crate::admin::unlocked::lifted;
 use crate::clock::Clock;
-use crate::engine::Query;
+use crate::engine::{Order, Query};
 use crate::net::Resolver;
 use crate::sinks::Meter;
 
@@ -259,6 +259,13 @@ impl Desk {
                 }
                 answer
             }
+            order @ (Request::Suspend { .. }
+            | Request::Resume { .. }
+            | Request::Calls
+            | Request::Cut { .. }
+            | Request::Bans
+            | Request::Ban { .. }
+            | Request::Unban { .. }) => self.order(order).await,
             Request::Reload => self.reload(),
             Request::Stop => {
                 // Only a second signal ends live calls: whoever asks twice wants to know, and not to cut.
@@ -271,6 +278,23 @@ impl Desk {
         };
         // Whoever asked may have gone away.
         let _ = asked.answer.send(answer);
+    }
+
+    /// Gives the engine an order, and logs those that changed anything.
+    async fn order(&self, request: Request) -> Value {
+        let order = match request.order() {
+            Some(Ok(order)) => order,
+            Some(Err(error)) => return json!({ "error": error }),
+            None => return json!({ "error": "this is no order; please report that" }),
+        };
+        let asks = matches!(order, Order::Calls | Order::Bans);
+        let told = format!("{order:?}");
+        let answer = self.ask(Query::Order(order)).await;
+        let answer = answer.map_or_else(|error| error, |answer| ordered(&answer.reply));
+        if !asks {
+            tracing::warn!(order = told, %answer, "an order was given at the control socket");
+        }
+        answer
     }
 
     async fn status(&self) -> Value {

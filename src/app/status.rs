@@ -18,7 +18,18 @@ pub fn unlocked(reply: &Reply) -> Value {
         Reply::Unlocked { locks, held, bans, instead } => {
             json!({ "locks": locks, "held": held, "bans": bans, "instead": instead })
         }
-        Reply::Status { .. } => json!({ "error": "the edge answered another question; please report that" }),
+        Reply::Status { .. } | Reply::Ordered(_) => {
+            json!({ "error": "the edge answered another question; please report that" })
+        }
+    }
+}
+
+/// What came of an order.
+#[must_use]
+pub fn ordered(reply: &Reply) -> Value {
+    match reply {
+        Reply::Ordered(ordered) => json!(ordered),
+        Reply::Status { .. } | Reply::Unlocked { .. } => unlocked(reply),
     }
 }
 
@@ -38,6 +49,7 @@ pub fn status(answer: Answer, sinks: SinkCounts, uptime_s: u64, draining: bool) 
         locks,
         banned,
         bans,
+        suspensions,
         unanswered,
         media,
         generation,
@@ -76,6 +88,7 @@ pub fn status(answer: Answer, sinks: SinkCounts, uptime_s: u64, draining: bool) 
         "locks": locks,
         "banned": banned,
         "bans": bans,
+        "suspensions": suspensions,
         "unanswered": unanswered,
         "media": media,
         "counts": counts,

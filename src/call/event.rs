@@ -1,7 +1,7 @@
 //! What can happen to a call.
 
 use super::{Branch, ServerId, Side, Sought};
-use crate::policy::{PeerId, Unproven, code};
+use crate::policy::{Code, PeerId, Unproven, code};
 use crate::sip::{Flow, Hop, Message};
 
 /// Why a client transaction ended without a final response.
@@ -143,6 +143,10 @@ pub enum EndCause {
     Stopping,
     /// An admin's command.
     Command,
+    /// What it is about was suspended by order.
+    Suspended,
+    /// A policy that was put in force since forbids it, for this reason.
+    Forbidden(Code),
     /// No media came from either side for too long.
     Silent,
     /// There is no socket for its media.
@@ -159,7 +163,9 @@ impl EndCause {
     pub(super) const fn status(self) -> u16 {
         match self {
             // Never 503 to a listed peer: it would dial out another way.
-            Self::Stopping | Self::Command | Self::Silent | Self::KeySpent => 480,
+            Self::Stopping | Self::Silent | Self::KeySpent => 480,
+            // While it is set up its caller hears a refusal: see `refuses`.
+            Self::Command | Self::Suspended | Self::Forbidden(_) => 403,
             Self::NoSocket => 500,
             Self::Unproven => 488,
             Self::Parted => 487,
@@ -170,6 +176,8 @@ impl EndCause {
         match self {
             Self::Stopping => "the edge is stopping",
             Self::Command => "ended by command",
+            Self::Suspended => "suspended by order",
+            Self::Forbidden(_) => "the policy forbids it now",
             Self::Silent => "no media came from either side",
             Self::NoSocket => "no socket for its media",
             Self::KeySpent => "a key of its media is spent",
@@ -180,10 +188,27 @@ impl EndCause {
 
     pub(super) const fn code(self) -> Option<u32> {
         match self {
-            Self::Stopping | Self::Command | Self::Parted => None,
+            Self::Stopping | Self::Parted => None,
+            Self::Suspended => Some(code::INSUFFICIENT_PERMISSIONS.number),
+            Self::Forbidden(code) => Some(code.number),
             Self::Silent => Some(code::NO_AUDIO.number),
             Self::Unproven => Some(code::SECURE_MEDIA_NOT_ACCEPTED.number),
-            Self::NoSocket | Self::KeySpent => Some(code::CALLS_CUT.number),
+            Self::NoSocket | Self::KeySpent | Self::Command => Some(code::CALLS_CUT.number),
+        }
+    }
+
+    /// What a caller whose call is still set up is refused by: it must not take another way out.
+    pub(super) const fn refuses(self) -> Option<Code> {
+        match self {
+            Self::Command => Some(code::CALLS_CUT),
+            Self::Suspended => Some(code::INSUFFICIENT_PERMISSIONS),
+            Self::Forbidden(code) => Some(code),
+            Self::Stopping
+            | Self::Silent
+            | Self::NoSocket
+            | Self::KeySpent
+            | Self::Unproven
+            | Self::Parted => None,
         }
     }
 }

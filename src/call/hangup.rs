@@ -9,7 +9,7 @@ use super::core::{Core, Ending, reason_text};
 use super::leg::Status;
 use super::record::{Disposition, EndedBy};
 use super::talk::Talk;
-use super::{Branch, Context, Effect, Event, Phase, Side, Timer};
+use super::{Branch, Context, Effect, EndCause, Event, Phase, Side, Timer};
 use crate::policy::{PeerSide, code};
 use crate::sip::{Flow, Message, Method};
 
@@ -43,6 +43,22 @@ pub(super) struct Unanswered {
     pub others: Vec<(Side, Pending)>,
     /// Re-INVITEs of ours without a final answer.
     pub open_invites: Vec<(Side, Branch)>,
+}
+
+impl Ending {
+    /// How a call ends that is ended from outside: one that is up, or (`Failed`) one whose caller waits for its answer.
+    pub(super) fn ordered(core: &Core, cause: EndCause, disposition: Disposition) -> Self {
+        let refuses = cause.refuses().filter(|_| disposition == Disposition::Failed);
+        let told = refuses.map(|code| {
+            let refusal = core.policy.refusal(core.a.peer.id, code, cause.why().to_owned());
+            Self::refused(&refusal, core.a.peer.side, disposition)
+        });
+        let status = if disposition == Disposition::Answered { 200 } else { cause.status() };
+        let plain = || Self::new(EndedBy::Edge, disposition, status, cause.why());
+        let ending = told.unwrap_or_else(plain);
+        let reason = if ending.reason.is_empty() { reason_text(cause.why()) } else { ending.reason.clone() };
+        Self { code: cause.code(), why: cause.why().to_owned(), reason, ..ending }
+    }
 }
 
 /// Ends the call: answers what waits, says BYE or CANCEL, writes the record. `told` is the message that ended it,

@@ -47,6 +47,7 @@ mod story;
 mod stray;
 mod talk;
 mod targets;
+pub mod told;
 mod transfer;
 mod untaken;
 mod update;

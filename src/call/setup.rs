@@ -151,11 +151,7 @@ impl Setup {
                 self.end(core, &ending, None, context)
             }
             Event::End(cause) => {
-                let ending = Ending {
-                    code: cause.code(),
-                    reason: reason_text(cause.why()),
-                    ..Ending::new(EndedBy::Edge, Disposition::Failed, cause.status(), cause.why())
-                };
+                let ending = Ending::ordered(core, cause, Disposition::Failed);
                 self.end(core, &ending, None, context)
             }
             Event::Gone { branch } => self.gone(core, branch, context),

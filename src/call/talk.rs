@@ -12,7 +12,7 @@ use super::hangup::{self, Unanswered};
 use super::leg::{Carried, Offered, Status};
 use super::notice::Subscription;
 use super::provisional::{acknowledged, read_rack};
-use super::record::{Disposition, EndedBy};
+use super::record::Disposition;
 use super::refer::is_quiet;
 use super::relay::decline;
 use super::reliable::Sent;
@@ -91,11 +91,7 @@ impl Talk {
             Event::Placed(status) => self.placed(core, status, context),
             Event::Sought(sought) => self.sought(core, sought, context),
             Event::End(cause) => {
-                let ending = Ending {
-                    code: cause.code(),
-                    reason: reason_text(cause.why()),
-                    ..Ending::new(EndedBy::Edge, Disposition::Answered, 200, cause.why())
-                };
+                let ending = Ending::ordered(core, cause, Disposition::Answered);
                 self.end(core, &ending, None, context)
             }
         }

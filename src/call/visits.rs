@@ -117,7 +117,7 @@ fn column(event: &Event<'_>) -> usize {
         Event::Failed { failure: Failure::Full | Failure::Oversize, .. } => 18,
         Event::Gone { .. } => 19,
         Event::End(EndCause::Stopping) => 20,
-        Event::End(EndCause::Command) => 21,
+        Event::End(EndCause::Command | EndCause::Suspended | EndCause::Forbidden(_)) => 21,
         Event::End(EndCause::Silent | EndCause::NoSocket | EndCause::KeySpent | EndCause::Unproven) => 36,
         Event::End(EndCause::Parted) => 37,
         Event::Placed(_) => 38,

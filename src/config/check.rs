@@ -333,6 +333,9 @@ fn limits(config: &Config) -> Vec<String> {
         time_text(config.drain)
     ));
     out.extend(resolving(config));
+    if config.policy.on_reload == crate::policy::OnReload::Rejudge {
+        out.push("a reload ends live calls that the new policy forbids, emergency calls never".to_owned());
+    }
     out
 }
 

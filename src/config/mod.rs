@@ -54,7 +54,7 @@ pub use schema::schema;
 use crate::clock::{Clock, Wall};
 use crate::net::tls::Held;
 use crate::net::tls::material::FILE_BYTES_MAX;
-use crate::policy::{Names, PeerId, Plan, Policy};
+use crate::policy::{Names, OnReload, PeerId, Plan, Policy};
 use crate::sinks::Sink;
 
 use cross::Cast;
@@ -213,6 +213,17 @@ pub fn load(source: &Source, names: &mut Names, generation: u64) -> Result<Confi
     Ok(Config { warnings, ..config })
 }
 
+/// A time as policy files write it: `30m`, `2h`, `1d`.
+///
+/// # Errors
+/// What is wrong with it, with the cure.
+pub fn time_of(text: &str, least: Duration, most: Duration) -> Result<Duration, String> {
+    values::time(text, least, most).map_err(|cause| match cause.cure {
+        Some(cure) => [&*cause.text, "; ", &cure].concat(),
+        None => cause.text,
+    })
+}
+
 /// The control socket that a policy file names, even if something else in the file is wrong: whoever has just broken the
 /// file must still be able to ask the running edge.
 #[must_use]
@@ -286,6 +297,8 @@ fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u6
     let sinks = settings::sinks(root, &source.folder);
     let admin = settings::admin(root, &source.folder);
     let drain = root.time("drain");
+    let meanings = [("keep", OnReload::Keep), ("rejudge", OnReload::Rejudge)];
+    let on_reload = root.choice("on_reload", &meanings).unwrap_or_default();
     let tls = tls::read(source, &listeners, &peers);
     let mut cast = Cast::new(root, listeners, peers, sites, routes, media);
     let profile = |read: &peers::Read<'_, crate::policy::Peer>| {
@@ -299,7 +312,7 @@ fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u6
         return None;
     }
     let media = cast.media.and_then(|media| media.value);
-    let mut plan = Plan { generation, rules, sources, media, limits, rates, ..Plan::default() };
+    let mut plan = Plan { generation, rules, sources, media, limits, rates, on_reload, ..Plan::default() };
     plan.listeners.resize_with(names.listeners(), || None);
     plan.peers.resize_with(names.peers(), || None);
     for listener in cast.listeners {

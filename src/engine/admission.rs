@@ -221,6 +221,7 @@ impl Engine {
     fn index(&mut self, key: CallKey, arrived: &Arrived<'_>, facts: &Facts<'_>, way: Direction) {
         let Some(entry) = self.calls.at(key) else { return };
         entry.forwarded = facts.forwarded.is_some();
+        entry.caller_sent = (facts.caller_sent != facts.caller).then(|| shortened(facts.caller_sent).into());
         entry.alike = alike::keys(arrived.policy, &self.counters.keyed, arrived.peer, facts, way);
         self.alike.enter(&entry.alike, key);
     }

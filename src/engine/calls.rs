@@ -69,6 +69,8 @@ pub struct Entry {
     pub began: Tick,
     /// Whether it was sent on by somebody here.
     pub forwarded: bool,
+    /// Its caller as it was sent, where that reads otherwise.
+    pub caller_sent: Option<Box<str>>,
     /// Its media, where the relay has some of it.
     pub media: Option<MediaId>,
     /// The mark of its row (`Call::mark`), where it has one.
@@ -99,6 +101,7 @@ impl Entry {
             alike: super::alike::Keys::new(),
             began,
             forwarded: false,
+            caller_sent: None,
             media: None,
             dialog: None,
             link: None,
@@ -167,6 +170,11 @@ impl Calls {
     /// Where the legs of every call stand: the listener and the far address.
     pub fn ways(&self) -> impl Iterator<Item = (ListenerId, IpAddr)> + '_ {
         self.0.iter().flat_map(|(_, entry)| entry.call.ways())
+    }
+
+    /// Every call with its key.
+    pub fn iter(&self) -> impl Iterator<Item = (CallKey, &Entry)> {
+        self.0.iter().map(|(SlabKey { index, generation }, entry)| (CallKey { index, generation }, &**entry))
     }
 
     /// Every live key.

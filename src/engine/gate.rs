@@ -19,6 +19,7 @@ use crate::policy::alert::Alert;
 use crate::policy::meter::Meter;
 use crate::policy::pace::{Line, NoPlace};
 use crate::policy::route::Candidate;
+use crate::policy::suspended::{About, words};
 use crate::policy::{Counters, Located, Pace, Parties, PeerId, Place, Policy, Refusal, Reservation, code};
 use crate::sip::Transport;
 
@@ -109,6 +110,20 @@ impl EdgeGate<'_> {
         Box::new(refusal.retry_after(seconds))
     }
 
+    /// Whether a target was suspended since the call was admitted.
+    fn suspended(&self, now: Now, candidate: &Candidate) -> Result<(), Closed> {
+        let suspensions = &self.counters.suspensions;
+        let Some(peer) = self.policy.peer(candidate.peer).filter(|_| !suspensions.is_empty()) else {
+            return Ok(());
+        };
+        let Some(held) = suspensions.over(&About::target(self.policy, peer, false), now.wall) else {
+            return Ok(());
+        };
+        let told = format!("{} is suspended", words(held));
+        let refusal = self.policy.refusal(self.from, code::INSUFFICIENT_PERMISSIONS, told);
+        Err(Closed::Refused(Box::new(refusal)))
+    }
+
     fn tell(&mut self, now: Now, candidate: &Candidate, state: &'static str, text: &str) {
         let (peer, address) = (candidate.peer, candidate.target.address);
         let alert = reach_alert(now, self.policy, peer, address, (state, text));
@@ -183,6 +198,7 @@ impl Gate for EdgeGate<'_> {
             }
             Urge::Turn(place) => Some(place),
         };
+        self.suspended(now, candidate)?;
         self.turn(now.tick, candidate, place).map_err(Closed::Busy)?;
         let held = self.policy.gate(self.counters, self.from, candidate, holds).map_err(Closed::Refused)?;
         let pace = self.pace(candidate.peer);

@@ -108,6 +108,7 @@ impl Engine {
                         self.keep_now(Kept::gone(kept::BAN, row.key));
                     }
                 }
+                kept::SUSPENSION => self.recall_suspension(now, &row),
                 kept::STORE => self.keeping.lost |= &*row.key == kept::LOST,
                 // Nobody here takes it back: it stays in the file.
                 _ => {}

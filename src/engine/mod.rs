@@ -9,16 +9,19 @@
 //! return is carried out in `live`, and what it asks before it turns to a target is answered by `gate`; what is left of
 //! it when it is over stands in `past`. `logins` shows a trunk that asks who we are, `registrations` ask it for its calls; `resolved` takes in where names lead;
 //! `explained` is asked by nobody but `ringfence explain`; `peers` and `probe` know which targets are up, `trouble` which fail their calls; `closing` ends it all. What
-//! calls ask of the media relay, and what it tells of them, is in `watching`; what outlives the process is in `kept`.
+//! calls ask of the media relay, and what it tells of them, is in `watching`; what outlives the process is in `kept`;
+//! what the owner orders is in `orders`, `suspending`, `cutting` and `banning`; `rejudging` asks a new policy about calls that live.
 
 mod addresses;
 mod admission;
 mod alike;
+mod banning;
 pub mod calls;
 mod challenge;
 mod checks;
 mod closing;
 pub mod counts;
+mod cutting;
 pub mod explained;
 mod forwarder;
 mod fullness;
@@ -31,6 +34,7 @@ mod live;
 mod logins;
 mod media;
 mod onward;
+pub mod orders;
 pub mod output;
 mod past;
 mod peers;
@@ -41,6 +45,7 @@ mod referred;
 pub mod refuse;
 mod registering;
 mod registrations;
+mod rejudging;
 mod reload;
 mod requests;
 mod resolved;
@@ -48,6 +53,7 @@ mod responses;
 mod roaming;
 pub mod slab;
 mod standalone;
+mod suspending;
 pub mod timers;
 pub mod transactions;
 pub mod transferred;
@@ -87,6 +93,7 @@ use transactions::{CallKey, Outcome, Transactions};
 use watching::Watch;
 
 pub use input::Input;
+pub use orders::{CallState, Order, Ordered, SuspensionState, Whom};
 pub use output::{Output, WaitReason};
 pub use query::{BanState, Gauges, LockState, MediaState, NameState, Query, RegistrationState, Reply};
 
@@ -156,6 +163,8 @@ pub struct Engine {
     carried: Carried,
     keeping: Keeping,
     closing: Closing,
+    /// When a suspension is looked at next.
+    suspensions_due: Option<Tick>,
     counts: Counts,
     /// Which events met which phases of calls.
     visits: Visits,
@@ -229,6 +238,7 @@ impl Engine {
             carried: Carried::default(),
             keeping: Keeping::default(),
             closing: Closing::Serving,
+            suspensions_due: None,
             counts: Counts::default(),
             visits: Visits::default(),
             media,
@@ -316,6 +326,7 @@ impl Engine {
             self.outputs.extend(alerts.into_iter().map(Output::Alert));
         }
         self.records_due(now.tick);
+        self.suspensions_time(now);
         self.closing_time(now);
     }
 
@@ -361,6 +372,7 @@ impl Engine {
             (self.sources.due(), WaitReason::Sources),
             (self.watch.due(), WaitReason::Record),
             (self.keeping.due(), WaitReason::Keep),
+            (self.next_suspension(), WaitReason::Suspension),
             (self.closing.deadline(), WaitReason::Drain),
         ];
         let nearest = deadlines.into_iter().filter_map(|(at, reason)| at.map(|at: Tick| (at, reason)));

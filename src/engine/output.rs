@@ -77,6 +77,8 @@ pub enum WaitReason {
     Record,
     /// Rows to be kept that have changed.
     Keep,
+    /// The end of a suspension.
+    Suspension,
     /// The end of draining.
     Drain,
 }

@@ -5,6 +5,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::orders::{Order, Ordered, SuspensionState};
 use super::{Engine, Output};
 use crate::call::visits::Visits;
 use crate::clock::{Now, Tick};
@@ -24,6 +25,8 @@ pub enum Query {
         /// From this source alone; its ban is lifted, too.
         source: Option<IpAddr>,
     },
+    /// An order of the owner.
+    Order(Order),
 }
 
 /// A lock that wrong passwords brought about.
@@ -154,6 +157,8 @@ pub enum Reply {
         banned: usize,
         /// The bans, those that end first left out where they are too many.
         bans: Vec<BanState>,
+        /// What is suspended by order.
+        suspensions: Vec<SuspensionState>,
         /// Peers that do not answer when they are asked for a password, and how often they were asked.
         unanswered: Vec<(String, u64)>,
         /// The ports for media; `None` where it is not anchored.
@@ -172,6 +177,8 @@ pub enum Reply {
         /// Where nothing was lifted: the commands that lift what is locked, sources that are locked as anybody first.
         instead: Vec<String>,
     },
+    /// To an order.
+    Ordered(Ordered),
 }
 
 /// Commands that are told in place of one that lifted nothing.
@@ -194,6 +201,7 @@ impl Engine {
     pub(super) fn answer(&mut self, now: Now, id: u64, query: &Query) {
         let reply = match query {
             Query::Status => self.status(now),
+            Query::Order(order) => Reply::Ordered(self.ordered(now, order)),
             Query::Unlock { user, source } => {
                 let user = user.as_ref().map(String::as_bytes);
                 let lifted = self.guard.free(now.tick, &Freed { user, source: *source });
@@ -206,6 +214,19 @@ impl Engine {
             }
         };
         self.outputs.push_back(Output::Reply { id, reply: Box::new(reply) });
+    }
+
+    /// Carries an order out.
+    fn ordered(&mut self, now: Now, order: &Order) -> Ordered {
+        match order {
+            Order::Suspend { whom, strength, lasts, why } => self.suspend(now, whom, *strength, *lasts, why),
+            Order::Resume { whom } => self.resume(now, whom.as_ref()),
+            Order::Calls => self.list_calls(now),
+            Order::Cut { ids, all } => self.cut(now, ids, *all),
+            Order::Bans => self.list_bans(now.tick),
+            Order::Ban { network, lasts } => self.ban(now, *network, *lasts),
+            Order::Unban { network } => self.unban(now, *network),
+        }
     }
 
     /// The commands that lift what is locked. Whoever is locked out as anybody cannot be found by a user's name.
@@ -251,6 +272,7 @@ impl Engine {
             locks: self.guard.locks(now.tick).map(|lock| self.lock_state(lock)).collect(),
             banned,
             bans: bans.into_iter().map(|ban| self.ban_state(now.tick, ban)).collect(),
+            suspensions: self.suspension_states(now.wall),
             unanswered: self
                 .named(|peer| Some(self.sources.unanswered(peer)).filter(|asked| *asked > 0))
                 .collect(),
@@ -259,7 +281,7 @@ impl Engine {
         }
     }
 
-    fn ban_state(&self, now: Tick, ban: ToldBan) -> BanState {
+    pub(super) fn ban_state(&self, now: Tick, ban: ToldBan) -> BanState {
         let listener = ban.listener.and_then(|id| self.policy.listener(id));
         BanState {
             source: ban.source.to_string(),

@@ -1,4 +1,4 @@
-//! A new policy takes over: at once for what begins, never for what lives.
+//! A new policy takes over: at once for what begins, and for what lives only where it says so (`on_reload`).
 //!
 //! Owns the change and what is kept over it. Refuses to know where a policy comes from.
 //! Read first: DESIGN.md law 8.
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::Engine;
 use crate::clock::Now;
-use crate::policy::Policy;
+use crate::policy::{OnReload, Policy};
 
 /// Replaced policies that are remembered while calls live under them; past it the oldest is forgotten, and frames of
 /// a peer that only it lists are a stranger's.
@@ -35,6 +35,10 @@ impl Engine {
         self.logins.follow(&self.policy);
         if self.closing.is_open() {
             self.registrations.follow(now.tick, &self.policy, &mut self.random);
+        }
+        match self.policy.on_reload {
+            OnReload::Keep => {}
+            OnReload::Rejudge => self.rejudge(now),
         }
     }
 

@@ -229,7 +229,6 @@ impl Engine {
         let unread = users.fault.take().filter(|_| !emergency);
         let mut facts = self.facts(now, arrived, (users.caller(), users.called()));
         users.complete(emergency, &mut facts);
-        facts.shows_password_of(credential.as_deref());
         let judged = Judged::of(credential.as_deref(), users.number(arrived.peer));
         let Some(mut judged) = self.screened(now, arrived, server, &facts, judged) else { return };
         let mut fault = unread.map(|unread| judged.mismatch(unread));
@@ -397,8 +396,8 @@ impl Engine {
             replaces: message.has(HeaderName::Replaces) || message.has(HeaderName::Join),
             caller,
             caller_sent: caller,
-            owned: None,
-            credential: None,
+            owned: arrived.proven.and_then(|proven| proven.owned.as_deref()),
+            credential: arrived.proven.map(|proven| &*proven.user),
             shows: false,
             forwarded: None,
             again: 0,

@@ -11,7 +11,7 @@ use super::login::Login;
 use super::peer::{Direction, PassedHeader, Peer, Refreshes, Site};
 use super::route::Route;
 use super::rules::Entry;
-use super::{Policy, sources};
+use super::{OnReload, Policy, sources};
 use crate::clock::time_text;
 use crate::sip::digest::Hash;
 
@@ -39,6 +39,8 @@ pub fn compare(old: &Policy, new: &Policy) -> Vec<String> {
     new.limits.beyond(&old.limits, new.rates.currency(), &mut weaker);
     routes(&old.routes, &new.routes, &mut weaker);
     strangers(&old.sources, &new.sources, &mut weaker);
+    let keeps = |policy: &Policy| policy.on_reload == OnReload::Keep;
+    opened("live calls are not judged again (on_reload)", keeps(old), keeps(new), &mut weaker);
     weaker
 }
 

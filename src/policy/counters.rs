@@ -13,6 +13,7 @@ use super::keyed::{Key, Keyed};
 use super::ledger::Ledger;
 use super::meter::Meter;
 use super::peer::{PeerId, SiteId};
+use super::suspended::Suspensions;
 use crate::clock::Tick;
 
 /// What a decision asks the engine to reserve.
@@ -153,6 +154,8 @@ pub struct Counters {
     pub keyed: Keyed,
     /// What is counted for caps.
     pub ledger: Ledger,
+    /// What is suspended by order.
+    pub suspensions: Suspensions,
 }
 
 impl Counters {

@@ -5,7 +5,6 @@
 
 use std::net::SocketAddr;
 
-use super::credential::Credential;
 use super::located::Located;
 use super::number::Number;
 use super::owned::Owned;
@@ -90,13 +89,7 @@ pub struct Facts<'a> {
     pub target: Option<PeerId>,
 }
 
-impl<'a> Facts<'a> {
-    /// Enters whose password the request proved.
-    pub fn shows_password_of(&mut self, credential: Option<&'a Credential>) {
-        self.credential = credential.map(|one| &*one.user);
-        self.owned = credential.and_then(|one| one.owned.as_deref());
-    }
-
+impl Facts<'_> {
     /// Whether it asks for a new dialog.
     #[must_use]
     pub fn opens_dialog(&self) -> bool {

@@ -45,6 +45,7 @@ mod secrecy;
 pub mod sources;
 pub mod stage;
 mod strangers;
+pub mod suspended;
 mod table;
 pub mod unlock;
 pub mod verdict;
@@ -75,6 +76,16 @@ pub use verdict::{Outcome, Trail, Verdict};
 
 use crate::sip::{Flow, Host, PartyId};
 
+/// What becomes of live calls when a policy is put in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnReload {
+    /// They finish under the policy that admitted them.
+    #[default]
+    Keep,
+    /// They are judged again, and end where it forbids them; never one for help.
+    Rejudge,
+}
+
 /// What a policy is built from: the YAML's settings, each checked on its own.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
@@ -98,6 +109,8 @@ pub struct Plan {
     pub limits: limits::Limits,
     /// What calls cost.
     pub rates: rates::Rates,
+    /// What becomes of calls that live when it is put in force.
+    pub on_reload: OnReload,
 }
 
 /// A whole, checked policy: built once by `config`, shared read-only; a reload builds another.
@@ -123,6 +136,8 @@ pub struct Policy {
     pub limits: limits::Limits,
     /// What calls cost.
     pub rates: rates::Rates,
+    /// What becomes of calls that live when it is put in force.
+    pub on_reload: OnReload,
     /// Longest-prefix index from (listener, address) to peer.
     pub index: Index,
     own_addresses: Vec<IpAddr>,
@@ -150,6 +165,7 @@ impl Policy {
             media,
             limits,
             rates,
+            on_reload,
         } = plan;
         let index = Index::build(&peers)?;
         rules.complete();
@@ -184,6 +200,7 @@ impl Policy {
             media,
             limits,
             rates,
+            on_reload,
             index,
             own_addresses,
             own_names,

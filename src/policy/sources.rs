@@ -8,6 +8,7 @@ mod bucket;
 mod full;
 mod guests;
 mod lasting;
+mod ordered;
 mod tell;
 
 use std::net::IpAddr;
@@ -21,6 +22,7 @@ pub use full::Full;
 use full::Fulls;
 use guests::Budgets;
 pub use guests::{GUEST_SHARE, GUESTS_PER_SECOND_MAX, Guest};
+pub use ordered::{ORDERED_MAX, OrderedBan};
 use tell::{rate_alert, unanswered_alert};
 
 use super::Policy;
@@ -213,7 +215,9 @@ impl Sources {
     pub fn follow(&mut self, policy: &Policy) {
         let settings = policy.sources;
         if settings.bans_max != self.settings.bans_max {
+            let ordered = std::mem::take(&mut self.bans.ordered);
             self.bans = Bans::new(settings.bans_max);
+            self.bans.ordered = ordered;
         }
         if settings.strangers_max != self.settings.strangers_max {
             self.rates = Table::new(settings.strangers_max);
@@ -360,7 +364,7 @@ impl Sources {
     /// How many bans are in force, and some of them, those that end last first.
     #[must_use]
     pub fn bans(&self, now: Tick) -> (usize, Vec<ToldBan>) {
-        self.bans.told(now)
+        self.bans.told(now, BANS_TOLD_MAX)
     }
 
     /// Somebody found no room: told with all others.

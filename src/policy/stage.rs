@@ -20,9 +20,9 @@ use super::route::{self, Candidate, Routed};
 use super::rules::caller::{Claim, claim};
 use super::rules::concurrent_calls::objection;
 use super::rules::max_duration::DURATION_DEFAULT;
-use super::rules::{Entry, Objection, Question};
+use super::rules::{Entry, Objection, Opinion, Question};
 use super::verdict::{Candidates, Outcome, Said, Saw, Step, Verdict};
-use super::{Policy, code, emergency, secrecy};
+use super::{Policy, code, emergency, secrecy, suspended};
 use crate::clock::Tick;
 use crate::sip::Method;
 
@@ -80,6 +80,16 @@ impl Verdict {
         alert.rule = Some(Arc::clone(path));
         alert.sip_status = status;
         self.alerts.push(alert);
+    }
+
+    /// Enters what is said of orders that suspend something; whether the call goes no further.
+    fn stops(&mut self, opinion: Opinion, question: &Question<'_>) -> bool {
+        let rule = Arc::from(suspended::STEP);
+        let said = if opinion.objection.is_some() { Said::Refuse } else { Said::Pass };
+        self.trail.push(Step { rule: Arc::clone(&rule), saw: opinion.saw, said });
+        let Some(objection) = opinion.objection else { return false };
+        self.refuse(&rule, question, *objection);
+        true
     }
 
     /// Asks rules in their order until one refuses; whether none did.
@@ -147,17 +157,22 @@ pub fn admit(policy: &Policy, counters: &Counters, facts: &Facts<'_>) -> Verdict
     if facts.emergency {
         return emergency::admit(policy, facts, peer);
     }
-    let routed = route::find(policy, facts, peer);
+    let mut routed = route::find(policy, facts, peer);
     let direction = routed.as_ref().map(|routed| routed.direction);
-    let target = routed.as_ref().and_then(|routed| routed.candidates.first()).map(|candidate| candidate.peer);
-    let facts = Facts { direction, target, ..*facts };
-    let question = Question { policy, counters: Some(counters), facts: &facts, peer };
     // A call without a route is judged as its side's calls are, so that the trail names the rule and not only the gap.
     let judged_as = direction.unwrap_or(match peer.side {
         PeerSide::Inside => Direction::Outbound,
         PeerSide::Outside => Direction::Inbound,
     });
+    let targets = routed.as_mut().map(|routed| &mut routed.candidates);
+    let suspended = counters.suspensions.judge(policy, facts, peer, judged_as, targets);
+    let target = routed.as_ref().and_then(|routed| routed.candidates.first()).map(|candidate| candidate.peer);
+    let facts = Facts { direction, target, ..*facts };
+    let question = Question { policy, counters: Some(counters), facts: &facts, peer };
     verdict.direction = Some(judged_as);
+    if suspended.is_some_and(|opinion| verdict.stops(opinion, &question)) {
+        return verdict;
+    }
     if !verdict.ask(policy.rules.of(judged_as), &question) {
         return verdict;
     }

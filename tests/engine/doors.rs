@@ -149,7 +149,7 @@ fn bans(edge: &mut Edge) -> Vec<BanState> {
             assert_eq!(bans.len(), banned);
             bans
         }
-        other @ Reply::Unlocked { .. } => panic!("{other:?}"),
+        other @ (Reply::Unlocked { .. } | Reply::Ordered(_)) => panic!("{other:?}"),
     }
 }
 
@@ -157,7 +157,7 @@ fn unlock(edge: &mut Edge, source: &str) -> Vec<&'static str> {
     let query = Query::Unlock { user: None, source: Some(source.parse().unwrap()) };
     match edge.input(Input::Query { id: 2, query }).replies.remove(0) {
         Reply::Unlocked { bans, .. } => bans,
-        other @ Reply::Status { .. } => panic!("{other:?}"),
+        other @ (Reply::Status { .. } | Reply::Ordered(_)) => panic!("{other:?}"),
     }
 }
 

@@ -195,6 +195,8 @@ pub struct Seen {
     pub proven: Vec<ConnectionId>,
     /// Streams that are to be closed.
     pub closed: Vec<ConnectionId>,
+    /// Rows to keep.
+    pub kept: Vec<Kept>,
     /// Everything else that was put out, `Wait` left out.
     pub replies: Vec<Reply>,
 }
@@ -231,6 +233,7 @@ impl Seen {
         self.records.extend(more.records);
         self.media.extend(more.media);
         self.replies.extend(more.replies);
+        self.kept.extend(more.kept);
         self.proven.extend(more.proven);
         self.closed.extend(more.closed);
         self.drained = self.drained.or(more.drained);
@@ -291,7 +294,10 @@ impl Edge {
                     });
                     seen.media.push(order);
                 }
-                Output::Keep(rows) => self.kept.extend(rows),
+                Output::Keep(rows) => {
+                    seen.kept.extend(rows.iter().cloned());
+                    self.kept.extend(rows);
+                }
                 Output::Drained { cut } => seen.drained = Some(cut),
                 Output::Wait { until, .. } => match closed.pop() {
                     // As the relay does, which had nothing to count here.
@@ -345,7 +351,7 @@ impl Edge {
         let seen = self.input(Input::Query { id: 1, query: Query::Status });
         match seen.replies.into_iter().next().unwrap() {
             Reply::Status { gauges, counts, peers, .. } => (gauges, counts, peers),
-            other @ Reply::Unlocked { .. } => panic!("{other:?}"),
+            other @ (Reply::Unlocked { .. } | Reply::Ordered(_)) => panic!("{other:?}"),
         }
     }
 

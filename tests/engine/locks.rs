@@ -106,7 +106,9 @@ fn a4_the_alert_of_each_lock_and_an_unlock_that_missed_it_name_the_command_that_
             if sender == PBX { (Some("office"), Some("10.0.0.2")) } else { (None, Some(stranger_ip)) };
         match ask(words.0, words.1) {
             Reply::Unlocked { locks: 1, instead, .. } => assert!(instead.is_empty()),
-            other @ (Reply::Unlocked { .. } | Reply::Status { .. }) => panic!("{other:?}"),
+            other @ (Reply::Unlocked { .. } | Reply::Status { .. } | Reply::Ordered(_)) => {
+                panic!("{other:?}")
+            }
         }
     }
 }

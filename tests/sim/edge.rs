@@ -119,7 +119,7 @@ impl Edge {
                 Output::Alert(alert) => self.said.alerts.push(*alert),
                 Output::Reply { id: _, reply } => match *reply {
                     Reply::Status { gauges, .. } => self.gauges = gauges,
-                    Reply::Unlocked { .. } => {}
+                    Reply::Unlocked { .. } | Reply::Ordered(_) => {}
                 },
                 Output::Media(order) => closed.extend(self.relay.order(&order)),
                 Output::Keep(rows) => self.said.kept.extend(rows),

@@ -58,6 +58,7 @@ pub fn told(explanation: &Explanation) -> String {
             })
         }),
         "live_calls": 0,
+        "suspensions": "not asked",
         "notes": one.request.notes,
     });
     escaped(&format!("{value:#}"))

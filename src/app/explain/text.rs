@@ -25,7 +25,7 @@ const RIGHT_TO_LEFT: char = '\u{590}';
 
 /// What is said of caps.
 const CAPS: &str = "No call is up here: every cap is shown with 0 of its limit in force, nobody is locked out, and every \
-                    target is up. The running edge counts what it carries.";
+                    target is up. The running edge counts what it carries, and suspensions of the running edge are not asked.";
 /// What is said of an emergency.
 const EMERGENCY: &str = "An emergency: no rule, cap, pace, hour or budget may refuse it. Each target is tried until one answers, \
                          whatever the one before says.";

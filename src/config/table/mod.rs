@@ -102,6 +102,12 @@ pub static ROOT: Section = Section {
             "nothing but what always stands: methods, encryption, hops, loops, foreign hosts, 4 h a call",
             "the rules, each stage asked in order",
         ),
+        Key::value(
+            "on_reload",
+            Kind::Word(&["keep", "rejudge"]),
+            "keep",
+            "what becomes of live calls when a policy is put in force: keep lets them finish under the one that admitted them, rejudge ends those that the new one forbids (never an emergency call)",
+        ),
         Key::means(
             "caps",
             Kind::Either(&[Kind::List(&Kind::Section(&CAP), 1_000), Kind::Word(&["none"])]),

@@ -76,6 +76,11 @@ impl<T> Prefixes<T> {
         })
     }
 
+    /// Every value.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        self.values.iter()
+    }
+
     /// The value of the longest prefix that these digits begin with, with its length.
     #[must_use]
     pub fn longest(&self, digits: &[u8]) -> Option<(usize, &T)> {

@@ -247,6 +247,15 @@ impl World {
         area.or_else(|| self.country(number.digits.as_bytes()).map(|found| (&*found.region, &*found.name)))
     }
 
+    /// Every region of a country or area, by two letters; some stand several times.
+    pub fn regions(&self) -> impl Iterator<Item = &str> {
+        let countries = self.countries.values().map(|country| &*country.region);
+        let areas = self.areas.values().map(|area| &*area.region);
+        let letters =
+            |region: &&str| region.len() == 2 && region.bytes().all(|one| one.is_ascii_alphabetic());
+        countries.chain(areas).filter(letters)
+    }
+
     /// Emergency numbers of a region.
     pub fn emergency<'a>(&'a self, region: &'a str) -> impl Iterator<Item = &'a EmergencyRow> {
         self.emergency.iter().filter(move |row| row.region.eq_ignore_ascii_case(region))

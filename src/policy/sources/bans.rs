@@ -15,6 +15,7 @@ use super::super::kept::{self, Changed, Kept};
 use super::super::strangers::BanNote;
 use super::super::table::{Key, Medium, Secret, Slot, Table};
 use super::Settings;
+use super::ordered::OrderedBans;
 use crate::clock::{Now, Tick};
 use crate::sip::{ConnectionId, Flow, ListenerId, Transport};
 
@@ -78,12 +79,14 @@ pub(super) struct Bans {
     table: Table<Ban>,
     /// Whose rows are due.
     changed: Changed<Key>,
+    /// Those by order.
+    pub(super) ordered: OrderedBans,
 }
 
 impl Bans {
     /// None yet; at most `bans_max` at once.
     pub(super) fn new(bans_max: usize) -> Self {
-        Self { table: Table::new(bans_max), changed: Changed::default() }
+        Self { table: Table::new(bans_max), changed: Changed::default(), ordered: OrderedBans::default() }
     }
 
     /// Whether what comes on a flow is not looked at. A ban that streams earned holds for datagrams as well, for it was no
@@ -94,7 +97,7 @@ impl Bans {
 
     /// Whether no stream of a source is taken.
     pub(super) fn hold_streams(&self, secret: &Secret, now: Tick, source: IpAddr) -> bool {
-        self.holds(secret, now, Key::by(Medium::Streams, source))
+        self.ordered.hold(now, source) || self.holds(secret, now, Key::by(Medium::Streams, source))
     }
 
     fn holds(&self, secret: &Secret, now: Tick, key: Key) -> bool {
@@ -142,6 +145,7 @@ impl Bans {
 
     /// Lifts all bans of sources that `listed` knows.
     pub(super) fn forgive(&mut self, listed: impl Fn(IpNet) -> bool) {
+        self.ordered.forgive(&listed);
         for slot in self.table.iter_mut().filter(|slot| listed(slot.key.network())) {
             slot.value = Ban::default();
             self.changed.note(slot.key);
@@ -199,15 +203,28 @@ impl Bans {
         true
     }
 
-    /// How many are in force, and the `BANS_TOLD_MAX` of them that end last, the last one first.
-    pub(super) fn told(&self, now: Tick) -> (usize, Vec<ToldBan>) {
-        let (mut count, mut last) = (0, BinaryHeap::with_capacity(BANS_TOLD_MAX + 1));
+    /// Lifts the bans of all sources in a network; how many were in force.
+    pub(super) fn lift_within(&mut self, now: Tick, network: IpNet) -> usize {
+        let held = |slot: &&mut Slot<Ban>| {
+            now < slot.value.until && (network.contains(&slot.key.network()) || network == slot.key.network())
+        };
+        let changed = &mut self.changed;
+        let lifted = self.table.iter_mut().filter(held).map(|slot| {
+            slot.value = Ban::default();
+            changed.note(slot.key);
+        });
+        lifted.count()
+    }
+
+    /// How many are in force, and the `most` of them that end last, the last one first.
+    pub(super) fn told(&self, now: Tick, most: usize) -> (usize, Vec<ToldBan>) {
+        let (mut count, mut last) = (0, BinaryHeap::with_capacity(most.min(BANS_TOLD_MAX) + 1));
         for slot in self.table.iter().filter(|slot| now < slot.value.until) {
             count += 1;
             let Ban { until, nth } = slot.value;
             let (source, medium, listener) = (slot.key.address(), slot.key.medium(), slot.key.door());
             last.push(Reverse(ToldBan { until, source, medium, listener, nth }));
-            if last.len() > BANS_TOLD_MAX {
+            if last.len() > most {
                 last.pop();
             }
         }
