@@ -19,6 +19,8 @@ mod calls;
 mod credentials;
 #[path = "engine/destinations.rs"]
 mod destinations;
+#[path = "engine/detectors.rs"]
+mod detectors;
 #[path = "engine/dial_plans.rs"]
 mod dial_plans;
 #[path = "engine/doors.rs"]

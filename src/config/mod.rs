@@ -10,6 +10,7 @@ mod changes;
 pub mod check;
 mod credentials;
 mod cross;
+mod detectors;
 mod emergencies;
 mod fields;
 mod hours;

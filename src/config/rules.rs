@@ -11,7 +11,7 @@ use super::lists::Lists;
 use super::problem::{Cause, quoted};
 use super::table::{CALL_RULES, SCREEN_RULES};
 use super::tree::Value;
-use super::{Source, caller_rules, hours, listed, values};
+use super::{Source, caller_rules, detectors, hours, listed, values};
 use crate::clock::Wall;
 use crate::policy::PeerId;
 use crate::policy::number::RiskTier;
@@ -61,7 +61,7 @@ fn entries(policy: &Fields<'_>, stage: &str, section: &'static Section, beside: 
             let cure = "write it under inbound; as whom a PBX may call out is `owns` of the peer";
             fields.error(name, cause.cure(cure));
         }
-        if stage != "outbound" && OUTBOUND_ALONE.contains(&name) {
+        if stage != "outbound" && (OUTBOUND_ALONE.contains(&name) || detectors::NAMES.contains(&name)) {
             let cause = Cause::new("this rule is about calls to the outside");
             fields.error(name, cause.cure("write it under outbound"));
         }
@@ -105,6 +105,10 @@ fn rule(name: &str, fields: &Fields<'_>, beside: Beside<'_>) -> Option<(Rule, Op
         "forwarded" => {
             let fields = fields.section(name)?;
             return Some((Rule::Forwarded(forwarded(&fields)), observe(&fields, source)));
+        }
+        _ if detectors::NAMES.contains(&name) => {
+            let fields = fields.section(name)?;
+            return Some((Rule::Detects(detectors::detector(name, &fields)), observe(&fields, source)));
         }
         "repeats" => {
             let fields = fields.section(name)?;

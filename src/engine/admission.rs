@@ -291,6 +291,7 @@ impl Engine {
             self.alert(alert);
         }
         if attempt {
+            self.learn_refused(now, arrived, wrong);
             self.counts.refused += 1;
             self.counts.records += 1;
             let record = self.refused(now, arrived, wrong, judged);

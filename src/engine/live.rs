@@ -14,7 +14,9 @@ use super::logins::{Ask, Rounds};
 use super::transactions::{CallKey, Owner};
 use super::transferred::{Link, Told};
 use crate::call::event::EndCause;
-use crate::call::{Begin, Branch, Call, Context, Effect, Effects, Event, Failure, ServerId, Side, Timer};
+use crate::call::{
+    Begin, Branch, Call, CallRecord, Context, Effect, Effects, Event, Failure, ServerId, Side, Timer,
+};
 use crate::clock::Now;
 use crate::policy::{Alert, PeerId, Policy, code};
 
@@ -336,18 +338,21 @@ impl Engine {
             Effect::Seek(seek) => self.happened.push_back(Happened::Told(Told::Seek(key, seek))),
             Effect::Recall => self.part(key),
             Effect::Alert(alert) => self.alert(alert),
-            Effect::Record(record) => {
-                let first =
-                    self.calls.at(key).is_some_and(|entry| !std::mem::replace(&mut entry.recorded, true));
-                if first {
-                    self.counts.records += 1;
-                    self.dialog_over(key);
-                    self.record(now, key, record);
-                }
-            }
+            Effect::Record(record) => self.recorded(now, key, record),
             Effect::Ended => return true,
         }
         false
+    }
+
+    /// A call tells its record, once.
+    fn recorded(&mut self, now: Now, key: CallKey, record: Box<CallRecord>) {
+        let Some(entry) = self.calls.at(key).filter(|entry| !entry.recorded) else { return };
+        entry.recorded = true;
+        let (from, policy) = (entry.from, Arc::clone(&entry.policy));
+        self.learn(now, from, &policy, &record);
+        self.counts.records += 1;
+        self.dialog_over(key);
+        self.record(now, key, record);
     }
 
     /// Keeps an INVITE that a call sent among those whose answers it is owed.

@@ -30,6 +30,7 @@ mod identified;
 pub mod input;
 mod intake;
 mod kept;
+mod learnt;
 mod live;
 mod logins;
 mod media;

@@ -161,6 +161,7 @@ impl Wish<'_> {
             forwarded: Some(Forwarded { by: self.left, times: self.times, here: true }),
             again: 0,
             called,
+            dialled: called,
             number: read.number(),
             emergency,
             max_forwards: self.request.max_forwards(),

@@ -95,6 +95,7 @@ impl Engine {
             request_host: None,
             secure: false,
             keys: false,
+            dialled: told.to,
             replaces: false,
             caller: told.from,
             caller_sent: entry.caller_sent.as_deref().unwrap_or(told.from),

@@ -228,7 +228,7 @@ impl Engine {
         let arrived = &Arrived { proven: credential.as_ref(), ..*arrived };
         let unread = users.fault.take().filter(|_| !emergency);
         let mut facts = self.facts(now, arrived, (users.caller(), users.called()));
-        users.complete(emergency, &mut facts);
+        users.complete(emergency, credential.as_deref(), &mut facts);
         let judged = Judged::of(credential.as_deref(), users.number(arrived.peer));
         let Some(mut judged) = self.screened(now, arrived, server, &facts, judged) else { return };
         let mut fault = unread.map(|unread| judged.mismatch(unread));
@@ -378,10 +378,7 @@ impl Engine {
         (caller, called): (&'a str, &'a str),
     ) -> Facts<'a> {
         let message = arrived.message;
-        let request_host = match message.uri() {
-            Some(Uri::Sip(uri)) => Some(uri.host),
-            Some(Uri::Tel { .. } | Uri::Urn(_) | Uri::Other(_)) | None => None,
-        };
+        let sip = if let Some(Uri::Sip(uri)) = message.uri() { Some(uri) } else { None };
         Facts {
             now,
             peer: arrived.peer.id,
@@ -390,19 +387,20 @@ impl Engine {
             method: message.method(),
             call_id: message.call_id(),
             in_dialog: message.to_tag().is_some(),
-            request_host,
-            secure: matches!(message.uri(), Some(Uri::Sip(uri)) if uri.secure),
+            request_host: sip.as_ref().map(|uri| uri.host),
+            secure: sip.is_some_and(|uri| uri.secure),
             keys: is_attempt(arrived) && keys::carried(message),
             replaces: message.has(HeaderName::Replaces) || message.has(HeaderName::Join),
             caller,
             caller_sent: caller,
-            owned: arrived.proven.and_then(|proven| proven.owned.as_deref()),
-            credential: arrived.proven.map(|proven| &*proven.user),
+            credential: None,
+            owned: None,
             shows: false,
             forwarded: None,
             again: 0,
             hidden: hides(message),
             called,
+            dialled: called,
             number: None,
             emergency: false,
             max_forwards: message.max_forwards(),

@@ -13,6 +13,7 @@ use super::identified::Mismatch;
 use super::intake::Arrived;
 use super::refuse::Wrong;
 use crate::call::caller;
+use crate::policy::credential::Credential;
 use crate::policy::number::{Deny, Dialled, Dialling, Known, Privacy};
 use crate::policy::peer::CalledFrom;
 use crate::policy::verdict::{Said, Saw, Step};
@@ -40,6 +41,8 @@ pub struct Users<'a> {
     pub caller_read: Option<Dialled>,
     /// Whether a prefix that was dialled asks that the caller be shown, who is known, and nothing forbids it.
     pub shows: bool,
+    /// What was dialled as it stands, where it was read as something else.
+    pub dialled: Option<Cow<'a, str>>,
     /// Who sent the call on.
     pub forwarder: Option<Forwarder>,
     /// Why it may not go on, and the rule that says so, where it is one.
@@ -60,7 +63,8 @@ impl<'a> Users<'a> {
         };
         let shows = asks_to_be_shown(arrived, &called, &caller);
         let forwarder = Forwarder::of(arrived.message, arrived.peer);
-        Self { caller, caller_read, shows, forwarder, called, fault: unread.or(unknown) }
+        let dialled = arrived.peer.dialling.is_some().then(|| as_it_stands(arrived));
+        Self { caller, caller_read, shows, dialled, forwarder, called, fault: unread.or(unknown) }
     }
 
     /// Who calls, as routes and rules know it.
@@ -89,8 +93,15 @@ impl<'a> Users<'a> {
         }
     }
 
-    /// Tells policy what that was read as under a dial plan.
-    pub fn complete<'f>(&'f self, emergency: bool, facts: &mut Facts<'f>) {
+    /// Tells policy what that was read as under a dial plan, and who proved a password.
+    pub fn complete<'f>(
+        &'f self,
+        emergency: bool,
+        credential: Option<&'f Credential>,
+        facts: &mut Facts<'f>,
+    ) {
+        facts.credential = credential.map(|credential| &*credential.user);
+        facts.owned = credential.and_then(|credential| credential.owned.as_deref());
         match &self.called {
             Called::Literal(_) => {}
             Called::Read(dialled) => {
@@ -104,6 +115,7 @@ impl<'a> Users<'a> {
         facts.forwarded = self.forwarder.as_ref().map(Forwarder::facts);
         facts.emergency = emergency;
         facts.caller_sent = &self.caller;
+        facts.dialled = self.dialled.as_deref().unwrap_or(facts.called);
         // Who helps must be able to call back, and is told what the PBX says.
         facts.hidden &= !emergency;
         if emergency {
@@ -150,6 +162,13 @@ fn caller_of<'a>(arrived: &Arrived<'a>) -> Result<(Cow<'a, str>, Option<Dialled>
         Ok(None) => Ok((Cow::Borrowed(""), None)),
         Err(why) => Err(Wrong::new(400, code::HEADER_VALUE_INVALID, why)),
     }
+}
+
+/// Who calls and what it dials, both as they stand.
+pub fn as_sent<'a>(arrived: &Arrived<'a>) -> (Cow<'a, str>, Cow<'a, str>) {
+    let named = caller::named(arrived.message, &arrived.peer.identity).ok().flatten();
+    let caller = named.and_then(|name| caller::user(&name.uri().ok()?).ok()).unwrap_or_default();
+    (caller, as_it_stands(arrived))
 }
 
 /// Whom a request dials, for whoever is told of one that is not read.

@@ -64,7 +64,7 @@ pub(super) fn longer(what: &str, old: Duration, new: Duration, weaker: &mut Vec<
 }
 
 /// Says that a time which holds something off became shorter.
-fn shorter(what: &str, old: Duration, new: Duration, weaker: &mut Vec<String>) {
+pub(super) fn shorter(what: &str, old: Duration, new: Duration, weaker: &mut Vec<String>) {
     if new < old {
         weaker.push(format!("{what} became shorter: {} instead of {}", time_text(new), time_text(old)));
     }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use smallvec::SmallVec;
 
 use super::Policy;
+use super::detect::{Detect, Note};
 use super::keyed::{Key, Keyed};
 use super::ledger::Ledger;
 use super::meter::Meter;
@@ -27,6 +28,8 @@ pub enum Charge {
     Held(Key),
     /// One call of whom the key names that begins now; it is not given back.
     Began(Key, Tick),
+    /// What a detector remembers of the call; it is not given back.
+    Noted(Note),
 }
 
 /// A gauge was at its limit, or nobody knows it.
@@ -156,6 +159,8 @@ pub struct Counters {
     pub ledger: Ledger,
     /// What is suspended by order.
     pub suspensions: Suspensions,
+    /// What detectors remember.
+    pub detect: Detect,
 }
 
 impl Counters {
@@ -180,7 +185,7 @@ impl Counters {
         match charge {
             Charge::Call(PeerId(id)) => Some(&self.calls.get(usize::from(id))?.as_ref()?.held),
             Charge::Channel(SiteId(id)) => Some(&self.channels.get(usize::from(id))?.as_ref()?.held),
-            Charge::Held(_) | Charge::Began(..) => None,
+            Charge::Held(_) | Charge::Began(..) | Charge::Noted(_) => None,
         }
     }
 
@@ -193,6 +198,7 @@ impl Counters {
             }
             Charge::Held(key) => self.keyed.held(key),
             Charge::Began(key, now) => self.keyed.lately(key, now),
+            Charge::Noted(_) => 0,
         }
     }
 
@@ -200,7 +206,7 @@ impl Counters {
     pub fn fits(&self, charge: Charge, limit: u32) -> Result<(), Full> {
         let known = match charge {
             Charge::Call(_) | Charge::Channel(_) => self.gauge(charge).is_some(),
-            Charge::Held(_) | Charge::Began(..) => true,
+            Charge::Held(_) | Charge::Began(..) | Charge::Noted(_) => true,
         };
         let value = self.held(charge);
         if known && value < limit { Ok(()) } else { Err(Full { charge, value, limit }) }
@@ -215,6 +221,10 @@ impl Counters {
             Charge::Began(key, now) => {
                 self.fits(charge, limit)?;
                 self.keyed.count(key, now);
+                return Ok(Reservation::empty());
+            }
+            Charge::Noted(note) => {
+                self.detect.note(note);
                 return Ok(Reservation::empty());
             }
         };

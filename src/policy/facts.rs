@@ -53,10 +53,10 @@ pub struct Facts<'a> {
     pub caller: &'a str,
     /// The same as it was sent, unescaped once and nothing else: an extension may read as a number, and is known by its digits.
     pub caller_sent: &'a str,
-    /// The numbers that the credential which it proved may show, where they are others than its peer's.
-    pub owned: Option<&'a Owned>,
     /// The user whose password it proved.
     pub credential: Option<&'a str>,
+    /// The numbers that the credential which it proved may show, where they are others than its peer's.
+    pub owned: Option<&'a Owned>,
     /// Whether the caller asks not to be shown (RFC 3323). Rules see the caller all the same.
     pub hidden: bool,
     /// Whether the caller dialled a prefix that asks to be shown, whatever its phone is set to.
@@ -69,6 +69,8 @@ pub struct Facts<'a> {
     /// Whom it calls: where the peer has a dial plan, what was read under it (`+` and digits, a code, a name); else the user
     /// part that `called_from` names, unescaped once, without parameters.
     pub called: &'a str,
+    /// The same as it was dialled, unescaped once and nothing else.
+    pub dialled: &'a str,
     /// What `called` was read as; `None` where the peer has no dial plan.
     pub number: Option<&'a Number>,
     /// Whether an inside peer calls for help in danger to life: no rule and no cap refuses it.

@@ -29,6 +29,16 @@ pub enum Scope {
     Caller,
     /// Who calls whom.
     Pair,
+    /// A block of numbers that a site calls.
+    Block,
+    /// A block of numbers that rang here.
+    Rang,
+    /// Short calls of one caller to one number.
+    Short,
+    /// What one caller dialled before the same last digits.
+    Variant,
+    /// Who dials one number in many ways.
+    Guesser,
 }
 
 /// Whose count: 64 bits of a keyed hash, which nobody outside can aim at.

@@ -8,6 +8,7 @@ pub mod code;
 pub mod compare;
 pub mod counters;
 pub mod credential;
+pub mod detect;
 mod emergency;
 pub mod facts;
 #[cfg(test)]
@@ -171,6 +172,7 @@ impl Policy {
         rules.complete();
         if peers.iter().flatten().any(|peer| peer.dialling.is_some()) {
             rules.complete_destinations();
+            rules.complete_detectors();
         }
         rules.complete_forwarding();
         for route in &mut routes {
@@ -296,7 +298,7 @@ impl Policy {
                 self.site(site).map_or(0, |site| emergency::usable(site.channels, keeps(Some(site.id))))
             }
             // The rule that asked for it has judged it.
-            Charge::Held(_) | Charge::Began(..) => u32::MAX,
+            Charge::Held(_) | Charge::Began(..) | Charge::Noted(_) => u32::MAX,
         }
     }
 
@@ -312,7 +314,7 @@ impl Policy {
             Charge::Channel(site) => {
                 self.site_paths.iter().find_map(|(id, path)| (*id == site).then_some(path))
             }
-            Charge::Held(_) | Charge::Began(..) => None,
+            Charge::Held(_) | Charge::Began(..) | Charge::Noted(_) => None,
         };
         Arc::clone(path.unwrap_or(&self.routes_path))
     }
@@ -329,7 +331,9 @@ impl Policy {
             Charge::Channel(site) => {
                 self.site(site).map_or_else(String::new, |site| format!("Site {} (its trunks)", site.name))
             }
-            Charge::Held(_) | Charge::Began(..) => "The edge, of those it can tell apart,".to_owned(),
+            Charge::Held(_) | Charge::Began(..) | Charge::Noted(_) => {
+                "The edge, of those it can tell apart,".to_owned()
+            }
         }
     }
 

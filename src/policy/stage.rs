@@ -112,6 +112,9 @@ impl Verdict {
                 (Some(_), false) => Said::Refuse,
             };
             self.trail.push(Step { rule: Arc::clone(&entry.path), saw: opinion.saw, said });
+            if let Some(warning) = opinion.warning {
+                self.alert(&entry.path, question, warning.code, warning.text, None);
+            }
             let Some(objection) = opinion.objection else { continue };
             if said == Said::Refuse {
                 self.bar = opinion.bar;

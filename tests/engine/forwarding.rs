@@ -153,7 +153,7 @@ fn c4_a_stranger_who_calls_in_under_a_number_of_the_office_binds_none_of_its_cal
 #[test]
 fn c4_one_forwarder_sends_on_two_calls_at_once_and_ten_an_hour() {
     let mut edge = Edge::under(office(|_| {}));
-    let to = |nth: u32| format!("+1312555{nth:04}");
+    let to = |nth: u32| format!("+1312{:03}0177", 500 + nth);
     let mut out = Vec::new();
     for nth in 1..=2 {
         let seen = dials(&mut edge, nth, "201", &to(nth), DIVERTED);

@@ -5,6 +5,7 @@
 
 mod caps;
 mod cast;
+mod detectors;
 mod media;
 mod routes;
 mod rules;

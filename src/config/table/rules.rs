@@ -4,6 +4,7 @@
 
 use super::super::keys::{Key, Kind, Section};
 use super::super::lists::FILES_MAX;
+use super::detectors::{CALLBACK_TRAP, DIAL_PLAN_GUESSING, SEQUENTIAL_NUMBERS, TEST_CALLS};
 use super::{NUMBERS_MAX, secs};
 
 /// The stages.
@@ -112,6 +113,10 @@ pub static CALL_RULES: Section = Section {
             "its defaults stand",
             "calls that go round between the same two (39104); under outbound alone",
         ),
+        SEQUENTIAL_NUMBERS,
+        TEST_CALLS,
+        DIAL_PLAN_GUESSING,
+        CALLBACK_TRAP,
         Key::means(
             "concurrent_calls",
             Kind::Count(1, 1_000_000),
@@ -150,7 +155,7 @@ static BLOCKLIST: Section = Section {
 };
 
 const OBSERVES: &[Kind] = &[Kind::Flag, Kind::Section(&OBSERVE)];
-const OBSERVED: Key = Key::value(
+pub(super) const OBSERVED: Key = Key::value(
     "observe",
     Kind::Either(OBSERVES),
     "false",

@@ -46,6 +46,12 @@ pub struct E164 {
 }
 
 impl E164 {
+    /// The number of these digits, without a plus; `None` where no country's numbers are so.
+    #[must_use]
+    pub fn of(digits: &str, world: &World) -> Option<Self> {
+        international::international(&[digits.as_bytes()], world).ok()
+    }
+
     /// The country code.
     #[must_use]
     pub fn code(&self) -> &str {

@@ -5,11 +5,14 @@
 
 pub mod allowlist;
 pub mod blocklist;
+pub mod callback_trap;
 pub(super) mod caller;
 pub mod callers;
 pub mod concurrent_calls;
 pub mod countries;
 pub(super) mod destination;
+pub mod detectors;
+pub mod dial_plan_guessing;
 pub mod foreign_host;
 pub mod forwarded;
 pub mod high_risk;
@@ -22,6 +25,8 @@ pub mod number_types;
 pub mod repeats;
 pub mod replaces;
 pub mod secure_transport;
+pub mod sequential_numbers;
+pub mod test_calls;
 pub(super) mod weaker;
 
 use std::sync::Arc;
@@ -40,9 +45,12 @@ use crate::clock::Wall;
 
 pub use allowlist::Allowlist;
 pub use blocklist::Blocklist;
+pub use callback_trap::CallbackTrap;
 pub use callers::{AnonymousCallers, CallerBlocklist};
 pub use concurrent_calls::ConcurrentCalls;
 pub use countries::Countries;
+pub use detectors::{Detector, Steps};
+pub use dial_plan_guessing::DialPlanGuessing;
 pub use forwarded::Forwarded;
 pub use high_risk::HighRisk;
 pub use hops::Hops;
@@ -50,6 +58,8 @@ pub use hours::Hours;
 pub use max_duration::MaxDuration;
 pub use number_types::{NumberType, NumberTypes};
 pub use repeats::Repeats;
+pub use sequential_numbers::SequentialNumbers;
+pub use test_calls::TestCalls;
 
 /// How long `observe` lasts when the YAML names no end: 14 days.
 pub const OBSERVE_DEFAULT: Duration = Duration::from_secs(14 * 24 * 3600);
@@ -103,13 +113,15 @@ pub struct Opinion {
     pub charges: SmallVec<[Charge; 2]>,
     /// Who is to be barred for so long, if it is refused.
     pub bar: Option<(Key, Duration)>,
+    /// What the admin is told although the call goes on.
+    pub warning: Option<Box<Objection>>,
 }
 
 impl Opinion {
     /// No objection.
     #[must_use]
     pub fn pass(saw: Saw) -> Self {
-        Self { saw, objection: None, duration_max: None, charges: SmallVec::new(), bar: None }
+        Self { saw, objection: None, duration_max: None, charges: SmallVec::new(), bar: None, warning: None }
     }
 
     /// An objection.
@@ -154,6 +166,8 @@ pub enum Rule {
     Forwarded(Forwarded),
     /// Calls that go round.
     Repeats(Repeats),
+    /// What is known of calls before.
+    Detects(Detector),
     /// Calls at once.
     ConcurrentCalls(ConcurrentCalls),
     /// How long an answered call may last.
@@ -181,6 +195,7 @@ impl Rule {
             Self::AnonymousCallers(_) => "anonymous_callers",
             Self::Forwarded(_) => "forwarded",
             Self::Repeats(_) => "repeats",
+            Self::Detects(detector) => detector.name(),
             Self::ConcurrentCalls(_) => "concurrent_calls",
             Self::MaxDuration(_) => "max_duration",
         }
@@ -206,6 +221,7 @@ impl Rule {
             Self::AnonymousCallers(rule) => rule.judge(question),
             Self::Forwarded(rule) => rule.judge(question),
             Self::Repeats(rule) => rule.judge(question),
+            Self::Detects(detector) => detector.judge(question),
             Self::ConcurrentCalls(cap) => cap.judge(question),
             Self::MaxDuration(cap) => cap.judge(),
         }
@@ -216,6 +232,7 @@ impl Rule {
     pub fn is_about(&self, facts: &Facts<'_>, policy: &Policy) -> bool {
         match self {
             Self::Forwarded(_) => facts.forwarded.is_some(),
+            Self::Detects(detector) => detector.is_about(facts),
             Self::Repeats(_) => facts.forwarded.is_some() || repeats::calls_own(policy, facts.called),
             Self::Methods
             | Self::SecureTransport
@@ -248,7 +265,8 @@ impl Rule {
             | Self::Hours(_)
             | Self::CallerBlocklist(_)
             | Self::AnonymousCallers(_)
-            | Self::Forwarded(_) => true,
+            | Self::Forwarded(_)
+            | Self::Detects(_) => true,
             Self::Methods
             | Self::SecureTransport
             | Self::Hops(_)
@@ -280,6 +298,7 @@ impl Rule {
             | Self::AnonymousCallers(_)
             | Self::Forwarded(_)
             | Self::Repeats(_)
+            | Self::Detects(_)
             | Self::ConcurrentCalls(_)
             | Self::MaxDuration(_) => false,
         }
@@ -310,6 +329,7 @@ impl Rule {
             Self::AnonymousCallers(rule) => rule.describe(),
             Self::Forwarded(rule) => rule.describe(),
             Self::Repeats(rule) => rule.describe(),
+            Self::Detects(detector) => detector.describe(),
             Self::ConcurrentCalls(cap) => cap.describe(),
             Self::MaxDuration(cap) => cap.describe(),
         }
@@ -410,6 +430,16 @@ impl Rules {
             Rule::HighRisk(HighRisk::default()),
         ];
         for rule in standing {
+            if !self.outbound.iter().any(|entry| entry.rule.name() == rule.name()) {
+                let path = format!("policy.outbound.{}", rule.name());
+                self.outbound.push(Entry::enforced(&path, rule));
+            }
+        }
+    }
+
+    /// Adds to `outbound` the detectors that the YAML left out, in their default form: they stand where destinations are judged.
+    pub fn complete_detectors(&mut self) {
+        for rule in Detector::all().map(Rule::Detects) {
             if !self.outbound.iter().any(|entry| entry.rule.name() == rule.name()) {
                 let path = format!("policy.outbound.{}", rule.name());
                 self.outbound.push(Entry::enforced(&path, rule));

@@ -69,6 +69,16 @@ impl Repeats {
         )
     }
 
+    /// What it lets through that `older` did not.
+    pub(super) fn beyond(self, older: Self, path: &str, weaker: &mut Vec<String>) {
+        if self.setups > older.setups {
+            weaker.push(format!("{path} bears more calls at once between the same two"));
+        }
+        if self.bar < older.bar {
+            weaker.push(format!("{path} bars a pair whose calls go round for a shorter time"));
+        }
+    }
+
     pub(super) fn describe(self) -> String {
         format!(
             "when {} calls between the same two that were sent on, or call a number of our own, live at once, the last is refused, and the pair for {} (39104)",

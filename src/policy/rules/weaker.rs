@@ -32,10 +32,8 @@ pub fn rule(path: &Arc<str>, old: &Rule, new: &Rule, weaker: &mut Vec<String>) {
             says(!new.covers(old), "lets anonymous callers through to more numbers");
         }
         (Rule::Forwarded(old), Rule::Forwarded(new)) => new.beyond(old, path, weaker),
-        (Rule::Repeats(old), Rule::Repeats(new)) => {
-            says(new.setups > old.setups, "bears more calls at once between the same two");
-            says(new.bar < old.bar, "bars a pair whose calls go round for a shorter time");
-        }
+        (Rule::Repeats(old), Rule::Repeats(new)) => new.beyond(*old, path, weaker),
+        (Rule::Detects(old), Rule::Detects(new)) => new.beyond(old, path, weaker),
         (Rule::ConcurrentCalls(old), Rule::ConcurrentCalls(new)) => {
             raised(&format!("calls at once of {path}"), old.calls_max, new.calls_max, weaker);
         }
@@ -71,6 +69,7 @@ pub fn rule(path: &Arc<str>, old: &Rule, new: &Rule, weaker: &mut Vec<String>) {
             | Rule::AnonymousCallers(_)
             | Rule::Forwarded(_)
             | Rule::Repeats(_)
+            | Rule::Detects(_)
             | Rule::ConcurrentCalls(_)
             | Rule::MaxDuration(_),
             _,
