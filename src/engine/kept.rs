@@ -103,11 +103,7 @@ impl Engine {
         for row in rows {
             match row.kind {
                 kept::DIALOG => self.recall_dialog(now, &row, &mut recovered),
-                kept::BAN => {
-                    if !self.sources.recall(&self.policy, now, &row) {
-                        self.keep_now(Kept::gone(kept::BAN, row.key));
-                    }
-                }
+                kept::BAN => self.recall_ban(now, &row),
                 kept::SUSPENSION => self.recall_suspension(now, &row),
                 kept::STORE => self.keeping.lost |= &*row.key == kept::LOST,
                 // Nobody here takes it back: it stays in the file.
@@ -116,6 +112,13 @@ impl Engine {
         }
         if recovered.ended + recovered.left > 0 {
             self.alert(recovered.alert(now));
+        }
+    }
+
+    /// The ban of a stranger, with the time that is left of it.
+    fn recall_ban(&mut self, now: Now, row: &Kept) {
+        if !self.sources.recall(&self.policy, now, row) {
+            self.keep_now(Kept::gone(kept::BAN, row.key.clone()));
         }
     }
 
