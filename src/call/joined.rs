@@ -5,6 +5,7 @@
 //! Read first: RFC 5589 §6; RFC 3725 §4; RFC 3264 §8.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -47,6 +48,8 @@ pub struct Placing {
     pub(super) credential: Option<Arc<str>>,
     /// Whom it dialled, where it did.
     pub(super) dialled: Option<Box<str>>,
+    /// Whether that call was to be encrypted on every leg.
+    pub(super) secure: bool,
     /// The record of the call that it comes of.
     pub(super) follows: u128,
     /// Where it goes.
@@ -63,6 +66,10 @@ pub struct Handed {
     pub(super) speech: Option<(Message, Option<Voice>)>,
     /// The record of its call.
     pub(super) follows: u128,
+    /// Whether its call is for help in danger to life.
+    pub(super) emergency: bool,
+    /// Whether its party asked not to be shown.
+    pub(super) hidden: bool,
 }
 
 /// What a call knows that waits to be joined.
@@ -138,6 +145,7 @@ impl Call {
                 dialled,
                 number: None,
                 replaced: false,
+                secure: placing.secure,
                 follows,
             }),
             tried: Vec::with_capacity(1),
@@ -172,18 +180,20 @@ impl Call {
     /// The leg that stays of the other call becomes the caller's leg of this one, and is told where it talks to now.
     pub fn take_over(&mut self, handed: Handed, context: &mut Context<'_>) {
         self.core.noted = passed::count(context.effects);
-        let Handed { mut leg, until, .. } = handed;
+        let Handed { mut leg, until, emergency, .. } = handed;
         let core = &mut self.core;
         core.joining = None;
         leg.side = Side::A;
         leg.other = (core.b.peer.id, false);
+        let helps = (core.story.emergency, emergency);
+        core.story.emergency |= emergency;
         let stood = std::mem::replace(&mut core.a, leg);
         core.a.reservations.extend(stood.reservations);
         core.a.sdp = stood.sdp;
         context.effects.push(Effect::Unbind { tag: stood.local_tag });
         context.effects.push(Effect::Bind { tag: core.a.local_tag, side: Side::A });
         // A transfer makes no call longer.
-        core.duration_max = core.duration_max.min(until.since(context.now.tick));
+        core.duration_max = time_left(core.duration_max, until.since(context.now.tick), helps);
         core.answered_at = context.now.tick;
         let at = context.now.tick.after(core.duration_max);
         core.arm_review(at, context);
@@ -237,11 +247,28 @@ impl Core {
         Some((Bytes::from(unheld(said)), None))
     }
 
+    /// DESIGN.md law 3: a call for help is not hung up on because a leg of it takes no media yet; it is asked again, until it does
+    /// or a party hangs up. One that knows the call no longer is asked nothing.
+    pub(super) const fn keeps_asking(&self, status: u16) -> bool {
+        self.story.emergency && status >= 300 && !matches!(status, 408 | 481)
+    }
+
     /// The call that a transfer makes has come to nothing, and says so.
     pub(super) fn placed_in_vain(&mut self, status: u16, context: &mut Context<'_>) {
         if self.joining.take().is_some() {
             context.effects.push(Effect::Placed(if status >= 300 { status } else { 480 }));
         }
+    }
+}
+
+/// The time that two calls leave the one that comes of them: the shorter of both. DESIGN.md law 3: a call for help is ended by
+/// no other call's time.
+pub(super) fn time_left(own: Duration, other: Duration, helps: (bool, bool)) -> Duration {
+    match helps {
+        (false, false) => own.min(other),
+        (true, false) => own,
+        (false, true) => other,
+        (true, true) => own.max(other),
     }
 }
 

@@ -307,6 +307,7 @@ fn story_of(kept: &KeptCall, record: &CallRecord, context: &Context<'_>) -> stor
             number: None,
             replaced: false,
             follows: record.follows,
+            secure: false,
         }),
         tried: Vec::new(),
         trail: Box::default(),

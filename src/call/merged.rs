@@ -10,7 +10,7 @@ use super::answer::Pending;
 use super::content::amiss;
 use super::core::{Core, Ending, reason_text};
 use super::exchange::Exchange;
-use super::joined::Handed;
+use super::joined::{Handed, time_left};
 use super::leg::{Carried, Status};
 use super::media::Saying;
 use super::offer::Offer;
@@ -31,6 +31,10 @@ pub struct Seek {
     pub by: PeerId,
     /// Whose leg shall come into it.
     pub with: PeerId,
+    /// Whether that leg is encrypted.
+    pub encrypted: bool,
+    /// Whether it brings keys of encrypted speech that would cross, or comes of a call to a sips URI.
+    pub keys: bool,
 }
 
 /// What was found.
@@ -40,6 +44,8 @@ pub enum Sought {
     Unknown,
     /// It is, and something else is under way in it.
     Busy,
+    /// It is, and may not be joined; why.
+    Refused(&'static str),
     /// It is; the number of who is at the other end of it.
     Found(Box<str>),
 }
@@ -66,6 +72,13 @@ impl Call {
         if other.status != Status::Up || talk.is_busy(core) || core.speech_of(side.other()).is_none() {
             return Sought::Busy;
         }
+        // RFC 4568 §8.3, attack row E4: what either says is told to the other, over its leg.
+        let encrypted = seek.encrypted && other.hop.transport.is_encrypted();
+        if !encrypted && (seek.keys || core.story.caller.secure || core.speaks_keys(side.other())) {
+            return Sought::Refused(
+                "it would bring what is encrypted on every leg, or keys of encrypted speech, to a leg in the clear",
+            );
+        }
         Sought::Found(match side {
             Side::A => core.story.to.clone(),
             Side::B => core.story.from.clone(),
@@ -85,7 +98,7 @@ impl Call {
 
 impl Talk {
     fn merge(mut self, core: &mut Core, handed: Handed, side: Side, context: &mut Context<'_>) -> Phase {
-        let Handed { mut leg, until, speech, follows } = handed;
+        let Handed { mut leg, until, speech, follows, emergency, hidden } = handed;
         let stays = side.other();
         for (from, pending) in std::mem::take(&mut self.relays).into_pending() {
             let answer = super::answer::Answer::bare(487);
@@ -98,8 +111,9 @@ impl Talk {
         // RFC 3891 §3: whoever is replaced is hung up on.
         core.say_bye(side, &Bytes::new(), None, context);
         leg.side = side;
-        leg.other = (core.leg(stays).peer.id, false);
-        core.leg_mut(stays).other = (leg.peer.id, false);
+        // Who is called learns no more of who calls than before.
+        leg.other = (core.leg(stays).peer.id, stays == Side::A && core.story.hidden);
+        core.leg_mut(stays).other = (leg.peer.id, hidden);
         let gone = std::mem::replace(core.leg_mut(side), leg);
         core.leg_mut(side).reservations.extend(held);
         context.effects.push(Effect::Unbind { tag: gone.local_tag });
@@ -107,9 +121,10 @@ impl Talk {
         context.effects.push(Effect::Disarm(side.session()));
         core.story.caller.follows.get_or_insert(follows);
         core.story.caller.replaced |= side == Side::A;
-        // The shorter of both times is left.
-        let until = until.min(core.answered_at.after(core.duration_max));
-        core.duration_max = until.since(core.answered_at);
+        let helps = (core.story.emergency, emergency);
+        core.story.emergency |= emergency;
+        core.duration_max = time_left(core.duration_max, until.since(core.answered_at), helps);
+        let until = core.answered_at.after(core.duration_max);
         core.arm_review(until, context);
         let Some((invite, voice)) = speech else {
             return self.end(core, &unmerged(), None, context);
@@ -159,7 +174,9 @@ impl Talk {
     ) -> Phase {
         let (side, status) = (exchange.from, message.status().unwrap_or(500));
         let stays = side.other();
-        let again = status == 491 || status == 422 && core.leg_mut(stays).timer.raise(message);
+        let again = status == 491
+            || status == 422 && core.leg_mut(stays).timer.raise(message)
+            || core.keeps_asking(status);
         if again && !exchange.cancelled {
             // RFC 3261 §14.1: both asked at once.
             self.exchange = Some(Box::new(exchange));

@@ -317,6 +317,7 @@ impl Call {
                 dialled: None,
                 number,
                 replaced: false,
+                secure: matches!(invite.uri(), Some(crate::sip::Uri::Sip(uri)) if uri.secure),
                 follows: None,
             }),
             tried: Vec::with_capacity(1),

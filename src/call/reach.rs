@@ -37,6 +37,11 @@ impl Core {
         self.is_anchored() || self.a.hop.transport.is_encrypted() && self.b.hop.transport.is_encrypted()
     }
 
+    /// Whether what a leg said last of its media holds keys that would cross as they are to another leg.
+    pub fn speaks_keys(&self, side: Side) -> bool {
+        !self.is_anchored() && self.speech_of(side).is_some_and(|(sdp, _)| keys::stand_in(&sdp))
+    }
+
     /// A request within a dialog that brings keys, and one of the legs is in the clear: refused like the call that would begin
     /// so. True where it was; it has moved nothing.
     pub fn refuses_keys(&self, event: &Event<'_>, context: &mut Context<'_>) -> bool {

@@ -233,6 +233,9 @@ impl Core {
             own: own.0,
             other: own.1,
             performs: mode == Onward::Perform,
+            secure: story.caller.secure,
+            // What the edge has no call for is judged with the INVITE that follows.
+            keys: mode == Onward::Perform && self.speaks_keys(side.other()),
         };
         let draw = context.random.bits();
         context.gate.referred(context.now, &asked, draw)

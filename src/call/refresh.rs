@@ -431,6 +431,10 @@ impl Talk {
             // RFC 4028 §10, RFC 3261 §12.2.1.2: the peer knows the call no longer.
             481 => return self.leg_is_dead(core, side, "the peer no longer knows the call", context),
             408 => return self.leg_is_dead(core, side, "the peer does not answer", context),
+            status if means == Means::Join && core.keeps_asking(status) => {
+                core.leg_mut(side).refreshing.wanted = Some(means);
+                core.refresh_after_a_pause(side, context);
+            }
             status if means == Means::Join && !comes_again(status, message) => {
                 return self.end(core, &unjoined(), None, context);
             }

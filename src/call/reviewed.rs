@@ -24,7 +24,8 @@ impl Core {
     /// begins a meter anew.
     pub fn arm_review(&mut self, end: Tick, context: &mut Context<'_>) {
         let now = context.now.tick;
-        let first = self.meters().filter_map(|meter| meter.answered(now)).min();
+        let spared = self.story.emergency;
+        let first = self.meters().filter(|_| !spared).filter_map(|meter| meter.answered(now)).min();
         let at = first.map_or(end, |first| first.min(end));
         context.effects.push(Effect::Arm { timer: Timer::Duration, at });
     }
@@ -39,6 +40,11 @@ impl Talk {
                 let words =
                     "the call reached the longest time the policy allows and was ended (`max_duration`)";
                 (code, words.to_owned(), "maximum duration reached")
+            }
+            // DESIGN.md law 3: no budget ends a call for help, whatever it began as.
+            Review::GoesOn(end) if core.story.emergency => {
+                context.effects.push(Effect::Arm { timer: Timer::Duration, at: end });
+                return Phase::Talk(self);
             }
             Review::GoesOn(end) => {
                 let now = context.now;

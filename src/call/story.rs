@@ -29,6 +29,8 @@ pub(super) struct CallerStory {
     pub number: Option<Known>,
     /// Whether another one stands in its place: nobody there has proved anything.
     pub replaced: bool,
+    /// Whether it was to be encrypted on every leg (a sips URI, RFC 5630).
+    pub secure: bool,
     /// The record of the call that a transfer made it of.
     pub follows: Option<u128>,
 }

@@ -93,7 +93,9 @@ impl Talk {
         context: &mut Context<'_>,
     ) -> Phase {
         let (by, with) = (core.leg(side).peer.id, core.leg(side.other()).peer.id);
-        context.effects.push(Effect::Seek(Box::new(Seek { named, by, with })));
+        let encrypted = core.leg(side.other()).hop.transport.is_encrypted();
+        let keys = core.speaks_keys(side.other()) || core.story.caller.secure;
+        context.effects.push(Effect::Seek(Box::new(Seek { named, by, with, encrypted, keys })));
         let pending = Pending { server, message: message.clone(), source: flow.remote };
         self.carried = Some(Box::new(Carried {
             by: side,
@@ -122,6 +124,10 @@ impl Talk {
             }
             Sought::Unknown => {
                 let why = "it names another call (Replaces) that this peer has not here";
+                let refusal = core.transfer_refused(side, why);
+                core.refuse_refer((side, server), source, &message, &refusal, context);
+            }
+            Sought::Refused(why) => {
                 let refusal = core.transfer_refused(side, why);
                 core.refuse_refer((side, server), source, &message, &refusal, context);
             }
@@ -248,7 +254,8 @@ impl Talk {
         let speech = core.speech_of(side).filter(|_| carried.merges);
         let named = &core.leg(side).remote;
         let speech = speech.and_then(|(sdp, voice)| Some((super::joined::said(named, &sdp)?, voice)));
-        let follows = core.story.id;
+        let (follows, emergency) = (core.story.id, core.story.emergency);
+        let hidden = side == Side::A && core.story.hidden;
         let leg = core.leg_mut(carried.by.other());
         let left = leg.left_behind();
         let mut leg = std::mem::replace(leg, left);
@@ -259,7 +266,10 @@ impl Talk {
         }
         let why = format!("transferred to {}", carried.to);
         let ending = Ending::new(carried.by.party(), Disposition::Answered, 200, &why);
-        (hangup::part(core, &ending, context), Some(Handed { leg, until, speech, follows }))
+        (
+            hangup::part(core, &ending, context),
+            Some(Handed { leg, until, speech, follows, emergency, hidden }),
+        )
     }
 }
 
@@ -315,6 +325,7 @@ impl Core {
             credential: story.caller.credential.clone().filter(|_| stays == Side::A),
             dialled: (stays == Side::A)
                 .then(|| story.caller.dialled.clone().unwrap_or_else(|| story.to.clone())),
+            secure: story.caller.secure,
             follows: story.id,
             judged,
         })

@@ -96,9 +96,11 @@ impl Engine {
             return self.refuse(now, arrived, server, &wrong, judged.about(facts));
         }
         let forwarder = self.forwarder(arrived, facts);
-        let again = alike::again((&self.alike, &mut self.calls), arrived.policy, &self.counters.keyed, facts);
         let forwarded = facts.forwarded.or(forwarder.as_deref().map(alike::once));
-        let facts = &Facts { forwarded, again, ..*facts };
+        let facts = &Facts { forwarded, sent_on: forwarder.as_deref(), ..*facts };
+        let index = (&self.alike, &mut self.calls);
+        let again = alike::again(index, arrived.policy, &self.counters.keyed, arrived.peer, facts);
+        let facts = &Facts { again, ..*facts };
         let mut verdict = admit(arrived.policy, &self.counters, facts);
         judged.direction = verdict.direction;
         judged.trail.append(&mut verdict.trail);
@@ -139,11 +141,8 @@ impl Engine {
         }
     }
 
-    /// Who sent the call on, where its own headers name nobody.
+    /// Who sent the call on, whatever its own headers say: they may name another one beside, and not instead.
     fn forwarder(&mut self, arrived: &Arrived<'_>, facts: &Facts<'_>) -> Option<Box<str>> {
-        if facts.forwarded.is_some() {
-            return None;
-        }
         let index = (&self.alike, &mut self.calls);
         alike::sent_on(index, arrived.policy, &self.counters.keyed, arrived.peer, facts.caller)
             .map(Into::into)

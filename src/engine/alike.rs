@@ -73,7 +73,7 @@ pub fn keys(policy: &Policy, keyed: &Keyed, peer: &Peer, facts: &Facts<'_>, dire
         }
         (Direction::Outbound | Direction::Transit, _) => {
             if facts.forwarded.is_some() || repeats::calls_own(policy, facts.called) {
-                keys.push(repeats::pair(policy, keyed, peer.id, facts.caller, facts.called));
+                keys.push(repeats::pair(policy, keyed, peer, facts));
             }
         }
         (Direction::Inbound, PeerSide::Inside) | (Direction::Internal, _) => {}
@@ -101,11 +101,17 @@ pub fn sent_on<'c>(
 /// Calls between the same two that began within 30 s and live, where both they and this one were sent on, or call a number of our
 /// own from here. Others are many calls of one caller, as a machine that tests makes them.
 #[must_use]
-pub fn again((alike, calls): (&Alike, &mut Calls), policy: &Policy, keyed: &Keyed, facts: &Facts<'_>) -> u32 {
+pub fn again(
+    (alike, calls): (&Alike, &mut Calls),
+    policy: &Policy,
+    keyed: &Keyed,
+    peer: &Peer,
+    facts: &Facts<'_>,
+) -> u32 {
     if facts.forwarded.is_none() && !repeats::calls_own(policy, facts.called) {
         return 0;
     }
-    let key = repeats::pair(policy, keyed, facts.peer, facts.caller, facts.called);
+    let key = repeats::pair(policy, keyed, peer, facts);
     let goes_round = |call: CallKey| {
         calls.at(call).is_some_and(|entry| {
             let call = &entry.call;

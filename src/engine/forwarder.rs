@@ -43,7 +43,7 @@ pub struct Forwarder {
 
 impl Forwarder {
     /// Reads it; `None` where nobody is named. Diversion counts before History-Info, and names as its first who was last
-    /// (RFC 5806 §5.1). Without either nothing is allocated.
+    /// (RFC 5806 §5.1); where both stand, the one that tells of more times is believed. Without either nothing is allocated.
     #[must_use]
     pub fn of(message: &Message, peer: &Peer) -> Option<Self> {
         let diverted = || {
@@ -53,12 +53,11 @@ impl Forwarder {
             let times = values.fold(last.counter(), |sum, value| sum.saturating_add(value.counter()));
             Some(Self { by: number(&last.address, peer)?, times })
         };
-        if message.has(HeaderName::Diversion) {
-            diverted()
-        } else if message.has(HeaderName::HistoryInfo) {
-            retargeted(message, peer)
-        } else {
-            None
+        let diverted = message.has(HeaderName::Diversion).then(diverted).flatten();
+        let retargeted = message.has(HeaderName::HistoryInfo).then(|| retargeted(message, peer)).flatten();
+        match (diverted, retargeted) {
+            (Some(one), Some(other)) => Some(Self { times: one.times.max(other.times), ..one }),
+            (one, other) => one.or(other),
         }
     }
 
@@ -118,6 +117,14 @@ mod tests {
             (
                 "Diversion: <tel:+12125550100>\r\nHistory-Info: <sip:9@x>;index=1\r\n",
                 Some(("+12125550100", 1)),
+            ),
+            (
+                "Diversion: <sip:201@x>\r\nHistory-Info: <sip:1@x>;index=1, <sip:2@x>;index=1.1, <sip:3@x>;index=1.2\r\n",
+                Some(("201", 2)),
+            ),
+            (
+                "Diversion: <sip:x>\r\nHistory-Info: <sip:201@x>;index=1, <sip:2@x>;index=1.1\r\n",
+                Some(("201", 1)),
             ),
             ("Diversion: nobody\r\n", None),
             ("Diversion: <sip:x>\r\n", None),

@@ -18,7 +18,7 @@ use crate::policy::facts::Forwarded;
 use crate::policy::number::{Dialled, Number, Privacy};
 use crate::policy::verdict::{Said, Saw, Step};
 use crate::policy::{Direction, Facts, Outcome, Peer, PeerSide, Refusal, admit, code};
-use crate::sip::{Message, Method, Transport, Uri, keys};
+use crate::sip::{Message, Method, Transport, Uri};
 
 /// Digits that an international number has (ITU-T E.164 §6: at most 15; no country's subscribers have fewer with their code).
 const DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
@@ -53,6 +53,8 @@ pub(super) struct Wish<'a> {
     pub transport: Transport,
     /// What stands for the INVITE of the call.
     pub request: &'a Message,
+    /// Whether keys of encrypted speech would cross to whom is called.
+    pub keys: bool,
     /// Whether the call is to be encrypted on every leg, whatever the number's URI says.
     pub secure: bool,
     /// The user of who pays whose password was proved.
@@ -128,7 +130,9 @@ impl Wish<'_> {
         let (read, secure) = self.read(raw_uri).map_err(|why| self.refused(&why))?;
         let called = read.as_str();
         let is = |end: &str| called.trim_start_matches('+') == end.trim_start_matches('+');
-        if is(self.left) || is(self.other) || gate.policy.is_own_number(called) {
+        // An inside peer may mean a colleague's number; a trunk that names one of ours sends a call back.
+        let back = || self.by.side == PeerSide::Outside && gate.policy.is_own_number(called);
+        if is(self.left) || is(self.other) || back() {
             let words = format!("{} {} to {called}, from where it came", self.by.name, self.words.does);
             return Err(Box::new(Refusal::new(code::LOOP_DETECTED, &self.hears.refusal, words)));
         }
@@ -144,12 +148,13 @@ impl Wish<'_> {
             peer: self.payer.id,
             source: self.source,
             transport: self.transport,
-            method: if self.is_new { &Method::Invite } else { &Method::Message },
+            method: &Method::Invite,
+            holds_place: !self.is_new,
             call_id: self.request.call_id(),
             in_dialog: false,
             request_host: None,
             secure: secure || self.secure,
-            keys: keys::carried(self.request),
+            keys: self.keys,
             replaces: false,
             caller: self.caller,
             caller_sent: self.caller,
@@ -159,6 +164,7 @@ impl Wish<'_> {
             shows: self.shows && !read.hides() && !emergency,
             // Whatever follows a redirect or a transfer was sent on.
             forwarded: Some(Forwarded { by: self.left, times: self.times, here: true }),
+            sent_on: None,
             again: 0,
             called,
             dialled: called,

@@ -16,7 +16,7 @@ use crate::call::redirect::{CONTACTS_MAX, Redirect, Redirected};
 use crate::clock::Now;
 use crate::policy::{Alert, Peer, PeerSide, Refusal, code};
 use crate::sip::headers::Contact;
-use crate::sip::{NameAddr, Uri};
+use crate::sip::{NameAddr, Uri, keys};
 
 const WORDS: Words =
     Words { header: "Contact", key: "redirects", does: "sends the call on", code: code::REDIRECT_REFUSED };
@@ -58,6 +58,7 @@ fn wish<'a>(asked: &Redirect<'a>, payer: &'a Arc<Peer>) -> Wish<'a> {
         source: asked.source,
         transport: asked.came_over,
         request: asked.invite,
+        keys: keys::carried(asked.invite),
         secure: matches!(asked.invite.uri(), Some(Uri::Sip(uri)) if uri.secure),
         user: asked.user.filter(|_| !is_new),
         caller: asked.caller,

@@ -16,7 +16,6 @@ use super::rules::{Objection, Question};
 use super::stage::leg_charges;
 use super::verdict::{Candidates, Outcome, Said, Saw, Step, Verdict};
 use super::{Policy, code, route, secrecy};
-use crate::sip::Method;
 
 /// No `max_duration` ends an emergency call; a leg that died is found by its session timer.
 pub const DURATION_MAX: Duration = Duration::from_secs(365 * 86_400);
@@ -55,7 +54,7 @@ pub(super) fn admit(policy: &Policy, facts: &Facts<'_>, peer: &Peer) -> Verdict 
         verdict.refuse(&path, &question, *Objection::new(code::NO_ROUTE, told, text));
         return verdict;
     }
-    if *facts.method == Method::Invite {
+    if facts.takes_place() {
         verdict.charges.extend(leg_charges(peer));
     }
     let text = format!(

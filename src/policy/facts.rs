@@ -36,6 +36,8 @@ pub struct Facts<'a> {
     pub transport: Transport,
     /// The method.
     pub method: &'a Method,
+    /// Whether its call has its place already, and takes no second one: what a trunk sends on for whom it calls.
+    pub holds_place: bool,
     /// Call-ID as it came.
     pub call_id: &'a [u8],
     /// Whether To has a tag: the request names a dialog.
@@ -63,6 +65,8 @@ pub struct Facts<'a> {
     pub shows: bool,
     /// Who sent the call on, where its headers say that somebody did, or a redirect does.
     pub forwarded: Option<Forwarded<'a>>,
+    /// The number here whose call from outside this one carries on, where it shows that call's caller: whatever its headers say.
+    pub sent_on: Option<&'a str>,
     /// Calls between the same two that live and began within the last 30 s, where both they and this one were sent on, or call a
     /// number of our own.
     pub again: u32,
@@ -96,5 +100,11 @@ impl Facts<'_> {
     #[must_use]
     pub fn opens_dialog(&self) -> bool {
         !self.in_dialog && *self.method == Method::Invite
+    }
+
+    /// Whether its call takes a place of its peer and its site.
+    #[must_use]
+    pub fn takes_place(&self) -> bool {
+        *self.method == Method::Invite && !self.holds_place
     }
 }

@@ -120,10 +120,12 @@ impl Keyed {
         if self.windows.len() >= KEYS_MAX && !self.windows.contains_key(&key) {
             self.windows.retain(|_, window| window.sum(now) > 0);
             if self.windows.len() >= KEYS_MAX {
-                let mut ages: Vec<u64> = self.windows.values().map(|window| window.newest()).collect();
+                // By age, then by key, for many are of one age: no more go than an eighth.
+                let mut ages: Vec<_> =
+                    self.windows.iter().map(|(key, window)| (window.newest(), *key)).collect();
                 let (_, oldest, _) = ages.select_nth_unstable(KEYS_MAX / 8);
                 let oldest = *oldest;
-                self.windows.retain(|_, window| window.newest() > oldest);
+                self.windows.retain(|key, window| (window.newest(), *key) > oldest);
             }
         }
         self.windows.entry(key).or_insert(Window::new(now)).add(now, 1);
@@ -212,6 +214,13 @@ mod tests {
         assert!(keyed.sizes()[1] <= KEYS_MAX);
         assert_eq!(keyed.lately(more, at(700)), 1);
         assert_eq!(keyed.lately(key(&keyed, 1), at(700)), 1, "the newer half stays");
+        // All of one age: an eighth goes, no more.
+        let mut same = Keyed::new(7);
+        for n in 0..=KEYS_MAX {
+            let key = key(&same, n);
+            same.count(key, at(0));
+        }
+        assert!(same.sizes()[1] >= KEYS_MAX / 8 * 7, "{:?}", same.sizes());
         for n in 0..BARS_MAX {
             let key = key(&keyed, n);
             keyed.bar(key, at(0), at(10 + n as u64));

@@ -405,12 +405,14 @@ pub struct Peer {
 
 impl Peer {
     /// As whom calls are counted that a number is said to have sent on: a number that is not the peer's own counts with all others
-    /// such, so that a forged one opens nothing; an extension is known here alone.
+    /// such, so that a forged one opens nothing; an extension is known here alone, and where `shown_as` names those there are, no others are.
     #[must_use]
     pub fn forwarder<'a>(&self, by: &'a str) -> &'a str {
-        let foreign = super::keyed::tail(by).is_some()
-            && self.callers.as_ref().is_some_and(|callers| !callers.owned.holds(by));
-        if foreign { "" } else { by }
+        let Some(callers) = &self.callers else { return by };
+        let extension = super::keyed::tail(by).is_none() && by.bytes().all(|key| key.is_ascii_digit());
+        let listed = |by: &str| callers.shown_as.iter().any(|(known, _)| **known == *by);
+        let known = callers.owned.holds(by) || listed(by) || extension && callers.shown_as.is_empty();
+        if known { by } else { "" }
     }
 
     /// The target at an address of its own.

@@ -197,7 +197,7 @@ pub fn admit(policy: &Policy, counters: &Counters, facts: &Facts<'_>) -> Verdict
     if !capped(&mut verdict, &question, way) {
         return verdict;
     }
-    if *facts.method == Method::Invite && !charge(&mut verdict, &question) {
+    if facts.takes_place() && !charge(&mut verdict, &question) {
         return verdict;
     }
     verdict.outcome = Outcome::Admit(candidates);

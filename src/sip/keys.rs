@@ -22,7 +22,8 @@ pub fn carried(message: &Message) -> bool {
 }
 
 /// Whether a session description holds keys. Whoever reads it may end its lines by CR, by LF or by a form feed, so each begins a line here.
-fn stand_in(description: &[u8]) -> bool {
+#[must_use]
+pub fn stand_in(description: &[u8]) -> bool {
     let mut rest = description;
     while let Some(at) = memchr::memchr3(b'\r', b'\n', 0x0c, rest) {
         let (line, behind) = rest.split_at(at);

@@ -401,7 +401,7 @@ fn inbound_callers_on_the_list_hear_603_or_607_and_anonymous_ones_433_and_nothin
         ("<sip:+37127913100@x>", "", Answer::Decline, Some(603)),
         ("<sip:+371-27-913-250@x>", "", Answer::Unwanted, Some(607)),
         ("<sip:+37127913300@x>", "", Answer::Decline, None),
-        ("<sip:37127913100@x>", "", Answer::Decline, None),
+        ("<sip:37127913100@x>", "", Answer::Decline, Some(603)),
         ("<sip:anonymous@anonymous.invalid>", "", Answer::Decline, Some(433)),
         ("<sip:+12125550142@x>", "Privacy: id\r\n", Answer::Decline, Some(433)),
         ("<sip:unavailable@x>", "", Answer::Decline, Some(433)),

@@ -265,3 +265,25 @@ fn c4_an_emergency_call_that_is_sent_on_and_dialled_again_goes_through() {
         assert_eq!(invites(&seen, TRUNK).len(), 1, "{nth}: {:?}", seen.codes());
     }
 }
+
+/// A header that names somebody else beside the call that is carried on opens no caps.
+#[test]
+fn c4_a_made_up_diversion_takes_nothing_off_the_number_whose_call_is_sent_on() {
+    let mut edge = Edge::under(office(|_| {}));
+    comes_in(&mut edge, OUTSIDER);
+    for nth in 1..=3 {
+        let more = format!("Diversion: <sip:x{nth}@x>\r\n");
+        let seen = dials(&mut edge, nth, OUTSIDER, &format!("+1312555{nth:04}"), &more);
+        assert_eq!(code(&seen), if nth < 3 { 0 } else { 39306 }, "call {nth}");
+    }
+}
+
+/// A PBX shows one number for many phones: that several of them are forwarded to whoever is on call is no loop.
+#[test]
+fn c4_phones_that_are_forwarded_to_one_mobile_under_one_number_are_no_loop() {
+    let mut edge = Edge::under(many());
+    for nth in 1..=6 {
+        let more = format!("Diversion: <sip:{}@x>\r\n", 200 + nth);
+        assert_eq!(code(&dials(&mut edge, nth, DID, MOBILE, &more)), 0, "{nth}");
+    }
+}

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::edge::{PBX, TRUNK, from};
-use super::media_rig::{plain, response, sdp, with_body};
+use ringfence::policy::rules::{Entry, MaxDuration, Rule};
+
+use super::edge::{PBX, TRUNK, alter, from};
+use super::emergency::dialling;
+use super::media_rig::{Site, plain, response, sdp, with_body};
 use super::targets::invites;
 use super::texts::{Request, answer, tag};
 use super::transfers::{GOOD, asked};
@@ -125,4 +128,49 @@ fn c1_where_the_two_find_no_words_for_each_other_the_call_ends() {
         site.hear(from(TRUNK), &answer(&bye, 200, "", TRUNK));
     }
     end(&mut site);
+}
+
+/// A call of the PBX to the emergency number, and one that the trunk brought.
+fn with_help() -> (Site, Up, Up) {
+    let mut site = under(|plan| {
+        alter(plan, 0, |pbx| pbx.dialling = dialling("pbx"));
+        let short = MaxDuration { duration_max: Duration::from_secs(600) };
+        plan.rules.inbound.push(Entry::enforced("short", Rule::MaxDuration(short)));
+    });
+    let one = Up::begin(&mut site, TRUNK);
+    let invite = with_body(Request::new("INVITE", PBX), &speech(PBX)).with(|r| {
+        r.uri = "sip:911@10.0.0.1".into();
+    });
+    let seen = site.hear(from(PBX), &invite.text());
+    let invite = invites(&seen, TRUNK).remove(0);
+    let seen = site.hear(from(TRUNK), &response(&invite, 200, TRUNK, &speech(TRUNK), ""));
+    let ok = seen.to(PBX).into_iter().find(|one| one.status() == Some(200)).unwrap();
+    let two = Up { caller: PBX, called: TRUNK, invite, ok };
+    site.hear(from(PBX), &two.of(PBX, "ACK", 1).text());
+    (site, one, two)
+}
+
+#[test]
+fn c1_b12_an_emergency_call_that_another_is_joined_to_is_not_ended_by_the_time_of_that_one() {
+    let (mut site, one, two) = with_help();
+    let seen = site.hear(from(PBX), &refers_to(&one, &names(&two), 50).text());
+    assert_eq!(seen.statuses(PBX), [202], "{:?}", seen.alerts);
+    let again = invites(&seen, TRUNK).remove(0);
+    let seen = site.hear(from(TRUNK), &response(&again, 200, TRUNK, &speech(TRUNK), ""));
+    let other = invites(&seen, TRUNK).remove(0);
+    site.hear(from(TRUNK), &response(&other, 200, TRUNK, &speech(TRUNK), ""));
+    let seen = site.pass(Duration::from_secs(900));
+    assert!(asked(&seen, "BYE", TRUNK).is_empty() && !seen.codes().contains(&32013), "{:?}", seen.codes());
+}
+
+#[test]
+fn c1_b12_an_emergency_call_is_not_hung_up_on_where_it_takes_no_media_of_another_yet() {
+    let (mut site, one, two) = with_help();
+    let seen = site.hear(from(PBX), &refers_to(&one, &names(&two), 50).text());
+    let again = invites(&seen, TRUNK).remove(0);
+    let seen = site.hear(from(TRUNK), &response(&again, 488, TRUNK, "", ""));
+    assert!(asked(&seen, "BYE", TRUNK).is_empty());
+    let seen = site.pass(Duration::from_secs(5));
+    assert!(asked(&seen, "BYE", TRUNK).is_empty());
+    assert_eq!(invites(&seen, TRUNK).len(), 1, "it is asked again");
 }

@@ -3,10 +3,12 @@
 //! Owns both rules and where they hold: for all calls, or those of some peers or to some numbers. Refuses to know headers: a
 //! caller is what the facts say. Read first: RFC 5079 §4; RFC 8197 §3; `blocklist.rs`.
 
+use smallvec::SmallVec;
+
 use super::{Blocklist, Objection, Opinion, Question, code, named};
 use crate::clock::Wall;
 use crate::policy::alert::shortened;
-use crate::policy::number::Pattern as Keys;
+use crate::policy::number::{DialPlan, Pattern as Keys};
 use crate::policy::peer::PeerId;
 use crate::policy::route::Pattern;
 use crate::policy::verdict::Saw;
@@ -76,6 +78,55 @@ impl CallerPattern {
     }
 }
 
+/// Digits of a number without plus that can only be one with its country code, where nothing says how numbers are written.
+const WHOLE: usize = 11;
+
+/// Digits that a number with its country code has at least.
+const ABROAD: usize = 7;
+
+/// What a number that is written without its plus, or with separators or a service code before it, may be meant as. At most four,
+/// each no longer than what was sent and a country code.
+fn spellings(sent: &str, plan: Option<&DialPlan>) -> SmallVec<[String; 4]> {
+    let mut found = SmallVec::new();
+    let bare: String = sent.chars().filter(|sign| !matches!(sign, '-' | '.' | '(' | ')' | ' ')).collect();
+    // *67 and #31# hide who calls, and are of no number.
+    let bare = match bare.strip_prefix('#').and_then(|rest| rest.split_once('#')) {
+        Some((_, rest)) => rest,
+        None => match bare.strip_prefix('*') {
+            Some(rest) => rest.get(2..).unwrap_or_default().trim_start_matches('*'),
+            None => &bare,
+        },
+    };
+    if let Some(digits) = bare.strip_prefix('+') {
+        if bare != sent && is_digits(digits) {
+            found.push(bare.to_owned());
+        }
+        return found;
+    }
+    if !is_digits(bare) {
+        return found;
+    }
+    if bare != sent {
+        found.push(bare.to_owned());
+    }
+    let prefixes = plan.into_iter().flat_map(|plan| plan.idd.iter().map(|idd| &**idd)).chain(["00", "011"]);
+    if let Some(rest) = prefixes.filter_map(|idd| bare.strip_prefix(idd)).find(|rest| rest.len() >= ABROAD) {
+        found.push(["+", rest].concat());
+    }
+    let code = plan.map_or("", |plan| &plan.country_code);
+    if bare.len() >= WHOLE && bare.starts_with(code) {
+        found.push(["+", bare].concat());
+    } else if let Some(plan) = plan.filter(|_| !code.is_empty()) {
+        let national = bare.strip_prefix(&*plan.national_prefix).unwrap_or(bare);
+        found.push(["+", code, national].concat());
+    }
+    found
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit())
+}
+
 /// What such a caller hears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Answer {
@@ -123,6 +174,10 @@ impl CallerBlocklist {
         }
         let at = facts.now.wall;
         let found = self.found(facts.caller, at).or_else(|| self.found(facts.caller_sent, at));
+        let plan = question.peer.dialling.as_ref().map(|dialling| &*dialling.plan);
+        let written =
+            || spellings(facts.caller_sent, plan).iter().find_map(|spelling| self.found(spelling, at));
+        let found = found.or_else(written);
         let Some((entry, stands)) = found else { return Opinion::pass(Saw::Nothing) };
         let caller = shortened(facts.caller);
         let caller = caller.escape_debug();
@@ -252,7 +307,11 @@ mod tests {
             ("+19005551234", barred),
             ("+1900555123", None),
             ("+190055512345", None),
-            ("19005551234", None),
+            ("19005551234", barred),
+            ("+1(900)555-1234", barred),
+            ("*67+19005551234", barred),
+            ("0019005551234", barred),
+            ("9005551234", None),
             ("0900123", barred),
             ("+0900123", None),
             ("", None),
@@ -263,6 +322,30 @@ mod tests {
         }
         let unwanted = CallerBlocklist { answer: Answer::Unwanted, ..list(Scope::default()) };
         assert_eq!(refused(Rule::CallerBlocklist(unwanted), &calls("spam")), Some((32216, 607)));
+    }
+
+    #[test]
+    fn b2_a_barred_caller_is_barred_however_its_number_is_written() {
+        let plan = DialPlan {
+            country_code: "1".into(),
+            national_prefix: "1".into(),
+            idd: vec!["011".into()],
+            ..DialPlan::default()
+        };
+        for sent in [
+            "13125550666",
+            "3125550666",
+            "0013125550666",
+            "01113125550666",
+            "*67+13125550666",
+            "+1(312)555-0666",
+        ] {
+            let found = spellings(sent, Some(&plan));
+            assert!(found.iter().any(|one| one == "+13125550666"), "{sent}: {found:?}");
+        }
+        for sent in ["+13125550666", "anonymous", "", "+44-x"] {
+            assert!(spellings(sent, Some(&plan)).is_empty(), "{sent}");
+        }
     }
 
     #[test]

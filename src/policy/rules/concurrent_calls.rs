@@ -6,7 +6,6 @@
 use super::{Objection, Opinion, Question, code, named};
 use crate::policy::counters::{Charge, Full};
 use crate::policy::verdict::Saw;
-use crate::sip::Method;
 
 /// Seconds after which a capped caller may try again.
 pub const RETRY_AFTER_SECONDS: u32 = 10;
@@ -21,7 +20,7 @@ pub struct ConcurrentCalls {
 impl ConcurrentCalls {
     /// Asks the rule.
     pub(super) fn judge(&self, question: &Question<'_>) -> Opinion {
-        let Some(counters) = question.counters.filter(|_| *question.facts.method == Method::Invite) else {
+        let Some(counters) = question.counters.filter(|_| question.facts.takes_place()) else {
             return Opinion::pass(Saw::Nothing);
         };
         match counters.fits(Charge::Call(question.peer.id), self.calls_max) {

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::destination::{is_home, listed_digits, number, place};
 use super::{Countries, Objection, Opinion, Question, code, named};
 use crate::clock::time_text;
@@ -58,8 +60,7 @@ impl Forwarded {
             return refused;
         }
         // A MESSAGE is no call, and holds nothing.
-        let counters =
-            question.counters.filter(|_| *question.facts.method == Method::Invite || forwarded.here);
+        let counters = question.counters.filter(|_| *question.facts.method == Method::Invite);
         let Some(counters) = counters else { return Opinion::pass(Saw::Nothing) };
         match self.caps(question, forwarded, counters) {
             Ok(charges) => {
@@ -69,7 +70,7 @@ impl Forwarded {
                 };
                 Opinion {
                     duration_max: Some(self.duration_max),
-                    charges: charges.into(),
+                    charges: charges.into_iter().collect(),
                     ..Opinion::pass(saw)
                 }
             }
@@ -110,8 +111,25 @@ impl Forwarded {
         question: &Question<'_>,
         forwarded: facts::Forwarded<'_>,
         counters: &Counters,
+    ) -> Result<SmallVec<[Charge; 4]>, Box<Opinion>> {
+        let named_by = question.peer.forwarder(forwarded.by);
+        // A header is the sender's word: whose call it carries on is counted beside whom it names.
+        let carried = question.facts.sent_on.map(|by| question.peer.forwarder(by));
+        let forwarders = [Some(named_by), carried.filter(|by| *by != named_by)];
+        let mut charges = SmallVec::new();
+        for by in forwarders.into_iter().flatten() {
+            charges.extend(self.caps_of(by, question, counters)?);
+        }
+        Ok(charges)
+    }
+
+    /// What one of them holds and began.
+    fn caps_of(
+        &self,
+        by: &str,
+        question: &Question<'_>,
+        counters: &Counters,
     ) -> Result<[Charge; 2], Box<Opinion>> {
-        let by = question.peer.forwarder(forwarded.by);
         let key = counters.keyed.key(Scope::Forwarder, question.peer.id, &[by]);
         let charges = [Charge::Held(key), Charge::Began(key, question.facts.now.tick)];
         let limits = [(self.calls_max, "at once"), (self.hourly_max, "within an hour")];

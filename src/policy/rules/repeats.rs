@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use super::{Objection, Opinion, Question, code, named};
 use crate::clock::time_text;
-use crate::policy::Policy;
 use crate::policy::alert::shortened;
 use crate::policy::keyed::{Key, Keyed, Scope, tail};
-use crate::policy::peer::PeerId;
 use crate::policy::verdict::Saw;
+use crate::policy::{Facts, Peer, Policy};
 use crate::sip::Method;
 
 /// Settings.
@@ -38,7 +37,7 @@ impl Repeats {
         let Some(counters) = question.counters.filter(|_| *facts.method == Method::Invite) else {
             return Opinion::pass(Saw::Nothing);
         };
-        let key = pair(question.policy, &counters.keyed, question.peer.id, facts.caller, facts.called);
+        let key = pair(question.policy, &counters.keyed, question.peer, facts);
         if let Some(until) = counters.keyed.barred(key, facts.now.tick) {
             let left = time_text(until.since(facts.now.tick));
             let told = format!("calls between these two went round; they are barred for {left} more");
@@ -94,9 +93,16 @@ pub fn calls_own(policy: &Policy, called: &str) -> bool {
     tail(called).is_some() && policy.is_own_number(called)
 }
 
-/// Who calls whom. Whoever calls a number of our own from here is the same, for a loop that comes back may change the caller.
+/// Who calls whom, and who sends the call on: a PBX shows one number for many phones, and two of them that are forwarded to the
+/// same mobile are no loop. Whoever calls a number of our own from here is the same, for a loop that comes back may change both.
 #[must_use]
-pub fn pair(policy: &Policy, keyed: &Keyed, peer: PeerId, caller: &str, called: &str) -> Key {
-    let caller = if calls_own(policy, called) { "" } else { tail(caller).unwrap_or(caller) };
-    keyed.key(Scope::Pair, peer, &[caller, tail(called).unwrap_or(called)])
+pub fn pair(policy: &Policy, keyed: &Keyed, peer: &Peer, facts: &Facts<'_>) -> Key {
+    let called = facts.called;
+    let (caller, by) = if calls_own(policy, called) {
+        ("", "")
+    } else {
+        let by = facts.sent_on.or(facts.forwarded.map(|forwarded| forwarded.by));
+        (tail(facts.caller).unwrap_or(facts.caller), by.map_or("", |by| peer.forwarder(by)))
+    };
+    keyed.key(Scope::Pair, peer.id, &[caller, by, tail(called).unwrap_or(called)])
 }
