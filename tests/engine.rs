@@ -15,6 +15,8 @@ mod attacks;
 mod callers;
 #[path = "engine/calls.rs"]
 mod calls;
+#[path = "engine/caps.rs"]
+mod caps;
 #[path = "engine/credentials.rs"]
 mod credentials;
 #[path = "engine/destinations.rs"]

@@ -85,6 +85,8 @@ pub enum Request {
         #[serde(default)]
         all: bool,
     },
+    /// What is used of the caps.
+    Limits,
     /// The bans.
     Bans,
     /// Ban a source or network.
@@ -122,6 +124,7 @@ impl Request {
             Self::Calls => Ok(Order::Calls),
             Self::Cut { ids, all } if ids.is_empty() == all => Ok(Order::Cut { ids, all }),
             Self::Cut { .. } => Err("name the calls, or `all`, and not both".to_owned()),
+            Self::Limits => Ok(Order::Limits),
             Self::Bans => Ok(Order::Bans),
             Self::Ban { source, for_s } => {
                 let lasts = Duration::from_secs(for_s.min(BAN_SECONDS_MAX));

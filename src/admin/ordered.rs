@@ -32,6 +32,7 @@ pub fn tell(answer: &Value) -> String {
         "resumed" => resumed(about),
         "calls" => calls(about),
         "cut" => cut(about),
+        "limits" => limits(about),
         "bans" => bans(about),
         "banned" => {
             let lasts = duration(number(about, "/lasts_s"));
@@ -130,6 +131,27 @@ fn calls(about: &Value) -> String {
     let (all, shown) = (number(about, "/all"), list(about, "/calls").count() as u64);
     if all > shown {
         line(&mut page, &format!("and {} more that began later", all - shown));
+    }
+    page
+}
+
+fn limits(about: &Value) -> String {
+    let mut page = String::new();
+    if list(about, "/limits").next().is_none() {
+        return "nothing is used of any cap".to_owned();
+    }
+    line(&mut page, "used  whose                     of what");
+    for limit in list(about, "/limits") {
+        let at = |key: &str| text(limit, &format!("/{key}"));
+        let most = Some(at("block")).filter(|most| !most.is_empty());
+        let most = most.map_or_else(String::new, |most| format!(" of {most}"));
+        let (percent, whose) = (number(limit, "/percent"), at("whose"));
+        line(&mut page, &format!("{percent:>3} %  {whose:<24}  {}{most}{}", at("used"), at("unit")));
+        line(&mut page, &format!("       {}", at("cap")));
+    }
+    let (all, shown) = (number(about, "/all"), list(about, "/limits").count() as u64);
+    if all > shown {
+        line(&mut page, &format!("and {} more with less", all - shown));
     }
     page
 }
@@ -244,6 +266,7 @@ mod tests {
             ),
             (json!({ "calls": { "all": 0, "calls": [] } }), "no call is up", false),
             (json!({ "bans": { "all": 0, "bans": [] } }), "nobody is banned", false),
+            (json!({ "limits": { "all": 0, "limits": [] } }), "nothing is used of any cap", false),
         ] {
             assert_eq!((tell(&answer), in_vain(&answer)), (words.to_owned(), vain), "{answer}");
         }
@@ -263,6 +286,11 @@ mod tests {
             "{page}"
         );
         assert!(page.ends_with("and 2 more that began later\n"), "{page}");
+        let limit = json!({ "cap": "caps.outbound.spend_per_day.site", "whose": "site headquarters", "used": "3.00", "block": "30.00",
+            "unit": " USD within a day", "percent": 10 });
+        let page = tell(&json!({ "limits": { "all": 2, "limits": [limit] } }));
+        assert!(page.contains(" 10 %  site headquarters         3.00 of 30.00 USD within a day\n"), "{page}");
+        assert!(page.ends_with("and 1 more with less\n"), "{page}");
         let ban = json!({ "source": "192.0.2.0/24", "holds_for": "datagrams and streams", "listener": null, "left_s": 60, "nth": 0 });
         let page = tell(&json!({ "bans": { "all": 1, "bans": [ban] } }));
         assert!(page.contains("192.0.2.0/24") && page.contains("by order"), "{page}");

@@ -263,6 +263,7 @@ impl Desk {
             | Request::Resume { .. }
             | Request::Calls
             | Request::Cut { .. }
+            | Request::Limits
             | Request::Bans
             | Request::Ban { .. }
             | Request::Unban { .. }) => self.order(order).await,
@@ -287,7 +288,7 @@ impl Desk {
             Some(Err(error)) => return json!({ "error": error }),
             None => return json!({ "error": "this is no order; please report that" }),
         };
-        let asks = matches!(order, Order::Calls | Order::Bans);
+        let asks = matches!(order, Order::Calls | Order::Limits | Order::Bans);
         let told = format!("{order:?}");
         let answer = self.ask(Query::Order(order)).await;
         let answer = answer.map_or_else(|error| error, |answer| ordered(&answer.reply));

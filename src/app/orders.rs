@@ -138,6 +138,17 @@ pub enum Orders {
         #[arg(long)]
         json: bool,
     },
+    /// List what is used of each cap, the nearest to its end first
+    ///
+    /// Of a site, a peer, a credential, a caller, a number, a block of numbers or a country: calls, minutes and money, with
+    /// what live calls hold. At most 1000 are listed.
+    Limits {
+        #[command(flatten)]
+        edge: Edge,
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
     /// List who is banned, for what and for how long
     Bans {
         #[command(flatten)]
@@ -195,6 +206,7 @@ impl Orders {
             }
             Self::Calls { edge, json } => (Request::Calls, edge, json),
             Self::Cut { ids, all, edge, json } => (Request::Cut { ids, all }, edge, json),
+            Self::Limits { edge, json } => (Request::Limits, edge, json),
             Self::Bans { edge, json } => (Request::Bans, edge, json),
             Self::Ban { source, lasts: for_s, edge, json } => (Request::Ban { source, for_s }, edge, json),
             Self::Unban { source, edge, json } => (Request::Unban { source }, edge, json),

@@ -122,7 +122,7 @@ fn a_file_that_is_as_it_was_is_not_read_again() {
     let (told, first) = take(&source(&none, false));
     assert!(told.is_ok() && !first[0].differs());
     let (_, second) = take(&source(&first, false));
-    assert!(Arc::ptr_eq(&first[0].content.numbers().unwrap(), &second[0].content.numbers().unwrap()));
+    assert!(Arc::ptr_eq(first[0].content.numbers().unwrap(), second[0].content.numbers().unwrap()));
     std::fs::write(folder.path().join("b.txt"), "+1900*\n+1976*\nrubbish\n").unwrap();
     std::fs::rename(folder.path().join("b.txt"), folder.path().join("a.txt")).unwrap();
     assert!(first[0].differs());
@@ -130,8 +130,7 @@ fn a_file_that_is_as_it_was_is_not_read_again() {
     assert!(told.contains("a.txt:3:1: \"rubbish\""), "{told}");
     let (told, same) = take(&source(&first, true));
     assert!(
-        told.is_ok()
-            && Arc::ptr_eq(&first[0].content.numbers().unwrap(), &same[0].content.numbers().unwrap())
+        told.is_ok() && Arc::ptr_eq(first[0].content.numbers().unwrap(), same[0].content.numbers().unwrap())
     );
     std::fs::write(folder.path().join("a.txt"), "# nothing\n").unwrap();
     assert!(take(&source(&none, false)).0.unwrap_err().contains("lists nothing"));

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::transactions::CallKey;
-use super::{Engine, Output};
+use super::{Engine, Output, accounts};
 use crate::call::kept::KeptCall;
 use crate::call::{Call, Context};
 use crate::clock::{Now, Tick};
@@ -100,15 +100,21 @@ impl Engine {
     pub(super) fn recall(&mut self, now: Now, rows: Vec<Kept>) {
         self.keeping.on = true;
         let mut recovered = Recovered::default();
+        let mut seeded = false;
         for row in rows {
             match row.kind {
                 kept::DIALOG => self.recall_dialog(now, &row, &mut recovered),
                 kept::BAN => self.recall_ban(now, &row),
                 kept::SUSPENSION => self.recall_suspension(now, &row),
+                kept::ACCOUNT => self.recall_account(&row),
+                kept::SEED => seeded |= self.recall_seed(&row),
                 kept::STORE => self.keeping.lost |= &*row.key == kept::LOST,
                 // Nobody here takes it back: it stays in the file.
                 _ => {}
             }
+        }
+        if !seeded {
+            self.keep_seed();
         }
         if recovered.ended + recovered.left > 0 {
             self.alert(recovered.alert(now));
@@ -185,7 +191,7 @@ impl Engine {
 
     /// Whether any owner has rows to give.
     fn has_changed(&self) -> bool {
-        self.sources.has_changed()
+        self.sources.has_changed() || self.counters.ledger.has_changed()
     }
 
     /// Gives out what does not wait, and asks the owners where that is due. Last of every input.
@@ -210,5 +216,6 @@ impl Engine {
     /// Takes the rows of every owner that has changed.
     fn collect(&mut self, now: Now) {
         self.keeping.now.extend(self.sources.rows(&self.policy, now));
+        self.keeping.now.extend(accounts::rows(&mut self.counters.ledger, now));
     }
 }

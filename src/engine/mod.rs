@@ -12,6 +12,7 @@
 //! calls ask of the media relay, and what it tells of them, is in `watching`; what outlives the process is in `kept`;
 //! what the owner orders is in `orders`, `suspending`, `cutting` and `banning`; `rejudging` asks a new policy about calls that live.
 
+mod accounts;
 mod addresses;
 mod admission;
 mod alike;

@@ -68,6 +68,8 @@ pub enum Order {
         /// All.
         all: bool,
     },
+    /// Lists what is used of the caps.
+    Limits,
     /// Lists the bans.
     Bans,
     /// Bans a source or network.
@@ -82,6 +84,23 @@ pub enum Order {
         /// Which.
         network: IpNet,
     },
+}
+
+/// What is used of one cap.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LimitState {
+    /// Which: `caps.outbound.spend_per_day.site`.
+    pub cap: String,
+    /// Whose.
+    pub whose: String,
+    /// Used, and held by live calls; of what, in words.
+    pub used: String,
+    /// The most; `None` where the policy has this cap no more.
+    pub block: Option<String>,
+    /// Of what.
+    pub unit: String,
+    /// Used of the most, in hundredths.
+    pub percent: u64,
 }
 
 /// A call that lives.
@@ -178,6 +197,13 @@ pub enum Ordered {
         emergencies: usize,
         /// Their ids, the first of them where they are many.
         left_alone: Vec<String>,
+    },
+    /// What is used of the caps.
+    Limits {
+        /// How many accounts there are.
+        all: usize,
+        /// Those that are nearest to their cap.
+        limits: Vec<LimitState>,
     },
     /// The bans.
     Bans {

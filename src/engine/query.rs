@@ -223,6 +223,7 @@ impl Engine {
             Order::Resume { whom } => self.resume(now, whom.as_ref()),
             Order::Calls => self.list_calls(now),
             Order::Cut { ids, all } => self.cut(now, ids, *all),
+            Order::Limits => self.list_limits(now),
             Order::Bans => self.list_bans(now.tick),
             Order::Ban { network, lasts } => self.ban(now, *network, *lasts),
             Order::Unban { network } => self.unban(now, *network),

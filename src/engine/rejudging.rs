@@ -15,7 +15,7 @@ use crate::clock::Now;
 use crate::policy::facts::Forwarded;
 use crate::policy::number::{Dialled, Number};
 use crate::policy::{
-    Alert, Counters, Direction, Facts, Outcome, Peer, PeerId, PeerSide, Policy, admit, code,
+    Alert, Counters, Direction, Facts, Outcome, Peer, PeerId, PeerSide, Policy, Verdict, admit, code,
 };
 use crate::sip::Method;
 
@@ -118,28 +118,33 @@ impl Engine {
             direction: None,
             target: None,
         };
-        let mut verdict = admit(policy, counters, &facts);
-        let refusal = match verdict.outcome {
-            Outcome::Admit(targets) => {
-                let here = |peer: PeerId| peer == told.callee.id;
-                let elsewhere = told.stage == Stage::Up
-                    && !targets.is_empty()
-                    && !targets.iter().any(|target| here(target.peer));
-                return if elsewhere { Err(rerouted(now, told)) } else { Ok(()) };
-            }
-            Outcome::Silence => return Err(gone(now, told)),
-            Outcome::Refuse(refusal) => refusal,
-        };
-        let found = verdict.alerts.iter().position(|alert| alert.code == refusal.code);
-        let mut alert = match found {
-            Some(at) => verdict.alerts.swap_remove(at),
-            None => about(now, told, refusal.code, refusal.text),
-        };
-        alert.text = ["A call that was up is forbidden now: ", &alert.text].concat();
-        alert.call_id = None;
-        alert.sip_status = None;
-        Err(alert)
+        let verdict = admit(policy, counters, &facts);
+        said(now, told, verdict)
     }
+}
+
+/// Why a verdict ends a live call.
+fn said(now: Now, told: &Told<'_>, mut verdict: Verdict) -> Result<(), Forbidden> {
+    let refusal = match verdict.outcome {
+        Outcome::Admit(targets) => {
+            let here = |peer: PeerId| peer == told.callee.id;
+            let elsewhere = told.stage == Stage::Up
+                && !targets.is_empty()
+                && !targets.iter().any(|target| here(target.peer));
+            return if elsewhere { Err(rerouted(now, told)) } else { Ok(()) };
+        }
+        Outcome::Silence => return Err(gone(now, told)),
+        Outcome::Refuse(refusal) => refusal,
+    };
+    let found = verdict.alerts.iter().position(|alert| alert.code == refusal.code);
+    let mut alert = match found {
+        Some(at) => verdict.alerts.swap_remove(at),
+        None => about(now, told, refusal.code, refusal.text),
+    };
+    alert.text = ["A call that was up is forbidden now: ", &alert.text].concat();
+    alert.call_id = None;
+    alert.sip_status = None;
+    Err(alert)
 }
 
 /// Whoever inside may have sent a call on: it was judged as one of them.

@@ -15,6 +15,10 @@ pub const LOCK: &str = "lock";
 pub const DIALOG: &str = "dialog";
 /// What is suspended by order (`engine/suspending.rs`).
 pub const SUSPENSION: &str = "suspension";
+/// What is used of a cap, and by whom (`ledger.rs`).
+pub const ACCOUNT: &str = "account";
+/// What makes the keys of accounts.
+pub const SEED: &str = "seed";
 /// What the store itself has to say at the start; never written. The key is [`LOST`].
 pub const STORE: &str = "store";
 
@@ -23,7 +27,7 @@ pub const STORE: &str = "store";
 pub const LOST: &str = "lost";
 
 /// Every kind that somebody here takes back. Rows of other kinds stay in the file and are not read.
-pub const KINDS: [&str; 4] = [BAN, LOCK, DIALOG, SUSPENSION];
+pub const KINDS: [&str; 6] = [BAN, LOCK, DIALOG, SUSPENSION, ACCOUNT, SEED];
 
 /// One row. Times in values are wall-clock RFC 3339 or microseconds since 1970, never ticks.
 #[derive(Debug, Clone, PartialEq, Eq)]

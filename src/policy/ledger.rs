@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::keyed::Key;
@@ -17,6 +17,9 @@ use crate::clock::{Now, Tick};
 /// a number within its site), the oldest eighth: such a one starts anew, with the limits of its peer and site still in force.
 /// Where that makes no room, the account is full, and the call is refused.
 pub const ACCOUNTS_MAX: usize = 65_536;
+
+/// What looks back for less starts anew with the process.
+const LASTING: Duration = Duration::from_secs(3_600);
 
 /// Numbers that callers are known to have called.
 pub const ACQUAINTED_MAX: usize = 65_536;
@@ -45,6 +48,27 @@ impl Open {
 
     fn sum(&self) -> u64 {
         self.held.load(Ordering::Relaxed).saturating_add(self.owed.load(Ordering::Relaxed))
+    }
+}
+
+/// What a call that ends needs, wherever it is dropped.
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    /// The tick of the last input.
+    tick: AtomicU64,
+    /// Whether any account has changed.
+    changed: AtomicBool,
+}
+
+impl Desk {
+    /// The tick of the last input.
+    pub(super) fn now(&self) -> Tick {
+        Tick::from_micros(self.tick.load(Ordering::Relaxed))
+    }
+
+    /// An account has changed.
+    pub(super) fn note(&self) {
+        self.changed.store(true, Ordering::Relaxed);
     }
 }
 
@@ -122,8 +146,8 @@ pub struct Ledger {
     seed: u64,
     /// Microseconds of the wall clock at tick zero, and never before what was kept: a clock that is put back gives nothing back.
     base: u64,
-    /// The tick of the last input, for whoever ends a call.
-    clock: Arc<AtomicU64>,
+    /// What whoever ends a call looks at, and leaves behind.
+    desk: Arc<Desk>,
     accounts: HashMap<Key, Account>,
     /// Whom a caller has called, and when last.
     acquainted: HashMap<Key, u64>,
@@ -138,16 +162,22 @@ impl Ledger {
 
     /// Says what time it is; the first time says when tick zero was.
     pub fn tell(&mut self, now: Now) {
-        self.clock.store(now.tick.micros(), Ordering::Relaxed);
+        self.desk.tick.store(now.tick.micros(), Ordering::Relaxed);
         if self.base == 0 {
             let wall = u64::try_from(now.wall.micros()).unwrap_or(0);
             self.base = wall.saturating_sub(now.tick.micros()).max(1);
         }
     }
 
-    /// The clock of the last input.
-    pub(super) fn clock(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.clock)
+    /// What whoever ends a call looks at.
+    pub(super) fn desk(&self) -> Arc<Desk> {
+        Arc::clone(&self.desk)
+    }
+
+    /// Whether any account has changed since `changes` was last asked.
+    #[must_use]
+    pub fn has_changed(&self) -> bool {
+        self.desk.changed.load(Ordering::Relaxed)
     }
 
     fn at(&self, tick: Tick) -> u64 {
@@ -190,6 +220,7 @@ impl Ledger {
         });
         account.settle(at);
         account.changed = true;
+        self.desk.changed.store(true, Ordering::Relaxed);
         Some(Arc::clone(&account.open))
     }
 
@@ -219,6 +250,7 @@ impl Ledger {
         if let Some(account) = self.accounts.get_mut(&key) {
             account.enter(at, amount);
             account.changed = true;
+            self.desk.changed.store(true, Ordering::Relaxed);
         }
     }
 
@@ -254,10 +286,12 @@ impl Ledger {
     /// after a crash.
     pub fn changes(&mut self, now: Tick) -> Vec<Statement> {
         let at = self.at(now);
+        self.desk.changed.store(false, Ordering::Relaxed);
         let mut changed = Vec::new();
         for (key, account) in &mut self.accounts {
             let owed = account.open.owed.load(Ordering::Relaxed) > 0;
-            if account.terms.span.is_some() && (owed || std::mem::take(&mut account.changed)) {
+            let lasts = account.terms.span.is_some_and(|span| span >= LASTING);
+            if lasts && (owed || std::mem::take(&mut account.changed)) {
                 account.changed = false;
                 account.settle(at);
                 changed.push(account_of(*key, account, at));

@@ -4,13 +4,12 @@
 //! up: it is dropped then, and settles by itself. Read first: DESIGN.md §1, laws 6 and 8; spec/limits.md, "Hard bound".
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
 use super::keyed::Key;
-use super::ledger::{Ledger, Open, Terms};
+use super::ledger::{Desk, Ledger, Open, Terms};
 use super::rates::Rate;
 use crate::clock::Tick;
 
@@ -71,8 +70,8 @@ struct Line {
 #[derive(Debug)]
 pub struct Meter {
     rate: Rate,
-    /// The tick of the engine's last input.
-    clock: Arc<AtomicU64>,
+    /// What it needs where it is dropped.
+    desk: Arc<Desk>,
     answered: Option<Tick>,
     lines: SmallVec<[Line; 4]>,
 }
@@ -105,7 +104,7 @@ impl Meter {
     /// A meter that takes nothing yet.
     #[must_use]
     pub fn new(rate: Rate, ledger: &Ledger) -> Self {
-        Self { rate, clock: ledger.clock(), answered: None, lines: SmallVec::new() }
+        Self { rate, desk: ledger.desk(), answered: None, lines: SmallVec::new() }
     }
 
     /// Reserves what the call takes of one account at first; false where there is no room for the account.
@@ -189,7 +188,8 @@ impl Meter {
 
 impl Drop for Meter {
     fn drop(&mut self) {
-        let now = Tick::from_micros(self.clock.load(Ordering::Relaxed));
+        let now = self.desk.now();
+        self.desk.note();
         let talked = self.answered.map(|answered| now.since(answered));
         for line in &self.lines {
             line.open.give_back(line.held);

@@ -4,6 +4,7 @@
 //! transactions. Read first: RFC 5853; RFC 3325 §5 (trust); RFC 5393 (loops).
 
 pub mod alert;
+mod capped;
 pub mod code;
 pub mod compare;
 pub mod counters;

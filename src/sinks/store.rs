@@ -121,7 +121,7 @@ impl Store {
         if let Some(why) = &lost {
             rows.push(Kept::row(STORE, LOST, "true"));
             let text = format!(
-                "What was counted before this start is not known: the store {}: {why}. Limits start closed for it; look at \
+                "What was counted before this start is not known: the store {}: {why}. What caps count begins anew; look at \
                  the disk, and at what was set aside.",
                 path.display()
             );

@@ -72,10 +72,8 @@ pub fn order(edge: &mut Edge, order: Order) -> (Ordered, Seen) {
 pub fn suspend(edge: &mut Edge, whom: Whom, strength: Strength, lasts: Option<u64>) -> (usize, Seen) {
     let lasts = lasts.map(Duration::from_secs);
     let (ordered, seen) = order(edge, Order::Suspend { whom, strength, lasts, why: "a test".to_owned() });
-    match ordered {
-        Ordered::Suspended { calls_cut, .. } => (calls_cut, seen),
-        other => panic!("{other:?}"),
-    }
+    let Ordered::Suspended { calls_cut, .. } = ordered else { panic!("{ordered:?}") };
+    (calls_cut, seen)
 }
 
 fn peer(name: &str) -> Whom {
