@@ -80,11 +80,14 @@ pub fn final_status(phone: &UdpSocket, call: &str) -> u64 {
     }
 }
 
-/// A trail without the places that only `explain` knows.
+/// A trail without the places that only `explain` knows, and without what only a running edge remembers of calls before.
 fn bare(trail: &Value) -> Value {
     let mut trail = trail.clone();
-    for step in trail.as_array_mut().into_iter().flatten() {
-        let _place = step.as_object_mut().and_then(|step| step.shift_remove("place"));
+    for step in trail.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        let _place = step.shift_remove("place");
+        if step["rule"] == "policy.outbound.dial_plan_guessing" {
+            let _counted = step.shift_remove("value");
+        }
     }
     trail
 }
@@ -154,7 +157,7 @@ fn explain_says_what_the_running_edge_does() {
             let alert = told["alert"]["error_code"].as_u64().unwrap_or(0);
             assert_eq!(alert, code, "{uri}: {told:#}");
             assert_eq!(
-                (&record["trail"], &record["number"]),
+                (&bare(&record["trail"]), &record["number"]),
                 (&bare(&told["trail"]), &told["number"]),
                 "{uri}"
             );
