@@ -7,7 +7,7 @@
 use std::fmt;
 use std::io;
 use std::mem::{size_of, zeroed};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
@@ -151,6 +151,16 @@ impl Inbox {
         // A full answer may have left a whole batch behind.
         self.asks = if self.drained { self.received * 2 } else { BATCH };
         Ok(self.received)
+    }
+
+    /// Takes one datagram that waits on a socket which does not wait itself: who sent it, how many bytes it has, and the whole buffer,
+    /// as [`Inbox::place`] gives it. What `receive` took before is gone. `WouldBlock` when nothing waited.
+    pub fn receive_one(&mut self, socket: &UdpSocket) -> io::Result<(SocketAddr, usize, &mut [u8])> {
+        self.received = 0;
+        let buffer = self.buffers.get_mut(..self.stride).unwrap_or_default();
+        let room = buffer.get_mut(..self.datagram_bytes_max).unwrap_or_default();
+        let (length, source) = socket.recv_from(room)?;
+        Ok((SocketAddr::new(source.ip().to_canonical(), source.port()), length, buffer))
     }
 
     /// Whether the last `receive` took all there was; what comes later gives a new edge.
@@ -303,7 +313,6 @@ fn write_address(name: &mut Name, remote: SocketAddr) -> libc::socklen_t {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::UdpSocket;
     use std::os::fd::AsFd;
 
     fn pair(host: &str) -> (UdpSocket, UdpSocket) {
@@ -382,6 +391,11 @@ mod tests {
             place[..octets].fill(b'y');
             assert!(inbox.datagram(0).unwrap().1.iter().all(|octet| *octet == b'y'));
             assert!(inbox.place(1).is_none());
+            from.send_to(&vec![b'z'; length], remote).unwrap();
+            let (source, octets, place) = inbox.receive_one(&to).unwrap();
+            assert_eq!((source, octets), (from.local_addr().unwrap(), taken));
+            assert!(place.len() >= 1_100 && place[..octets].iter().all(|octet| *octet == b'z'));
+            assert!(inbox.place(0).is_none());
         }
     }
 

@@ -7,6 +7,7 @@
 mod certificate;
 mod socket;
 mod table;
+mod wait;
 mod worker;
 
 use std::collections::VecDeque;
@@ -17,14 +18,13 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use mio::{Poll, Waker};
-
 pub use certificate::certificate;
 
 use crate::clock::Clock;
 use crate::media::dtls::Identity;
 use crate::media::order::{MediaId, News, Order, Spot};
-use worker::{BELL, Worker};
+use wait::{Bell, Wait};
+use worker::Worker;
 
 /// Orders that wait for one thread at most.
 const ORDERS_MAX: usize = 4_096;
@@ -67,7 +67,7 @@ pub struct Relay {
 /// The way to one thread.
 struct Lane {
     orders: SyncSender<Order>,
-    bell: Waker,
+    bell: Bell,
     /// What ends something, and found no room: it is never lost, and nothing overtakes it. It names only what a call has open, once each.
     late: VecDeque<Late>,
     thread: JoinHandle<()>,
@@ -96,11 +96,11 @@ impl Relay {
         let (sender, news) = sync_channel(NEWS_MAX);
         let mut lanes = Vec::with_capacity(threads);
         for number in 0..threads {
-            let poll = Poll::new()?;
-            let bell = Waker::new(poll.registry(), BELL)?;
+            let wait = Wait::new()?;
+            let bell = wait.bell()?;
             let (orders, receiver) = sync_channel(ORDERS_MAX);
             let (ring, identity) = (Arc::clone(ring), identity.cloned());
-            let worker = Worker::new(poll, clock, receiver, sender.clone(), ring, settings, identity)?;
+            let worker = Worker::new(wait, clock, receiver, sender.clone(), ring, settings, identity)?;
             let thread =
                 thread::Builder::new().name(format!("media-{number}")).spawn(move || worker.run())?;
             lanes.push(Lane { orders, bell, late: VecDeque::new(), thread });
@@ -160,7 +160,7 @@ impl Drop for Relay {
         for lane in std::mem::take(&mut self.lanes) {
             let Lane { orders, bell, late: _, thread } = lane;
             drop(orders);
-            if let Err(error) = bell.wake() {
+            if let Err(error) = bell.ring() {
                 tracing::error!(%error, "a media thread cannot be woken to end; it ends with the process");
             } else if thread.join().is_err() {
                 tracing::error!("a media thread had ended by a panic");
@@ -220,7 +220,7 @@ impl Lane {
     }
 
     fn ring(&self) {
-        if let Err(error) = self.bell.wake() {
+        if let Err(error) = self.bell.ring() {
             tracing::error!(%error, "a media thread cannot be woken; it looks for itself once a second");
         }
     }
@@ -242,12 +242,12 @@ mod tests {
     /// A relay whose one thread does as it is told, with so much room for news.
     fn rig(
         news_max: usize,
-        run: impl FnOnce(Receiver<Order>, SyncSender<News>, Poll) + Send + 'static,
+        run: impl FnOnce(Receiver<Order>, SyncSender<News>, Wait) + Send + 'static,
     ) -> Relay {
-        let poll = Poll::new().unwrap();
-        let bell = Waker::new(poll.registry(), BELL).unwrap();
+        let wait = Wait::new().unwrap();
+        let bell = wait.bell().unwrap();
         let ((orders, receiver), (sender, news)) = (sync_channel(ORDERS_MAX), sync_channel(news_max));
-        let thread = thread::spawn(move || run(receiver, sender, poll));
+        let thread = thread::spawn(move || run(receiver, sender, wait));
         let lanes = vec![Lane { orders, bell, late: VecDeque::new(), thread }];
         Relay { lanes, news: Some(news), refused: VecDeque::new() }
     }
@@ -277,9 +277,9 @@ mod tests {
     fn a_relay_whose_news_nobody_took_ends_and_so_does_one_that_is_dropped() {
         for stops in [true, false] {
             let (ended, end) = std::sync::mpsc::channel();
-            let mut relay = rig(1, move |orders, news, poll| {
+            let mut relay = rig(1, move |orders, news, wait| {
                 let (ring, settings): (Ring, _) = (Arc::new(|| {}), Settings::default());
-                let worker = Worker::new(poll, Clock::start(), orders, news, ring, &settings, None);
+                let worker = Worker::new(wait, Clock::start(), orders, news, ring, &settings, None);
                 worker.unwrap().run();
                 ended.send(()).unwrap_or_default();
             });

@@ -7,12 +7,11 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
-use mio::unix::SourceFd;
-use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
+use super::wait::Watch;
 use crate::media::order::MediaLeg;
 use crate::media::stream::Port;
 
@@ -55,8 +54,8 @@ struct Course {
 #[derive(Debug)]
 pub(super) struct MediaSocket {
     pub(super) owner: Owner,
-    /// It may have more, and stands in the list of those for the next turn.
-    pub(super) waits: bool,
+    /// The turn of the thread that took a packet last.
+    pub(super) turn: u64,
     course: Course,
     udp: UdpSocket,
     is_ipv6: bool,
@@ -64,10 +63,10 @@ pub(super) struct MediaSocket {
 }
 
 impl MediaSocket {
-    /// Binds and registers it.
+    /// Binds it and has it watched.
     pub(super) fn open(
-        registry: &Registry,
-        token: Token,
+        watch: &Watch,
+        place: usize,
         owner: Owner,
         bind: IpAddr,
         port: u16,
@@ -81,16 +80,16 @@ impl MediaSocket {
         socket.set_nonblocking(true)?;
         // SO_REUSEADDR and SO_REUSEPORT stay off: nobody shares a port of a call but a twin, and see there.
         socket.bind(&address.into())?;
-        registry.register(&mut SourceFd(&socket.as_raw_fd()), token, Interest::READABLE)?;
+        watch.add(&socket, place)?;
         Ok(Self::around(socket, owner, address.is_ipv6()))
     }
 
     fn around(socket: Socket, owner: Owner, is_ipv6: bool) -> Self {
-        Self { owner, waits: false, course: Course::default(), udp: socket.into(), is_ipv6, dscp: 0 }
+        Self { owner, turn: 0, course: Course::default(), udp: socket.into(), is_ipv6, dscp: 0 }
     }
 
     /// A second socket on this one's port that hears and meets the address where its packets go alone. `None` when they go nowhere yet.
-    pub(super) fn twin(&self, registry: &Registry, token: Token) -> io::Result<Option<Self>> {
+    pub(super) fn twin(&self, watch: &Watch, place: usize) -> io::Result<Option<Self>> {
         let Some(to) = self.course.to else { return Ok(None) };
         let address = self.udp.local_addr()?;
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
@@ -106,7 +105,7 @@ impl MediaSocket {
         bound?;
         socket.set_reuse_address(false)?;
         socket.connect(&to.into())?;
-        registry.register(&mut SourceFd(&socket.as_raw_fd()), token, Interest::READABLE)?;
+        watch.add(&socket, place)?;
         let mut twin = Self::around(socket, self.owner, self.is_ipv6);
         twin.mark(self.dscp);
         Ok(Some(twin))
@@ -158,6 +157,11 @@ impl MediaSocket {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => self.udp.send(packet),
             sent => sent,
         }
+    }
+
+    /// For one packet.
+    pub(super) const fn udp(&self) -> &UdpSocket {
+        &self.udp
     }
 
     /// For the batch.

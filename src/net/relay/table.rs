@@ -1,6 +1,6 @@
 //! The calls of one thread and their sockets.
 //!
-//! Owns places: a socket's is its token, and leads to its call without a search. Sockets are bounded, and calls by whoever
+//! Owns places: a socket's is what its events name, and leads to its call without a search. Sockets are bounded, and calls by whoever
 //! orders them. Refuses to know when packets come. Read first: `media/stream`.
 
 use std::collections::HashMap;
@@ -8,10 +8,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use mio::{Registry, Token};
-
 use super::Settings;
 use super::socket::{MediaSocket, Owner, Way};
+use super::wait::Watch;
 use crate::clock::Tick;
 use crate::media::dtls::Identity;
 use crate::media::order::{Local, MediaId, MediaLeg, News, Order, Protection, STREAMS_MAX, Spot, Terms};
@@ -83,7 +82,7 @@ impl Call {
 /// Every call of one thread.
 #[derive(Debug)]
 pub(super) struct Table {
-    registry: Registry,
+    watch: Watch,
     places: HashMap<MediaId, Place>,
     calls: Places<Call>,
     sockets: Places<MediaSocket>,
@@ -108,11 +107,11 @@ const TWINS_PER_TURN: usize = 8;
 const HANDSHAKE_OCTETS_MAX: usize = 2_048;
 
 impl Table {
-    pub(super) fn new(registry: Registry, settings: &Settings, identity: Option<Arc<Identity>>) -> Self {
+    pub(super) fn new(watch: Watch, settings: &Settings, identity: Option<Arc<Identity>>) -> Self {
         // Each thread has its share.
         let share = |all: usize| all.checked_div(settings.threads.max(1)).unwrap_or(0);
         Self {
-            registry,
+            watch,
             places: HashMap::new(),
             calls: Places::new(),
             sockets: Places::new(),
@@ -218,7 +217,7 @@ impl Table {
             None if self.twins >= self.twins_max => return Ok(()),
             None => {
                 let twin = self.sockets.next();
-                let Some(open) = socket.twin(&self.registry, Token(twin))? else { return Ok(()) };
+                let Some(open) = socket.twin(&self.watch, twin)? else { return Ok(()) };
                 self.sockets.put(open);
                 self.twins += 1;
                 twin
@@ -230,7 +229,7 @@ impl Table {
         Ok(())
     }
 
-    /// Closes a socket and its twin. Dropping one ends its registration with it: epoll(7).
+    /// Closes a socket and its twin. Dropping one ends its watch with it: epoll(7).
     fn end_socket(&mut self, place: Place) {
         let Some(socket) = self.sockets.take(place) else { return };
         if let (_, Some(twin)) = socket.course()
@@ -318,7 +317,7 @@ impl Table {
             let Some(number) = number else { continue };
             let owner = Owner { call: place, stream: spot.stream, leg: spot.leg, port };
             let socket = self.sockets.next();
-            match MediaSocket::open(&self.registry, Token(socket), owner, local.bind, number) {
+            match MediaSocket::open(&self.watch, socket, owner, local.bind, number) {
                 Ok(open) => self.sockets.put(open),
                 Err(error) => {
                     self.shut(place, spot);

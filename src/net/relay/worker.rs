@@ -2,18 +2,19 @@
 //!
 //! Owns the order of a turn and its bounds. No lock and no allocation stand on a packet's path. To wake up for each packet
 //! costs as much as to relay it, so that under load they gather for a moment. Refuses to know what packets mean.
-//! Read first: `app/turn.rs`, which is this for signalling; epoll(7) about edges; `net/batch.rs`.
+//! Read first: `app/turn.rs`, which is this for signalling; `wait.rs`; `net/batch.rs`.
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError};
 use std::thread;
 use std::time::Duration;
 
-use mio::{Events, Poll, Token};
-
+use super::socket::Owner;
 use super::table::Table;
+use super::wait::{Events, Ready, Wait};
 use super::{Ring, Settings};
 use crate::clock::{Clock, Tick};
 use crate::media::dtls::Identity;
@@ -21,11 +22,6 @@ use crate::media::order::{News, Order};
 use crate::media::rtp::PACKET_OCTETS_MAX;
 use crate::net::Inbox;
 
-/// The bell that says an order came.
-pub(super) const BELL: Token = Token(usize::MAX);
-
-/// Events of one wait.
-const EVENTS: usize = 1_024;
 /// Batches of one socket in one turn; the rest waits for the next, so that no flood of one call starves another.
 const BATCHES_PER_TURN: usize = 2;
 /// Orders of one turn: each may open sockets, and packets wait meanwhile.
@@ -37,7 +33,7 @@ const NEWS_AGAIN: Duration = Duration::from_millis(20);
 
 /// One thread's own.
 pub(super) struct Worker {
-    poll: Poll,
+    wait: Wait,
     clock: Clock,
     orders: Receiver<Order>,
     news: SyncSender<News>,
@@ -46,8 +42,10 @@ pub(super) struct Worker {
     gather: Duration,
     /// When a turn took packets last.
     took: Option<Tick>,
-    /// Sockets that may have more.
-    again: Vec<usize>,
+    /// The turns there were; who had a packet in the last one, too, has several at once.
+    turns: u64,
+    /// A socket may have more.
+    more: bool,
     /// News that found no room. While there is some, no order is carried out and nothing is looked at, so that it does
     /// not grow: then the orders find no room, and the loop that takes no news hears of that.
     late: VecDeque<News>,
@@ -59,7 +57,7 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(
-        poll: Poll,
+        wait: Wait,
         clock: Clock,
         orders: Receiver<Order>,
         news: SyncSender<News>,
@@ -67,10 +65,10 @@ impl Worker {
         settings: &Settings,
         identity: Option<Arc<Identity>>,
     ) -> io::Result<Self> {
-        let table = Table::new(poll.registry().try_clone()?, settings, identity);
+        let table = Table::new(wait.watch(), settings, identity);
         let gather = settings.gather;
         Ok(Self {
-            poll,
+            wait,
             clock,
             orders,
             news,
@@ -78,7 +76,8 @@ impl Worker {
             table,
             gather,
             took: None,
-            again: Vec::new(),
+            turns: 1,
+            more: false,
             late: VecDeque::new(),
             look_at: clock.tick().after(LOOKS_EVERY),
             ordered: false,
@@ -88,17 +87,14 @@ impl Worker {
 
     /// Runs until the relay's other end is dropped; every socket is closed then.
     pub(super) fn run(mut self) {
-        let mut events = Events::with_capacity(EVENTS);
         // One octet more than a packet may have, so that a longer one is known as such.
         let mut inbox = Inbox::sized(PACKET_OCTETS_MAX + 1);
+        let mut events = Events::new();
         while !self.ended {
-            match self.poll.poll(&mut events, Some(self.timeout())) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => {
-                    tracing::error!(%error, "the poll of a media thread failed: its calls have no media any more");
-                    return;
-                }
+            let timeout = self.timeout();
+            if let Err(error) = self.wait.wait(&mut events, timeout) {
+                tracing::error!(%error, "the wait of a media thread failed: its calls have no media any more");
+                return;
             }
             let now = self.clock.tick();
             if self.turn(now, &events, &mut inbox) > 0 {
@@ -112,14 +108,14 @@ impl Worker {
         let apart = self.took.replace(now).map(|took| now.since(took));
         // A turn behind a rest is that far from the one before it, and a little more.
         let is_busy = apart.is_some_and(|apart| apart < self.gather * 2);
-        if is_busy && self.again.is_empty() && !self.ordered {
+        if is_busy && !self.more && !self.ordered {
             let spent = self.clock.tick().since(now);
             thread::sleep(self.gather.saturating_sub(spent));
         }
     }
 
     fn timeout(&self) -> Duration {
-        if !self.again.is_empty() || self.table.is_steady() {
+        if self.table.is_steady() {
             Duration::ZERO
         } else if !self.late.is_empty() {
             NEWS_AGAIN
@@ -134,17 +130,12 @@ impl Worker {
     /// Serves what is ready; returns how many packets that were.
     fn turn(&mut self, now: Tick, events: &Events, inbox: &mut Inbox) -> usize {
         let mut packets = 0;
-        // Those of the last turn first; who has more then comes behind them.
-        for place in std::mem::take(&mut self.again) {
-            if let Some(socket) = self.table.socket_mut(place) {
-                socket.waits = false;
-            }
-            packets += self.receive(now, place, inbox);
-        }
-        for event in events {
-            match event.token() {
-                BELL => self.ordered = true,
-                Token(place) => packets += self.receive(now, place, inbox),
+        self.turns = self.turns.wrapping_add(1);
+        self.more = false;
+        for ready in events.iter() {
+            match ready {
+                Ready::Bell => self.ordered = true,
+                Ready::Socket(place) => packets += self.receive(now, place, inbox),
             }
         }
         self.tell_late();
@@ -168,47 +159,64 @@ impl Worker {
         packets
     }
 
+    /// Takes one packet, which is most often all there is; what is left is told of in the next turn, and then more are taken at once.
     fn receive(&mut self, now: Tick, place: usize, inbox: &mut Inbox) -> usize {
+        let turns = self.turns;
+        let Some(socket) = self.table.socket_mut(place) else { return 0 };
+        let last = std::mem::replace(&mut socket.turn, turns);
+        if last.wrapping_add(1) == turns {
+            return self.receive_many(now, place, inbox);
+        }
+        let owner = socket.owner;
+        match inbox.receive_one(socket.udp()) {
+            Ok((source, octets, buffer)) => {
+                Self::pass(&mut self.table, now, owner, source, (buffer, octets));
+                1
+            }
+            Err(error) => {
+                unread(&error);
+                0
+            }
+        }
+    }
+
+    fn receive_many(&mut self, now: Tick, place: usize, inbox: &mut Inbox) -> usize {
         let mut packets = 0;
         for _ in 0..BATCHES_PER_TURN {
             let Some(socket) = self.table.socket(place) else { return packets };
             let owner = socket.owner;
-            let count = match inbox.receive(socket.fd()) {
-                Ok(count) => count,
-                // A twin hears that a packet of ours found nobody there; what it heard beside that is behind it.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused
-                    ) =>
-                {
-                    continue;
-                }
+            match inbox.receive(socket.fd()) {
+                Ok(count) => packets += count,
+                // What was heard beside that is told of in the next turn.
                 Err(error) => {
-                    if error.kind() != io::ErrorKind::WouldBlock {
-                        tracing::debug!(%error, "a media socket cannot be read");
-                    }
+                    unread(&error);
                     return packets;
                 }
-            };
-            packets += count;
-            for index in 0..count {
-                let Some((source, octets, buffer)) = inbox.place(index) else { continue };
-                if let Err(error) = self.table.packet(now, owner, source, buffer, octets) {
-                    // The network takes no more, or has no way there: RTP is not sent again.
-                    tracing::trace!(%error, "a media packet cannot be sent");
-                }
+            }
+            let mut index = 0;
+            while let Some((source, octets, buffer)) = inbox.place(index) {
+                Self::pass(&mut self.table, now, owner, source, (buffer, octets));
+                index += 1;
             }
             if inbox.is_drained() {
                 return packets;
             }
         }
-        if let Some(socket) = self.table.socket_mut(place)
-            && !std::mem::replace(&mut socket.waits, true)
-        {
-            self.again.push(place);
-        }
+        self.more = true;
         packets
+    }
+
+    fn pass(
+        table: &mut Table,
+        now: Tick,
+        owner: Owner,
+        source: SocketAddr,
+        (buffer, octets): (&mut [u8], usize),
+    ) {
+        if let Err(error) = table.packet(now, owner, source, buffer, octets) {
+            // The network takes no more, or has no way there: RTP is not sent again.
+            tracing::trace!(%error, "a media packet cannot be sent");
+        }
     }
 
     fn carry_out(&mut self, now: Tick) {
@@ -239,6 +247,15 @@ impl Worker {
         while let Some(news) = late.pop_front() {
             tell(&self.news, &self.ring, &mut self.late, news);
         }
+    }
+}
+
+/// A socket gave no packet.
+fn unread(error: &io::Error) {
+    // A twin hears that a packet of ours found nobody there.
+    let expected = [io::ErrorKind::WouldBlock, io::ErrorKind::Interrupted, io::ErrorKind::ConnectionRefused];
+    if !expected.contains(&error.kind()) {
+        tracing::debug!(%error, "a media socket cannot be read");
     }
 }
 
