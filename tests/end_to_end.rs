@@ -9,6 +9,8 @@
 mod logins;
 #[path = "end_to_end/networks.rs"]
 mod networks;
+#[path = "end_to_end/numbers.rs"]
+mod numbers;
 #[path = "end_to_end/passwords.rs"]
 mod passwords;
 mod rig;

@@ -91,6 +91,14 @@ impl Run {
         self
     }
 
+    /// Replaces `@URI@` in the scenario: what is dialled, in any form.
+    pub fn dials(mut self, uri: &str) -> Self {
+        // It stands in XML, and a bracket would be a word of sipp's own.
+        assert!(!uri.contains(['<', '>', '&', '[', ']']), "{uri} cannot stand in a scenario");
+        self.replaced.push(("@URI@".to_owned(), uri.to_owned()));
+        self
+    }
+
     /// Keeps no copy of the messages (for many calls).
     pub fn untraced(mut self) -> Self {
         self.traced = false;
