@@ -424,6 +424,17 @@ impl Core {
 
     /// Raises an alert about this call.
     pub fn alert(&self, code: Code, text: &str, status: Option<u16>, context: &mut Context<'_>) {
+        self.alert_about(code, text, (status, None), context);
+    }
+
+    /// The same of another number than the one that is called.
+    pub(super) fn alert_about(
+        &self,
+        code: Code,
+        text: &str,
+        (status, called): (Option<u16>, Option<&str>),
+        context: &mut Context<'_>,
+    ) {
         let CallerStory { leg: caller, credential, .. } = &*self.story.caller;
         let mut alert = Alert::new(code, context.now.wall, text.to_owned());
         alert.peer = Some(Arc::clone(&caller.peer));
@@ -431,7 +442,7 @@ impl Core {
         alert.transport = Some(caller.transport);
         alert.call_id = Some(caller.call_id.clone());
         alert.from = Some(self.story.from.to_string());
-        alert.to = Some(self.story.to.to_string());
+        alert.to = Some(called.unwrap_or(&self.story.to).to_owned());
         if let Some(user) = credential {
             alert.evidence.push(("credential", user.to_string()));
         }

@@ -121,6 +121,8 @@ pub enum Effect {
     Alert(Box<Alert>),
     /// Write the call record; exactly one for each call.
     Record(Box<CallRecord>),
+    /// Write the record of an attempt within the call that was refused: a transfer.
+    Attempt(Box<CallRecord>),
     /// Nothing is left to do: drop the call.
     Ended,
 }

@@ -46,8 +46,19 @@ pub enum Sought {
     Busy,
     /// It is, and may not be joined; why.
     Refused(&'static str),
-    /// It is; the number of who is at the other end of it.
-    Found(Box<str>),
+    /// It is, with this other end.
+    Found(End),
+}
+
+/// The other end of a call that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// Its number.
+    pub number: Box<str>,
+    /// Whether it was called there, and is not who calls.
+    pub is_called: bool,
+    /// Whether it is beyond a trunk.
+    pub is_outside: bool,
 }
 
 const REFUSED: &str = "who was transferred to takes no media of the new call";
@@ -79,9 +90,13 @@ impl Call {
                 "it would bring what is encrypted on every leg, or keys of encrypted speech, to a leg in the clear",
             );
         }
-        Sought::Found(match side {
-            Side::A => core.story.to.clone(),
-            Side::B => core.story.from.clone(),
+        Sought::Found(End {
+            number: match side {
+                Side::A => core.story.to.clone(),
+                Side::B => core.story.from.clone(),
+            },
+            is_called: side == Side::A,
+            is_outside: other.peer.side == PeerSide::Outside,
         })
     }
 

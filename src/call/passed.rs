@@ -258,6 +258,7 @@ impl Core {
                 | Effect::Seek(_)
                 | Effect::Recall
                 | Effect::Record(_)
+                | Effect::Attempt(_)
                 | Effect::Ended => continue,
             };
             let body = !bytes.is_empty() && !bytes.ends_with(b"\r\n\r\n");

@@ -74,6 +74,8 @@ pub struct Transfer<'a> {
     pub other: &'a str,
     /// Whether the edge makes the call, so that it is charged.
     pub performs: bool,
+    /// Whether the number is in a call that is up, and whom it talks to comes into that.
+    pub joins: bool,
     /// Whether the call was to be encrypted on every leg (a sips URI).
     pub secure: bool,
     /// Whether the call that the edge makes would be offered keys of encrypted speech as another leg said them.

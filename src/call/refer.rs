@@ -233,6 +233,7 @@ impl Core {
             own: own.0,
             other: own.1,
             performs: mode == Onward::Perform,
+            joins: false,
             secure: story.caller.secure,
             // What the edge has no call for is judged with the INVITE that follows.
             keys: mode == Onward::Perform && self.speaks_keys(side.other()),
@@ -257,7 +258,10 @@ impl Core {
         refusal: &Refusal,
         context: &mut Context<'_>,
     ) {
-        self.alert(refusal.code, &refusal.text, Some(refusal.status), context);
+        let called = refusal.asked.as_deref().map(|asked| &*asked.called);
+        self.alert_about(refusal.code, &refusal.text, (Some(refusal.status), called), context);
+        let record = self.denied(side, source, refusal, context);
+        context.effects.push(Effect::Attempt(Box::new(record)));
         let told = Ending::refused(refusal, self.leg(side).peer.side, Disposition::Refused);
         let answer = Answer {
             retry_after: refusal.retry_after,

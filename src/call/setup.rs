@@ -112,8 +112,17 @@ impl Setup {
         disposition: Disposition,
         context: &mut Context<'_>,
     ) -> Phase {
-        core.alert(refusal.code, &refusal.text, Some(refusal.status), context);
-        let ending = Ending::refused(refusal, core.a.peer.side, disposition);
+        let about = refusal.asked.as_deref();
+        let called = about.map(|asked| &*asked.called);
+        core.alert_about(refusal.code, &refusal.text, (Some(refusal.status), called), context);
+        if let Some(asked) = about {
+            let steps = std::mem::take(&mut core.story.trail).into_iter().chain(asked.trail.iter().cloned());
+            core.story.trail = steps.collect::<Vec<_>>().into_boxed_slice();
+        }
+        let ending = Ending {
+            why: [refusal.code.name, ": ", &refusal.text].concat(),
+            ..Ending::refused(refusal, core.a.peer.side, disposition)
+        };
         self.end(core, &ending, None, context)
     }
 

@@ -117,10 +117,17 @@ impl Talk {
         let Pending { server, message, source } = *pending;
         let side = carried.by;
         match sought {
-            Sought::Found(to) if core.speech_of(side.other()).is_some() => {
-                core.accept_refer((side, server), source, &message, carried.news.is_none(), context);
-                (carried.to, carried.stage) = (to, Stage::Offered);
-                self.carried = Some(carried);
+            Sought::Found(end) if core.speech_of(side.other()).is_some() => {
+                match core.send_on_into(side, (source, &message), &end, context) {
+                    Ok(()) => {
+                        core.accept_refer((side, server), source, &message, carried.news.is_none(), context);
+                        (carried.to, carried.stage) = (end.number, Stage::Offered);
+                        self.carried = Some(carried);
+                    }
+                    Err(refusal) => {
+                        core.refuse_refer((side, server), source, &message, &refusal, context);
+                    }
+                }
             }
             Sought::Unknown => {
                 let why = "it names another call (Replaces) that this peer has not here";

@@ -130,6 +130,7 @@ impl Engine {
                 };
                 match charged {
                     Ok(reservation) => {
+                        self.expected.made(arrived.peer, facts.called);
                         let duration_max = verdict.duration_max;
                         let (named, presented) = (verdict.named, verdict.presented);
                         let born = Born { candidates, reservation, duration_max, named, presented, judged };
@@ -144,8 +145,11 @@ impl Engine {
     /// Who sent the call on, whatever its own headers say: they may name another one beside, and not instead.
     fn forwarder(&mut self, arrived: &Arrived<'_>, facts: &Facts<'_>) -> Option<Box<str>> {
         let index = (&self.alike, &mut self.calls);
-        alike::sent_on(index, arrived.policy, &self.counters.keyed, arrived.peer, facts.caller)
-            .map(Into::into)
+        let carried = alike::sent_on(index, arrived.policy, &self.counters.keyed, arrived.peer, facts.caller);
+        match carried {
+            Some(by) => Some(by.into()),
+            None => self.expected.sent_on(facts.now.tick, arrived.peer, facts.called).map(Into::into),
+        }
     }
 
     /// What must hold of an INVITE before policy is asked where it goes.

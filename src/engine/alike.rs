@@ -12,6 +12,7 @@ use super::calls::Calls;
 use super::transactions::CallKey;
 use crate::policy::facts::Forwarded;
 use crate::policy::keyed::{Key, Keyed, Scope, tail};
+use crate::policy::rules::callers::is_nobody;
 use crate::policy::rules::repeats;
 use crate::policy::{Direction, Facts, Peer, PeerId, PeerSide, Policy};
 
@@ -56,7 +57,12 @@ impl Alike {
 /// Whose caller a call is known by on the other side of its site: who calls in, and shows it when the call goes out again. Nobody
 /// is known who is of the site itself: a stranger could call in under the office's own number.
 fn caller_key(policy: &Policy, keyed: &Keyed, peer: &Peer, caller: &str) -> Option<Key> {
-    let digits = tail(caller)?;
+    // Who hides is known as one of those who hide: by no number could a call of theirs be told from another one.
+    let digits = match tail(caller) {
+        Some(digits) => digits,
+        None if is_nobody(caller) => "",
+        None => return None,
+    };
     let site = peer.site?;
     let own = policy.is_own_number(caller)
         || peer.callers.as_ref().is_some_and(|callers| callers.owned.holds(caller));

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::counts::Counts;
+use super::expected::Expected;
 use super::peers::{Change, Peers, Silence, reach_alert};
 use super::trouble::{Troubles, Turn};
 use super::witness::Whose;
@@ -69,6 +70,8 @@ pub(super) struct EdgeGate<'a> {
     pub peers: &'a mut Peers,
     pub traffic: &'a mut Traffic,
     pub outputs: &'a mut VecDeque<Output>,
+    /// Calls that others were told to make.
+    pub expected: &'a mut Expected,
     /// Where the names of peers lead.
     pub located: &'a Located,
     /// The table of client transactions has no room for another call.

@@ -72,6 +72,7 @@ macro_rules! gate {
             peers: &mut $engine.peers,
             traffic: &mut $engine.traffic,
             outputs: &mut $engine.outputs,
+            expected: &mut $engine.expected,
             located: &$engine.located,
             full: $engine.transactions.clients_are_full(),
         }
@@ -339,6 +340,11 @@ impl Engine {
             Effect::Recall => self.part(key),
             Effect::Alert(alert) => self.alert(alert),
             Effect::Record(record) => self.recorded(now, key, record),
+            Effect::Attempt(record) => {
+                self.counts.refused += 1;
+                self.counts.records += 1;
+                self.outputs.push_back(super::Output::Record(record));
+            }
             Effect::Ended => return true,
         }
         false

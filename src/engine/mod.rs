@@ -23,6 +23,7 @@ mod checks;
 mod closing;
 pub mod counts;
 mod cutting;
+mod expected;
 pub mod explained;
 mod forwarder;
 mod fullness;
@@ -149,6 +150,7 @@ pub struct Engine {
     pasts: Pasts,
     dialogs: Dialogs,
     alike: alike::Alike,
+    expected: expected::Expected,
     deadlines: Wheel<(CallKey, Timer)>,
     counters: Counters,
     sources: Sources,
@@ -227,6 +229,7 @@ impl Engine {
             pasts: Pasts::default(),
             dialogs: Dialogs::default(),
             alike: alike::Alike::default(),
+            expected: expected::Expected::default(),
             deadlines: Wheel::new(),
             counters,
             sources,

@@ -15,9 +15,10 @@ use crate::call::redirect::Redirected;
 use crate::clock::Now;
 use crate::policy::alert::Code;
 use crate::policy::facts::Forwarded;
+use crate::policy::limits::Tab;
 use crate::policy::number::{Dialled, Number, Privacy};
 use crate::policy::verdict::{Said, Saw, Step};
-use crate::policy::{Direction, Facts, Outcome, Peer, PeerSide, Refusal, admit, code};
+use crate::policy::{Direction, Facts, Outcome, Peer, PeerSide, Refusal, Trail, admit, code};
 use crate::sip::{Message, Method, Transport, Uri};
 
 /// Digits that an international number has (ITU-T E.164 §6: at most 15; no country's subscribers have fewer with their code).
@@ -77,6 +78,8 @@ pub(super) struct Wish<'a> {
     pub helps: bool,
     /// Whether the edge makes the call, so that it is charged.
     pub performs: bool,
+    /// Whether both of its ends are in calls that are up, and charged for that.
+    pub joins: bool,
 }
 
 /// A number in a URI.
@@ -127,19 +130,24 @@ impl Wish<'_> {
         raw_uri: &[u8],
         draw: u64,
     ) -> Result<Box<Redirected>, Box<Refusal>> {
-        let (read, secure) = self.read(raw_uri).map_err(|why| self.refused(&why))?;
+        let (read, secure) = self.read(raw_uri).map_err(|why| {
+            let named = String::from_utf8_lossy(raw_uri);
+            Box::new(self.refused(&why).about(&named, Trail::new()))
+        })?;
         let called = read.as_str();
         let is = |end: &str| called.trim_start_matches('+') == end.trim_start_matches('+');
         // An inside peer may mean a colleague's number; a trunk that names one of ours sends a call back.
         let back = || self.by.side == PeerSide::Outside && gate.policy.is_own_number(called);
         if is(self.left) || is(self.other) || back() {
             let words = format!("{} {} to {called}, from where it came", self.by.name, self.words.does);
-            return Err(Box::new(Refusal::new(code::LOOP_DETECTED, &self.hears.refusal, words)));
+            let refusal = Refusal::new(code::LOOP_DETECTED, &self.hears.refusal, words);
+            return Err(Box::new(refusal.about(called, Trail::new())));
         }
         // DESIGN.md law 3: no trunk's call is an emergency, and no trunk makes one of a call.
         let emergency = read.number().is_some_and(Number::is_emergency);
         if emergency && !self.helps {
-            return Err(self.refused("it names an emergency number, which only an inside caller may reach"));
+            let why = "it names an emergency number, which only an inside caller may reach";
+            return Err(Box::new(self.refused(why).about(called, Trail::new())));
         }
         let demand = self.payer.demand.as_ref();
         let proven = self.user.and_then(|user| demand.and_then(|demand| demand.find(user.as_bytes())));
@@ -188,7 +196,7 @@ impl Wish<'_> {
             Outcome::Admit(candidates) => candidates,
             Outcome::Refuse(refusal) => {
                 let why = format!("{} ({} {})", refusal.text, refusal.code.number, refusal.code.name);
-                return Err(self.refused(&why));
+                return Err(Box::new(self.refused(&why).about(facts.called, verdict.trail)));
             }
             Outcome::Silence => return Err(self.refused("its peer is no more")),
         };
@@ -196,7 +204,13 @@ impl Wish<'_> {
             (false, _) => None,
             (true, true) => Some(gate.policy.charge_emergency(gate.counters, &verdict.charges)),
             (true, false) => {
-                Some(gate.policy.charge(gate.counters, facts, (&verdict.charges, &verdict.tab))?)
+                // Where two calls are joined, each has its meter already.
+                let none = Tab::default();
+                let tab = if self.joins { &none } else { &verdict.tab };
+                let charged = gate.policy.charge(gate.counters, facts, (&verdict.charges, tab));
+                let about =
+                    |refusal: Box<Refusal>| Box::new(refusal.about(facts.called, verdict.trail.clone()));
+                Some(charged.map_err(about)?)
             }
         };
         gate.outputs.extend(verdict.alerts.into_iter().map(Output::Alert));

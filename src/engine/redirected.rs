@@ -39,6 +39,9 @@ pub(super) fn judge(
                 if let Some(passed_over) = refusal {
                     tell(gate, now, asked, &passed_over);
                 }
+                if !asked.performs && asked.from.side == PeerSide::Inside {
+                    gate.expected.tell(now.tick, asked.from, &redirected.called, asked.called);
+                }
                 return Ok(redirected);
             }
             Err(objection) => refusal = refusal.or(Some(objection)),
@@ -70,6 +73,7 @@ fn wish<'a>(asked: &Redirect<'a>, payer: &'a Arc<Peer>) -> Wish<'a> {
         is_new,
         helps: (asked.by.side, asked.from.side) == (PeerSide::Inside, PeerSide::Inside),
         performs: asked.performs,
+        joins: false,
     }
 }
 

@@ -26,7 +26,11 @@ pub(super) fn judge(
         return Err(wish.refused("a trunk transfers a trunk's call, and nobody here has asked for it"));
     };
     in_force(gate, now, asked, payer, draw)?;
-    wish(asked, asked.by, payer).judge(gate, now, asked.uri, draw)
+    let judged = wish(asked, asked.by, payer).judge(gate, now, asked.uri, draw)?;
+    if !asked.performs && asked.with.side == PeerSide::Inside {
+        gate.expected.tell(now.tick, asked.with, &judged.called, asked.own);
+    }
+    Ok(judged)
 }
 
 /// A call lives on under the policy that admitted it; what it becomes by a transfer must be let by the one in force, too.
@@ -57,6 +61,7 @@ fn in_force(
         peers: &mut *gate.peers,
         traffic: &mut *gate.traffic,
         outputs: &mut *gate.outputs,
+        expected: &mut *gate.expected,
         located: gate.located,
         full: gate.full,
     };
@@ -84,7 +89,8 @@ fn wish<'a>(asked: &Transfer<'a>, by: &'a Arc<Peer>, payer: &'a Arc<Peer>) -> Wi
         other: asked.other,
         times: 1,
         // Both calls are up until one ends.
-        is_new: true,
+        is_new: !asked.joins,
+        joins: asked.joins,
         helps: by.side == PeerSide::Inside,
         performs: asked.performs,
     }

@@ -5,8 +5,9 @@
 
 use std::borrow::Cow;
 
-use super::alert::Code;
+use super::alert::{Code, shortened};
 use super::peer::PeerSide;
+use super::verdict::Trail;
 
 /// Characters of `Refusal::text` that go into Warning and Reason.
 const HEADER_TEXT_CHARS_MAX: usize = 200;
@@ -159,6 +160,17 @@ pub struct Refusal {
     pub retry_after: Option<u32>,
     /// One sentence for an inside peer's Warning and Reason; never sent to a trunk or a stranger.
     pub text: String,
+    /// What was asked for, where that is not what the request itself calls: the number of a transfer or a redirect.
+    pub asked: Option<Box<Asked>>,
+}
+
+/// A number that was asked for, and what was said to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// As it was read, or as it stands where nothing was read; bounded.
+    pub called: Box<str>,
+    /// Every rule asked.
+    pub trail: Trail,
 }
 
 impl Refusal {
@@ -169,7 +181,7 @@ impl Refusal {
         let class = code.class;
         let preset = presets.status(class).filter(|status| class.allows(*status));
         let status = preset.or(code.status).unwrap_or(403);
-        Self { code, class, status, retry_after: None, text }
+        Self { code, class, status, retry_after: None, text, asked: None }
     }
 
     /// The same refusal with the status that the RFC asks for in this case; it leaves the reach of presets.
@@ -177,6 +189,13 @@ impl Refusal {
     pub fn by_protocol(mut self, status: u16) -> Self {
         self.class = RefusalClass::Protocol;
         self.status = status;
+        self
+    }
+
+    /// The same refusal of a number that a transfer or a redirect asks for.
+    #[must_use]
+    pub fn about(mut self, called: &str, trail: Trail) -> Self {
+        self.asked = Some(Box::new(Asked { called: shortened(called).into(), trail }));
         self
     }
 

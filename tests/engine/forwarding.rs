@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use ringfence::policy::number::RiskTier;
 use ringfence::policy::owned::{Callers, Owned};
+use ringfence::policy::peer::Onward;
 use ringfence::policy::rules::{Countries, Entry, Forwarded, Rule};
 use ringfence::policy::{Plan, Policy};
 use ringfence::sip::Message;
 
 use super::dial_plans::dials_by;
 use super::edge::{Edge, PBX, Seen, TRUNK, alter, from, plan};
-use super::targets::invites;
+use super::targets::{invites, refusal};
 use super::texts::{Request, answer};
 
 /// A caller from outside, the number of the office that it calls, and where that is forwarded to.
@@ -110,16 +111,21 @@ fn comes_in(edge: &mut Edge, caller: &str) -> Message {
 
 #[test]
 fn c4_a_pbx_that_shows_whoever_calls_in_sends_that_call_on_whatever_its_headers_say() {
-    for (caller, expected) in [
-        (OUTSIDER, 39307),
+    for (outsider, caller, expected) in [
+        (OUTSIDER, OUTSIDER, 39307),
         // As another machine writes the same number.
-        ("14155550123", 39307),
-        ("+14155550124", 0),
-        ("201", 0),
-        (DID, 0),
+        (OUTSIDER, "14155550123", 39307),
+        (OUTSIDER, "+14155550124", 0),
+        (OUTSIDER, "201", 0),
+        (OUTSIDER, DID, 0),
+        // Nobody is as good as anybody else who hides.
+        ("anonymous", "anonymous", 39307),
+        ("anonymous", "Restricted", 39307),
+        ("anonymous", "201", 0),
+        (OUTSIDER, "anonymous", 0),
     ] {
         let mut edge = Edge::under(office(|_| {}));
-        let came = comes_in(&mut edge, OUTSIDER);
+        let came = comes_in(&mut edge, outsider);
         assert_eq!(code(&dials(&mut edge, 1, caller, ABROAD, "")), expected, "{caller} while it rings");
         edge.hear(from(PBX), &answer(&came, 200, "tag=up", PBX));
         assert_eq!(code(&dials(&mut edge, 2, caller, ABROAD, "")), expected, "{caller} while it is up");
@@ -286,4 +292,30 @@ fn c4_phones_that_are_forwarded_to_one_mobile_under_one_number_are_no_loop() {
         let more = format!("Diversion: <sip:{}@x>\r\n", 200 + nth);
         assert_eq!(code(&dials(&mut edge, nth, DID, MOBILE, &more)), 0, "{nth}");
     }
+}
+
+#[test]
+fn c2_c4_who_dials_a_number_that_it_was_passed_makes_the_call_of_whoever_passed_it() {
+    let mut edge = Edge::under(office(|plan| {
+        alter(plan, 1, |peer| peer.redirects = Onward::JudgeAndPass);
+        let rule = Forwarded { calls_max: 1, ..Forwarded::default() };
+        plan.rules.outbound.push(Entry::enforced("forwarded", Rule::Forwarded(rule)));
+    }));
+    let passed = |edge: &mut Edge, nth: u32, to: &str| {
+        let first = invites(&dials(edge, nth, DID, "+14155550188", ""), TRUNK).remove(0);
+        edge.hear(from(TRUNK), &refusal(&first, 302, &format!("Contact: <sip:{to}@203.0.113.9>"), TRUNK))
+    };
+    let seen = passed(&mut edge, 1, MOBILE);
+    assert_eq!((seen.statuses(PBX).last(), seen.codes()), (Some(&302), vec![]));
+    // Another number is dialled, and so is this one once the call was made.
+    assert_eq!(code(&dials(&mut edge, 2, DID, "+13125550178", "")), 0);
+    assert_eq!(code(&dials(&mut edge, 3, DID, MOBILE, "")), 0);
+    assert_eq!(code(&dials(&mut edge, 4, DID, MOBILE, "")), 0);
+    // The one call that it may send on is under way.
+    let seen = passed(&mut edge, 5, "+13125550179");
+    assert_eq!((seen.statuses(PBX).last(), seen.codes()), (Some(&403), vec![32219]));
+    let record = &seen.records[0];
+    assert!(record.why.contains("39306") && record.why.contains("redirect_refused"), "{}", record.why);
+    let asked: Vec<_> = record.trail.iter().map(|step| &*step.rule).collect();
+    assert_eq!(asked.last(), Some(&"policy.outbound.forwarded"), "{asked:?}");
 }

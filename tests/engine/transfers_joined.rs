@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringfence::policy::rules::{Entry, MaxDuration, Rule};
+use ringfence::policy::rules::{Entry, Forwarded, MaxDuration, Rule};
 
 use super::edge::{PBX, TRUNK, alter, from};
 use super::emergency::dialling;
@@ -128,6 +128,43 @@ fn c1_where_the_two_find_no_words_for_each_other_the_call_ends() {
         site.hear(from(TRUNK), &answer(&bye, 200, "", TRUNK));
     }
     end(&mut site);
+}
+
+#[test]
+fn c1_c4_an_outside_caller_who_is_joined_to_a_number_outside_is_sent_on_there() {
+    let with = |rule: Forwarded| {
+        under(|plan| plan.rules.outbound.push(Entry::enforced("forwarded", Rule::Forwarded(rule))))
+    };
+    // Whichever of the two calls it is asked for in.
+    for (first, second) in [(TRUNK, PBX), (PBX, TRUNK)] {
+        let mut site = with(Forwarded { calls_max: 0, ..Forwarded::default() });
+        let (one, two) = (Up::begin(&mut site, first), Up::begin(&mut site, second));
+        let seen = site.hear(from(PBX), &refers_to(&one, &names(&two), 50).text());
+        assert_eq!((seen.statuses(PBX), seen.codes()), (vec![403], vec![32218]), "{first}");
+        assert!(seen.alerts[0].text.contains("39306"), "{}", seen.alerts[0].text);
+        assert_eq!(seen.records[0].to, seen.alerts[0].to.clone().unwrap());
+        assert!(asked(&seen, "BYE", PBX).is_empty() && invites(&seen, TRUNK).is_empty());
+
+        let mut site = with(Forwarded { calls_max: 1, ..Forwarded::default() });
+        let (one, two) = (Up::begin(&mut site, first), Up::begin(&mut site, second));
+        let seen = site.hear(from(PBX), &refers_to(&one, &names(&two), 50).text());
+        assert_eq!(seen.statuses(PBX), [202], "{:?}", seen.alerts);
+        // Whose place it holds sends no other one on meanwhile, and has it back when the two have parted.
+        let again = |site: &mut Site, nth: u32| {
+            let text = Request::new("INVITE", PBX)
+                .with(|r| {
+                    r.branch = format!("z9hG4bK-again-{nth}");
+                    r.call_id = format!("again-{nth}");
+                })
+                .text();
+            let sent_on = format!("Diversion: <sip:{}@10.0.0.2>\r\nCSeq:", "+12125550100");
+            let seen = site.hear(from(PBX), &text.replace("CSeq:", &sent_on));
+            seen.codes().last().copied().unwrap_or(0)
+        };
+        assert_eq!(again(&mut site, 1), 39306);
+        end(&mut site);
+        assert_eq!(again(&mut site, 2), 0);
+    }
 }
 
 /// A call of the PBX to the emergency number, and one that the trunk brought.

@@ -16,6 +16,12 @@ use crate::policy::verdict::Saw;
 /// User parts by which machines say that they show nobody (3GPP TS 24.407 among others).
 const NOBODY: [&str; 5] = ["anonymous", "unavailable", "unknown", "restricted", "private"];
 
+/// Whether a caller as it was read is nobody, or is called nobody.
+#[must_use]
+pub fn is_nobody(caller: &str) -> bool {
+    caller.is_empty() || NOBODY.into_iter().any(|word| caller.eq_ignore_ascii_case(word))
+}
+
 /// The calls that a rule is for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
@@ -224,8 +230,7 @@ impl AnonymousCallers {
     /// Asks the rule: who asks to be hidden, is nobody, or is called nobody, is anonymous to whoever is called.
     pub(super) fn judge(&self, question: &Question<'_>) -> Opinion {
         let facts = question.facts;
-        let nobody = || NOBODY.into_iter().any(|word| facts.caller.eq_ignore_ascii_case(word));
-        let anonymous = facts.hidden || facts.caller.is_empty() || nobody();
+        let anonymous = facts.hidden || is_nobody(facts.caller);
         if !anonymous || !self.scope.holds(question) {
             return Opinion::pass(Saw::Nothing);
         }
