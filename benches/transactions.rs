@@ -86,7 +86,9 @@ fn server(method: &'static str, status: u16, ack: bool) -> impl FnMut(u64) {
         for _ in 0..count {
             let n = rounds.next() % requests.len();
             let (now, out) = (rounds.now, &mut rounds.out);
-            if let Arrival::New(server) = rounds.tables.request(now, Sender(0), flow(), &requests[n], out) {
+            if let Arrival::New(server) =
+                rounds.tables.request(now, (Sender(0), false), flow(), &requests[n], out)
+            {
                 rounds.tables.respond(now, server, status, answer.clone(), out);
             }
             if ack {
@@ -111,7 +113,7 @@ fn client(method: &'static str, status: u16) -> impl FnMut(u64) {
             rounds.tables.start(
                 now,
                 branch,
-                invite,
+                (invite, false),
                 flow().back(),
                 bytes[n].clone(),
                 Owner::Standalone(1),
@@ -127,7 +129,7 @@ fn main() {
     let copies = requests("INVITE");
     let mut absorbed = Rounds::new();
     for copy in &copies {
-        absorbed.tables.request(absorbed.now, Sender(0), flow(), copy, &mut absorbed.out);
+        absorbed.tables.request(absorbed.now, (Sender(0), false), flow(), copy, &mut absorbed.out);
     }
     let stray = message(text("SIP/2.0 200 OK", "INVITE", "z9hG4bK00000000deadbeef"));
     let mut strays = Rounds::new();
@@ -140,7 +142,13 @@ fn main() {
         Bench::new("copy absorbed", move |rounds| {
             for n in 0..rounds {
                 let copy = &copies[n as usize % 4_096];
-                black_box(absorbed.tables.request(absorbed.now, Sender(0), flow(), copy, &mut absorbed.out));
+                black_box(absorbed.tables.request(
+                    absorbed.now,
+                    (Sender(0), false),
+                    flow(),
+                    copy,
+                    &mut absorbed.out,
+                ));
             }
         }),
         Bench::new("stray response", move |rounds| {

@@ -31,6 +31,10 @@ mod doors;
 mod emergency;
 #[path = "engine/forwarding.rs"]
 mod forwarding;
+#[path = "engine/helped.rs"]
+mod helped;
+#[path = "engine/helped_everywhere.rs"]
+mod helped_everywhere;
 #[path = "engine/lasting.rs"]
 mod lasting;
 #[path = "engine/life.rs"]

@@ -72,6 +72,7 @@ fn leg(demand: Demand) -> Arc<LegSettings> {
         pool: PoolId(0),
         advertise: std::net::Ipv4Addr::LOCALHOST.into(),
         demand,
+        help: demand == Demand::Emergency,
         private: true,
         keying: Keying::Sdes,
         fingerprint: Some(Fingerprint { hash: "sha-256".into(), octets: [7; 32][..].into() }),

@@ -22,7 +22,21 @@ use crate::sip::Message;
 pub(super) struct Described {
     /// Whether it was made for encrypted signalling.
     private: bool,
+    /// Whether it offers RTP to a target of an emergency that takes no SRTP.
+    clear: bool,
     pub sdp: Bytes,
+}
+
+impl Described {
+    /// In the clear, whatever was offered.
+    pub const fn bare(private: bool, sdp: Bytes) -> Self {
+        Self { private, clear: true, sdp }
+    }
+
+    /// Whether it offers SRTP.
+    pub fn is_secured(&self) -> bool {
+        memchr::memmem::find(&self.sdp, b"RTP/SAVP").is_some()
+    }
 }
 
 impl Core {
@@ -36,20 +50,25 @@ impl Core {
     pub fn media_asks(
         &mut self,
         callee: &Arc<Peer>,
-        private: bool,
+        (private, clear): (bool, bool),
         before: Option<Described>,
         context: &mut Context<'_>,
     ) -> Result<Option<Described>, Refusal> {
         let policy = Arc::clone(&self.policy);
         let Some(site) = &policy.media else { return Ok(None) };
-        if let Some(before) = before.filter(|before| before.private == private) {
+        if let Some(before) = before.filter(|before| (before.private, before.clear) == (private, clear)) {
             return Ok(Some(before));
         }
         let Some(invite) = self.invite.as_deref().filter(|pending| !pending.message.body().is_empty()) else {
             return Ok(None);
         };
         let (body, whence) = (invite.message.clone(), self.whence(Side::A));
-        let leg = Arc::new(leg_settings(site, callee, (private, self.story.emergency), context));
+        let mut leg = leg_settings(site, callee, (private && !clear, self.story.emergency), context);
+        if clear {
+            // Without keys that may be told and without a certificate there is nothing but RTP to offer.
+            leg.fingerprint = None;
+        }
+        let leg = Arc::new(leg);
         let passed = if self.media.is_some() {
             let retargeted = self.step(context, |anchor, means| {
                 let (orders, passed) = anchor.retarget(leg, means);
@@ -67,7 +86,7 @@ impl Core {
             }
             passed?
         };
-        Ok(Some(Described { private, sdp: Bytes::from(self.take(passed, context)) }))
+        Ok(Some(Described { private, clear, sdp: Bytes::from(self.take(passed, context)) }))
     }
 
     /// What crosses of a response to A's INVITE that is not given up; `None` as it came. `certain` says whether it is heard for
@@ -268,6 +287,12 @@ impl Core {
         if passed.exposed {
             let words = "the media of an emergency call is in the clear on a leg where that is refused to any other: its peer would not have it otherwise";
             self.alert(code::MEDIA_DOWNGRADE, words, None, context);
+        }
+        if let Some(misplaced) = passed.misplaced {
+            let words = format!(
+                "speech of an emergency call would go to {misplaced}; it was let pass, and any other call is refused for it: look at `media.networks` of the peer"
+            );
+            self.alert(code::BAD_SDP, &words, None, context);
         }
         order(passed.orders, context);
         passed.sdp

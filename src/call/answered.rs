@@ -2,8 +2,6 @@
 //!
 //! Owns the step from Setup to Talk. Refuses to know targets. Read first: RFC 3261 §13.2.2.4, §13.3.1.4; RFC 3262 §3, §5.
 
-use std::sync::Arc;
-
 use super::anchored::Described;
 use super::answer::{Answer, Body, Pending};
 use super::core::Core;
@@ -55,10 +53,9 @@ impl Setup {
     ) -> Phase {
         note_status(core, message.status());
         self.note(core, true, context);
-        let policy = Arc::clone(&core.policy);
         self.forks.settle(core, message, context);
         self.relays.lose(core, context);
-        let readable = core.b.established(message, flow, &policy).is_ok();
+        let readable = core.established(message, flow).is_ok();
         core.b.status = Status::Up;
         // The offer is out, or was made in a provisional response; else this 2xx holds it.
         let described = core.b.offer != Offer::None;
@@ -71,11 +68,11 @@ impl Setup {
             core.acknowledge_late(Side::B, branch, message, context);
         }
         if let Some(ending) = self.amiss(core, message, readable, context) {
-            return self.end(core, &ending, None, context);
+            return self.untaken(core, (branch, flow, message), &ending, context);
         }
         let crossed = match core.cross_final(message, context) {
             Ok(crossed) => crossed,
-            Err(ending) => return self.end(core, &ending, None, context),
+            Err(ending) => return self.untaken(core, (branch, flow, message), &ending, context),
         };
         let message = crossed.as_ref().unwrap_or(message);
         if core.joining.is_some() {

@@ -80,10 +80,21 @@ const fn negotiates(method: &Method) -> bool {
 
 /// The message as the call takes it up; `None` as it came.
 pub(super) fn narrowed(message: &Message) -> Result<Option<Message>, body::Fault> {
-    match body::session(message)? {
-        Session::Absent | Session::Alone => Ok(None),
-        Session::Spare => Ok(Some(message.without_body())),
-        Session::Part(part, kind) => Ok(Some(message.with_part(part, kind))),
+    body::session(message).map(|session| held(message, session))
+}
+
+/// The INVITE of a call as it takes it up; the engine has refused what is no session description, but of an emergency.
+pub(super) fn opening(invite: &Message, emergency: bool) -> Message {
+    let session = if emergency { body::session_for_help(invite) } else { body::session(invite) };
+    let narrowed = session.map(|session| held(invite, session));
+    narrowed.ok().flatten().unwrap_or_else(|| invite.clone())
+}
+
+fn held(message: &Message, session: Session<'_>) -> Option<Message> {
+    match session {
+        Session::Absent | Session::Alone => None,
+        Session::Spare => Some(message.without_body()),
+        Session::Part(part, kind) => Some(message.with_part(part, kind)),
     }
 }
 

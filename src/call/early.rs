@@ -101,8 +101,7 @@ impl Forks {
             }
             self.open(core, response, context);
         }
-        let policy = std::sync::Arc::clone(&core.policy);
-        if !known && core.b.established(response, flow, &policy).is_err() {
+        if !known && core.established(response, flow).is_err() {
             // What cannot be reached cannot be a dialog; that it rings is told all the same.
             core.b.remote_tag = Box::default();
         }

@@ -2,8 +2,6 @@
 //!
 //! Owns the last phase. Read first: RFC 3261 §9.1, §13.3.1.4, §15.
 
-use std::sync::Arc;
-
 use super::answer::{Answer, Pending};
 use super::core::{Core, Ending, reason_text};
 use super::leg::Status;
@@ -358,9 +356,8 @@ fn answered_too_late(
     message: &Message,
     context: &mut Context<'_>,
 ) {
-    let policy = Arc::clone(&core.policy);
     // A 2xx whose Contact cannot be read is ended at the address the INVITE went to.
-    let _unread = core.b.established(message, flow, &policy);
+    let _unread = core.established(message, flow);
     core.b.local_cseq = core.b.local_cseq.max(core.early_cseq);
     core.b.status = Status::Up;
     core.acknowledge_late(Side::B, branch, message, context);

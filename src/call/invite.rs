@@ -3,21 +3,26 @@
 //! Owns its writing. Read first: RFC 3261 §8.1.1; RFC 7332.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::asserted::Opening;
 use super::caller::Shown;
 use super::core::{Core, MAX_FORWARDS};
 use super::leg::{self, text};
+use super::location::{self, Location};
 use super::reliable::{OPTION, is_offered};
 use super::session_timer::SDP_TYPE;
-use super::{Branch, Settings, caller};
+use super::{Branch, Settings, caller, identity};
 use crate::policy::form::{Unwritable, Written};
 use crate::policy::owned::Presented;
 use crate::policy::peer::PassedHeader;
 use crate::policy::route::Candidate;
 use crate::policy::{Peer, Refusal, Target, code};
 use crate::sip::text::socket_text;
-use crate::sip::{HeaderName, Method, Transport, Writer};
+use crate::sip::{HeaderName, Method, Text, Transport, Writer};
+
+/// The type of a body of parts, to which the boundary is added.
+const MULTIPART: Text<'static> = Text::fixed("multipart/mixed;boundary=");
 
 /// Names leg B towards a candidate: From and To, written as its peer wants them.
 pub(super) fn name(core: &mut Core, candidate: &Candidate) -> Result<(), Box<Refusal>> {
@@ -54,11 +59,12 @@ pub(super) fn name(core: &mut Core, candidate: &Candidate) -> Result<(), Box<Ref
 
 /// The same for an emergency: the number as the target knows it, and a caller whom it can call back.
 fn name_for_help(core: &mut Core, candidate: &Candidate) -> Result<(), Box<Refusal>> {
-    let Core { invite: Some(pending), a, b, policy, story, .. } = core else { return Ok(()) };
+    let policy = Arc::clone(&core.policy);
     let Some(peer) = policy.peer(candidate.peer) else { return Ok(()) };
+    let called_back = core.called_back(peer).map(Cow::into_owned);
+    let Core { invite: Some(pending), a, b, story, .. } = core else { return Ok(()) };
     let called = peer.numbers.emergency(&story.to);
-    let own = a.peer.site.and_then(|site| policy.site(site)).map_or(&[][..], |site| &site.dids);
-    let shown = peer.numbers.callback(&story.from, own);
+    let shown = called_back.as_deref().map(|number| peer.numbers.written(number));
     let own_host = policy.listener(peer.listener).map_or("", |listener| listener.advertised.host());
     let named = caller::named(&pending.message, &a.peer.identity);
     let display = named.ok().flatten().map_or(&b""[..], |named| named.display);
@@ -74,19 +80,27 @@ fn name_for_help(core: &mut Core, candidate: &Candidate) -> Result<(), Box<Refus
     Ok(())
 }
 
-/// Headers that say where the caller is (RFC 6442 §4).
-const LOCATION: [HeaderName; 2] = [HeaderName::Geolocation, HeaderName::GeolocationRouting];
+/// What our INVITE says besides what crosses.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Says<'a> {
+    /// A description of ours.
+    pub sdp: Option<&'a [u8]>,
+    /// Where the caller of an emergency is.
+    pub location: Option<&'a Location>,
+}
 
-/// Writes the INVITE for a candidate that leg B is named for, with a description of ours where there is one; empty when A's
-/// INVITE was answered already.
+/// Writes the INVITE for a candidate that leg B is named for; empty when A's INVITE was answered already.
 pub(super) fn write(
     core: &mut Core,
     branch: Branch,
     cseq: u32,
     transport: Transport,
-    described: Option<&[u8]>,
+    says: Says<'_>,
     settings: &Settings,
 ) -> bytes::Bytes {
+    let Says { sdp: described, location } = says;
+    let called_back =
+        if core.story.emergency { core.called_back(&core.b.peer).map(Cow::into_owned) } else { None };
     let Core { invite: Some(pending), a, b, policy, story, .. } = core else { return bytes::Bytes::new() };
     let invite = &pending.message;
     let listener = policy.listener(b.hop.listener);
@@ -113,22 +127,25 @@ pub(super) fn write(
     }
     b.timer.write_request(&mut writer, &b.peer.session_timers);
     leg::product(&mut writer, HeaderName::UserAgent, settings);
-    let carried = described.is_none() && !invite.body().is_empty();
+    let carried = described.is_none() && location.is_none() && !invite.body().is_empty();
     let Shown { presented, shows } = &story.caller.shown;
-    let opening = Opening { caller: presented.of(&story.from), shows: *shows };
+    let caller = called_back.as_deref().unwrap_or(presented.of(&story.from));
+    let opening = Opening { caller, shows: *shows };
     b.cross(&mut writer, policy, invite, Some(opening), carried);
-    if story.emergency {
-        let opened = |header| b.peer.pass_headers.contains(&PassedHeader::Known(header));
-        for header in
-            invite.headers().filter(|header| LOCATION.contains(&header.name) && !opened(header.name))
-        {
-            let _written = writer.copy(&header);
-        }
+    if story.emergency && !b.peer.pass_headers.contains(&PassedHeader::Known(HeaderName::Geolocation)) {
+        location::write_headers(&mut writer, invite, location.is_some());
+    }
+    let sdp = described.unwrap_or(invite.body());
+    if let Some(location) = location {
+        let bits = identity::hex16(branch.0);
+        let boundary = format!("part-{}", String::from_utf8_lossy(&bits));
+        writer.pieces(HeaderName::ContentType, &[MULTIPART, text(boundary.as_bytes())]);
+        return writer.finish(&location.body(sdp, &boundary));
     }
     if described.is_some() {
         writer.header(HeaderName::ContentType, text(SDP_TYPE));
     }
-    writer.finish(described.unwrap_or(invite.body()))
+    writer.finish(sdp)
 }
 
 /// The host of Request-URI and To towards a target: the policy's, else the name that led there, else its address.

@@ -154,15 +154,20 @@ impl Leg {
         self.remote_tag = bounded(invite.from_tag().unwrap_or_default())?;
         self.local = address(invite.to())?;
         self.remote = address(invite.from())?;
-        match invite.contact() {
-            Some(contact) => self.way.retarget(contact?.raw_uri)?,
-            // An RFC 2543 caller without Contact is reached where it sent from, by its From.
-            None => self.way.retarget(invite.from().raw_uri)?,
-        }
+        // An RFC 2543 caller without Contact is reached where it sent from, by its From.
+        let caller = || invite.from().raw_uri;
+        let contact = match invite.contact() {
+            Some(contact) => contact.and_then(|contact| self.way.retarget(contact.raw_uri)),
+            None => self.way.retarget(caller()),
+        };
         // RFC 3261 §12.1.1: the UAS takes the route set in the order it stands.
-        self.way.reroute(invite, false)?;
+        let routes = self.way.reroute(invite, false);
+        if contact.is_err() {
+            // Who is not refused for it is reached in the same way.
+            self.way.retarget(caller())?;
+        }
         self.turn(flow, policy);
-        Ok(())
+        contact.and(routes)
     }
 
     /// Leg B before its first target.

@@ -41,6 +41,7 @@ pub fn settings(
             (true, false) => Demand::Emergency,
             (false, false) => Demand::Required,
         },
+        help: emergency,
         private,
         keying: match media.keying {
             media::Keying::Sdes => Keying::Sdes,

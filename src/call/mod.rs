@@ -18,11 +18,13 @@ pub mod effect;
 pub mod event;
 mod exchange;
 mod hangup;
+mod help;
 pub mod identity;
 mod invite;
 mod joined;
 pub mod kept;
 pub mod leg;
+mod location;
 pub mod meaning;
 pub mod media;
 mod merged;
@@ -333,13 +335,15 @@ impl Call {
         context.effects.push(Effect::Bind { tag: b.local_tag, side: Side::B });
         let mut core = Box::new(core::Core::new(policy, (a, b), story, begin.duration_max, context));
         core.b.other = (core.a.peer.id, begin.hidden);
-        // The engine has refused what is no session description.
-        let message = content::narrowed(invite).ok().flatten().unwrap_or_else(|| invite.clone());
+        let message = content::opening(invite, begin.emergency);
         core.invite = Some(Box::new(answer::Pending { server, message, source: flow.remote }));
         core.note_came(Side::A, invite, None, context.now.tick);
         core.begin_keep_alive(&candidates, context);
-        let phase = Phase::Setup(Box::new(setup::Setup::new(candidates)));
-        (Self { core, phase }, readable.is_ok())
+        let location = core.located(invite, readable.is_ok(), context);
+        // Who has a name can be answered, wherever it says that it is.
+        let readable = readable.is_ok() || begin.emergency && !core.a.remote.is_empty();
+        let phase = Phase::Setup(Box::new(setup::Setup::from_there(candidates, location)));
+        (Self { core, phase }, readable)
     }
 
     /// Builds leg B towards the first open candidate.

@@ -266,11 +266,10 @@ impl Setup {
     /// Ends the call, after a 2xx that waited has been acknowledged: its dialog is up and needs a BYE.
     pub(super) fn take_held(&mut self, core: &mut Core, context: &mut Context<'_>) {
         let Some(Held { branch, flow, message }) = self.held.take() else { return };
-        let policy = std::sync::Arc::clone(&core.policy);
         // The far side counts the call as answered, whatever the caller hears: the record says so.
         note_status(core, message.status());
         self.forks.settle(core, &message, context);
-        if core.b.established(&message, &flow, &policy).is_ok() {
+        if core.established(&message, &flow).is_ok() {
             core.b.status = Status::Up;
             core.acknowledge_late(Side::B, branch, &message, context);
         }

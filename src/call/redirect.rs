@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::caller::Shown;
+use super::caller::{self, Shown};
+use crate::policy::form::Written;
 use crate::policy::verdict::Candidates;
 use crate::policy::{Direction, Peer, PeerSide, Reservation, Trail};
 use crate::sip::{Message, Transport};
@@ -115,4 +116,23 @@ pub struct Redirected {
     pub duration_max: Duration,
     /// Every rule asked.
     pub trail: Trail,
+}
+
+impl Redirected {
+    /// Its address in brackets, for a peer that is to call it at a host of ours by this transport. An emergency service that has
+    /// no digits has its name (RFC 5031 §4.2): no host of ours would read it as one.
+    #[must_use]
+    pub fn address(&self, called: Written<'_>, host: &str, transport: Transport) -> Vec<u8> {
+        if self.emergency && !self.called.starts_with(|first: char| first.is_ascii_digit()) {
+            return [b"<urn:service:", self.called.as_bytes(), b">"].concat();
+        }
+        let mut value = caller::address(Some(called), b"", host);
+        value.pop();
+        value.extend_from_slice(match transport {
+            Transport::Udp => b">",
+            Transport::Tcp => b";transport=tcp>",
+            Transport::Tls => b";transport=tls>",
+        });
+        value
+    }
 }

@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::answer::Answer;
-use super::caller;
 use super::core::{Core, Ending};
 use super::leg::{IDENTITY_BYTES_MAX, Outgoing, Status};
 use super::notice::Subscription;
@@ -17,11 +16,12 @@ use super::redirect::{Redirected, Transfer};
 use super::relay::decline;
 use super::talk::Talk;
 use super::{Branch, Context, Effect, Phase, ServerId, Side};
+use crate::policy::form::Written;
 use crate::policy::peer::Onward;
 use crate::policy::{PeerSide, Refusal, code, route};
 use crate::sip::headers::{DialogName, ReferTo};
 use crate::sip::uri::unescape;
-use crate::sip::{Flow, HeaderName, Message, Method, Transport};
+use crate::sip::{Flow, HeaderName, Message, Method};
 
 /// What a REFER asks for.
 pub(super) struct Asked<'a> {
@@ -279,16 +279,13 @@ impl Core {
             return Err("no trunk is sent to an emergency number");
         }
         let direction = route::direction(self.leg(side.other()).peer.side, leg.peer.side);
-        let written = leg.peer.numbers.called(&judged.called, direction, judged.named);
+        let written = if judged.emergency {
+            Ok(Written::literal(&judged.called))
+        } else {
+            leg.peer.numbers.called(&judged.called, direction, judged.named)
+        };
         let written = written.map_err(|_| "the number cannot be written towards the other side")?;
         let host = self.policy.listener(leg.hop.listener).map_or("", |here| here.advertised.sent_by());
-        let mut value = caller::address(Some(written), b"", host);
-        value.pop();
-        value.extend_from_slice(match leg.hop.transport {
-            Transport::Udp => b">",
-            Transport::Tcp => b";transport=tcp>",
-            Transport::Tls => b";transport=tls>",
-        });
-        Ok(value)
+        Ok(judged.address(written, host, leg.hop.transport))
     }
 }

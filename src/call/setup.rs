@@ -16,7 +16,9 @@ use super::content::amiss;
 use super::core::{Core, Ending, reason_text};
 use super::early::Forks;
 use super::hangup::{self, Unanswered};
+use super::help::Shape;
 use super::leg::{Status, cannot_serve};
+use super::location::Location;
 use super::provisional::{Held, named_tag};
 use super::record::{Disposition, EndedBy};
 use super::relay::decline;
@@ -51,6 +53,8 @@ struct Attempt {
     began: Tick,
     /// What it is offered, where descriptions are said anew.
     described: Option<Described>,
+    /// How plain what it is asked is.
+    shape: Shape,
 }
 
 /// The phase.
@@ -60,6 +64,8 @@ pub(super) struct Setup {
     /// Whether somebody who was called has sent the call on.
     sent_on: bool,
     attempt: Option<Attempt>,
+    /// Where the caller is, of an emergency whose INVITE says it beside its session description.
+    location: Option<Box<Location>>,
     /// The early dialogs.
     pub(super) forks: Forks,
     /// Requests that cross in them.
@@ -80,6 +86,7 @@ impl Setup {
             targets: Targets::new(candidates),
             sent_on: false,
             attempt: None,
+            location: None,
             forks: Forks::default(),
             relays: Relays::default(),
             caller: Caller::default(),
@@ -87,6 +94,11 @@ impl Setup {
             held: None,
             told_full: false,
         }
+    }
+
+    /// The same with where its caller is.
+    pub fn from_there(candidates: SmallVec<[Candidate; 2]>, location: Option<Box<Location>>) -> Self {
+        Self { location, ..Self::new(candidates) }
     }
 
     /// Of a call that a transfer makes: it was sent on already, and is not once more.
@@ -167,6 +179,23 @@ impl Setup {
             // No 2xx of ours is out yet, so an ACK belongs to nothing.
             Event::Ack { .. } | Event::Placed(_) | Event::Sought(_) => Phase::Setup(self),
         }
+    }
+
+    /// The target that is asked, and a plainer way to ask it after this answer, or after none.
+    pub(super) fn plainer(&self, status: Option<u16>) -> Option<(Candidate, Shape)> {
+        let attempt = self.attempt.as_ref()?;
+        let shape = attempt.shape.after(status, attempt.described.as_ref(), self.location.is_some())?;
+        Some((attempt.candidate.clone(), shape))
+    }
+
+    /// Nobody is asked any more.
+    pub(super) fn give_up(&mut self) {
+        self.attempt = None;
+    }
+
+    /// Whether there are targets that were not asked.
+    pub(super) fn has_more(&self) -> bool {
+        self.targets.has_more()
     }
 
     fn response(
@@ -270,8 +299,14 @@ impl Setup {
         }
         // 5xx is the target's own trouble, whatever is told to the caller; the rest is about who is called.
         self.note(core, !(500..600).contains(&status), context);
-        if core.story.emergency && self.targets.has_more() {
-            return self.next_for_help(core, context);
+        if core.story.emergency {
+            self = match self.asked_plainer(core, Some(status), context) {
+                Ok(phase) => return phase,
+                Err(refused) => refused,
+            };
+            if self.targets.has_more() {
+                return self.next_for_help(core, context);
+            }
         }
         match status {
             300..=399 => self.redirected(core, status, message, context),
@@ -313,7 +348,8 @@ impl Setup {
         }
         let current = self.attempt.as_ref().filter(|attempt| attempt.branch == branch);
         let of = |one: &Attempt| {
-            (one.heard, one.candidate.clone(), one.over.clone(), one.began, one.described.clone())
+            let described = (one.described.clone(), one.shape);
+            (one.heard, one.candidate.clone(), one.over.clone(), one.began, described)
         };
         let Some((heard, candidate, over, began, described)) = current.map(of) else {
             // Nobody answered an INVITE that was given up; its time is over.
@@ -329,6 +365,13 @@ impl Setup {
         }
         context.gate.failed(context.now, &candidate, core.parties(), failure, began);
         core.b.status = Status::Idle;
+        if core.story.emergency && heard == Heard::Nothing && failure != Failure::Full {
+            // What a network does not carry for its size is silence, too.
+            self = match self.asked_plainer(core, None, context) {
+                Ok(phase) => return phase,
+                Err(unheard) => unheard,
+            };
+        }
         if failure == Failure::Full {
             // Another target would find the same table.
             return self.nothing_left(core, context);

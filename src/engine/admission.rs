@@ -29,9 +29,6 @@ use crate::sip::Method;
 /// Seconds after which a caller may try again at a limit of the edge itself.
 const BUSY_RETRY_SECONDS: u32 = 10;
 
-/// Calls beyond all that this edge takes that an emergency may still make: memory has an end, too.
-pub(super) const EMERGENCIES_MAX: usize = 1_000;
-
 /// What has been said of a request so far.
 #[derive(Debug, Default)]
 pub struct Judged {
@@ -92,7 +89,7 @@ impl Engine {
         facts: &Facts<'_>,
         mut judged: Judged,
     ) {
-        if let Err(wrong) = self.may_begin(arrived, facts.emergency) {
+        if let Err(wrong) = self.may_begin(now, arrived, facts.emergency) {
             return self.refuse(now, arrived, server, &wrong, judged.about(facts));
         }
         let forwarder = self.forwarder(arrived, facts);
@@ -153,17 +150,13 @@ impl Engine {
     }
 
     /// What must hold of an INVITE before policy is asked where it goes.
-    fn may_begin(&mut self, arrived: &Arrived<'_>, emergency: bool) -> Result<(), Wrong> {
+    fn may_begin(&mut self, now: Now, arrived: &Arrived<'_>, emergency: bool) -> Result<(), Wrong> {
         let (message, policy, peer) = (arrived.message, arrived.policy, arrived.peer);
+        if emergency {
+            return self.may_call_for_help(now, arrived);
+        }
         checks::contact(message, &arrived.flow, policy)?;
         checks::session_body(message)?;
-        if emergency {
-            return if self.calls.len() < self.settings.calls_max.saturating_add(EMERGENCIES_MAX) {
-                Ok(())
-            } else {
-                Err(busy(peer))
-            };
-        }
         checks::route(message, policy, peer)?;
         checks::privacy(message)?;
         forwarder::bounded(message)?;
@@ -341,7 +334,7 @@ impl Engine {
     }
 }
 
-fn busy(peer: &Peer) -> Wrong {
+pub(super) fn busy(peer: &Peer) -> Wrong {
     let wrong = Wrong::by_policy(code::CONCURRENCY_EXCEEDED, peer, "all calls of this edge are taken");
     wrong.retry_after(BUSY_RETRY_SECONDS)
 }

@@ -71,6 +71,11 @@ pub fn session_body(message: &Message) -> Result<(), Wrong> {
     body::session(message).map(|_| ()).map_err(unfit)
 }
 
+/// The same for an emergency: a body or a part that is something else is left behind, and refuses nothing.
+pub fn body_for_help(message: &Message) -> Result<(), Wrong> {
+    body::session_for_help(message).map(|_| ()).map_err(unfit)
+}
+
 /// The same for what an INFO or a MESSAGE carries: one thing in the open, and no session description.
 pub fn plain_body(message: &Message) -> Result<(), Wrong> {
     body::plain(message).map_err(|fault| match fault {

@@ -147,6 +147,7 @@ impl Engine {
     /// Sends a request of ours as a transaction; to a peer whose challenge is known with a proof (RFC 3261 §22.1).
     pub(super) fn send_request(&mut self, now: Now, ask: Ask) {
         let Ask { branch, invite, hop, bytes, owner, rounds } = ask;
+        let invite = (invite, self.is_urgently_owned(owner));
         let peer = self.login_at(&hop).map(|(peer, _)| peer);
         let Some(peer) = peer else {
             return self.transactions.start(now.tick, branch, invite, hop, bytes, owner, &mut self.outcomes);

@@ -28,6 +28,7 @@ pub mod explained;
 mod forwarder;
 mod fullness;
 mod gate;
+mod helped;
 mod identified;
 pub mod input;
 mod intake;

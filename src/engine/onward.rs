@@ -244,11 +244,13 @@ impl Wish<'_> {
                 (sip.secure, sip.headers.len())
             }
             Uri::Tel { .. } => (false, 0),
+            // RFC 5031 §4.2: a service is asked for by its name, as an emergency number is by its digits.
+            Uri::Urn(_) if self.by.side == PeerSide::Inside && self.payer.dialling.is_some() => (false, 0),
             Uri::Urn(_) | Uri::Other(_) => return Err(format!("its {header} is no sip, sips or tel URI")),
         };
         let bare = if headers == 0 { raw } else { raw.get(..raw.len() - headers - 1).unwrap_or_default() };
         let literal = checks::number(&uri).map_err(str::to_owned)?;
-        if literal.is_empty() {
+        if literal.is_empty() && !matches!(uri, Uri::Urn(_)) {
             return Err(format!("its {header} names nobody"));
         }
         if self.by.side == PeerSide::Outside && !is_international(&literal) {

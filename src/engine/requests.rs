@@ -109,13 +109,8 @@ impl Engine {
     /// Every other request: seen before, or new.
     fn open(&mut self, now: Now, arrived: &Arrived<'_>) {
         let (flow, message) = (arrived.flow, arrived.message);
-        match self.transactions.request(
-            now.tick,
-            Sender(arrived.peer.id.0),
-            flow,
-            message,
-            &mut self.outcomes,
-        ) {
+        let (sender, urgent) = (Sender(arrived.peer.id.0), self.is_urgent(arrived));
+        match self.transactions.request(now.tick, (sender, urgent), flow, message, &mut self.outcomes) {
             Arrival::New(server) => {
                 self.counts.attempts += u64::from(is_attempt(arrived));
                 self.near_limit(now);
@@ -205,6 +200,10 @@ impl Engine {
             }
         }
         if let Err(wrong) = checks::served(arrived.message, arrived.peer) {
+            if facts.emergency {
+                self.passed_over(now, arrived, &wrong);
+                return Some(judged);
+            }
             self.refuse(now, arrived, server, &wrong, judged);
             return None;
         }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::Engine;
-use super::admission::EMERGENCIES_MAX;
+use super::helped::EMERGENCIES_MAX;
 use super::live::Happened;
 use super::transactions::CallKey;
 use crate::call::event::EndCause;

@@ -167,6 +167,8 @@ pub enum Learning {
     Authenticated(Reach),
     /// The first packet from within these bounds says it (RTP, for a peer behind NAT whose policy says so).
     Networks(Reach),
+    /// The same of an emergency's peer that named no place which may be sent to: it is looked for, with a key or without.
+    Sought(Reach),
 }
 
 /// What the relay tells.

@@ -16,6 +16,19 @@ use crate::clock::Tick;
 /// Ports of one lease.
 const LEASE_PORTS: usize = 2;
 
+/// One pair in so many of a pool, and one at least, goes to emergency calls alone; the only pair of a pool is not kept.
+const KEPT_SHARE: usize = 64;
+
+/// Who takes ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taker {
+    /// A call like any other.
+    Usual,
+    /// A call for help in danger to life: it takes what is kept for such, and where that is out, what rests still. Late packets
+    /// of the call before are worth less than a call that cannot be made.
+    Help,
+}
+
 /// One pool of [`Ports`], by its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PoolId(pub u8);
@@ -57,6 +70,8 @@ struct Pool {
     bind: IpAddr,
     /// The even ones of pairs of which both are free.
     pairs: Vec<u16>,
+    /// How many of them are kept for emergencies.
+    kept: usize,
     /// What came back, and since when it is free again; the oldest first.
     resting: VecDeque<(Tick, Lease)>,
     /// Ports that are out.
@@ -84,11 +99,22 @@ impl Ports {
         self.pools.iter().map(|pool| pool.out).sum()
     }
 
-    /// Takes ports out of a pool, any of the free ones; `None` where none is free, or there is no such pool.
-    pub fn take(&mut self, pool: PoolId, now: Tick, random: &mut dyn RngCore) -> Option<Lease> {
+    /// Takes ports out of a pool, any of the free ones; `None` where none is free for that taker, or there is no such pool.
+    pub fn take(
+        &mut self,
+        (pool, taker): (PoolId, Taker),
+        now: Tick,
+        random: &mut dyn RngCore,
+    ) -> Option<Lease> {
         let found = self.pools.get_mut(usize::from(pool.0))?;
         found.wake(now);
-        let rtp = drawn(&mut found.pairs, random)?;
+        let rtp = match taker {
+            Taker::Usual if found.pairs.len() <= found.kept => None,
+            Taker::Usual => drawn(&mut found.pairs, random),
+            // The one that has rested longest.
+            Taker::Help => drawn(&mut found.pairs, random)
+                .or_else(|| found.resting.pop_front().map(|(_, lease)| lease.rtp)),
+        }?;
         found.out += LEASE_PORTS;
         Some(Lease { pool, rtp })
     }
@@ -107,8 +133,9 @@ impl Pool {
     fn new(bind: IpAddr, range: &RangeInclusive<u16>) -> Self {
         // Port 0 is none, and the upper one of a pair must be within too.
         let even = |port: &u16| port.is_multiple_of(2) && *port != 0;
-        let pairs = range.clone().filter(even).filter(|port| range.contains(&(port + 1))).collect();
-        Self { bind, pairs, resting: VecDeque::new(), out: 0 }
+        let pairs: Vec<u16> = range.clone().filter(even).filter(|port| range.contains(&(port + 1))).collect();
+        let kept = if pairs.len() > 1 { pairs.len().div_ceil(KEPT_SHARE) } else { 0 };
+        Self { bind, pairs, kept, resting: VecDeque::new(), out: 0 }
     }
 
     /// What has rested is free.
@@ -139,7 +166,8 @@ mod tests {
     use super::*;
 
     const REST: Duration = Duration::from_secs(5);
-    const POOL: PoolId = PoolId(0);
+    const POOL: (PoolId, Taker) = (PoolId(0), Taker::Usual);
+    const HELP: (PoolId, Taker) = (PoolId(0), Taker::Help);
 
     fn at(seconds: u64) -> Tick {
         Tick::from_micros(seconds * 1_000_000)
@@ -164,7 +192,7 @@ mod tests {
         ];
         for (range, pairs) in rows {
             let (mut ports, mut random) = (ports(range.clone()), random(1));
-            let taken: Vec<_> = std::iter::from_fn(|| ports.take(POOL, at(0), &mut random)).collect();
+            let taken: Vec<_> = std::iter::from_fn(|| ports.take(HELP, at(0), &mut random)).collect();
             assert_eq!((taken.len(), ports.out()), (pairs, 2 * pairs), "{range:?}");
             for lease in taken {
                 assert!(lease.rtp().is_multiple_of(2) && range.contains(&lease.rtp()));
@@ -173,9 +201,9 @@ mod tests {
             }
             assert_eq!(ports.out(), 0);
         }
-        assert_eq!(ports(20_000..=20_001).take(PoolId(1), at(0), &mut random(1)), None);
+        assert_eq!(ports(20_000..=20_001).take((PoolId(1), Taker::Help), at(0), &mut random(1)), None);
         assert_eq!(
-            (ports(2..=3).bind(POOL), ports(2..=3).bind(PoolId(1))),
+            (ports(2..=3).bind(POOL.0), ports(2..=3).bind(PoolId(1))),
             (Some([127, 0, 0, 1].into()), None)
         );
     }
@@ -189,6 +217,31 @@ mod tests {
         let lease = ports.take(POOL, at(15), &mut random).unwrap();
         assert_eq!(ports.out(), 2);
         ports.give_back(lease, at(15));
+    }
+
+    #[test]
+    fn an_emergency_has_a_pair_kept_and_takes_one_that_rests_rather_than_none() {
+        for (range, kept) in
+            [(20_000..=20_003, 1), (20_000..=20_127, 1), (20_000..=20_129, 2), (20_000..=20_001, 0)]
+        {
+            let (mut ports, mut random) = (ports(range.clone()), random(3));
+            let mut usual: Vec<_> = std::iter::from_fn(|| ports.take(POOL, at(0), &mut random)).collect();
+            let pairs = range.count() / 2;
+            assert_eq!(usual.len(), pairs - kept, "{pairs}");
+            let mut help: Vec<_> = std::iter::from_fn(|| ports.take(HELP, at(0), &mut random)).collect();
+            assert_eq!(help.len(), kept, "{pairs}");
+            // All are out. What comes back rests, but for an emergency; what is kept is filled first.
+            let first = usual.remove(0);
+            let port = first.rtp();
+            ports.give_back(first, at(1));
+            assert_eq!(ports.take(POOL, at(2), &mut random), None);
+            let lease = ports.take(HELP, at(2), &mut random).unwrap();
+            assert_eq!(lease.rtp(), port);
+            ports.give_back(lease, at(2));
+            assert_eq!(ports.take(POOL, at(20), &mut random).is_some(), kept == 0, "{pairs}");
+            usual.append(&mut help);
+            usual.into_iter().for_each(|lease| ports.give_back(lease, at(20)));
+        }
     }
 
     #[test]
@@ -238,7 +291,7 @@ mod tests {
             }
             prop_assert_eq!(ports.out(), 0);
             // All of it is whole again, however it was cut.
-            let pairs = std::iter::from_fn(|| ports.take(POOL, at(seconds + 5), &mut random)).count();
+            let pairs = std::iter::from_fn(|| ports.take(HELP, at(seconds + 5), &mut random)).count();
             prop_assert_eq!(pairs, 8);
         }
     }

@@ -45,6 +45,15 @@ pub enum Misplaced {
 }
 
 impl Reach {
+    /// With a host that is named besides, which was judged before.
+    #[must_use]
+    pub fn and(mut self, host: Option<IpAddr>) -> Self {
+        if let Some(host) = host.filter(|host| !self.networks.iter().any(|known| known.contains(host))) {
+            self.networks = self.networks.iter().copied().chain([IpNet::from(host)]).collect();
+        }
+        self
+    }
+
     /// Whether a peer may be there.
     ///
     /// # Errors

@@ -254,20 +254,30 @@ impl Numbers {
         known(called).or_else(kind).unwrap_or(called)
     }
 
-    /// A caller whom an emergency service can call back: a whole number, else whoever stands in, else one of the site's own,
-    /// else the caller as it came. `None` where there is none of these.
+    /// Whether an emergency service can call a caller back: it is a whole number, and can be written.
     #[must_use]
-    pub fn callback<'a>(&'a self, caller: &'a str, own: &'a [Arc<str>]) -> Option<Written<'a>> {
+    pub fn is_called_back(&self, caller: &str) -> bool {
         let digits = caller.bytes().filter(u8::is_ascii_digit).count();
         let whole = caller.starts_with('+') || digits > usize::from(SHORT_DIGITS_DEFAULT);
+        whole && self.caller.write(caller).is_ok()
+    }
+
+    /// Who is called back in the place of one who cannot be: whoever stands in, else one of the site's own; `None` where there is
+    /// neither.
+    #[must_use]
+    pub fn callback<'a>(&'a self, own: &'a [Arc<str>]) -> Option<&'a str> {
         let substitute = match &self.substitute {
             Some(Substitute::Number(number)) => Some(number),
             Some(Substitute::Anonymous) | None => None,
         };
-        let given = whole.then(|| self.caller.write(caller).ok()).flatten();
-        let known = substitute.into_iter().chain(own).find_map(|number| self.caller.write(number).ok());
-        let shown = !caller.is_empty() && !caller.eq_ignore_ascii_case("anonymous");
-        given.or(known).or_else(|| shown.then(|| Written::literal(caller)))
+        let mut known = substitute.into_iter().chain(own).map(|number| &**number);
+        known.find(|number| self.caller.write(number).is_ok())
+    }
+
+    /// A caller of an emergency as it leaves: as this peer has callers, else as it stands.
+    #[must_use]
+    pub fn written<'a>(&'a self, caller: &'a str) -> Written<'a> {
+        self.caller.write(caller).unwrap_or(Written::literal(caller))
     }
 
     /// Who is named besides the caller (who was reached, who sent a call on), without anybody standing in.

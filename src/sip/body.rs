@@ -67,6 +67,18 @@ pub enum Session<'a> {
 
 /// Finds the session description of a message.
 pub fn session(message: &Message) -> Result<Session<'_>, Fault> {
+    found(message, false)
+}
+
+/// The same for an emergency: what is neither a session description nor may be left out is left out all the same.
+pub fn session_for_help(message: &Message) -> Result<Session<'_>, Fault> {
+    match found(message, true) {
+        Err(Fault::Foreign) => Ok(Session::Spare),
+        found => found,
+    }
+}
+
+fn found(message: &Message, lenient: bool) -> Result<Session<'_>, Fault> {
     if is_spare(message) {
         return Ok(Session::Spare);
     }
@@ -91,7 +103,7 @@ pub fn session(message: &Message) -> Result<Session<'_>, Fault> {
     if !kind.is_multipart() {
         return Err(Fault::Foreign);
     }
-    if body.is_empty() { Err(Fault::Missing) } else { within(&kind, body) }
+    if body.is_empty() { Err(Fault::Missing) } else { within(&kind, body, lenient) }
 }
 
 /// RFC 3261 §20.11: whether a body, encoded or not, is of a type that nobody here understands and that its sender lets whoever
@@ -109,7 +121,7 @@ fn is_spare(message: &Message) -> bool {
 
 /// The session description among the parts. RFC 5621 §8: a part that nobody here understands is left out where its sender
 /// says that it may be, and refuses the message where not.
-fn within<'a>(kind: &ContentType<'_>, body: &'a [u8]) -> Result<Session<'a>, Fault> {
+fn within<'a>(kind: &ContentType<'_>, body: &'a [u8], lenient: bool) -> Result<Session<'a>, Fault> {
     let mut found = None;
     // RFC 2046 §5.1.4: the same thing in several ways; whoever chooses another than we do hears something else.
     if kind.subtype.eq_ignore_ascii_case(b"alternative") {
@@ -134,7 +146,7 @@ fn within<'a>(kind: &ContentType<'_>, body: &'a [u8]) -> Result<Session<'a>, Fau
             }
             // RFC 6442 §4.1: where the caller is. It is understood, and stays behind.
             Some(kind) if kind.is("application", "pidf+xml") => {}
-            Some(_) | None if optional => {}
+            Some(_) | None if optional || lenient => {}
             Some(_) | None => return Err(Fault::Foreign),
         }
         if twice(&part) {

@@ -35,6 +35,27 @@ pub fn stand_in(description: &[u8]) -> bool {
     is_key(rest)
 }
 
+/// A session description without its keys, its streams by RTP alone; what else stands there stands. Lines end by CRLF then.
+#[must_use]
+pub fn without(description: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(description.len());
+    let ends = |octet: &u8| matches!(octet, b'\r' | b'\n' | 0x0c);
+    for line in description.split(ends).filter(|line| !line.is_empty() && !is_key(line)) {
+        let plain = if line.starts_with(b"m=") { bare(line) } else { None };
+        out.extend_from_slice(plain.as_deref().unwrap_or(line));
+        out.extend_from_slice(b"\r\n");
+    }
+    out
+}
+
+/// An `m=` line by RTP where it is by SRTP.
+fn bare(line: &[u8]) -> Option<Vec<u8>> {
+    const SECURED: &[u8] = b" RTP/SAVP";
+    let at = memchr::memmem::find(line, SECURED)?;
+    let (head, rest) = (line.get(..at)?, line.get(at + SECURED.len()..)?);
+    Some([head, b" RTP/AVP", rest].concat())
+}
+
 /// Whether a line holds a key, for the most generous of its readers: some skip blanks and controls around each sign.
 fn is_key(line: &[u8]) -> bool {
     let Some((kind @ (b'a' | b'A' | b'k' | b'K'), rest)) = start(line).split_first() else { return false };
@@ -66,6 +87,17 @@ fn holds(text: &[u8], word: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn e4_a_description_without_its_keys_is_rtp() {
+        let keyed = b"v=0\r\ns=-\r\nm=audio 4000 RTP/SAVPF 0\r\na=crypto:1 x inline:y\r\nk=clear:z\na=sendrecv\r\nm=video 0 RTP/SAVP 9\r\n";
+        let bare = without(keyed);
+        assert!(!stand_in(&bare));
+        assert_eq!(
+            String::from_utf8(bare).unwrap(),
+            "v=0\r\ns=-\r\nm=audio 4000 RTP/AVPF 0\r\na=sendrecv\r\nm=video 0 RTP/AVP 9\r\n"
+        );
+    }
 
     #[test]
     fn e4_keys_are_found_however_they_are_written_and_fingerprints_are_none() {

@@ -322,15 +322,16 @@ fn a_200_that_describes_nothing_leaves_no_port_out_and_the_next_offer_begins_ane
 #[test]
 fn where_no_port_is_left_a_call_is_refused_by_a_status_that_a_pbx_does_not_route_around() {
     let mut site = Site::under(secured());
-    for nth in 0..=50 {
+    // Of fifty pairs one is kept for emergencies.
+    for nth in 0..=49 {
         let request = invite(&hidden(PHONE, 4_000)).with(|r| {
             r.branch = format!("z9hG4bK-{nth}");
             r.call_id = format!("call-{nth}@example.com");
         });
         let seen = site.hear(tls(PBX), &request.text());
-        let expected = if nth < 50 { vec![] } else { vec![480] };
+        let expected = if nth < 49 { vec![] } else { vec![480] };
         assert_eq!(seen.statuses(PBX), expected, "call {nth}: {seen:?}");
-        assert_eq!(seen.codes(), if nth < 50 { vec![] } else { vec![39403] });
+        assert_eq!(seen.codes(), if nth < 49 { vec![] } else { vec![39403] });
     }
-    assert_eq!(site.edge.engine.media_ports_out(), 200);
+    assert_eq!(site.edge.engine.media_ports_out(), 196);
 }

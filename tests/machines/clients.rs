@@ -26,7 +26,15 @@ fn filled(clients_max: usize, free: usize) -> Transactions {
 fn start(tables: &mut Transactions, branch: usize, method: &str, owner: Owner) -> (usize, bool) {
     let mut out = Vec::new();
     let bytes = Bytes::from(format!("{method} sip:bob@{BOB} SIP/2.0\r\n\r\n"));
-    tables.start(Tick::ZERO, Branch(branch as u64), method == "INVITE", hop(BOB, 0), bytes, owner, &mut out);
+    tables.start(
+        Tick::ZERO,
+        Branch(branch as u64),
+        (method == "INVITE", false),
+        hop(BOB, 0),
+        bytes,
+        owner,
+        &mut out,
+    );
     let sent = out.iter().filter(|outcome| matches!(outcome, Outcome::Send { .. })).count();
     let full = |outcome: &Outcome| {
         matches!(outcome, Outcome::ClientFailed { branch: of, owner: whose, failure: Failure::Full }

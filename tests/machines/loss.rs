@@ -96,7 +96,7 @@ impl World {
         let bytes = Bytes::from(written(method, &via, &format!("call-{n}"), ""));
         let owner = Owner::Call { key: CallKey { index: n, generation: 0 }, side: Side::B };
         let (to, mut out) = (hop(BOB, self.connection()), Vec::new());
-        self.client.start(self.now, branch, method == "INVITE", to, bytes, owner, &mut out);
+        self.client.start(self.now, branch, (method == "INVITE", false), to, bytes, owner, &mut out);
         self.act(out);
     }
 
@@ -141,7 +141,7 @@ impl World {
             self.again.clear();
             return self.act(out);
         }
-        match self.server.request(self.now, Sender(0), from, message, &mut out) {
+        match self.server.request(self.now, (Sender(0), false), from, message, &mut out) {
             Arrival::New(server) => {
                 assert!(!self.asked.contains(&server));
                 self.asked.push(server);

@@ -62,7 +62,8 @@ impl Edge {
         self.request_on(ALICE, 0, text)
     }
     fn request_on(&mut self, from: &str, connection: u64, text: &str) -> Arrival {
-        self.tables.request(self.now, sender(from), flow(from, connection), &message(text), &mut self.out)
+        let (who, message) = ((sender(from), false), message(text));
+        self.tables.request(self.now, who, flow(from, connection), &message, &mut self.out)
     }
     fn started(&mut self, text: &str) -> ringfence::call::ServerId {
         let Arrival::New(server) = self.request(text) else { panic!("not new: {text}") };
@@ -79,9 +80,8 @@ impl Edge {
     }
     fn send(&mut self, method: &str, connection: u64) -> String {
         let text = ours(method);
-        let to = hop(BOB, connection);
-        let bytes = Bytes::from(text.clone());
-        self.tables.start(self.now, BRANCH, method == "INVITE", to, bytes, OWNER, &mut self.out);
+        let (to, bytes) = (hop(BOB, connection), Bytes::from(text.clone()));
+        self.tables.start(self.now, BRANCH, (method == "INVITE", false), to, bytes, OWNER, &mut self.out);
         text
     }
     fn hear(&mut self, text: &str) -> Matched {
@@ -483,7 +483,7 @@ fn c8_what_cannot_be_sent_fails_at_once_and_what_was_heard_goes_on() {
     for n in 0..5 {
         let text = ours("BYE").replace("0123456789abcdef", &format!("{n:016x}"));
         let to = hop(if n == 4 { ALICE } else { BOB }, 0);
-        edge.tables.start(edge.now, Branch(n), false, to, Bytes::from(text), OWNER, out);
+        edge.tables.start(edge.now, Branch(n), (false, false), to, Bytes::from(text), OWNER, out);
     }
     let invite = edge.invite();
     edge.hear(&response("100 Trying", &invite, ""));

@@ -11,12 +11,12 @@ use crate::call::core::{Core, Ending};
 use crate::call::record::{Disposition, EndedBy};
 use crate::call::redirect::{Redirect, Redirected};
 use crate::call::targets::Targets;
-use crate::call::{Context, Effect, Phase, Timer, caller};
+use crate::call::{Context, Effect, Phase, Timer};
 use crate::policy::form::Written;
 use crate::policy::peer::Onward;
 use crate::policy::verdict::Step;
 use crate::policy::{Refusal, code};
-use crate::sip::{HeaderName, Message, Transport};
+use crate::sip::{HeaderName, Message};
 
 impl Setup {
     /// The target answers with other addresses.
@@ -104,13 +104,8 @@ impl Setup {
         context: &mut Context<'_>,
     ) -> Phase {
         let host = core.policy.listener(core.a.hop.listener).map_or("", |here| here.advertised.sent_by());
-        let mut contact = caller::address(Some(Written::literal(&redirected.called)), b"", host);
-        contact.pop();
-        contact.extend_from_slice(match core.a.hop.transport {
-            Transport::Udp => b">",
-            Transport::Tcp => b";transport=tcp>",
-            Transport::Tls => b";transport=tls>",
-        });
+        let called = Written::literal(&redirected.called);
+        let contact = redirected.address(called, host, core.a.hop.transport);
         let adds = [(HeaderName::Contact, &contact[..])];
         core.answer_invite(&Answer { adds: &adds, ..Answer::bare(302) }, context);
         core.invite = None;

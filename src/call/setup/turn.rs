@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::{Attempt, Heard, Setup};
 use crate::call::anchored::Described;
 use crate::call::core::Core;
+use crate::call::help::Shape;
 use crate::call::leg::{self, Status};
 use crate::call::media::{Saying, refused};
 use crate::call::record::{Disposition, LegRecord};
@@ -41,7 +42,7 @@ impl Setup {
                 if let Some(peer) = core.policy.peer(candidate.peer) {
                     core.b.timer = SessionTimer::new(&peer.session_timers);
                 }
-                self.ask(core, candidate, Transports::new(), None, context)
+                self.ask(core, candidate, Transports::new(), (None, Shape::default()), context)
             }
             Next::Wait => {
                 context.effects.push(Effect::Disarm(Timer::Try));
@@ -77,21 +78,23 @@ impl Setup {
 
     /// Asks a target, of whom something was `described` before or not. Where it cannot be offered what the caller offers, the
     /// next one may; where nobody can, the caller is refused.
-    pub(super) fn ask(
+    pub(in crate::call) fn ask(
         mut self: Box<Self>,
         core: &mut Core,
         candidate: Candidate,
         over: Transports,
-        described: Option<Described>,
+        (described, shape): (Option<Described>, Shape),
         context: &mut Context<'_>,
     ) -> Phase {
         let policy = Arc::clone(&core.policy);
         let peer = policy.peer(candidate.peer);
         let private = candidate.target.next_transport(&over).is_some_and(Transport::is_encrypted);
-        let asked = peer.map_or(Ok(None), |peer| core.media_asks(peer, private, described, context));
+        let asked =
+            peer.map_or(Ok(None), |peer| core.media_asks(peer, (private, shape.clear), described, context));
+        let asked = asked.map(|described| described.or_else(|| core.bared_for_help(private, context)));
         let cause = match asked {
             Ok(described) => {
-                self.call(core, candidate, over, described, context);
+                self.call(core, candidate, over, (described, shape), context);
                 return Phase::Setup(self);
             }
             Err(cause) => cause,
@@ -110,7 +113,7 @@ impl Setup {
         core: &mut Core,
         candidate: Candidate,
         mut over: Transports,
-        described: Option<Described>,
+        (described, shape): (Option<Described>, Shape),
         context: &mut Context<'_>,
     ) {
         let policy = Arc::clone(&core.policy);
@@ -130,14 +133,17 @@ impl Setup {
         core.b.turn_dialog(&mut fresh);
         let branch = Branch(context.random.bits());
         let cseq = core.b.next_cseq();
-        let sdp = described.as_ref().map(|described| &described.sdp[..]);
+        let says = invite::Says {
+            sdp: described.as_ref().map(|described| &described.sdp[..]),
+            location: self.location.as_deref().filter(|_| !shape.bare),
+        };
         let mut hop = core.b.hop;
-        let mut bytes = invite::write(core, branch, cseq, hop.transport, sdp, context.settings);
+        let mut bytes = invite::write(core, branch, cseq, hop.transport, says, context.settings);
         let grown = core.b.hop_for(hop, bytes.len(), context.settings).transport;
         let may_grow = candidate.target.transports.contains(&grown) && !over.contains(&grown);
         if grown != hop.transport && may_grow {
             hop.transport = grown;
-            bytes = invite::write(core, branch, cseq, hop.transport, sdp, context.settings);
+            bytes = invite::write(core, branch, cseq, hop.transport, says, context.settings);
         }
         over.push(hop.transport);
         core.b.hop = hop;
@@ -153,7 +159,7 @@ impl Setup {
         context.effects.push(Effect::Disarm(Timer::Progress));
         context.effects.push(Effect::Arm { timer: Timer::Try, at: context.now.tick.after(peer.try_timeout) });
         let (heard, began) = (Heard::Nothing, context.now.tick);
-        self.attempt = Some(Attempt { branch, candidate, heard, over, began, described });
+        self.attempt = Some(Attempt { branch, candidate, heard, over, began, described, shape });
     }
 
     /// RFC 4028 §7.3: the same target is asked again with the interval that it wants. The caller never hears of it: its
@@ -164,7 +170,7 @@ impl Setup {
         message: &Message,
         context: &mut Context<'_>,
     ) -> Phase {
-        let Some(Attempt { candidate, mut over, described, .. }) =
+        let Some(Attempt { candidate, mut over, described, shape, .. }) =
             self.attempt.take().filter(|attempt| attempt.heard != Heard::Progress)
         else {
             return self.nothing_left(core, context);
@@ -174,7 +180,7 @@ impl Setup {
         }
         // By the transport that brought the 422.
         over.pop();
-        self.ask(core, candidate, over, described, context)
+        self.ask(core, candidate, over, (described, shape), context)
     }
 }
 

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use super::armed::{Armed, Due, Work};
-use super::{Addresses, Matched, Outcome, Owner, Presented, RESERVE_SHARE};
+use super::{Addresses, Matched, Outcome, Owner, Presented, room};
 use crate::call::{Branch, Failure};
 use crate::engine::slab::{Slab, SlabKey};
 use crate::sip::{Flow, Hop, ListenerId, Message, Method, Transport, again};
@@ -105,7 +105,7 @@ impl Clients {
     pub fn start(
         &mut self,
         branch: Branch,
-        invite: bool,
+        (invite, urgent): (bool, bool),
         hop: Hop,
         bytes: Bytes,
         owner: Owner,
@@ -120,8 +120,7 @@ impl Clients {
         let method = bytes.split(|octet| *octet == b' ').next().unwrap_or_default();
         // BYE and CANCEL: live calls can be ended when new ones fill the table.
         let ends = method == Method::Bye.as_bytes() || method == Method::Cancel.as_bytes();
-        let reserve = if ends { self.clients_max / RESERVE_SHARE } else { 0 };
-        if self.entries.len() >= self.clients_max.saturating_add(reserve) {
+        if self.entries.len() >= room(self.clients_max, ends, urgent) {
             if ends {
                 // Once, and no copies: that is better than nothing, and leaves no state.
                 work.out.push(Outcome::Send { hop, bytes });
@@ -349,7 +348,7 @@ impl Clients {
         }
         if let Some(bytes) = cancel {
             // RFC 3261 §9.1: a transaction of its own, with the branch of the INVITE, to the same hop.
-            self.start(branch, false, hop, bytes, Owner::Nobody, work);
+            self.start(branch, (false, false), hop, bytes, Owner::Nobody, work);
         }
         passed
     }

@@ -28,6 +28,20 @@ use servers::Servers;
 /// What requests that end calls may use of a table beyond its bound: one in so many of it.
 const RESERVE_SHARE: usize = 8;
 
+/// What emergency calls may use of a table beyond that, so that neither takes the room of the other.
+const HELP_MAX: usize = super::helped::EMERGENCIES_MAX;
+
+/// What a table holds at most for a request: of its bound, and of what is kept for it. `ends` says whether it is of a call that
+/// is up or ends it, `urgent` whether it is an emergency's.
+const fn room(most: usize, ends: bool, urgent: bool) -> usize {
+    let reserve = most / RESERVE_SHARE;
+    match (ends, urgent) {
+        (_, true) => most.saturating_add(reserve).saturating_add(HELP_MAX),
+        (true, false) => most.saturating_add(reserve),
+        (false, false) => most,
+    }
+}
+
 /// A call of the engine's table: its slot, and what tells it from earlier calls of that slot.
 pub use super::slab::SlabKey as CallKey;
 
@@ -169,17 +183,17 @@ impl Transactions {
         }
     }
 
-    /// A request. An ACK belongs to `ack`, and starts nothing here.
+    /// A request, and whether it is an emergency's INVITE. An ACK belongs to `ack`, and starts nothing here.
     pub fn request(
         &mut self,
         now: Tick,
-        sender: Sender,
+        (sender, urgent): (Sender, bool),
         flow: Flow,
         request: &Message,
         out: &mut Vec<Outcome>,
     ) -> Arrival {
         let mut work = Work { now, timing: &self.timing, wheel: &mut self.wheel, out };
-        self.servers.request(sender, flow, request, &mut work)
+        self.servers.request((sender, urgent), flow, request, &mut work)
     }
 
     /// Names whom a server transaction serves (`Nobody` until then); false when it is gone.
@@ -233,7 +247,8 @@ impl Transactions {
         self.servers.cancel_target(sender, cancel)
     }
 
-    /// Starts a client transaction and sends its request. `invite` says whether it is an INVITE's.
+    /// Starts a client transaction and sends its request. `invite` says whether it is an INVITE's, `urgent` whether it is of an
+    /// emergency call.
     #[allow(
         clippy::too_many_arguments,
         reason = "each is a different word, and a call of it reads as a sentence"
@@ -242,14 +257,14 @@ impl Transactions {
         &mut self,
         now: Tick,
         branch: Branch,
-        invite: bool,
+        (invite, urgent): (bool, bool),
         hop: Hop,
         bytes: Bytes,
         owner: Owner,
         out: &mut Vec<Outcome>,
     ) {
         let mut work = Work { now, timing: &self.timing, wheel: &mut self.wheel, out };
-        self.clients.start(branch, invite, hop, bytes, owner, &mut work);
+        self.clients.start(branch, (invite, urgent), hop, bytes, owner, &mut work);
     }
 
     /// Keeps beside a request that was just started what proves who asks.

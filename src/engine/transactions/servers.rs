@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::armed::{Armed, Due, Work};
-use super::{Arrival, CancelTarget, Outcome, Owner, RESERVE_SHARE, response_hop};
+use super::{Arrival, CancelTarget, Outcome, Owner, response_hop, room};
 use crate::call::ServerId;
 use crate::engine::slab::{Slab, SlabKey};
 use crate::engine::timers::Wheel;
@@ -73,7 +73,13 @@ impl Servers {
         self.entries.len()
     }
 
-    pub fn request(&mut self, sender: Sender, flow: Flow, request: &Message, work: &mut Work<'_>) -> Arrival {
+    pub fn request(
+        &mut self,
+        (sender, urgent): (Sender, bool),
+        flow: Flow,
+        request: &Message,
+        work: &mut Work<'_>,
+    ) -> Arrival {
         if *request.method() == Method::Ack {
             // An ACK never starts a transaction; one that comes here is at most a copy.
             self.ack(sender, request, work);
@@ -89,17 +95,16 @@ impl Servers {
         if merged.is_some_and(|merged| self.merged.contains_key(&merged)) {
             return Arrival::Merged;
         }
-        if self.entries.len() >= self.room_for(request) {
+        if self.entries.len() >= self.room_for(request, urgent) {
             return Arrival::Full;
         }
         Arrival::New(self.admit(key, merged, flow, request, work))
     }
 
-    /// Calls can be ended when new ones fill the table: requests in a dialog and CANCEL use the reserve.
-    fn room_for(&self, request: &Message) -> usize {
+    /// Calls can be ended when new ones fill the table: requests in a dialog and CANCEL use the reserve, and emergencies another.
+    fn room_for(&self, request: &Message, urgent: bool) -> usize {
         let ends = request.to_tag().is_some() || *request.method() == Method::Cancel;
-        let reserve = if ends { self.servers_max / RESERVE_SHARE } else { 0 };
-        self.servers_max.saturating_add(reserve)
+        room(self.servers_max, ends, urgent)
     }
 
     fn admit(

@@ -11,7 +11,7 @@ use super::pair::{Line, Pair};
 use super::refusal::Refusal;
 use super::state::Asked;
 use crate::media::order::MediaLeg;
-use crate::media::sdp::{Description, Kind, Setup};
+use crate::media::sdp::{Description, Kind, Protocol, Setup};
 
 impl Base {
     /// Judges the answer to an offer: the lines of both legs.
@@ -91,6 +91,12 @@ impl Base {
 /// A line that was asked for and is taken.
 pub(super) fn taken(asked: &Line, heard: Heard, was: Option<&Line>) -> Line {
     let mut line = asked.clone();
+    if heard.spared.bare {
+        // An emergency: what its peer would not encrypt is not said again as if it were.
+        line.said.protocol = Protocol::Rtp(heard.profile);
+        (line.said.fingerprint, line.said.setup) = (None, None);
+        line.said.crypto.clear();
+    }
     if let Secret::Sdes(crypto) = &heard.secret {
         // Of the keys that were offered one is in use; a later offer repeats it.
         line.said.crypto.retain(|ours| ours.tag == crypto.tag);

@@ -14,6 +14,7 @@ use super::ends::{Ends, Means};
 use super::pair::{Line, Pair};
 use super::settings::{Demand, LegSettings};
 use crate::media::order::{MediaId, MediaLeg, Order, STREAMS_MAX, Spot};
+use crate::media::reach::Misplaced;
 use crate::media::sdp::{Description, Direction, Kind, Origin, Profile, Protocol, Stream, Word};
 use crate::media::srtp::{MasterKey, Suite};
 
@@ -154,10 +155,17 @@ impl Base {
     pub fn is_exposed(&self, pair: &Pair) -> bool {
         let on = |leg: MediaLeg, line: &Line| {
             let settings = self.settings(leg);
-            let open = line.heard.as_ref().is_some_and(|heard| heard.secret.is_clear() || !settings.private);
-            settings.demand == Demand::Emergency && open
+            let Some(heard) = &line.heard else { return false };
+            let open = heard.secret.is_clear() || !settings.private;
+            heard.spared.bare || settings.demand == Demand::Emergency && open
         };
         [MediaLeg::A, MediaLeg::B].into_iter().any(|leg| pair.leg(leg).iter().any(|line| on(leg, line)))
+    }
+
+    /// The first place in a pair that was let pass for an emergency alone.
+    pub fn misplaced(pair: &Pair) -> Option<Misplaced> {
+        let lines = pair.a.iter().chain(&pair.b);
+        lines.filter_map(|line| line.heard.as_ref()).find_map(|heard| heard.spared.misplaced)
     }
 }
 

@@ -9,7 +9,7 @@ use super::refusal::Refusal;
 use super::settings::LegSettings;
 use crate::clock::Tick;
 use crate::media::order::{Local, MediaId, MediaLeg, Order, STREAMS_MAX, Spot};
-use crate::media::ports::{Lease, Ports};
+use crate::media::ports::{Lease, Ports, Taker};
 
 /// What a step of a call takes from outside: ports, time, randomness.
 pub struct Means<'a> {
@@ -83,7 +83,9 @@ impl Ends {
     ) -> Result<(), Refusal> {
         let Some(place) = self.of(leg).get_mut(usize::from(stream)) else { return Err(Refusal::Mismatch) };
         if place.is_none() {
-            let lease = means.ports.take(settings.pool, means.now, means.random).ok_or(Refusal::Ports)?;
+            let taker = if settings.help { Taker::Help } else { Taker::Usual };
+            let lease = means.ports.take((settings.pool, taker), means.now, means.random);
+            let lease = lease.ok_or(Refusal::Ports)?;
             *place = Some(End { lease, open: None });
             taken.push((leg, stream));
         }

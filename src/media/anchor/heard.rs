@@ -11,6 +11,7 @@ use super::refusal::Refusal;
 use super::settings::{Demand, LegSettings};
 use crate::media::dtls::PROFILES;
 use crate::media::order::Fingerprint;
+use crate::media::reach::Misplaced;
 use crate::media::sdp::{Direction, Format, Profile, Security, Setup, Stream};
 use crate::media::srtp::sdes::Crypto;
 
@@ -26,6 +27,19 @@ pub(super) struct Heard {
     pub ptime: Option<u16>,
     pub maxptime: Option<u16>,
     pub secret: Secret,
+    /// What was let pass since the call is for help.
+    pub spared: Spared,
+}
+
+/// What would have refused the stream of any other call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Spared {
+    /// Its encryption, which could not be taken and is none.
+    pub bare: bool,
+    /// The place where it wants to be sent to.
+    pub misplaced: Option<Misplaced>,
+    /// Whether it is sent nothing there, and is looked for where its packets come from.
+    pub sought: bool,
 }
 
 /// Where a peer receives.
@@ -70,28 +84,18 @@ impl Heard {
     ) -> Result<Self, Refusal> {
         let profile = stream.profile().ok_or(Refusal::NoStream)?;
         let secret = match profile.security {
-            Security::Clear => clear_offer(stream, leg, encrypted)?,
-            Security::Sdes => {
-                keys_may_be_told(leg)?;
-                // RFC 4568 §5.1.2: the answerer picks one; ours are listed in the owner's order.
-                let mut allowed = leg.suites.iter();
-                let chosen = allowed
-                    .find_map(|suite| stream.crypto.iter().find(|crypto| crypto.key.suite() == *suite));
-                Secret::Sdes(Box::new(chosen.ok_or(Refusal::NoKey(stream.unusable))?.clone()))
-            }
-            Security::Dtls => {
-                let active = match stream.setup {
-                    // RFC 8842 §5.3: roles stay, or it would be another association. RFC 5763 §5: an answerer that may
-                    // choose is active; but who is behind NAT is reached after it spoke.
-                    Some(Setup::Either) => was.and_then(|was| was.secret.begins()).unwrap_or(!leg.behind_nat),
-                    Some(Setup::Passive) => true,
-                    Some(Setup::Active) => false,
-                    Some(Setup::Hold) | None => return Err(Refusal::NoFingerprint),
-                };
-                handshake(stream, leg, active)?
-            }
+            Security::Clear => clear_offer(stream, leg, encrypted),
+            Security::Sdes => keyed_offer(stream, leg),
+            Security::Dtls => shaken_offer(stream, leg, was),
         };
-        Self::placed(stream, leg, (profile, secret), stream.direction, stream.mux)
+        let (profile, secret, bare) = match secret {
+            Ok(secret) => (profile, secret, false),
+            // DESIGN.md law 3: what cannot be taken of its encryption is none, and RTP is answered, against RFC 3264 §6: an answer
+            // by RTP/SAVP would have to tell a key, and in the clear none is told (law 2).
+            Err(refusal) if leg.help && refusal.is_of_encryption() => (bared(profile), Secret::Clear, true),
+            Err(refusal) => return Err(refusal),
+        };
+        Self::placed(stream, leg, (profile, secret, bare), stream.direction, stream.mux)
     }
 
     /// A stream of an answer to what we asked.
@@ -99,8 +103,8 @@ impl Heard {
         let profile = stream.profile().ok_or(Refusal::Mismatch)?;
         let wanted = asked.profile().ok_or(Refusal::Mismatch)?;
         // RFC 3264 §6: the protocol of an answer is that of its offer.
-        if wanted.security != profile.security {
-            let weaker = profile.security == Security::Clear;
+        let weaker = wanted.security != profile.security && profile.security == Security::Clear;
+        if wanted.security != profile.security && !(weaker && leg.help) {
             return Err(if weaker { Refusal::Clear } else { Refusal::Mismatch });
         }
         let secret = match profile.security {
@@ -119,7 +123,7 @@ impl Heard {
         let direction = stream.direction.with(asked.direction);
         // RFC 5761 §5.1.1: an answer shares a port only where it was asked to.
         let mux = stream.mux && asked.mux;
-        let mut heard = Self::placed(stream, leg, (profile, secret), direction, mux)?;
+        let mut heard = Self::placed(stream, leg, (profile, secret, weaker), direction, mux)?;
         heard.formats.retain(|format| asked.formats.iter().any(|other| other.codec == format.codec));
         if heard.formats.iter().any(|format| format.codec.is_media()) {
             Ok(heard)
@@ -143,15 +147,17 @@ impl Heard {
     fn placed(
         stream: &Stream,
         leg: &LegSettings,
-        (profile, secret): (Profile, Secret),
+        (profile, secret, bare): (Profile, Secret, bool),
         direction: Direction,
         mux: bool,
     ) -> Result<Self, Refusal> {
         let rtp = stream.place().ok_or(Refusal::NoStream)?;
         // RFC 3264 §8.4: the old way of holding. It sends on, and is sent nothing.
         let held = rtp.ip().is_unspecified();
-        let place = if held { None } else { Some(placed(stream, leg, rtp, mux)?) };
+        let (place, spared) = if held { (None, Spared::default()) } else { spared(stream, leg, rtp, mux)? };
+        let spared = Spared { bare, ..spared };
         Ok(Self {
+            spared,
             place,
             mux,
             profile,
@@ -164,6 +170,31 @@ impl Heard {
     }
 }
 
+/// Where a peer receives, and what of it was let pass for an emergency. A place outside its networks is taken as it is named
+/// ([`LegSettings::judge_for_help`]). Any other that may not be sent to is not; its peer is sought where its packets come from,
+/// within its networks: a machine that names its loopback speaks from its real address all the same.
+fn spared(
+    stream: &Stream,
+    leg: &LegSettings,
+    rtp: SocketAddr,
+    mux: bool,
+) -> Result<(Option<Place>, Spared), Refusal> {
+    match placed(stream, leg, rtp, mux) {
+        Ok(place) => Ok((Some(place), Spared::default())),
+        Err(Refusal::Place(misplaced)) if leg.help => {
+            let mut spared = Spared { misplaced: Some(misplaced), ..Spared::default() };
+            if leg.judge_for_help(rtp).is_err() {
+                spared.sought = true;
+                return Ok((None, spared));
+            }
+            let rtcp = if mux { Some(rtp) } else { stream.rtcp_place().filter(|rtcp| *rtcp != rtp) };
+            let rtcp = rtcp.filter(|rtcp| leg.judge_for_help(*rtcp).is_ok());
+            Ok((Some(Place { rtp, rtcp }), spared))
+        }
+        Err(refusal) => Err(refusal),
+    }
+}
+
 /// Where a peer receives, judged.
 fn placed(stream: &Stream, leg: &LegSettings, rtp: SocketAddr, mux: bool) -> Result<Place, Refusal> {
     leg.judge(rtp).map_err(Refusal::Place)?;
@@ -173,6 +204,33 @@ fn placed(stream: &Stream, leg: &LegSettings, rtp: SocketAddr, mux: bool) -> Res
     }
     // RFC 5761 §4: they do not share a port unless it is said.
     Ok(Place { rtp, rtcp: rtcp.filter(|rtcp_at| mux || *rtcp_at != rtp) })
+}
+
+/// The same without encryption.
+const fn bared(profile: Profile) -> Profile {
+    Profile { security: Security::Clear, ..profile }
+}
+
+/// SRTP under a key of the offer.
+fn keyed_offer(stream: &Stream, leg: &LegSettings) -> Result<Secret, Refusal> {
+    keys_may_be_told(leg)?;
+    // RFC 4568 §5.1.2: the answerer picks one; ours are listed in the owner's order.
+    let mut allowed = leg.suites.iter();
+    let chosen = allowed.find_map(|suite| stream.crypto.iter().find(|crypto| crypto.key.suite() == *suite));
+    Ok(Secret::Sdes(Box::new(chosen.ok_or(Refusal::NoKey(stream.unusable))?.clone())))
+}
+
+/// SRTP under keys of a handshake.
+fn shaken_offer(stream: &Stream, leg: &LegSettings, was: Option<&Heard>) -> Result<Secret, Refusal> {
+    let active = match stream.setup {
+        // RFC 8842 §5.3: roles stay, or it would be another association. RFC 5763 §5: an answerer that may choose is active; but
+        // who is behind NAT is reached after it spoke.
+        Some(Setup::Either) => was.and_then(|was| was.secret.begins()).unwrap_or(!leg.behind_nat),
+        Some(Setup::Passive) => true,
+        Some(Setup::Active) => false,
+        Some(Setup::Hold) | None => return Err(Refusal::NoFingerprint),
+    };
+    handshake(stream, leg, active)
 }
 
 /// RTP without encryption, offered.
@@ -191,13 +249,10 @@ fn clear_offer(stream: &Stream, leg: &LegSettings, encrypted: bool) -> Result<Se
     }
 }
 
-/// Whether a key of ours may be told on a leg (attack row E4).
+/// Whether a key of ours may be told on a leg (attack row E4). Not for an emergency either: one that others may hear is as good
+/// as none, and none does for such a call.
 pub(super) const fn keys_may_be_told(leg: &LegSettings) -> Result<(), Refusal> {
-    match leg.demand {
-        Demand::Required | Demand::Plain if !leg.private => Err(Refusal::KeysInClear),
-        // A key that others may hear is as good as none, and none would do for this call.
-        Demand::Required | Demand::Plain | Demand::Emergency => Ok(()),
-    }
+    if leg.private { Ok(()) } else { Err(Refusal::KeysInClear) }
 }
 
 fn handshake(stream: &Stream, leg: &LegSettings, active: bool) -> Result<Secret, Refusal> {

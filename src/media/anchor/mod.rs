@@ -50,6 +50,8 @@ pub struct Passed {
     pub orders: Vec<Order>,
     /// Whether media is in the clear that is so for an emergency call alone: worth an alert.
     pub exposed: bool,
+    /// Why a place of the descriptions would not be taken for any call but an emergency: worth one, too.
+    pub misplaced: Option<Misplaced>,
 }
 
 /// The media of one call.
@@ -114,7 +116,7 @@ impl Anchor {
         let orders =
             slots.filter_map(|slot| self.base.ends.open((to, slot), &settings, None, means.ports)).collect();
         self.state = std::mem::take(&mut self.state).offered(offer);
-        Ok(Passed { sdp: text, orders, exposed: false })
+        Ok(Passed { sdp: text, orders, exposed: false, misplaced: None })
     }
 
     /// The peer of one leg answers what was offered to it. Of several early dialogs each may answer the first offer; the
@@ -147,7 +149,7 @@ impl Anchor {
     ) -> Passed {
         let sdp = self.base.write(leg, time, pair.leg(leg), means.random);
         let orders = self.base.enact(pair, (self.state.is_early(), last), means);
-        Passed { sdp, orders, exposed: self.base.is_exposed(pair) }
+        Passed { sdp, orders, exposed: self.base.is_exposed(pair), misplaced: Base::misplaced(pair) }
     }
 
     /// One dialog has won: what was agreed in it is what holds, and the others are forgotten.

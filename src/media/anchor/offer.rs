@@ -48,9 +48,9 @@ impl Base {
         stands: Option<&Pair>,
         means: &mut Means<'_>,
     ) -> Result<Offer, Refusal> {
-        let theirs = self.sorted(from, &said, stands)?;
+        let mut theirs = self.sorted(from, &said, stands)?;
         let mut taken = Taken::new();
-        match self.asked(from.other(), &theirs, stands, &mut taken, means) {
+        match self.asked(from.other(), &mut theirs, stands, &mut taken, means) {
             Ok(ours) => Ok(Offer { from, fork, said, theirs, ours, taken }),
             Err(refusal) => {
                 // None of them was opened, so there is nothing to shut.
@@ -86,7 +86,9 @@ impl Base {
             if stream.port != 0 {
                 wanted = true;
                 let slot = was.and_then(|was| was.slot).or_else(|| free(used, at));
-                match (self.judged(from, stream, was, stands.is_some())?, slot) {
+                // Who calls for help and cannot be heard may be seen.
+                let sole = self.settings(from).help && said.streams.len() == 1;
+                match (self.judged(from, stream, was, (stands.is_some(), sole))?, slot) {
                     (Judged::Taken(heard), Some(slot)) => {
                         used |= 1 << slot;
                         line.slot = Some(slot);
@@ -111,12 +113,12 @@ impl Base {
         from: MediaLeg,
         stream: &Stream,
         was: Option<&Line>,
-        renews: bool,
+        (renews, sole): (bool, bool),
     ) -> Result<Judged, Refusal> {
         let (own, other) = (self.settings(from), self.settings(from.other()));
         let refusal = match &stream.kind {
             Kind::Audio => None,
-            Kind::Video => (!own.video || !other.video).then_some(Refusal::NoStream),
+            Kind::Video => (!own.video || !other.video).then_some(Refusal::NoStream).filter(|_| !sole),
             Kind::Image => Some(Refusal::Image),
             Kind::Other(_) => Some(Refusal::NoStream),
         };
@@ -136,7 +138,7 @@ impl Base {
     fn asked(
         &mut self,
         to: MediaLeg,
-        theirs: &[Line],
+        theirs: &mut [Line],
         stands: Option<&Pair>,
         taken: &mut Taken,
         means: &mut Means<'_>,
@@ -145,8 +147,16 @@ impl Base {
         let mut lines: Vec<Line> = before.iter().map(|line| Line::off(&line.said)).collect();
         for line in theirs {
             let (Some(slot), Some(heard)) = (line.slot, &line.heard) else { continue };
-            self.ensure((to.other(), slot), taken, means)?;
-            self.ensure((to, slot), taken, means)?;
+            let ends = self.ensure((to.other(), slot), taken, means);
+            match ends.and_then(|()| self.ensure((to, slot), taken, means)) {
+                Ok(()) => {}
+                // One stream of an emergency is more than none.
+                Err(Refusal::Ports) if self.settings(to).help && !lines.is_empty() => {
+                    *line = line.refused();
+                    continue;
+                }
+                Err(refusal) => return Err(refusal),
+            }
             let kept = before.iter().position(|was| was.slot == Some(slot));
             let was = kept.and_then(|at| before.get(at));
             let asks = self.ask((to, slot), &line.said.kind, heard, was, means)?;

@@ -87,22 +87,25 @@ impl Pair {
                 Protection::Dtls { active: *active, fingerprint: fingerprint.clone(), suites }
             }
         };
+        // RFC 3264 §8.4: who holds in the old way names no place, and plays on from where it was. Its direction says that
+        // it is sent nothing. An emergency's peer whose place cannot be used is looked for.
+        let place = heard.place.or(line.last).filter(|_| !heard.spared.sought);
+        let reach = || settings.reach().and(place.map(|place| place.rtp.ip()));
         let learning = match (settings.behind_nat, heard.secret.is_clear()) {
+            _ if heard.spared.sought => Learning::Sought(reach()),
             (false, _) => Learning::Signalled,
-            (true, false) => Learning::Authenticated(settings.reach()),
-            (true, true) => Learning::Networks(settings.reach()),
+            (true, false) => Learning::Authenticated(reach()),
+            (true, true) => Learning::Networks(reach()),
         };
         let said = &line.said.formats;
         let events = said.iter().find(|format| format.codec.is_events());
         let media = said.iter().find(|format| format.codec.is_media());
         let formats: SmallVec<[u8; 8]> = said.iter().map(|format| format.number).collect();
-        // RFC 3264 §8.4: who holds in the old way names no place, and plays on from where it was. Its direction says that
-        // it is sent nothing.
-        let place = heard.place.or(line.last);
+        let receives = place.is_some() || heard.spared.sought;
         Some(Terms {
             remote: place.map(|place| place.rtp),
             remote_rtcp: place.and_then(|place| place.rtcp),
-            receives: place.is_some() && heard.direction.sends() && peer.direction.receives(),
+            receives: receives && heard.direction.sends() && peer.direction.receives(),
             sends: heard.direction.receives() && peer.direction.sends(),
             protection,
             early,

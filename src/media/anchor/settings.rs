@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::media::order::Fingerprint;
 use crate::media::ports::PoolId;
@@ -25,6 +25,9 @@ pub const SUITES: [Suite; 6] = [
     Suite::AesCm256HmacSha1T32,
 ];
 
+const V4_ANY: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::UNSPECIFIED, 0);
+const V6_ANY: Ipv6Net = Ipv6Net::new_assert(std::net::Ipv6Addr::UNSPECIFIED, 0);
+
 /// Codecs that cross where nothing else is said. RFC 4733 events cross whatever is listed.
 pub const CODECS: [&str; 25] = [
     "PCMU", "PCMA", "G722", "opus", "G729", "G723", "G726-16", "G726-24", "G726-32", "G726-40", "GSM",
@@ -41,6 +44,9 @@ pub struct LegSettings {
     pub advertise: IpAddr,
     /// What must be encrypted.
     pub demand: Demand,
+    /// Whether the call is for help in danger to life (DESIGN.md law 3): what is amiss with a description costs it quality, and
+    /// not the call.
+    pub help: bool,
     /// Whether its signalling is encrypted: keys are told on such a leg alone.
     pub private: bool,
     /// How SRTP is offered.
@@ -92,7 +98,7 @@ pub enum Keying {
 impl LegSettings {
     /// Whether a codec may cross.
     pub(super) fn lets(&self, codec: &Codec) -> bool {
-        codec.is_events() || self.codecs.iter().any(|name| codec.is(name.as_bytes()))
+        self.help || codec.is_events() || self.codecs.iter().any(|name| codec.is(name.as_bytes()))
     }
 
     /// Whether its peer may receive media there (attack row E7).
@@ -101,6 +107,17 @@ impl LegSettings {
     /// Why not.
     pub fn judge(&self, place: SocketAddr) -> Result<(), Misplaced> {
         self.reach().judge(place)
+    }
+
+    /// Whether it may for an emergency: outside its networks alone, too. The one who names it is a listed peer, and sends its
+    /// speech from there; to ask for the network that an admin forgot to list would cost the call. What is reached wherever it
+    /// is named (this machine, the link, a group, ourselves) is never sent to, whoever calls.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) fn judge_for_help(&self, place: SocketAddr) -> Result<(), Misplaced> {
+        let anywhere = if place.is_ipv4() { IpNet::from(V4_ANY) } else { IpNet::from(V6_ANY) };
+        Reach { networks: Arc::from([anywhere]), ..self.reach() }.judge(place)
     }
 
     /// Where its peer may be, for the relay to hold what it learns against.

@@ -34,6 +34,7 @@ fn leg(pool: u8, advertise: &str, networks: &[&str]) -> LegSettings {
         pool: PoolId(pool),
         advertise: advertise.parse().unwrap(),
         demand: Demand::Required,
+        help: false,
         private: true,
         keying: Keying::Sdes,
         fingerprint: None,
@@ -129,12 +130,13 @@ struct Told {
     text: String,
     orders: Vec<Order>,
     exposed: bool,
+    misplaced: Option<Misplaced>,
 }
 
 impl Told {
     fn new(passed: Passed) -> Self {
-        let Passed { sdp, orders, exposed } = passed;
-        Self { text: String::from_utf8(sdp).unwrap(), orders, exposed }
+        let Passed { sdp, orders, exposed, misplaced } = passed;
+        Self { text: String::from_utf8(sdp).unwrap(), orders, exposed, misplaced }
     }
 
     fn read(&self) -> Description {

@@ -262,6 +262,7 @@ impl Side {
                 (self.guard.authenticates() && within(reach)).then_some(Standing::Candidate)
             }
             (_, Some(learned)) => (learned == source).then_some(Standing::Known),
+            (Learning::Sought(reach), None) => within(reach).then_some(Standing::Candidate),
             // A stream that is off takes nothing, wherever it would have come from.
             (_, None) if signalled.is_none() => None,
             // RFC 3711 §3.3: a tag proves what is in the packet, and nothing of the address it says it comes from.
@@ -331,7 +332,9 @@ impl Side {
             Taken::Handshake => return Err(Cause::Nowhere),
         };
         // A stream that is off has no address, though it may have had one; to the system the unspecified one is our own.
-        let is_somewhere = |to: &SocketAddr| agreed.remote.is_some() && !to.ip().is_unspecified();
+        // Who was looked for, and spoke, is where it was learned.
+        let on = agreed.remote.is_some() || matches!(agreed.learning, Learning::Sought(_));
+        let is_somewhere = |to: &SocketAddr| on && !to.ip().is_unspecified();
         let to = to.filter(is_somewhere).ok_or(Cause::Nowhere)?;
         let octets = match taken {
             Taken::Media(octets) => {

@@ -1,6 +1,7 @@
 //! Encrypted or refused: rows E1 to E5 of the attacks.
 
 use super::*;
+use crate::media::order::Learning;
 use crate::media::srtp::sdes::Unusable;
 
 fn hash(octet: &str) -> String {
@@ -233,9 +234,42 @@ fn a_plain_peer_speaks_rtp_and_the_other_leg_srtp() {
     assert!(!answered.exposed, "it is so by the owner's word");
 }
 
+fn keyed_line() -> String {
+    format!("{AVP}a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}\r\n")
+}
+
+#[test]
+fn an_emergency_is_not_lost_for_a_place_or_a_codec_and_nothing_is_sent_where_it_may_not() {
+    let call = |from: &str, lines: &str| {
+        let few = |leg: LegSettings| LegSettings { help: true, codecs: Arc::from([]), ..plain(leg) };
+        let mut call = Call::new(few(pbx()), few(trunk()));
+        call.offer(A, &sdp(from, lines)).unwrap();
+        let answered = call.answer(B, &sdp(TRUNK, lines)).unwrap();
+        (answered.misplaced, answered.terms(A))
+    };
+    let foreign = call("10.7.7.7", AVP);
+    assert_eq!(foreign.0, Some(Misplaced::Foreign));
+    assert_eq!((foreign.1.remote, foreign.1.receives), (Some("10.7.7.7:4000".parse().unwrap()), true));
+    assert_eq!(foreign.1.learning, Learning::Signalled);
+    for (place, why) in [
+        ("127.0.0.1", Misplaced::Loopback),
+        ("169.254.169.254", Misplaced::LinkLocal),
+        ("239.1.1.1", Misplaced::Multicast),
+        ("2001:db8::1", Misplaced::Family),
+    ] {
+        let (misplaced, terms) = call(place, AVP);
+        assert_eq!((misplaced, terms.remote, terms.receives), (Some(why), None, true), "{place}");
+        let Learning::Sought(reach) = terms.learning else { panic!("{place}: {:?}", terms.learning) };
+        assert!(reach.judge("192.168.77.9:4000".parse().unwrap()).is_ok());
+        assert!(reach.judge(format!("10.7.7.7:{}", 4_000).parse().unwrap()).is_err());
+    }
+    // Only what is seen is offered, though neither side may see.
+    assert_eq!(call(PBX, "m=video 4000 RTP/AVP 99\r\na=rtpmap:99 H264/90000\r\n").0, None);
+}
+
 #[test]
 fn an_emergency_call_prefers_srtp_and_goes_plain_rather_than_not() {
-    let emergency = |settings: LegSettings| LegSettings { demand: Demand::Emergency, ..settings };
+    let emergency = |settings: LegSettings| LegSettings { demand: Demand::Emergency, help: true, ..settings };
     // Both could, and do.
     let mut call = Call::new(emergency(pbx()), emergency(trunk()));
     call.offer(A, &sdp(PBX, &savp(KEY))).unwrap();
@@ -247,8 +281,29 @@ fn an_emergency_call_prefers_srtp_and_goes_plain_rather_than_not() {
         let mut call = Call::new(emergency(caller), emergency(trunk()));
         let asked = call.offer(A, &sdp(PBX, &lines)).unwrap();
         assert!(asked.text.contains("RTP/SAVP"), "the trunk is asked for more");
-        assert!(call.answer(B, &sdp(TRUNK, &savp(OTHER_KEY))).unwrap().exposed);
+        let answered = call.answer(B, &sdp(TRUNK, &savp(OTHER_KEY))).unwrap();
+        assert!(answered.exposed);
+        // No key of ours is told in the clear, whoever calls: RTP is answered to RTP/SAVP.
+        assert!(!answered.text.contains("crypto") && answered.text.contains("RTP/AVP"), "{}", answered.text);
+        assert!(matches!(answered.terms(A).protection, Protection::Plain));
+        assert!(matches!(answered.terms(B).protection, Protection::Srtp { .. }));
     }
+    // A peer that is trusted with RTP by name, and offers keys beside it or in the clear.
+    for lines in [keyed_line(), savp(KEY)] {
+        let mut call = Call::new(LegSettings { help: true, ..plain(pbx()) }, emergency(trunk()));
+        call.offer(A, &sdp(PBX, &lines)).unwrap();
+        let answered = call.answer(B, &sdp(TRUNK, &savp(OTHER_KEY))).unwrap();
+        assert!(answered.exposed && !answered.text.contains("crypto"), "{}", answered.text);
+    }
+    // The trunk answers RTP to what was offered as SRTP: taken, and said so from then on.
+    let mut call = Call::new(emergency(pbx()), emergency(trunk()));
+    call.offer(A, &sdp(PBX, &savp(KEY))).unwrap();
+    let answered = call.answer(B, &sdp(TRUNK, AVP)).unwrap();
+    assert!(answered.exposed && matches!(answered.terms(B).protection, Protection::Plain));
+    call.settle(1).unwrap();
+    let again = call.step(|anchor, means| anchor.repeat(B, means)).unwrap();
+    let again = String::from_utf8(again).unwrap();
+    assert!(again.contains("RTP/AVP") && !again.contains("crypto"), "{again}");
     // The trunk cannot: asked again, in the clear.
     let mut call = Call::new(emergency(pbx()), emergency(trunk()));
     call.offer(A, &sdp(PBX, &savp(KEY))).unwrap();

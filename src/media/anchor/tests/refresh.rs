@@ -4,7 +4,7 @@ use super::*;
 
 fn repeat(call: &mut Call, leg: MediaLeg) -> Told {
     let sdp = call.step(|anchor, means| anchor.repeat(leg, means)).unwrap();
-    Told::new(Passed { sdp, orders: Vec::new(), exposed: false })
+    Told::new(Passed { sdp, orders: Vec::new(), exposed: false, misplaced: None })
 }
 
 fn repeated(call: &mut Call, leg: MediaLeg, sdp: &str) -> Result<Vec<Order>, Refusal> {

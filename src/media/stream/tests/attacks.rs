@@ -47,6 +47,15 @@ fn e8_packets_are_taken_from_where_the_terms_allow_and_from_nowhere_else() {
         pass(&mut off, second(2), MediaLeg::B, Port::Rtp, B, &rtp(1)).0,
         Verdict::Drop(Cause::Nowhere)
     );
+    // An emergency's peer that named no place: nothing is sent until it has spoken, and only where it may be.
+    let sought = Learning::Sought(reach(&["192.0.2.0/24"]));
+    let mut sought = call(learning(Terms { remote: None, ..plain(A) }, &sought), plain(B));
+    let said = |session: &mut Session| pass(session, second(2), MediaLeg::B, Port::Rtp, B, &rtp(1)).0;
+    assert_eq!(said(&mut sought), Verdict::Drop(Cause::Nowhere));
+    assert_eq!(from_a(&mut sought, ATTACKER, &rtp(1)), foreign);
+    assert_eq!(from_a(&mut sought, "192.0.2.99:9", &rtp(1)), sent);
+    let reply = pass(&mut sought, second(2), MediaLeg::B, Port::Rtp, B, &rtp(2)).0;
+    assert_eq!(reply, to(MediaLeg::A, "192.0.2.99:9", 172));
     let mut nowhere = call(plain("0.0.0.0:4000"), plain(B));
     let reply = pass(&mut nowhere, second(2), MediaLeg::B, Port::Rtp, B, &rtp(1)).0;
     assert_eq!(reply, Verdict::Drop(Cause::Nowhere), "the unspecified address is our own to the system");
