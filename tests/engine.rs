@@ -29,6 +29,8 @@ mod dial_plans;
 mod doors;
 #[path = "engine/emergency.rs"]
 mod emergency;
+#[path = "engine/flooding.rs"]
+mod flooding;
 #[path = "engine/forwarding.rs"]
 mod forwarding;
 #[path = "engine/helped.rs"]

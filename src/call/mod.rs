@@ -251,6 +251,8 @@ pub struct Begin<'a> {
     pub trail: Trail,
     /// Longest time from answer.
     pub duration_max: std::time::Duration,
+    /// How long it may ring at most, where that is less than its targets' own time.
+    pub ring_max: Option<std::time::Duration>,
     /// Caller and called as policy read them.
     pub caller: &'a str,
     /// Called as dialled.
@@ -342,8 +344,8 @@ impl Call {
         let location = core.located(invite, readable.is_ok(), context);
         // Who has a name can be answered, wherever it says that it is.
         let readable = readable.is_ok() || begin.emergency && !core.a.remote.is_empty();
-        let phase = Phase::Setup(Box::new(setup::Setup::from_there(candidates, location)));
-        (Self { core, phase }, readable)
+        let setup = setup::Setup::from_there(candidates, location, begin.ring_max);
+        (Self { core, phase: Phase::Setup(Box::new(setup)) }, readable)
     }
 
     /// Builds leg B towards the first open candidate.

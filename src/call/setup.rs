@@ -78,6 +78,8 @@ pub(super) struct Setup {
     pub(super) held: Option<Held>,
     /// Whether it was told that too much is held.
     told_full: bool,
+    /// How long it may ring at most, where that is less than its targets' own time.
+    pub ring_max: Option<std::time::Duration>,
 }
 
 impl Setup {
@@ -93,12 +95,17 @@ impl Setup {
             acknowledges: false,
             held: None,
             told_full: false,
+            ring_max: None,
         }
     }
 
-    /// The same with where its caller is.
-    pub fn from_there(candidates: SmallVec<[Candidate; 2]>, location: Option<Box<Location>>) -> Self {
-        Self { location, ..Self::new(candidates) }
+    /// The same with where its caller is, of a call that may not ring for longer.
+    pub fn from_there(
+        candidates: SmallVec<[Candidate; 2]>,
+        location: Option<Box<Location>>,
+        ring_max: Option<std::time::Duration>,
+    ) -> Self {
+        Self { location, ring_max, ..Self::new(candidates) }
     }
 
     /// Of a call that a transfer makes: it was sent on already, and is not once more.
@@ -243,7 +250,8 @@ impl Setup {
                     attempt.heard = Heard::Progress;
                     context.gate.noted(context.now, &attempt.candidate, core.parties(), true);
                     core.story.rang = Some(core.moment(context.now.tick));
-                    let patience = core.b.peer.ring_max;
+                    let longest = core.b.peer.ring_max;
+                    let patience = self.ring_max.map_or(longest, |most| most.min(longest));
                     context.effects.push(Effect::Disarm(Timer::Try));
                     context.effects.push(Effect::Disarm(Timer::Progress));
                     context

@@ -106,6 +106,7 @@ fn chapters(config: &Config) -> Vec<(&'static str, Vec<String>)> {
         ("What is asked of every call", stages(policy)),
         ("How much at most", caps::sentences(policy)),
         ("Strangers", strangers(policy)),
+        ("Floods of calls", super::floods::sentences(policy)),
         ("Limits and times", limits(config)),
         ("Where it tells", outputs(config)),
     ];

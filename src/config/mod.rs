@@ -13,6 +13,7 @@ mod cross;
 mod detectors;
 mod emergencies;
 mod fields;
+mod floods;
 mod hours;
 mod keys;
 mod listed;
@@ -292,6 +293,7 @@ fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u6
     let limits = caps::limits(root);
     let rates = rates::rates(root, &lists);
     let sources = rules::strangers(root);
+    let floods = floods::floods(root, &by_name);
     let engine = settings::engine(root);
     let net = settings::net(root);
     let dns = settings::dns(root);
@@ -313,7 +315,8 @@ fn compose(root: &Fields<'_>, source: &Source, names: &mut Names, generation: u6
         return None;
     }
     let media = cast.media.and_then(|media| media.value);
-    let mut plan = Plan { generation, rules, sources, media, limits, rates, on_reload, ..Plan::default() };
+    let mut plan =
+        Plan { generation, rules, sources, media, limits, rates, on_reload, floods, ..Plan::default() };
     plan.listeners.resize_with(names.listeners(), || None);
     plan.peers.resize_with(names.peers(), || None);
     for listener in cast.listeners {

@@ -92,6 +92,10 @@ impl Engine {
         if let Err(wrong) = self.may_begin(now, arrived, facts.emergency) {
             return self.refuse(now, arrived, server, &wrong, judged.about(facts));
         }
+        let shown = (facts.caller, facts.called);
+        if arrived.proven.is_some() && self.withstands(now, arrived, server, shown).is_none() {
+            return;
+        }
         let forwarder = self.forwarder(arrived, facts);
         let forwarded = facts.forwarded.or(forwarder.as_deref().map(alike::once));
         let facts = &Facts { forwarded, sent_on: forwarder.as_deref(), ..*facts };
@@ -121,6 +125,7 @@ impl Engine {
                 self.note(&judged, None);
                 let (policy, charges) = (arrived.policy, &verdict.charges);
                 let charged = if facts.emergency {
+                    self.calls_for_help(now, arrived, facts.caller);
                     Ok(policy.charge_emergency(&mut self.counters, charges))
                 } else {
                     policy.charge(&mut self.counters, facts, (charges, &verdict.tab))
@@ -193,6 +198,7 @@ impl Engine {
             reservations: smallvec::smallvec![born.reservation],
             trail,
             duration_max: born.duration_max,
+            ring_max: self.rings_for(now.tick, arrived, facts.called),
             caller: facts.caller,
             called: facts.called,
             number,

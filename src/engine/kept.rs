@@ -107,6 +107,7 @@ impl Engine {
                 kept::BAN => self.recall_ban(now, &row),
                 kept::SUSPENSION => self.recall_suspension(now, &row),
                 kept::ACCOUNT => self.recall_account(&row),
+                kept::KNOWN_CALLER => self.recall_caller(now, &row),
                 kept::SEED => seeded |= self.recall_seed(&row),
                 kept::STORE => self.keeping.lost |= &*row.key == kept::LOST,
                 // Nobody here takes it back: it stays in the file.
@@ -191,7 +192,7 @@ impl Engine {
 
     /// Whether any owner has rows to give.
     fn has_changed(&self) -> bool {
-        self.sources.has_changed() || self.counters.ledger.has_changed()
+        self.sources.has_changed() || self.counters.ledger.has_changed() || self.floods.known.has_changed()
     }
 
     /// Gives out what does not wait, and asks the owners where that is due. Last of every input.
@@ -217,5 +218,6 @@ impl Engine {
     fn collect(&mut self, now: Now) {
         self.keeping.now.extend(self.sources.rows(&self.policy, now));
         self.keeping.now.extend(accounts::rows(&mut self.counters.ledger, now));
+        self.keeping.now.extend(self.floods.known.rows());
     }
 }

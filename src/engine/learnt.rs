@@ -24,6 +24,7 @@ impl Engine {
     pub(super) fn learn(&mut self, now: Now, from: PeerId, policy: &Policy, record: &CallRecord) {
         let help = record.number.as_ref().is_some_and(|known| known.reading.number.is_emergency());
         let Some(peer) = policy.peer(from).filter(|_| !help) else { return };
+        self.learn_caller(now, policy, peer, record);
         for (entry, detector) in detectors(policy) {
             match detector {
                 Detector::TestCalls(rule) => self.short_call(now, *rule, peer, record),
@@ -176,6 +177,6 @@ fn home<'a>(policy: &'a Policy, trunk: &'a Peer) -> Option<&'a Dialling> {
     trunk.dialling.as_deref().or_else(|| others.filter_map(|peer| peer.dialling.as_deref()).next())
 }
 
-fn between(from: Wall, to: Wall) -> Duration {
+pub(super) fn between(from: Wall, to: Wall) -> Duration {
     Duration::from_micros(u64::try_from(to.micros().saturating_sub(from.micros())).unwrap_or_default())
 }

@@ -25,6 +25,7 @@ pub mod counts;
 mod cutting;
 mod expected;
 pub mod explained;
+mod flooding;
 mod forwarder;
 mod fullness;
 mod gate;
@@ -75,6 +76,7 @@ use crate::call::{Effects, Failure, Random, Timer};
 use crate::clock::{Now, Tick};
 use crate::media::order::Fingerprint;
 use crate::policy::guard::Guard;
+use crate::policy::tdos::Floods;
 use crate::policy::{Alert, Counters, Located, Policy, Sources};
 
 use calls::{Calls, Dialogs};
@@ -166,6 +168,7 @@ pub struct Engine {
     registrations: Registrations,
     traffic: Traffic,
     carried: Carried,
+    floods: Floods,
     keeping: Keeping,
     closing: Closing,
     /// When a suspension is looked at next.
@@ -242,6 +245,7 @@ impl Engine {
             registrations,
             traffic: Traffic::default(),
             carried: Carried::default(),
+            floods: Floods::new(seed_of(&secret, b"floods")),
             keeping: Keeping::default(),
             closing: Closing::Serving,
             suspensions_due: None,

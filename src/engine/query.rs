@@ -11,6 +11,7 @@ use crate::call::visits::Visits;
 use crate::clock::{Now, Tick};
 use crate::policy::located::{Knowledge, Told};
 use crate::policy::lockout::{self, Freed};
+use crate::policy::tdos::Flooded;
 use crate::policy::{Medium, PeerId, ToldBan, unlock};
 
 /// A question, or an order.
@@ -159,6 +160,8 @@ pub enum Reply {
         bans: Vec<BanState>,
         /// What is suspended by order.
         suspensions: Vec<SuspensionState>,
+        /// Numbers and trunks at which floods of calls are met, the worst first.
+        floods: Vec<Flooded>,
         /// Peers that do not answer when they are asked for a password, and how often they were asked.
         unanswered: Vec<(String, u64)>,
         /// The ports for media; `None` where it is not anchored.
@@ -249,7 +252,8 @@ impl Engine {
             reserved: self.counters.gauges().collect(),
             drawn_on: self.counters.ledger.holding(),
         };
-        let counts = self.counts.named().into_iter().chain(self.sources.counts().named());
+        let floods = [("flood_calls_refused", self.floods.refused())];
+        let counts = self.counts.named().into_iter().chain(self.sources.counts().named()).chain(floods);
         let counts = counts.map(|(name, count)| (name.to_owned(), count));
         let up = |peer: &std::sync::Arc<crate::policy::Peer>| {
             (peer.name.to_string(), self.peers.peer_is_up(peer.id))
@@ -274,6 +278,7 @@ impl Engine {
             banned,
             bans: bans.into_iter().map(|ban| self.ban_state(now.tick, ban)).collect(),
             suspensions: self.suspension_states(now.wall),
+            floods: self.flooded(now.tick),
             unanswered: self
                 .named(|peer| Some(self.sources.unanswered(peer)).filter(|asked| *asked > 0))
                 .collect(),

@@ -214,6 +214,7 @@ impl Engine {
     fn outside(&mut self, now: Now, arrived: &Arrived<'_>, server: ServerId) {
         let mut users = Users::read(arrived);
         let emergency = users.is_emergency(arrived);
+        let Some(()) = self.withstands(now, arrived, server, users.both()) else { return };
         let credential = match self.prove(now, arrived, server, emergency) {
             Passed::Unasked => None,
             Passed::Proven(credential) => Some(credential),

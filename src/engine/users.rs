@@ -82,6 +82,12 @@ impl<'a> Users<'a> {
         }
     }
 
+    /// Both.
+    #[must_use]
+    pub fn both(&self) -> (&str, &str) {
+        (self.caller(), self.called())
+    }
+
     /// How that was read under the dial plan of who calls, for the record.
     pub fn number(&self, peer: &Peer) -> Option<Known> {
         match &self.called {

@@ -19,6 +19,8 @@ pub const SUSPENSION: &str = "suspension";
 pub const ACCOUNT: &str = "account";
 /// What makes the keys of accounts.
 pub const SEED: &str = "seed";
+/// A caller who is known to a site (`tdos/known.rs`).
+pub const KNOWN_CALLER: &str = "known_caller";
 /// What the store itself has to say at the start; never written. The key is [`LOST`].
 pub const STORE: &str = "store";
 
@@ -27,7 +29,7 @@ pub const STORE: &str = "store";
 pub const LOST: &str = "lost";
 
 /// Every kind that somebody here takes back. Rows of other kinds stay in the file and are not read.
-pub const KINDS: [&str; 6] = [BAN, LOCK, DIALOG, SUSPENSION, ACCOUNT, SEED];
+pub const KINDS: [&str; 7] = [BAN, LOCK, DIALOG, SUSPENSION, ACCOUNT, SEED, KNOWN_CALLER];
 
 /// One row. Times in values are wall-clock RFC 3339 or microseconds since 1970, never ticks.
 #[derive(Debug, Clone, PartialEq, Eq)]

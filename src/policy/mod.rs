@@ -49,6 +49,7 @@ pub mod stage;
 mod strangers;
 pub mod suspended;
 mod table;
+pub mod tdos;
 pub mod unlock;
 pub mod verdict;
 pub mod window;
@@ -113,6 +114,8 @@ pub struct Plan {
     pub rates: rates::Rates,
     /// What becomes of calls that live when it is put in force.
     pub on_reload: OnReload,
+    /// How floods of calls from trunks are met; `None` meets none.
+    pub floods: Option<tdos::Settings>,
 }
 
 /// A whole, checked policy: built once by `config`, shared read-only; a reload builds another.
@@ -140,6 +143,8 @@ pub struct Policy {
     pub rates: rates::Rates,
     /// What becomes of calls that live when it is put in force.
     pub on_reload: OnReload,
+    /// How floods of calls from trunks are met; `None` meets none.
+    pub floods: Option<tdos::Settings>,
     /// Longest-prefix index from (listener, address) to peer.
     pub index: Index,
     own_addresses: Vec<IpAddr>,
@@ -168,6 +173,7 @@ impl Policy {
             limits,
             rates,
             on_reload,
+            floods,
         } = plan;
         let index = Index::build(&peers)?;
         rules.complete();
@@ -204,6 +210,7 @@ impl Policy {
             limits,
             rates,
             on_reload,
+            floods,
             index,
             own_addresses,
             own_names,
@@ -240,6 +247,12 @@ impl Policy {
     #[must_use]
     pub fn channels_of(&self, peer: &Peer) -> u32 {
         peer.site.and_then(|site| self.site(site)).map_or(peer.concurrent_calls_max, |site| site.channels)
+    }
+
+    /// Whose callers a peer's are known with: the name of its site, or its own.
+    #[must_use]
+    pub fn circle<'a>(&'a self, peer: &'a Peer) -> &'a str {
+        peer.site.and_then(|site| self.site(site)).map_or(&peer.name, |site| &site.name)
     }
 
     /// A site of this policy.

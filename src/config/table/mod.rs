@@ -6,6 +6,7 @@
 mod caps;
 mod cast;
 mod detectors;
+mod floods;
 mod media;
 mod routes;
 mod rules;
@@ -54,6 +55,7 @@ pub use shell::FILE_SINK;
 
 use caps::{LONGEST, RATES};
 use cast::{LISTENER, PEER, SITE};
+use floods::FLOODS;
 use media::MEDIA;
 
 /// The names of a peer's keys.
@@ -132,6 +134,12 @@ pub static ROOT: Section = Section {
             Kind::Section(&STRANGERS),
             "silence, and bans for those who insist",
             "what is done with those who are not listed, and with bursts",
+        ),
+        Key::means(
+            "floods",
+            Kind::Section(&FLOODS),
+            "calls of trunks are bounded by channels and caps alone; floods: {} is enough for what follows",
+            "how floods of calls from trunks, to one number or to all, are kept off everybody else (39401, 39404)",
         ),
         Key::means(
             "timers",
