@@ -14,9 +14,11 @@ pub mod number;
 pub mod orders;
 mod refused;
 mod reload;
+pub mod replay;
 pub mod secret;
 mod shell;
 mod status;
+pub mod terminal;
 mod turn;
 mod watch;
 

@@ -6,7 +6,6 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write};
-use std::os::fd::AsFd;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,7 +18,8 @@ use ringfence::admin::certs::{self, KeyKind};
 use ringfence::admin::{Request, ordered, record, reloaded, table, unlocked, wrap};
 use ringfence::app::explain::{Order, Verdict};
 use ringfence::app::number;
-use ringfence::app::orders::{Edge, Orders};
+use ringfence::app::orders::{Edge, Orders, socket_of};
+use ringfence::app::terminal::{Bar, terminal_width, width_of};
 use ringfence::clock::Clock;
 use ringfence::config::{self, Source};
 use ringfence::sinks::GATHER;
@@ -71,13 +71,15 @@ Examples:
                                               how a number is read: who is dialled, where that is, how risky
   ringfence explain --from-peer office-pbx --caller 201 --to 0037127913000
                                               would this call go out? what answers it, and which line says so
+  ringfence replay /etc/ringfence.yaml calls.csv
+                                              what would this policy have refused of those calls? what would that save?
   ringfence certs sip.example.com 192.0.2.1   a lab's own authority, and certificates for these names
 
 Exit codes:
   0  done (run: ended, and no call was cut)
   1  failed: could not start, a policy with errors, a reload that was not taken, an unlock that lifted nothing while
-     something is locked, an order that nothing came of; explain: the request would be refused
-  2  the command line is wrong; explain: the policy has errors, or has no such peer
+     something is locked, an order that nothing came of; explain: the request would be refused; replay: a good call would be
+  2  the command line is wrong; explain, replay: the policy has errors, no such peer, or a bad file
   3  run: ended, and live calls had to be cut
   4  status, reload, stop, unlock, and every order: no edge answers at the control socket
   70 a bug in ringfence; please report what it printed"
@@ -190,6 +192,11 @@ enum Command {
     /// The policy file is loaded as `run` loads it, and the request is judged as the running edge judges it. No call is up here:
     /// caps are shown with 0 of their limit in force.
     Explain(Box<Order>),
+    /// Play calls that have happened through a policy file, offline and in virtual time: what it would have refused, by rule, and what that saves
+    ///
+    /// Every call is judged as the running edge judges it, at its own time, with every counter live; the same files give the same
+    /// words. The exit code is 1 where a call that is marked good is refused.
+    Replay(Box<app::replay::Order>),
     /// Make a strong password, or the hashes that stand for one in a policy file
     Secret {
         #[command(subcommand)]
@@ -284,6 +291,7 @@ fn main() -> ExitCode {
             read_numbers(&plans, &plan.unwrap_or_default(), &uris, json)
         }
         Command::Explain(order) => explain(&config, &order),
+        Command::Replay(order) => replay(&order),
         Command::Secret { what } => {
             // Hashes are pasted into a policy file, which the service reads; a password has a file to itself.
             let (made, tell): (_, fn(&str) -> ExitCode) = match what {
@@ -375,14 +383,6 @@ fn ask_edge(edge: Edge, config: &Path, request: Request, tell: impl Fn(&Value) -
     }
 }
 
-/// The control socket that a policy file names.
-fn socket_of(file: &Path) -> Result<PathBuf, String> {
-    let instead = "name the edge's control socket with --socket";
-    let source = Source::read(file).map_err(|errors| format!("{errors}; {instead}"))?;
-    config::control_of(&source)
-        .ok_or_else(|| format!("no `control` can be read in {}; {instead}", file.display()))
-}
-
 fn ladder(
     file: Option<PathBuf>,
     config: &Path,
@@ -407,17 +407,6 @@ fn ladder(
         }
         Err(missing) => fail(&missing),
     }
-}
-
-/// Characters of a line of the terminal behind an output; none where it is no terminal.
-fn terminal_width(output: &impl AsFd) -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(output).ok()?;
-    Some(usize::from(size.ws_col)).filter(|width| *width > 0)
-}
-
-/// Characters after which a line is broken: a terminal's width. Files and pipes get each sentence on one line, for `grep`.
-fn width_of(output: &impl AsFd) -> usize {
-    terminal_width(output).unwrap_or(usize::MAX)
 }
 
 /// The file that a policy file sends call records to.
@@ -462,6 +451,22 @@ fn explain(config: &Path, order: &Order) -> ExitCode {
     let width = if width == usize::MAX { width } else { width.min(EXPLAINED_WIDTH_MAX) };
     let printed = print(&if order.json { explained.json() } else { explained.text(width, colours) });
     if explained.verdict() == Verdict::Admitted { printed } else { ExitCode::from(FAILED) }
+}
+
+fn replay(order: &app::replay::Order) -> ExitCode {
+    let mut bar = Bar::new();
+    let replayed = app::replay::replay(order, |done, all| bar.show(done, all));
+    bar.clear();
+    match replayed {
+        Ok(replayed) => {
+            let printed = print(&if order.json { replayed.json() } else { replayed.text() });
+            if replayed.refuses_good() { ExitCode::from(FAILED) } else { printed }
+        }
+        Err(failed) => {
+            let _failed = fail(&failed);
+            ExitCode::from(UNASKED)
+        }
+    }
 }
 
 /// Prints what nobody else may read: a file that the shell has made for everybody (`> FILE`) is closed to others first.

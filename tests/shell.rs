@@ -13,6 +13,8 @@ mod explain;
 mod lists;
 #[path = "shell/orders.rs"]
 mod orders;
+#[path = "shell/replay.rs"]
+mod replay;
 mod rig;
 
 use std::fs;

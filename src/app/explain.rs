@@ -6,7 +6,7 @@
 
 mod json;
 mod order;
-mod request;
+pub(super) mod request;
 mod text;
 mod verdict;
 mod when;

@@ -2,13 +2,13 @@
 //!
 //! Owns their arguments, and the request that each asks for. Refuses to ask it. Read first: `engine/orders.rs`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 use crate::admin::Request;
-use crate::config;
+use crate::config::{self, Source};
 use crate::engine::Whom;
 use crate::policy::suspended::Strength;
 
@@ -217,4 +217,15 @@ impl Orders {
 /// A time in whole seconds, as policy files write it.
 fn seconds(text: &str) -> Result<u64, String> {
     config::time_of(text, TIMES.0, TIMES.1).map(|time| time.as_secs())
+}
+
+/// The control socket that a policy file names.
+///
+/// # Errors
+/// It cannot be read, or names none.
+pub fn socket_of(file: &Path) -> Result<PathBuf, String> {
+    let instead = "name the edge's control socket with --socket";
+    let source = Source::read(file).map_err(|errors| format!("{errors}; {instead}"))?;
+    config::control_of(&source)
+        .ok_or_else(|| format!("no `control` can be read in {}; {instead}", file.display()))
 }

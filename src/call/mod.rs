@@ -189,6 +189,8 @@ pub struct Over {
     pub code: Code,
     /// What the admin is told, with the cure.
     pub words: String,
+    /// Where it stands.
+    pub rule: Arc<str>,
 }
 
 /// What a transition may use besides the event.

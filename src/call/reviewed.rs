@@ -10,6 +10,7 @@ use super::talk::Talk;
 use super::{Context, Phase};
 use crate::clock::Tick;
 use crate::policy::meter::Meter;
+use crate::policy::verdict::{Said, Saw, Step};
 use crate::policy::{Live, Review, code, review};
 
 impl Core {
@@ -62,6 +63,9 @@ impl Talk {
                     return Phase::Talk(self);
                 };
                 let reason = if over.code == code::SPEND_CAP { "budget used up" } else { "minutes used up" };
+                let mut trail = std::mem::take(&mut core.story.trail).into_vec();
+                trail.push(Step { rule: over.rule, saw: Saw::Nothing, said: Said::Refuse });
+                core.story.trail = trail.into_boxed_slice();
                 (over.code, over.words, reason)
             }
         };

@@ -355,7 +355,7 @@ impl Gate for EdgeGate<'_> {
             None => Ok(reading.next),
             Some((met, limit)) => {
                 let words = limit.ended(ledger.whose(met.key), block(met.limit), policy.rates.currency());
-                Err(Box::new(Over { code: limit.what.code(), words }))
+                Err(Box::new(Over { code: limit.what.code(), words, rule: Arc::clone(&limit.path) }))
             }
         }
     }

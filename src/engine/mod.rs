@@ -8,7 +8,7 @@
 //! outside: `challenge` (who must prove a password), then `admission` (INVITE), `standalone` (MESSAGE), or an answer of our own -> `refuse`. What a call asks for in
 //! return is carried out in `live`, and what it asks before it turns to a target is answered by `gate`; what is left of
 //! it when it is over stands in `past`. `logins` shows a trunk that asks who we are, `registrations` ask it for its calls; `resolved` takes in where names lead;
-//! `explained` is asked by nobody but `ringfence explain`; `peers` and `probe` know which targets are up, `trouble` which fail their calls; `closing` ends it all. What
+//! `explained` is asked by nobody but `ringfence explain`, `replayed` by nobody but `ringfence replay`; `peers` and `probe` know which targets are up, `trouble` which fail their calls; `closing` ends it all. What
 //! calls ask of the media relay, and what it tells of them, is in `watching`; what outlives the process is in `kept`;
 //! what the owner orders is in `orders`, `suspending`, `cutting` and `banning`; `rejudging` asks a new policy about calls that live.
 
@@ -52,6 +52,7 @@ mod registering;
 mod registrations;
 mod rejudging;
 mod reload;
+mod replayed;
 mod requests;
 mod resolved;
 mod responses;

@@ -21,6 +21,9 @@ pub const ACCOUNTS_MAX: usize = 65_536;
 /// What looks back for less starts anew with the process.
 const LASTING: Duration = Duration::from_secs(3_600);
 
+/// How often what ended calls owe is entered at most.
+const SETTLE_EVERY: Duration = Duration::from_secs(1);
+
 /// Numbers that callers are known to have called.
 pub const ACQUAINTED_MAX: usize = 65_536;
 
@@ -58,6 +61,8 @@ pub(super) struct Desk {
     tick: AtomicU64,
     /// Whether any account has changed.
     changed: AtomicBool,
+    /// Whether a call has ended since accounts were settled.
+    owing: AtomicBool,
 }
 
 impl Desk {
@@ -68,6 +73,7 @@ impl Desk {
 
     /// An account has changed.
     pub(super) fn note(&self) {
+        self.owing.store(true, Ordering::Relaxed);
         self.changed.store(true, Ordering::Relaxed);
     }
 }
@@ -148,6 +154,8 @@ pub struct Ledger {
     base: u64,
     /// What whoever ends a call looks at, and leaves behind.
     desk: Arc<Desk>,
+    /// When what ended calls owe was entered last.
+    settled: Tick,
     accounts: HashMap<Key, Account>,
     /// Whom a caller has called, and when last.
     acquainted: HashMap<Key, u64>,
@@ -166,6 +174,17 @@ impl Ledger {
         if self.base == 0 {
             let wall = u64::try_from(now.wall.micros()).unwrap_or(0);
             self.base = wall.saturating_sub(now.tick.micros()).max(1);
+        }
+        // What is owed has no time of its own: until it is entered it counts, and it would for ever where nobody is let in
+        // any more who opens the account.
+        if self.desk.owing.load(Ordering::Relaxed) && now.tick.since(self.settled) >= SETTLE_EVERY {
+            self.desk.owing.store(false, Ordering::Relaxed);
+            self.settled = now.tick;
+            let at = self.at(now.tick);
+            for account in self.accounts.values_mut() {
+                account.changed |= account.open.owed.load(Ordering::Relaxed) > 0;
+                account.settle(at);
+            }
         }
     }
 

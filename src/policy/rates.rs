@@ -180,14 +180,20 @@ impl Rates {
     /// What a call costs that leaves for the world, and how it is counted.
     #[must_use]
     pub fn price(&self, facts: &Facts<'_>, peer: &Peer) -> Priced {
-        let (class, plain) = class(facts, peer);
+        self.price_of(facts.number, facts.called, peer)
+    }
+
+    /// The same of a number as it was read, where it was, and as it was dialled.
+    #[must_use]
+    pub fn price_of(&self, number: Option<&Number>, called: &str, peer: &Peer) -> Priced {
+        let (class, plain) = class(number, peer);
         let Some(deck) = &self.deck else {
             // What a plan lists and premium numbers at home are as dear as what nobody knows, or may be.
             let rate = if plain { self.home } else { self.other };
             return Priced { rate, class, prefix: None };
         };
-        let digits = facts.number.and_then(Number::e164).map(|number| number.digits.as_bytes());
-        let digits = digits.or_else(|| facts.called.strip_prefix('+').map(str::as_bytes));
+        let digits = number.and_then(Number::e164).map(|number| number.digits.as_bytes());
+        let digits = digits.or_else(|| called.strip_prefix('+').map(str::as_bytes));
         match digits.and_then(|digits| deck.rates.longest(digits)) {
             Some((length, rate)) => Priced { rate: *rate, class, prefix: Some(length) },
             // A short code that the plan lists stands in no deck, and is as cheap as a call home.
@@ -198,9 +204,9 @@ impl Rates {
 }
 
 /// How a call is counted, and whether it costs what a call home does.
-fn class(facts: &Facts<'_>, peer: &Peer) -> (Class, bool) {
+fn class(number: Option<&Number>, peer: &Peer) -> (Class, bool) {
     let dialling = peer.dialling.as_deref();
-    let (number, dialling) = match (facts.number, dialling) {
+    let (number, dialling) = match (number, dialling) {
         (Some(Number::E164(number)), Some(dialling)) => (number, dialling),
         // The admin lists them by name, and takes what they cost.
         (Some(Number::Short(_) | Number::Name(_) | Number::Service(_) | Number::Emergency(_)), _) => {

@@ -1,3 +1,5 @@
+use std::collections::VecDeque;
+
 use super::*;
 use crate::clock::Wall;
 
@@ -6,7 +8,7 @@ const TRUNK: PeerId = PeerId(3);
 struct Site {
     floods: Floods,
     settings: Settings,
-    alerts: Vec<Box<Alert>>,
+    alerts: VecDeque<Box<Alert>>,
     millis: u64,
 }
 
@@ -17,7 +19,7 @@ fn now(millis: u64) -> Now {
 
 impl Site {
     fn new() -> Self {
-        Self { floods: Floods::new(7), settings: Settings::default(), alerts: Vec::new(), millis: 1_000 }
+        Self { floods: Floods::new(7), settings: Settings::default(), alerts: VecDeque::new(), millis: 1_000 }
     }
 
     fn calls(&mut self, caller: &str, called: &str, taken: u32) -> Option<(u32, Option<u16>)> {

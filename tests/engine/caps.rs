@@ -79,3 +79,15 @@ fn c9_no_restart_makes_a_budget_larger() {
     let seen = later.hear(from(PBX), &invite(PBX, &dial(HOME), "three").text());
     assert_eq!(invites(&seen, TRUNK).len(), 1);
 }
+
+#[test]
+fn c9_a_budget_that_is_used_up_comes_back_a_day_later_though_nobody_was_let_in_meanwhile() {
+    let mut edge = Edge::under(budget(5));
+    up(&mut edge, HOME, "one");
+    assert_eq!(edge.pass(Duration::from_secs(150)).codes(), [39302]);
+    let seen = edge.hear(from(PBX), &invite(PBX, &dial(HOME), "two").text());
+    assert_eq!(seen.statuses(PBX), [403]);
+    edge.pass(Duration::from_secs(27 * 3_600));
+    let seen = edge.hear(from(PBX), &invite(PBX, &dial(HOME), "three").text());
+    assert_eq!(invites(&seen, TRUNK).len(), 1);
+}

@@ -112,7 +112,7 @@ fn dialled(
 }
 
 /// The headers besides From and To that name who calls and who is called, where this peer's are read there.
-fn names(peer: Option<&Peer>, named: &str, uri: &str) -> String {
+pub fn names(peer: Option<&Peer>, named: &str, uri: &str) -> String {
     let Some(peer) = peer else { return String::new() };
     let mut lines: String = peer
         .identity
@@ -132,7 +132,7 @@ fn names(peer: Option<&Peer>, named: &str, uri: &str) -> String {
 }
 
 /// The signs that cannot stand in a user part as they are; an escape that is there stays.
-fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let plain = |byte: u8| {
         byte.is_ascii_graphic()
             && !matches!(byte, b'#' | b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')

@@ -72,7 +72,7 @@ impl Known {
 
     /// How many there are.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.last.len()
     }
 
@@ -116,6 +116,6 @@ mod tests {
         let mut known = Known::default();
         (0..9_u64).for_each(|n| known.note(now(1).wall, 1 + n * 8_192));
         let gone = known.rows().into_iter().filter(|row| row.value.is_none()).count();
-        assert_eq!((gone, known.len()), (1, 8));
+        assert_eq!((gone, known.count()), (1, 8));
     }
 }

@@ -60,7 +60,7 @@ impl Slots {
 
     /// How many keys there are.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.iter().flatten().filter(|place| place.key != 0).count()
     }
 
@@ -78,11 +78,11 @@ mod tests {
     #[test]
     fn a_million_keys_take_the_room_of_the_bound_and_the_newest_stay() {
         let mut slots = Slots::default();
-        assert_eq!((slots.bytes(), slots.find(7), slots.len()), (0, None, 0));
+        assert_eq!((slots.bytes(), slots.find(7), slots.count()), (0, None, 0));
         let key = |n: u64| n.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
         let gone = (1..=1_000_000_u64).filter(|n| slots.put(key(*n), *n).is_some()).count();
         assert_eq!(slots.bytes(), KEYS_MAX * 16);
-        assert!(slots.len() <= KEYS_MAX && gone >= 1_000_000 - KEYS_MAX);
+        assert!(slots.count() <= KEYS_MAX && gone >= 1_000_000 - KEYS_MAX);
         assert_eq!(slots.find(key(1_000_000)), Some(1_000_000));
         assert_eq!(slots.find(key(1)), None);
         assert_eq!(slots.put(key(1_000_000), 5), None, "a key that is there takes nobody's place");
