@@ -66,9 +66,8 @@ use crate::media::order::Fingerprint;
 use crate::media::ports::Ports;
 use crate::policy::meter::Meter;
 use crate::policy::number::Known;
-use crate::policy::{
-    Code, Parties, Peer, Place, Policy, Refusal, Reservation, Trail, code, route::Candidate,
-};
+use crate::policy::route::Candidate;
+use crate::policy::{Code, Parties, Peer, Place, Policy, Refusal, Reservation, Trail, code};
 use crate::sip::{Flow, ListenerId, Message, Transport};
 
 pub use effect::{Effect, Effects};
@@ -343,10 +342,11 @@ impl Call {
         core.invite = Some(Box::new(answer::Pending { server, message, source: flow.remote }));
         core.note_came(Side::A, invite, None, context.now.tick);
         core.begin_keep_alive(&candidates, context);
-        let location = core.located(invite, readable.is_ok(), context);
-        // Who has a name can be answered, wherever it says that it is.
-        let readable = readable.is_ok() || begin.emergency && !core.a.remote.is_empty();
+        let known = readable.is_ok();
+        let location = core.located(invite, known, context);
         let setup = setup::Setup::from_there(candidates, location, begin.ring_max);
+        // Who has a name can be answered, wherever it says that it is.
+        let readable = known || begin.emergency && !core.a.remote.is_empty();
         (Self { core, phase: Phase::Setup(Box::new(setup)) }, readable)
     }
 
@@ -378,18 +378,6 @@ impl Call {
     pub fn credential(&self) -> Option<&Arc<str>> {
         let caller = &self.core.story.caller;
         caller.credential.as_ref().filter(|_| !caller.replaced)
-    }
-
-    /// Whether it is being set up.
-    #[must_use]
-    pub const fn is_set_up(&self) -> bool {
-        matches!(self.phase, Phase::Setup(_))
-    }
-
-    /// Whether it is up: answered, and nobody has hung up.
-    #[must_use]
-    pub const fn is_up(&self) -> bool {
-        matches!(self.phase, Phase::Talk(_))
     }
 
     /// Whom its caller dialled.

@@ -90,6 +90,18 @@ pub struct Told<'a> {
 }
 
 impl Call {
+    /// Whether it is being set up.
+    #[must_use]
+    pub const fn is_set_up(&self) -> bool {
+        matches!(self.phase, Phase::Setup(_))
+    }
+
+    /// Whether it is up: answered, and nobody has hung up.
+    #[must_use]
+    pub const fn is_up(&self) -> bool {
+        matches!(self.phase, Phase::Talk(_))
+    }
+
     /// What it is about.
     #[must_use]
     pub fn told(&self) -> Told<'_> {
