@@ -96,6 +96,7 @@ impl Engine {
         if arrived.proven.is_some() && self.withstands(now, arrived, server, shown).is_none() {
             return;
         }
+        self.tell_mismatch(now, arrived, facts);
         let forwarder = self.forwarder(arrived, facts);
         let forwarded = facts.forwarded.or(forwarder.as_deref().map(alike::once));
         let facts = &Facts { forwarded, sent_on: forwarder.as_deref(), ..*facts };

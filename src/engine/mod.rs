@@ -38,6 +38,7 @@ mod learnt;
 mod live;
 mod logins;
 mod media;
+mod mismatched;
 mod onward;
 pub mod orders;
 pub mod output;

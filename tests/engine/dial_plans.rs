@@ -230,3 +230,38 @@ fn what_is_read_names_the_call_in_its_record() {
     let records = edge.hear(from(TRUNK), &answer(&leaving, 486, "b", TRUNK)).records;
     assert_eq!(records[0].to, "+37127913000");
 }
+
+#[test]
+fn b9_the_number_that_leaves_is_judged_whatever_to_and_p_called_party_id_name() {
+    const SAFE: &str = "+13125550177";
+    const PREMIUM: &str = "+19005550177";
+    let party = |number: &str| format!("P-Called-Party-ID: <sip:{number}@10.0.0.1>\r\n");
+    #[rustfmt::skip]
+    let table = [
+        (SAFE, SAFE, String::new(), vec![]),
+        (SAFE, PREMIUM, String::new(), vec![39205]),
+        (SAFE, SAFE, party(PREMIUM), vec![39205]),
+        (PREMIUM, SAFE, String::new(), vec![39205, 32203]),
+        (PREMIUM, SAFE, party(SAFE), vec![39205, 32203]),
+        // The same number as another machine writes it, and what is no whole number.
+        (SAFE, "13125550177", party("%2B13125550177"), vec![]),
+        (SAFE, "201", party("reception"), vec![]),
+    ];
+    for (called, to, more, codes) in table {
+        let mut edge = Edge::under(plan(|plan| {
+            dials_by(plan, "us_direct");
+            let premium = Blocklist::new(["+1900"], []).unwrap();
+            plan.rules.outbound.push(Entry::enforced("premium", Rule::Blocklist(premium)));
+        }));
+        let text = Request::new("INVITE", PBX).with(|r| r.uri = format!("sip:{called}@10.0.0.1")).text();
+        let text = text.replace(&format!("To: <sip:{called}@"), &format!("To: <sip:{to}@"));
+        let seen = edge.hear(from(PBX), &text.replace("CSeq:", &format!("{more}CSeq:")));
+        assert_eq!(seen.codes(), codes, "{called} {to} {more}");
+        let leaves = seen.to(TRUNK);
+        assert_eq!(leaves.len(), usize::from(called == SAFE), "{called} {to} {more}");
+        for invite in leaves {
+            assert!(header(&invite, "To").contains(SAFE));
+            assert!(!String::from_utf8_lossy(invite.bytes()).contains("1900"));
+        }
+    }
+}
