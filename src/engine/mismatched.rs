@@ -43,8 +43,7 @@ fn mismatch(arrived: &Arrived<'_>, facts: &Facts<'_>) -> Option<(HeaderName, Str
     let differs = |raw_uri: &[u8]| {
         let same = Uri::read(raw_uri).ok().is_none_or(|uri| user(&uri) == dialled);
         let read = if same { None } else { dialling.read(raw_uri).ok() }?;
-        (is_whole(&read.reading.number) && read.as_str() != facts.called)
-            .then(|| read.as_str().to_owned())
+        (is_whole(&read.reading.number) && read.as_str() != facts.called).then(|| read.as_str().to_owned())
     };
     let other = || {
         let party = message.header(HeaderName::PCalledPartyId)?;

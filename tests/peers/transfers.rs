@@ -121,8 +121,13 @@ fn c1_a_pbx_hands_a_call_on_and_the_two_who_stay_hear_each_other() {
     while pbx.tells("transfer")["status"] != 200 {}
     pbx.tells("over");
     speak(&edge, &mut trunk, &mut mobile);
-    let records = edge.records(2);
-    assert!(records.iter().any(|record| record["follows"].is_string()), "{records:#?}");
+    // The call, what was refused in it, and what was made of it.
+    let records = edge.records(3);
+    let of = |status: u64| {
+        records.iter().find(|record| record["status"] == status && record["follows"].is_string())
+    };
+    assert_eq!(of(403).map(|refused| &refused["to"]), Some(&PREMIUM.into()), "{records:#?}");
+    assert!(of(200).is_some(), "{records:#?}");
     edge.settle(PATIENCE);
 }
 
